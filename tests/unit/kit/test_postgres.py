@@ -1,0 +1,100 @@
+"""The launcher: first start, restart, kill -9, unreachable folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.common.servers import open_folder
+from troth.kit.postgres import SUPERUSER, EmbeddedServer, ServerUnavailable, url
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    place = open_folder("troth-launcher-")
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def test_committed_row_survives_kill_of_server_and_children(folder: Path) -> None:
+    server = EmbeddedServer(folder)
+    server.start()
+    with psycopg.connect(server.dsn("troth_owner")) as connection:
+        connection.execute("create table kept (n int)")
+        connection.execute("insert into kept values (42)")
+    assert server.pid
+    for pid in [*children(server.pid), server.pid]:
+        os.kill(pid, signal.SIGKILL)
+    again = EmbeddedServer(folder)
+    again.start()
+    try:
+        with psycopg.connect(again.dsn("troth_owner")) as connection:
+            assert connection.execute("select n from kept").fetchone() == (42,)
+    finally:
+        again.stop()
+        server.stop()
+
+
+def test_only_the_socket_listens_and_a_password_is_asked_for(folder: Path) -> None:
+    server = EmbeddedServer(folder)
+    server.start()
+    try:
+        with psycopg.connect(server.dsn(SUPERUSER, "postgres")) as connection:
+            assert connection.execute("show listen_addresses").fetchone() == ("",)
+        wrong = server.dsn("troth_app").replace("password=", "password=x")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(wrong)
+        assert url(server.dsn("troth_app")).startswith("postgresql+psycopg://troth_app:")
+        secrets = folder / "secrets" / "database.json"
+        assert secrets.stat().st_mode & 0o777 == 0o600
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+def test_a_folder_that_the_server_cannot_reach_is_said() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as hidden:
+        with pytest.raises(ServerUnavailable, match="cannot be reached") as caught:
+            EmbeddedServer(Path(hidden) / "inner").start()
+        assert "--data-dir" in caught.value.hint
+
+
+def test_parent_death_stops_the_server(folder: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        server = EmbeddedServer(folder)
+        server.start()
+        (folder / "pid").write_text(str(server.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    served = int((folder / "pid").read_text())
+    for _ in range(200):
+        if (
+            not Path(f"/proc/{served}").exists()
+            or "Z" in Path(f"/proc/{served}/stat").read_text().rsplit(")", 1)[1][:3]
+        ):
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the server outlived its parent")
