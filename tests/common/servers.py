@@ -15,6 +15,7 @@ import pytest
 from troth.kit import migrate
 from troth.kit.db import Database
 from troth.kit.postgres import MAIN_DATABASE, SUPERUSER, EmbeddedServer
+from troth.vault import Keyring
 
 MIGRATIONS = Path(migrate.__file__).parents[1] / "main" / "migrations"
 _numbers = itertools.count(1)
@@ -81,3 +82,9 @@ async def database(postgres: EmbeddedServer) -> AsyncIterator[ServedDatabase]:
     await served.close()
     with psycopg.connect(postgres.dsn(SUPERUSER, "postgres"), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    """A fresh keyring for one test module."""
+    return Keyring.open(tmp_path_factory.mktemp("keyring"), create=True)

@@ -197,6 +197,7 @@ class EmbeddedServer:
         log = self.data_dir / "postgres.log"
         give_up_at = time.monotonic() + timeout_seconds
         while True:
+            self._reap_predecessor()
             with log.open("ab") as sink:
                 log.chmod(0o600)
                 self._process = subprocess.Popen(  # type: ignore[call-overload]
@@ -218,6 +219,13 @@ class EmbeddedServer:
                 tail = log.read_text(errors="replace").strip().splitlines()[-3:]
                 raise ServerUnavailable("PostgreSQL does not start", hint=" / ".join(tail))
             time.sleep(0.25)
+
+    def _reap_predecessor(self) -> None:
+        """Let a killed server of this very process go: as our zombie it would look alive to the next one."""
+        try:
+            os.waitpid(int((self.cluster / "postmaster.pid").read_text().split("\n", 1)[0]), os.WNOHANG)
+        except (OSError, ValueError):
+            return
 
     def _is_ready(self) -> bool:
         try:

@@ -1,0 +1,123 @@
+"""Requests of data subjects: kinds, states, outcomes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Right(StrEnum):
+    """What a subject may ask for (GDPR Art. 15 to 22)."""
+
+    ACCESS = "access"
+    RECTIFY = "rectify"
+    ERASE = "erase"
+    RESTRICT = "restrict"
+    PORT = "port"
+    OBJECT = "object"
+
+
+class State(StrEnum):
+    """Where a request stands (DPV 2.3 names in the comment of each)."""
+
+    OPENED = "opened"  # dpv:RequestInitiated
+    ACKNOWLEDGED = "acknowledged"  # dpv:RequestAcknowledged
+    UNDER_WAY = "under_way"  # dpv:RequestRequiresAction
+    READY = "ready"  # a copy waits to be collected
+    FULFILLED = "fulfilled"  # dpv:RequestFulfilled
+    PARTLY_FULFILLED = "partly_fulfilled"  # done where no law keeps it, refused with ground elsewhere
+    REFUSED = "refused"  # dpv:RequestRejected
+
+
+class Outcome(StrEnum):
+    """What became of one item of a request. There is no `done` without a read-back."""
+
+    WAITING = "waiting"
+    UNDER_WAY = "under_way"
+    DONE_VERIFIED = "done_verified"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that a request touches, with its own outcome.
+
+    Attributes:
+        kind: `study`, `account`, `access_list`, `copy`.
+        target_id: Our id of it.
+        title: What a person calls it ("CT · 14 Nov 2026"); personal, unsealed for the reader only.
+        ground: Why it was refused, one sentence; empty otherwise.
+        clause: The clause of the notice that decides, such as "8.1".
+        until: When the ground ends, if it does.
+        event_id: The ledger entry that shows the outcome.
+    """
+
+    id: UUID
+    kind: str
+    target_id: UUID | None
+    title: str = field(repr=False)
+    outcome: Outcome
+    ground: str = ""
+    clause: str = ""
+    until: date | None = None
+    event_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the durable workflow as a reader sees it.
+
+    Attributes:
+        name: "Received", "Acknowledged", "Identity proved", "Copy made", "Read back", "Answered".
+        at: When it was done; None while it waits.
+        detail: Counts and the like, never personal.
+    """
+
+    name: str
+    at: datetime | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RightsRequest:
+    """A request of a data subject.
+
+    Attributes:
+        number: Shown as R-<number>, counted per organisation.
+        due_at: End of the time limit (GDPR Art. 12(3)).
+        acknowledge_by: When it must be acknowledged.
+        copy_bytes: Size of the copy that waits, 0 if none.
+        copy_expires_at: Until when the copy can be collected.
+    """
+
+    id: UUID
+    tenant: UUID
+    number: int
+    right: Right
+    state: State
+    subject_id: UUID
+    opened_at: datetime
+    due_at: datetime
+    acknowledged_at: datetime | None
+    closed_at: datetime | None
+    clauses: tuple[str, ...]
+    items: tuple[Item, ...] = ()
+    steps: tuple[Step, ...] = ()
+    copy_bytes: int = 0
+    copy_sha256: str = ""
+    copy_expires_at: datetime | None = None
+    certificate: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def reference(self) -> str:
+        """What people call it, such as R-2031."""
+        return f"R-{self.number}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the clock still runs."""
+        return self.closed_at is None
