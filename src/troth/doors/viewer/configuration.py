@@ -1,0 +1,93 @@
+"""`/app-config.js`: what the viewer is told, made for each page from who is signed in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from troth.policy import Actor
+
+SOURCE = "troth"
+
+# The viewer asks for a React element for its top left corner. Ours leads back, and says who looks and that it is kept.
+CORNER = """
+window.config.whiteLabeling = {
+  createLogoComponentFn: function (React) {
+    var corner = window.config.corner;
+    return React.createElement(
+      "a",
+      { href: corner.href, style: { color: "#e7e9eb", textDecoration: "none", lineHeight: 1.25, display: "block" } },
+      React.createElement("b", null, corner.title),
+      React.createElement("span", { style: { display: "block", fontSize: "12px", color: "#b4bcc5" } }, corner.line)
+    );
+  }
+};
+"""
+
+
+def configuration(actor: Actor | None, web_origin: str) -> dict[str, Any]:
+    """The viewer's settings.
+
+    One data source, on this origin, by session cookie: no address, no token and no second server ever reaches the
+    script. The sources that take an address from the page's own address (`dicomjson`, `dicomwebproxy`) are absent:
+    through them a crafted link could make the viewer send a session elsewhere (CVE-2026-12473).
+
+    Args:
+        actor: Who is signed in, for the line in the corner.
+        web_origin: Where the corner leads back to.
+
+    Returns:
+        The object that becomes `window.config`.
+    """
+    line = f"{actor.name} · {actor.organisation} · opening is written down" if actor is not None else "Not signed in"
+    return {
+        "name": "troth",
+        "routerBasename": "/",
+        "extensions": [],
+        "modes": [],
+        "customizationService": {"ohif.tours": {"$set": []}},
+        "investigationalUseDialog": {"option": "never"},
+        "showStudyList": False,
+        "showPatientInfo": "visible",
+        "showWarningMessageForCrossOrigin": False,
+        "showCPUFallbackMessage": False,
+        "showLoadingIndicator": True,
+        "showErrorDetails": "production",
+        "strictZSpacingForVolumeViewport": True,
+        "groupEnabledModesFirst": True,
+        "allowMultiSelectExport": False,
+        "maxNumberOfWebWorkers": 3,
+        "maxNumRequests": {"interaction": 25, "thumbnail": 8, "prefetch": 12},
+        "defaultDataSourceName": SOURCE,
+        "corner": {"href": f"{web_origin}/", "title": "Troth · back to the pages", "line": line},
+        "dataSources": [
+            {
+                "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
+                "sourceName": SOURCE,
+                "configuration": {
+                    "friendlyName": "Troth",
+                    "name": SOURCE,
+                    "qidoRoot": "/dicomweb",
+                    "wadoRoot": "/dicomweb",
+                    "wadoUriRoot": "/dicomweb",
+                    "qidoSupportsIncludeField": True,
+                    "supportsReject": False,
+                    "dicomUploadEnabled": False,
+                    "imageRendering": "wadors",
+                    "thumbnailRendering": "wadors",
+                    "enableStudyLazyLoad": True,
+                    "supportsFuzzyMatching": False,
+                    "supportsWildcard": True,
+                    "singlepart": "bulkdata,video,pdf",
+                    "bulkDataURI": {"enabled": True, "relativeResolution": "studies"},
+                    "omitQuotationForMultipartRequest": True,
+                },
+            }
+        ],
+    }
+
+
+def script(actor: Actor | None, web_origin: str) -> str:
+    """The settings as the script the viewer's page loads."""
+    told = json.dumps(configuration(actor, web_origin), ensure_ascii=True)
+    return f"window.config = {told};\n{CORNER}"

@@ -1,0 +1,38 @@
+"""What the viewer's origin needs from the platform. `main/wiring` gives it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from troth.policy import Actor
+
+
+class People(Protocol):
+    """Sessions."""
+
+    async def actor_of_session(self, token: str) -> Actor | None:
+        """Who stands behind a session, or None when it has ended."""
+
+
+class Settings(Protocol):
+    """Where the two origins are."""
+
+    @property
+    def web_origin(self) -> str:
+        """Scheme, host and port of the pages."""
+
+    @property
+    def viewer_origin(self) -> str:
+        """Scheme, host and port of the viewer."""
+
+
+class Rooms(Protocol):
+    """The rooms this door opens."""
+
+    @property
+    def people(self) -> People:
+        """Sessions."""
+
+    @property
+    def settings(self) -> Settings:
+        """Where the two origins are."""
