@@ -15,7 +15,6 @@ import pytest
 from troth.kit import migrate
 from troth.kit.db import Database
 from troth.kit.postgres import MAIN_DATABASE, SUPERUSER, EmbeddedServer
-from troth.vault import Keyring
 
 MIGRATIONS = Path(migrate.__file__).parents[1] / "main" / "migrations"
 _numbers = itertools.count(1)
@@ -85,6 +84,7 @@ async def database(postgres: EmbeddedServer) -> AsyncIterator[ServedDatabase]:
 
 
 @pytest.fixture(scope="module")
-def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+def keyring(tmp_path_factory: pytest.TempPathFactory):
     """A fresh keyring for one test module."""
+    from troth.vault import Keyring
     return Keyring.open(tmp_path_factory.mktemp("keyring"), create=True)

@@ -1,0 +1,68 @@
+# `make demo` and `make test` are the two commands of the README; each sets up what it needs on a fresh machine.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FORMAT ?= table
+NOTICE ?= imaging-cloud
+ARGS ?=
+
+.PHONY: help setup packages demo serve test check fix bench crash promises wheel lock clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.stamp vendor.stamp ## Everything a run needs: .venv, locked packages, viewer and page assets
+
+$(VENV)/.stamp: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: vendor.stamp
+vendor.stamp: $(VENV)/.stamp
+	@$(BIN)/python tools/vendor.py
+
+packages: ## Debian packages that tests use (as root; elsewhere they are named)
+	@tools/packages
+
+demo: setup ## The main job on real DICOM files, told step by step (ARGS=--once checks it and ends)
+	$(BIN)/troth demo --notice notices/$(NOTICE) $(ARGS)
+
+serve: setup ## The platform on loopback
+	$(BIN)/troth serve --notice notices/$(NOTICE) $(ARGS)
+
+test: setup packages check ## Every check and every test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Format, lint, types, import contracts
+	$(BIN)/ruff format --check src tests tools bench
+	$(BIN)/ruff check src tests tools bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup ## Format and mend what can be mended by machine
+	$(BIN)/ruff format src tests tools bench
+	$(BIN)/ruff check --fix src tests tools bench
+
+bench: setup packages ## Troth and Orthanc, measured in one run (FORMAT=json)
+	$(BIN)/python -m bench.run --format $(FORMAT) $(ARGS)
+
+crash: setup ## 200 kills under load (long; results are kept in docs/)
+	TROTH_KILLS=200 $(BIN)/python -m pytest tests/crash $(ARGS)
+
+promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
+	@$(BIN)/python tools/promises.py --format $(FORMAT)
+
+wheel: setup ## A wheel that carries the viewer
+	$(BIN)/python -m build --wheel --no-isolation
+
+lock: ## Renew the locked requirements (hashes, no addresses)
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml requirements/tools.in -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## Remove what was made
+	rm -rf $(VENV) build dist artefacts .mypy_cache .ruff_cache
