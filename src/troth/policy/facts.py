@@ -1,0 +1,47 @@
+"""What the decision needs to know about this moment: asked of the upper rooms, never cached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from troth.policy.model import Actor, Target
+
+
+@dataclass(frozen=True, slots=True)
+class FactSet:
+    """Facts of one decision. Defaults refuse: nobody is a member and no session lives until somebody says so.
+
+    Attributes:
+        is_member: The actor belongs to the organisation it stands in, in the role it claims, now. For a patient: the
+            account is still linked to the subject. For a peer or a bearer token: it is still registered or valid.
+            Not asked of actors of kind `system` and `anonymous`.
+        session_alive: The session, token or registration that the actor stands on has not ended. Not asked of actors
+            of kind `system` and `anonymous`.
+        is_restricted: A restriction (GDPR Art. 18) is in force on the target or its subject. The decision also sees
+            `Target.is_restricted`; either is enough.
+        is_held: A legal hold forbids to erase the target.
+        region: ISO 3166 code of the place where this node stores; empty while the deployment has not said.
+        claims: Further facts that hold, by name, as clauses ask for them: `support_grant`, `emergency_reason`,
+            `consent:<key>`. Issue by issue more rooms give them; what nobody claims does not hold.
+    """
+
+    is_member: bool = False
+    session_alive: bool = False
+    is_restricted: bool = False
+    is_held: bool = False
+    region: str = ""
+    claims: frozenset[str] = frozenset()
+
+
+class Facts(Protocol):
+    """Where facts come from. Upper rooms implement it; `main` binds it."""
+
+    async def about(self, actor: Actor, target: Target) -> FactSet:
+        """The facts that hold now.
+
+        Args:
+            actor: Who acts.
+            target: What is acted on.
+        """
+        ...
