@@ -1,9 +1,9 @@
 """Alembic's environment: one transaction for all revisions, so a failed upgrade leaves the schema as it was."""
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
-engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
+engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=NullPool)
 with engine.connect() as connection:
     context.configure(connection=connection)
     with context.begin_transaction():
