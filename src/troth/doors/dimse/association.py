@@ -1,0 +1,221 @@
+"""One association: who it is, its messages, C-ECHO and C-STORE. One operation at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Protocol
+
+import structlog
+
+from troth.doors.dimse import command as dimse
+from troth.doors.dimse import negotiation, pdu
+from troth.doors.dimse.delivery import Delivery
+from troth.doors.dimse.errors import InvalidPdu, ProtocolFault, UidsDiffer, UnexpectedPdu
+from troth.doors.dimse.gate import Gate
+from troth.doors.dimse.limits import Limits
+from troth.doors.dimse.ports import Rooms
+from troth.doors.dimse.upper import State, UpperLayer
+
+_log = structlog.get_logger("troth.doors.dimse")
+
+
+class House(Protocol):
+    """What an association asks of the listener it belongs to."""
+
+    def take_place(self, association: Association) -> bool:
+        """A place among the open associations, or False when all are taken."""
+
+    def leave(self, association: Association) -> None:
+        """The connection is gone."""
+
+    def asked(self, association: Association) -> bool:
+        """An association request came; False when too many wait for their answer."""
+
+    def decided(self, association: Association) -> None:
+        """It was answered, one way or the other."""
+
+
+class Association:
+    """What a peer does on one connection."""
+
+    def __init__(self, upper: UpperLayer, rooms: Rooms, limits: Limits, house: House) -> None:
+        self.upper = upper
+        self.calling_ae = ""
+        self._rooms = rooms
+        self._limits = limits
+        self._house = house
+        self._gate: Gate | None = None
+        self._contexts: dict[int, pdu.AnsweredContext] = {}
+        self._command = bytearray()
+        self._context_id = 0  # of the message that is under way; 0 between messages
+        self._request: dimse.Command | None = None  # its command set, once whole
+        self._delivery: Delivery | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._is_ending = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a message is under way or being answered."""
+        return self._context_id != 0 or self._work is not None
+
+    def end(self) -> None:
+        """End as soon as the message under way is answered; now, if there is none."""
+        self._is_ending = True
+        if not self.is_busy:
+            self.upper.abort(2, 0)
+
+    # -- service user of the upper layer -----------------------------------------------------------------------
+
+    def requested(self, request: pdu.AssociateRequest) -> None:
+        """A peer asks for an association."""
+        if not self._house.asked(self) or self._is_ending:
+            self.upper.reject(2, 3, 1)  # transient, presentation provider, temporary congestion
+            return
+        self._run(self._associate(request))
+
+    def fragment(self, context_id: int, is_command: bool, is_last: bool, chunk: memoryview) -> None:
+        """A presentation data value came."""
+        if context_id not in self._contexts or (self._context_id and context_id != self._context_id):
+            raise InvalidPdu
+        if is_command:
+            if self._request is not None:
+                raise UnexpectedPdu
+            self._context_id = context_id
+            self._take_command(chunk, is_last)
+        else:
+            if self._request is None:
+                raise UnexpectedPdu
+            self._take_dataset(chunk, is_last)
+
+    def released(self) -> None:
+        """The peer asks to release."""
+        if self._context_id:
+            raise UnexpectedPdu
+
+    def lost(self) -> None:
+        """The connection is gone. A store that has begun goes on: it is only not acknowledged."""
+        if self._delivery is not None and self._work is None:
+            self._delivery.abandon()
+        self._house.leave(self)
+
+    # -- association -------------------------------------------------------------------------------------------
+
+    async def _associate(self, request: pdu.AssociateRequest) -> None:
+        try:
+            await self._decide(request)
+        finally:
+            self._house.decided(self)
+
+    async def _decide(self, request: pdu.AssociateRequest) -> None:
+        if not request.protocol_version & 1:
+            self.upper.reject(1, 2, 2)  # protocol version not supported
+            return
+        if request.application_context != pdu.APPLICATION_CONTEXT:
+            self.upper.reject(1, 1, 2)  # application context name not supported
+            return
+        titles = (request.calling_ae, request.called_ae)
+        gate = Gate(self._rooms, *titles, self.upper.address, self._limits.permit_seconds)
+        if not all(titles) or await gate.actor() is None:
+            self.upper.reject(1, 1, 3)  # calling AE title not recognised, whatever was wrong
+            return
+        self.calling_ae = request.calling_ae
+        if not self._house.take_place(self):
+            self.upper.reject(2, 3, 2)  # transient, local limit exceeded
+            return
+        answers = negotiation.answer(request.contexts, private_too=self._limits.private_sop_classes)
+        self._gate = gate
+        self._contexts = {answer.id: answer for answer in answers if answer.is_accepted}
+        self.upper.accept(pdu.associate_accept(request, answers, self._limits.pdu_bytes), request.max_pdu_bytes)
+
+    # -- messages ----------------------------------------------------------------------------------------------
+
+    def _take_command(self, chunk: memoryview, is_last: bool) -> None:
+        if len(self._command) + len(chunk) > self._limits.command_bytes:
+            raise InvalidPdu
+        self._command += chunk
+        if not is_last:
+            return
+        request = dimse.parse(bytes(self._command))
+        self._command.clear()
+        if request.field & dimse.RESPONSE:
+            raise UnexpectedPdu
+        self._request = request
+        if not request.has_dataset:
+            self._answer_command(request)
+        elif request.field == dimse.C_STORE_RQ:
+            self._open_delivery(request)
+
+    def _answer_command(self, request: dimse.Command) -> None:
+        if request.field == dimse.C_CANCEL_RQ:
+            self._end_message()  # there is nothing that could be cancelled, and it has no answer (PS3.7 9.3.2.3)
+        elif request.field == dimse.C_ECHO_RQ:
+            self._answer(dimse.SUCCESS)
+        elif request.field == dimse.C_STORE_RQ:
+            self._answer(dimse.CANNOT_UNDERSTAND)
+        else:
+            self._answer(dimse.UNRECOGNISED_OPERATION)
+
+    def _open_delivery(self, request: dimse.Command) -> None:
+        context = self._contexts[self._context_id]
+        assert self._gate is not None
+        self._delivery = Delivery(request, context.syntax, self._gate, self._rooms.archive, self._limits.dataset_bytes)
+        if context.abstract_syntax != request.sop_class:
+            self._delivery.refuse(UidsDiffer())
+        elif self._gate.fresh() is None:
+            self._hold(self._delivery.permit())
+
+    def _take_dataset(self, chunk: memoryview, is_last: bool) -> None:
+        delivery = self._delivery
+        if delivery is not None:
+            delivery.feed(chunk)
+        if not is_last:
+            return
+        if delivery is not None:
+            self._hold(self._store(delivery))
+        else:
+            self._answer(dimse.SUCCESS if self._is_echo() else dimse.UNRECOGNISED_OPERATION)
+
+    async def _store(self, delivery: Delivery) -> None:
+        status = await delivery.store()
+        self._answer(status, delivery.comment)
+
+    def _is_echo(self) -> bool:
+        return self._request is not None and self._request.field == dimse.C_ECHO_RQ
+
+    def _answer(self, status: int, comment: str = "") -> None:
+        assert self._request is not None
+        self.upper.send_command(self._context_id, dimse.response(self._request, status, comment))
+        self._end_message()
+
+    def _end_message(self) -> None:
+        self._context_id = 0
+        self._request = self._delivery = None
+        if self._is_ending:
+            self.upper.abort(2, 0)
+
+    # -- work that waits ---------------------------------------------------------------------------------------
+
+    def _hold(self, work: Coroutine[None, None, None]) -> None:
+        self.upper.hold()
+        self._run(work)
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        self._work = asyncio.get_running_loop().create_task(self._finish(work))
+
+    async def _finish(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except ProtocolFault as fault:
+            self.upper.abort(2, fault.reason)
+        except Exception as fault:
+            # the type alone: a message could quote what was sent
+            _log.error("dimse.association.failed", fault=type(fault).__name__)
+            self.upper.abort(2, 0)
+        finally:
+            self._work = None
+            if self.upper.state is State.CLOSED:
+                if self._delivery is not None:
+                    self._delivery.abandon()
+            else:
+                self.upper.unhold()

@@ -1,0 +1,158 @@
+"""The DICOM listener: takes connections, keeps their number in bounds, ends them in good order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+
+from troth.doors.dimse.association import Association
+from troth.doors.dimse.limits import Limits
+from troth.doors.dimse.ports import Rooms
+from troth.doors.dimse.upper import State, UpperLayer
+
+_BACKLOG = 1_024
+
+
+@dataclass(slots=True)
+class Tally:
+    """How the listener fared since it started; counts only."""
+
+    connected: int = 0
+    associated: int = 0
+    displaced: int = 0
+
+
+class Listener:
+    """Accepts associations on one address. One per process; several processes may share a port."""
+
+    def __init__(self, rooms: Rooms, limits: Limits) -> None:
+        self._rooms = rooms
+        self._limits = limits
+        self._server: asyncio.Server | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._all: set[Association] = set()
+        self._outside: dict[Association, None] = {}  # silent, or turned away; oldest first
+        self._deciding: set[Association] = set()
+        self._open: set[Association] = set()
+        self._open_of: Counter[str] = Counter()
+        self._is_stopping = False
+        self.tally = Tally()
+
+    @property
+    def port(self) -> int:
+        """The port listened on; of use when 0 was asked for."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def associations(self) -> int:
+        """Associations open now."""
+        return len(self._open)
+
+    async def start(self, host: str, port: int, reuse_port: bool = False) -> None:
+        """Listen.
+
+        Args:
+            host: Address; loopback until the operator says otherwise.
+            port: TCP port, 0 for any free one.
+            reuse_port: Let several processes listen on the same port.
+        """
+        loop = asyncio.get_running_loop()
+        self._is_stopping = False
+        self._server = await loop.create_server(
+            self._connect, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None
+        )
+        self._watch = loop.create_task(self._keep_watch())
+
+    async def stop(self) -> None:
+        """Listen no more; let C-STOREs under way end and be answered, then end every association."""
+        self._is_stopping = True
+        if self._server is not None:
+            self._server.close()
+        for association in tuple(self._all):
+            association.end()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._limits.drain_seconds
+        while self._all and loop.time() < until:
+            for association in tuple(self._all):
+                if association.upper.state is State.CLOSING:
+                    association.upper.close()
+            await asyncio.sleep(0.01)
+        for association in tuple(self._all):
+            association.upper.drop()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        await asyncio.sleep(0)
+
+    # -- what associations ask ---------------------------------------------------------------------------------
+
+    def asked(self, association: Association) -> bool:
+        """An association request came; False when too many wait for their answer."""
+        if len(self._deciding) >= self._limits.deciding:
+            return False
+        self._outside.pop(association, None)
+        self._deciding.add(association)
+        return True
+
+    def decided(self, association: Association) -> None:
+        """It was answered, one way or the other."""
+        self._deciding.discard(association)
+        if association in self._all and association not in self._open:
+            self._outside[association] = None
+            self._make_room()
+
+    def take_place(self, association: Association) -> bool:
+        """A place among the open associations, or False when all are taken."""
+        peer = association.calling_ae
+        if len(self._open) >= self._limits.associations or self._is_stopping:
+            return False
+        if self._open_of[peer] >= self._limits.associations_per_peer:
+            return False
+        if association not in self._all:
+            return False  # went away while we asked who it was
+        self._open.add(association)
+        self._open_of[peer] += 1
+        self.tally.associated += 1
+        return True
+
+    def leave(self, association: Association) -> None:
+        """The connection is gone."""
+        self._all.discard(association)
+        self._outside.pop(association, None)
+        self._deciding.discard(association)
+        if association in self._open:
+            self._open.remove(association)
+            self._open_of[association.calling_ae] -= 1
+            if not self._open_of[association.calling_ae]:
+                del self._open_of[association.calling_ae]
+
+    # -- connections -------------------------------------------------------------------------------------------
+
+    def _connect(self) -> UpperLayer:
+        upper = UpperLayer(self._limits)
+        association = Association(upper, self._rooms, self._limits, self)
+        upper.attach(association)
+        self._all.add(association)
+        self._outside[association] = None
+        self.tally.connected += 1
+        self._make_room()
+        return upper
+
+    def _make_room(self) -> None:
+        # ten thousand silent sockets cost the oldest of them, never the peer that comes next
+        while len(self._outside) > self._limits.pending:
+            oldest = next(iter(self._outside))
+            del self._outside[oldest]
+            oldest.upper.drop()
+            self.tally.displaced += 1
+
+    async def _keep_watch(self) -> None:
+        pause = min(1.0, self._limits.artim_seconds / 4, self._limits.idle_seconds / 4)
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(pause)
+            now = loop.time()
+            for association in tuple(self._all):
+                association.upper.expire(now)

@@ -1,0 +1,93 @@
+"""What the listener needs from the rooms, and no more. `main.wiring.Rooms` satisfies it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from troth.policy.model import Actor, Permit, Target
+
+
+class Header(Protocol):
+    """What a data set says about itself."""
+
+    @property
+    def instance_uid(self) -> str:
+        """SOP Instance UID."""
+
+    @property
+    def sop_class(self) -> str:
+        """SOP Class UID."""
+
+
+class Received(Protocol):
+    """A data set that came whole and lies sealed, not yet stored."""
+
+    @property
+    def header(self) -> Header:
+        """What it says about itself."""
+
+
+class Receiver(Protocol):
+    """Takes one data set while it arrives."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises a `TrothError` on bytes that cannot be kept."""
+
+    def finish(self) -> Any:
+        """The whole came. Raises a `TrothError` when it is truncated."""
+
+    def abort(self) -> None:
+        """Forget it."""
+
+
+class Outcome(Protocol):
+    """What became of one instance."""
+
+    @property
+    def state(self) -> str:
+        """`stored`, `already_held` or `refused`."""
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it was refused."""
+
+
+class Archive(Protocol):
+    """Where instances go."""
+
+    def receiver(self, syntax: str | None) -> Receiver:
+        """A new receiver for a data set in this transfer syntax."""
+
+    async def store(self, permit: Permit, received: Sequence[Any]) -> Sequence[Outcome]:
+        """Store; on return what is acknowledged is durable."""
+
+
+class People(Protocol):
+    """Who is calling."""
+
+    async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
+        """The peer's actor, or None."""
+
+
+class Policy(Protocol):
+    """Who may."""
+
+    async def require(self, actor: Actor, action: str, target: Target, purpose: str) -> Permit:
+        """The permit, or `PermitDenied`."""
+
+
+class Rooms(Protocol):
+    """The rooms behind this door."""
+
+    @property
+    def archive(self) -> Archive:
+        """Stores."""
+
+    @property
+    def people(self) -> People:
+        """Knows the peers."""
+
+    @property
+    def policy(self) -> Policy:
+        """Decides."""
