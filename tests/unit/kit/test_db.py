@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.common.servers import ServedDatabase
+from troth.kit.db import Database
 
 
 @dataclass
@@ -46,9 +47,11 @@ async def test_a_row_for_another_tenant_is_refused_and_the_exception_rolls_back(
 
 
 async def test_the_tenant_does_not_stay_on_the_connection(notes: ServedDatabase) -> None:
-    async with notes.transaction(Scope(uuid4())) as connection:
+    single = Database(notes.dsn("troth_app"), max_size=1)
+    async with single.transaction(Scope(uuid4())) as connection:
         first = connection
-    async with notes.transaction(None) as connection:
+    async with single.transaction(None) as connection:
         assert connection is first
         cursor = await connection.execute("select current_setting('app.tenant') as t")
         assert await cursor.fetchone() == {"t": ""}
+    await single.close()
