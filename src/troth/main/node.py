@@ -1,0 +1,219 @@
+"""A node: the database server and one process each for web, DICOM and durable work, started, watched and stopped.
+
+The parent imports everything once and forks, so that the parts share memory and start at once. It binds the
+listeners itself: a part that dies and is started again finds its socket as it was, and no connection is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from troth.kit.errors import Conflict, Unavailable
+from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
+from troth.main.settings import Address, Settings
+
+Part = Callable[[Settings, socket.socket | None, socket.socket | None, Callable[[], None]], None]
+
+
+class AlreadyRunning(Conflict):
+    """Another node has this data folder."""
+
+    slug = "already-running"
+    title = "A node is already running on this data folder"
+
+
+def server_for(settings: Settings) -> Postgres:
+    """The database server that the settings name."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if settings.database_url:
+        return ManagedServer(settings.database_url, settings.data_dir)
+    return EmbeddedServer(settings.data_dir)
+
+
+def bound(address: Address) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        Unavailable: The port is taken, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+    except OSError as fault:
+        raise Unavailable(f"{address} cannot be listened on: {fault.strerror}", hint="Choose another port.") from fault
+    listener.listen(4096)
+    listener.set_inheritable(True)
+    return listener
+
+
+class Node:
+    """The parts of one machine under one parent.
+
+    Args:
+        settings: Where to listen and where the data lie; ports of 0 are replaced by the ones taken.
+        parts: Name of each part and what it runs.
+        prepare: Run once after the database is up and before the parts start (migrations, first start).
+    """
+
+    def __init__(
+        self, settings: Settings, parts: dict[str, Part], prepare: Callable[[Settings, Postgres], None]
+    ) -> None:
+        self.settings = settings
+        self.server = server_for(settings)
+        self._parts = parts
+        self._prepare = prepare
+        self._children: dict[int, str] = {}
+        self._listeners: dict[str, socket.socket] = {}
+        self._is_stopping = False
+        self._lock: int | None = None
+
+    def start(self, timeout_seconds: float = 60) -> None:
+        """Start everything; returns when every part answers.
+
+        Raises:
+            AlreadyRunning: Another node has the data folder.
+            Unavailable: A part does not come up in time.
+        """
+        self._take_lock()
+        self.server.start()
+        for name in ("http", "viewer", "dicom"):
+            listener = bound(getattr(self.settings, name))
+            host = getattr(self.settings, name).host
+            self._listeners[name] = listener
+            self.settings = replace(self.settings, **{name: Address(host, listener.getsockname()[1])})
+        self._prepare(self.settings, self.server)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        waiting = [self._fork(name) for name in self._parts]
+        give_up_at = time.monotonic() + timeout_seconds
+        for ready in waiting:
+            os.set_blocking(ready, False)
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    if os.read(ready, 1):
+                        break
+                    raise Unavailable("a part of the node ended while it started; see its message above")
+                if time.monotonic() > give_up_at:
+                    raise Unavailable("a part of the node did not come up in time")
+                time.sleep(0.01)
+            os.close(ready)
+
+    def watch(self) -> None:
+        """Wait; start again a part that ended by itself; return after SIGTERM or SIGINT."""
+
+        def stop(signum: int, frame: FrameType | None) -> None:
+            self._is_stopping = True
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        while not self._is_stopping:
+            self.tend()
+            time.sleep(0.2)
+
+    def tend(self) -> None:
+        """Start again every part that has ended."""
+        while self._children:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            name = self._children.pop(pid, None)
+            if name and not self._is_stopping:
+                sys.stderr.write(f"troth: part {name} ended and is started again\n")
+                time.sleep(0.2)
+                os.close(self._fork(name))
+
+    def stop(self) -> None:
+        """Stop the parts, then the database."""
+        self._is_stopping = True
+        for pid in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        give_up_at = time.monotonic() + 15
+        while self._children:
+            for pid in list(self._children):
+                with contextlib.suppress(ChildProcessError):
+                    if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                        if time.monotonic() > give_up_at:
+                            os.kill(pid, signal.SIGKILL)
+                        continue
+                del self._children[pid]
+            time.sleep(0.02)
+        for listener in self._listeners.values():
+            listener.close()
+        self.server.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the parts, by name."""
+        return {name: pid for pid, name in self._children.items()}
+
+    def _take_lock(self) -> None:
+        path = self.settings.data_dir / "node.lock"
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            raise AlreadyRunning(
+                f"a node is already running on {self.settings.data_dir}", hint="Stop it, or choose another --data-dir."
+            ) from fault
+
+    def _fork(self, name: str) -> int:
+        """Start one part; returns the reading end of a pipe that gets a byte when it is ready."""
+        ready, tell = os.pipe()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            os.close(tell)
+            self._children[pid] = name
+            return ready
+        code = 1
+        try:
+            os.close(ready)
+            if self._lock is not None:
+                os.close(self._lock)
+            _die_with(parent)
+            listeners = {"web": ("http", "viewer"), "dicom": ("dicom", None), "worker": (None, None)}[name]
+            first, second = (self._listeners.get(key) if key else None for key in listeners)
+            self._parts[name](self.settings, first, second, lambda: (os.write(tell, b"1"), None)[1])
+            code = 0
+        except KeyboardInterrupt:
+            code = 0
+        except BaseException as fault:
+            sys.stderr.write(f"troth {name}: {type(fault).__name__}: {getattr(fault, 'detail', 'ended')}\n")
+            if os.environ.get("TROTH_TRACE"):
+                import traceback
+
+                traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """End when the parent ends, however it ends."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def migrations() -> Path:
+    """Folder of the schema's migrations."""
+    return Path(__file__).parent / "migrations"

@@ -1,0 +1,122 @@
+"""Settings: defaults on loopback, then `troth.toml` of the data folder, then `TROTH_*`, then the command line."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from troth.kit.errors import Unprocessable
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener listens; port 0 takes a free one.
+
+    Attributes:
+        host: IP address or name; loopback until told otherwise.
+        port: TCP port.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read "HOST:PORT".
+
+        Raises:
+            Unprocessable: It is not of that form.
+        """
+        host, _, port = text.rpartition(":")
+        if not port.isdigit() or int(port) > 65535:
+            raise Unprocessable(f"{text!r} is not HOST:PORT", hint="Such as 127.0.0.1:8080")
+        return cls(host.strip("[]") or "127.0.0.1", int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator can set. Each field can be set as `TROTH_<FIELD>` or as a key of `troth.toml`.
+
+    Attributes:
+        data_dir: Folder of the deployment: database, keys, packs, outbox.
+        notice: Notice files or deployment folders in force.
+        http: Listener of the pages.
+        viewer: Listener of the viewer's own origin.
+        dicom: Listener for DICOM associations.
+        ae: Our application entity title.
+        public_url: How people reach the pages, if not by the listener's address; https switches on HSTS and Secure.
+        viewer_url: The same for the viewer's origin.
+        database_url: A managed PostgreSQL 17 or later instead of the embedded one.
+        smtp: HOST:PORT of the mail server; without it mails go to the outbox folder.
+        mail_from: Sender of our mails.
+    """
+
+    data_dir: Path
+    notice: tuple[Path, ...] = ()
+    http: Address = Address("127.0.0.1", 8080)
+    viewer: Address = Address("127.0.0.1", 8081)
+    dicom: Address = Address("127.0.0.1", 11112)
+    ae: str = "TROTH"
+    public_url: str = ""
+    viewer_url: str = ""
+    database_url: str = ""
+    smtp: str = ""
+    mail_from: str = "privacy@troth.invalid"
+
+    @property
+    def http_url(self) -> str:
+        """Address of the pages for people, without a slash at the end."""
+        return self.public_url.rstrip("/") or f"http://{self.http}"
+
+    @property
+    def viewer_origin(self) -> str:
+        """Address of the viewer for people, without a slash at the end."""
+        return self.viewer_url.rstrip("/") or f"http://{self.viewer}"
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach us by https."""
+        return self.http_url.startswith("https:")
+
+
+def default_data_dir() -> Path:
+    """The system's state folder for root (PostgreSQL's user must pass through), else the user's own."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/troth/default")
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "troth"
+
+
+def load(data_dir: Path | None = None, **chosen: Any) -> Settings:
+    """Settings from all places; what the command line chose wins.
+
+    Args:
+        data_dir: Folder of the deployment, or None for `TROTH_DATA_DIR` or the default.
+        **chosen: Values of the command line; None means not chosen.
+
+    Raises:
+        Unprocessable: A key is unknown or a value cannot be read.
+    """
+    folder = data_dir or Path(os.environ.get("TROTH_DATA_DIR") or default_data_dir())
+    known = {field.name for field in fields(Settings)} - {"data_dir"}
+    values: dict[str, Any] = {}
+    file = folder / "troth.toml"
+    if file.exists():
+        values.update(tomllib.loads(file.read_text()))
+        for key in values.keys() - known:
+            raise Unprocessable(f"{file}: unknown setting {key!r}", hint=f"Known are {', '.join(sorted(known))}.")
+    for key in known:
+        if f"TROTH_{key.upper()}" in os.environ:
+            values[key] = os.environ[f"TROTH_{key.upper()}"]
+    values.update({key: value for key, value in chosen.items() if value is not None and value != ()})
+    for key in ("http", "viewer", "dicom"):
+        if isinstance(values.get(key), str):
+            values[key] = Address.parse(values[key])
+    if isinstance(values.get("notice"), str):
+        values["notice"] = tuple(Path(part) for part in values["notice"].split(os.pathsep))
+    return replace(Settings(folder.absolute()), **values)
