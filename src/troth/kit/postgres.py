@@ -74,6 +74,9 @@ class Postgres(Protocol):
     def stop(self) -> None:
         """Stop it, if it is ours."""
 
+    def is_alive(self) -> bool:
+        """Whether the server that we started still runs; a managed one always counts as alive."""
+
     def dsn(self, role: str, database: str = MAIN_DATABASE) -> str:
         """A libpq connection string for a role."""
 
@@ -112,6 +115,10 @@ class EmbeddedServer:
     def dsn(self, role: str, database: str = MAIN_DATABASE) -> str:
         """A libpq connection string for a role."""
         return make_conninfo(host=str(self.socket_folder), user=role, password=self._passwords[role], dbname=database)
+
+    def is_alive(self) -> bool:
+        """Whether the server that we started still runs."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start the server; a first start makes cluster, roles and databases.
@@ -253,6 +260,10 @@ class ManagedServer:
 
     def stop(self) -> None:
         """Nothing: the server is not ours."""
+
+    def is_alive(self) -> bool:
+        """True: whoever runs it watches it."""
+        return True
 
     def dsn(self, role: str, database: str = MAIN_DATABASE) -> str:
         """A libpq connection string for a role."""

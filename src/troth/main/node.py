@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from troth.kit.errors import Conflict, Unavailable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
@@ -89,11 +90,12 @@ class Node:
         """
         self._take_lock()
         self.server.start()
+        taken: dict[str, Any] = {}
         for name in ("http", "viewer", "dicom"):
-            listener = bound(getattr(self.settings, name))
-            host = getattr(self.settings, name).host
-            self._listeners[name] = listener
-            self.settings = replace(self.settings, **{name: Address(host, listener.getsockname()[1])})
+            wanted: Address = getattr(self.settings, name)
+            self._listeners[name] = bound(wanted)
+            taken[name] = Address(wanted.host, self._listeners[name].getsockname()[1])
+        self.settings = replace(self.settings, **taken)
         self._prepare(self.settings, self.server)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -124,13 +126,13 @@ class Node:
             time.sleep(0.2)
 
     def tend(self) -> None:
-        """Start again every part that has ended."""
-        while self._children:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            name = self._children.pop(pid, None)
-            if name and not self._is_stopping:
+        """Start again every part that has ended, the database server first."""
+        if not self.server.is_alive():
+            sys.stderr.write("troth: the database server ended and is started again\n")
+            self.server.start()
+        for pid in list(self._children):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                name = self._children.pop(pid)
                 sys.stderr.write(f"troth: part {name} ended and is started again\n")
                 time.sleep(0.2)
                 os.close(self._fork(name))
