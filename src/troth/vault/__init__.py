@@ -1,1 +1,34 @@
-"""To be written."""
+"""Keys that can be destroyed for good, and the sealed objects that die with them.
+
+`Keyring` holds a tree of keys (root → tenant → subject → study, the subject's audit key beside it) in slots that are
+overwritten in place. `Packs` holds sealed objects in append-only files. Lowest room: it knows no business words.
+"""
+
+from troth.vault.errors import (
+    KeyDestroyed,
+    KeyringDamaged,
+    KeyringMissing,
+    KeyringUnsafe,
+    ObjectMissing,
+    PackFault,
+    SealBroken,
+)
+from troth.vault.keyring import Keyring
+from troth.vault.model import KeyRef, PackSize, SealedObject
+from troth.vault.packs import ObjectWriter, Packs
+
+__all__ = [
+    "KeyDestroyed",
+    "KeyRef",
+    "Keyring",
+    "KeyringDamaged",
+    "KeyringMissing",
+    "KeyringUnsafe",
+    "ObjectMissing",
+    "ObjectWriter",
+    "PackFault",
+    "PackSize",
+    "Packs",
+    "SealBroken",
+    "SealedObject",
+]

@@ -1,0 +1,342 @@
+"""Sealed objects in local pack files.
+
+Writing: `ObjectWriter` seals segments while bytes come in and writes them in extents of at most 4 MiB, so memory stays
+flat whatever the size. Nothing may be acknowledged before `Packs.sync` has returned: one ``fdatasync`` at a time,
+shared by all who had finished before it *started*. A sync that failed is never tried again on the same pages (Linux
+then reports success for bytes that are lost): from then on everything is refused until the process starts anew.
+
+Formats: `troth.vault.segments`, `troth.vault.pack_files`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from troth.vault import segments
+from troth.vault.errors import ObjectMissing, PackFault
+from troth.vault.model import PackSize, SealedObject
+from troth.vault.pack_files import PackFile, PackFolder, give_back, read_all, write_all
+from troth.vault.segments import PREFIX_BYTES, SEGMENT_BYTES, Extent, Place
+
+PACK_BYTES: Final = 256 * 1024 * 1024
+_EXTENT_SEGMENTS: Final = 16
+_INLINE_BYTES: Final = 1 << 20
+
+
+@dataclass(slots=True, eq=False)
+class _Rounds:
+    """The syncs of one event loop: the one that runs and the one that will start after it."""
+
+    running: asyncio.Task[None] | None = None
+    following: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Unsynced:
+    """What the next sync has to make durable."""
+
+    packs: set[PackFile] = field(default_factory=set)
+    has_new_names: bool = False
+
+
+class Packs:
+    """The packs of a folder. One per process; writers and readers may be on any thread.
+
+    Args:
+        folder: Where the packs are; made if absent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = PackFolder(folder)
+        self._guard = threading.Lock()
+        self._pack: PackFile | None = None
+        self._unsynced = _Unsynced()
+        self._process_id = os.getpid()
+        self._is_faulty = False
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="pack-sync")
+        self._rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, _Rounds] = WeakKeyDictionary()
+
+    def close(self) -> None:
+        """Let go of files and the sync thread. What was not synced is not made durable."""
+        self._syncer.shutdown()
+        self._pack = None
+        self._folder.close()
+
+    def writer(self) -> ObjectWriter:
+        """A writer for one object, with a new random key."""
+        return ObjectWriter(self)
+
+    async def sync(self) -> None:
+        """Make everything durable that was finished before this call.
+
+        Raises:
+            PackFault: It could not be made durable; acknowledge nothing.
+        """
+        loop = asyncio.get_running_loop()
+        rounds = self._rounds.setdefault(loop, _Rounds())
+        if rounds.following is None:
+            rounds.following = loop.create_task(self._round(rounds))
+        await asyncio.shield(rounds.following)  # one caller that gives up must not stop the others
+
+    async def read(self, locator: bytes, key: bytes, start: int = 0, stop: int | None = None) -> bytes:
+        """Plain bytes ``[start:stop]`` of an object; only the segments that hold them are read and opened.
+
+        Args:
+            locator: Where the object is.
+            key: Its key, 32 bytes.
+            start: First byte, 0 or more.
+            stop: One after the last byte; None or beyond the end: to the end.
+
+        Raises:
+            SealBroken: The bytes are not what was sealed.
+            ObjectMissing: They are not there.
+        """
+        place, aead = Place.decode(locator), AESGCM(key)
+        if start < 0 or (stop is not None and stop < 0):
+            raise ValueError("a range counts from the start of the object")
+        stop = place.length_bytes if stop is None else min(stop, place.length_bytes)
+        start = min(start, stop)
+        if start == stop and place.length_bytes:
+            return b""
+        if stop - start <= _INLINE_BYTES:
+            plain = self._open(place, aead, start, stop, only_cached=True)
+            if plain is not None:
+                return plain
+        plain = await asyncio.to_thread(self._open, place, aead, start, stop)
+        assert plain is not None
+        return plain
+
+    async def stream(self, locator: bytes, key: bytes, chunk_bytes: int = 1 << 20) -> AsyncIterator[bytes]:
+        """All plain bytes of an object, in order; the next chunk is opened while one is being sent.
+
+        Args:
+            locator: Where the object is.
+            key: Its key, 32 bytes.
+            chunk_bytes: About how much to give at a time; rounded up to whole segments.
+
+        Raises:
+            SealBroken: The bytes are not what was sealed. Chunks given before were right.
+            ObjectMissing: They are not there.
+        """
+        place, aead = Place.decode(locator), AESGCM(key)
+        step = -(-chunk_bytes // SEGMENT_BYTES) * SEGMENT_BYTES
+        if place.length_bytes <= step:
+            yield await self.read(locator, key)
+            return
+        ahead: asyncio.Task[bytes | None] | None = None
+        try:
+            for start in range(0, place.length_bytes, step):
+                plain = await (ahead or self._open_aside(place, aead, start, step))
+                follows = start + step < place.length_bytes
+                ahead = None
+                if follows:
+                    ahead = asyncio.create_task(self._open_aside(place, aead, start + step, step))
+                    ahead.add_done_callback(lambda task: task.cancelled() or task.exception())  # may stay unasked
+                assert plain is not None
+                yield plain
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+
+    async def free(self, locators: Iterable[bytes]) -> None:
+        """Give back the room of objects: their bytes become holes. Durable on return; may be repeated.
+
+        What makes an object unreadable is the end of its key; this is about the room.
+
+        Raises:
+            PackFault: The file system refused.
+        """
+        extents = [extent for locator in locators for extent in Place.decode(locator).extents]
+        await asyncio.to_thread(self._free, extents)
+
+    def iter_packs(self) -> Iterator[PackSize]:
+        """All packs with their length and what they really take."""
+        return self._folder.sizes()
+
+    def append(self, chunks: list[bytes]) -> Extent:
+        """Write stored bytes at the end of this process's pack. For `ObjectWriter`.
+
+        Raises:
+            PackFault: The disk did not take them, or an earlier sync failed.
+        """
+        size = sum(map(len, chunks))
+        with self._guard:
+            pack = self._pack_with_room(size)
+            offset = pack.tail
+            pack.tail += size
+        extent = Extent(pack.id, offset, size)
+        try:
+            write_all(pack.fd, chunks, offset)
+        except PackFault:
+            give_back(pack.fd, extent)
+            raise
+        with self._guard:
+            self._unsynced.packs.add(pack)  # after the write: a sync that starts now covers it, an earlier one did not
+        return extent
+
+    def discard(self, extents: Iterable[Extent]) -> None:
+        """Make holes of extents that no locator names. For `ObjectWriter`."""
+        for extent in extents:
+            give_back(self._folder.find(extent.pack_id).fd, extent)
+
+    def _pack_with_room(self, size: int) -> PackFile:
+        if self._is_faulty:
+            raise PackFault("an earlier write was not made durable; start the process anew")
+        if self._process_id != os.getpid():  # after a fork the pack belongs to the parent
+            self._process_id, self._pack = os.getpid(), None
+            self._syncer = ThreadPoolExecutor(1, thread_name_prefix="pack-sync")
+        if self._pack is None or self._pack.tail + size > PACK_BYTES:
+            try:
+                self._pack = self._folder.create()
+            except OSError as error:
+                raise PackFault(f"a pack could not be made: {error.strerror}") from None
+            self._unsynced.has_new_names = True
+        return self._pack
+
+    async def _round(self, rounds: _Rounds) -> None:
+        if rounds.running is not None:
+            await asyncio.wait([rounds.running])
+        rounds.running, rounds.following = rounds.following, None
+        await asyncio.get_running_loop().run_in_executor(self._syncer, self._sync)
+
+    def _sync(self) -> None:
+        with self._guard:
+            if self._is_faulty:
+                raise PackFault("an earlier write was not made durable; start the process anew")
+            unsynced, self._unsynced = self._unsynced, _Unsynced()
+        try:
+            for pack in unsynced.packs:
+                os.fdatasync(pack.fd)
+            if unsynced.has_new_names:
+                self._folder.sync()
+        except OSError as error:
+            self._is_faulty = True
+            raise PackFault(f"bytes could not be made durable: {error.strerror}") from None
+
+    def _open(self, place: Place, aead: AESGCM, start: int, stop: int, only_cached: bool = False) -> bytes | None:
+        first, last = start // SEGMENT_BYTES, max(start, stop - 1) // SEGMENT_BYTES
+        pieces = list(place.pieces(first, last))
+        stored = memoryview(bytearray(sum(piece.length for piece in pieces)))
+        at = 0
+        for piece in pieces:
+            into = stored[at : at + piece.length]
+            if not read_all(self._folder.find(piece.pack_id).fd, into, piece.offset, only_cached=only_cached):
+                return None
+            at += piece.length
+        parts = place.open(aead, stored, first, last)
+        base = first * SEGMENT_BYTES
+        if last > first:
+            parts[-1] = parts[-1][: stop - last * SEGMENT_BYTES]
+            parts[0] = parts[0][start - base :]
+            return b"".join(parts)
+        return parts[0][start - base : stop - base]
+
+    async def _open_aside(self, place: Place, aead: AESGCM, start: int, step: int) -> bytes | None:
+        return await asyncio.to_thread(self._open, place, aead, start, min(start + step, place.length_bytes))
+
+    def _free(self, extents: list[Extent]) -> None:
+        touched: dict[bytes, PackFile] = {}
+        for extent in segments.joined(sorted(extents)):  # neighbours together, so that shared blocks are freed too
+            try:
+                pack = touched.setdefault(extent.pack_id, self._folder.find(extent.pack_id))
+            except ObjectMissing:
+                continue  # the pack as a whole was given back
+            give_back(pack.fd, extent)
+        for pack in touched.values():
+            try:
+                os.fdatasync(pack.fd)
+            except OSError as error:
+                raise PackFault(f"room could not be given back: {error.strerror}") from None
+
+
+class ObjectWriter:
+    """Takes the plain bytes of one object as they come. End it with `finish` or `abort`. For one task at a time."""
+
+    def __init__(self, packs: Packs) -> None:
+        self._packs = packs
+        self._key = os.urandom(32)
+        self._aead = AESGCM(self._key)
+        self._prefix = os.urandom(PREFIX_BYTES)
+        self._hash = hashlib.sha256()
+        self._length = 0
+        self._segments = 0
+        self._pending = bytearray()
+        self._stored: list[bytes] = []
+        self._extents: list[Extent] = []
+        self._is_open = True
+
+    @property
+    def length_bytes(self) -> int:
+        """How many plain bytes have come so far."""
+        return self._length
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes; they are copied or sealed before this returns.
+
+        Raises:
+            PackFault: The disk did not take an extent. Call `abort`.
+        """
+        self._require_open()
+        view = memoryview(chunk).cast("B")
+        self._hash.update(view)
+        self._length += len(view)
+        while len(view):  # a full segment waits until another byte shows that it is not the last
+            if len(self._pending) == SEGMENT_BYTES:
+                self._seal(self._pending)
+                self._pending = bytearray()
+            if not self._pending and len(view) > SEGMENT_BYTES:
+                self._seal(view[:SEGMENT_BYTES])
+                view = view[SEGMENT_BYTES:]
+                continue
+            taken = SEGMENT_BYTES - len(self._pending)
+            self._pending += view[:taken]
+            view = view[taken:]
+
+    def finish(self) -> SealedObject:
+        """Seal what is left and write it. Not durable before `Packs.sync`.
+
+        Raises:
+            PackFault: The disk did not take it. Call `abort`.
+        """
+        self._require_open()
+        self._seal(self._pending, is_last=True)
+        self._write()
+        self._is_open = False
+        place = Place(self._prefix, self._length, tuple(segments.joined(self._extents)))
+        return SealedObject(place.encode(), self._key, self._length, self._hash.digest())
+
+    def abort(self) -> None:
+        """Forget the object; what was written of it becomes a hole. May be repeated; does nothing after `finish`."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._stored.clear()
+        self._pending = bytearray()
+        self._key = b""
+        self._packs.discard(self._extents)
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise PackFault("this object is finished or aborted")
+
+    def _seal(self, plain: bytearray | memoryview, *, is_last: bool = False) -> None:
+        self._stored.append(segments.seal(self._aead, self._prefix, self._segments, plain, is_last=is_last))
+        self._segments += 1
+        if len(self._stored) == _EXTENT_SEGMENTS:
+            self._write()
+
+    def _write(self) -> None:
+        if self._stored:
+            self._extents.append(self._packs.append(self._stored))
+            self._stored = []
