@@ -1,1 +1,60 @@
-"""To be written."""
+"""The ledger: what happened, append-only, provable, and readable for the person it is about.
+
+Write with `Ledger.append` in the transaction that does the thing; a `Sequencer` gives each entry its place in a Merkle
+tree (RFC 6962) and signs the tree's size and root; anybody can check a `Proof` with the log's public key alone.
+"""
+
+from troth.ledger.errors import (
+    CheckpointBroken,
+    EntryRefused,
+    EventNotFound,
+    Fenced,
+    NotSequenced,
+    ProofBroken,
+    TreeBroken,
+    UnknownKind,
+    WrongScope,
+)
+from troth.ledger.kinds import KINDS, sentence
+from troth.ledger.model import (
+    Broken,
+    Completeness,
+    Entry,
+    Event,
+    Feed,
+    Proof,
+    Verification,
+    verify_inclusion,
+)
+from troth.ledger.note import Checkpoint, open_checkpoint
+from troth.ledger.sealer import Sealer
+from troth.ledger.sequencer import Sequencer
+from troth.ledger.service import ORIGIN, Ledger
+
+__all__ = [
+    "KINDS",
+    "ORIGIN",
+    "Broken",
+    "Checkpoint",
+    "CheckpointBroken",
+    "Completeness",
+    "Entry",
+    "EntryRefused",
+    "Event",
+    "EventNotFound",
+    "Feed",
+    "Fenced",
+    "Ledger",
+    "NotSequenced",
+    "Proof",
+    "ProofBroken",
+    "Sealer",
+    "Sequencer",
+    "TreeBroken",
+    "UnknownKind",
+    "Verification",
+    "WrongScope",
+    "open_checkpoint",
+    "sentence",
+    "verify_inclusion",
+]

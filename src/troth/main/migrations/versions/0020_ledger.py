@@ -53,8 +53,9 @@ TABLES = (
         seq bigint generated always as identity primary key,
         tenant uuid not null,
         entry_id uuid not null
-    )
+    ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)
     """,
+    # No foreign key: its check would lock, and so write, every entry once more. `verify` compares both sides.
     """
     create table ledger_leaf (
         index bigint primary key check (index >= 0),
@@ -65,8 +66,7 @@ TABLES = (
         subject_prev bytea,
         leaf bytea not null,
         leaf_hash bytea not null,
-        unique (tenant, entry_id),
-        foreign key (tenant, entry_id) references ledger_entry (tenant, id)
+        unique (tenant, entry_id)
     )
     """,
     """
@@ -80,7 +80,7 @@ TABLES = (
         held bigint not null,
         head bytea not null,
         primary key (tenant, subject_id)
-    )
+    ) with (fillfactor = 80)
     """,
     """
     create table ledger_tile (

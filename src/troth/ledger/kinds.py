@@ -1,0 +1,60 @@
+"""The closed vocabulary of what can happen: `room:noun:past_verb`, with the sentence that people read.
+
+A kind is never renamed or taken away, because it stands in signed leaves. New ones are added here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from troth.ledger.errors import UnknownKind
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "archive:instances:stored": "Images were received and stored.",
+        "archive:instance:refused": "An image was refused when it arrived.",
+        "archive:study:opened": "The study was opened.",
+        "archive:viewing:closed": "A viewing of the study ended.",
+        "archive:studies:queried": "Studies were searched for.",
+        "archive:study:copied": "A copy of the study was made.",
+        "archive:study:erased": "The study was erased.",
+        "archive:study:refused_tombstone": "An erased study was sent again and refused.",
+        "policy:access:refused": "An access was refused.",
+        "people:session:started": "Somebody signed in.",
+        "people:session:ended": "Somebody signed out.",
+        "people:invitation:made": "An invitation was made.",
+        "people:invitation:used": "An invitation was used.",
+        "people:subject:matched": "An account was matched with this patient.",
+        "people:match:failed": "An attempt to match an account with this patient failed.",
+        "rights:request:opened": "A request was made.",
+        "rights:request:acknowledged": "A request was acknowledged.",
+        "rights:request:decided": "A request was decided.",
+        "rights:copy:made": "A copy of everything held was made.",
+        "rights:copy:collected": "A copy of everything held was collected.",
+        "rights:request:closed": "A request was closed.",
+        "notice:version:published": "A version of the privacy notice was published.",
+        "ledger:key:shredded": "The key of an access list was destroyed.",
+        "main:node:started": "A server started.",
+    }
+)
+
+
+def sentence(kind: str) -> str:
+    """The sentence that a person reads for a kind.
+
+    Raises:
+        UnknownKind: It is not in the vocabulary.
+    """
+    require(kind)
+    return KINDS[kind]
+
+
+def require(kind: str) -> None:
+    """Refuse a kind that is not in the vocabulary.
+
+    Raises:
+        UnknownKind: It is not.
+    """
+    if kind not in KINDS:
+        raise UnknownKind(f"the ledger has no kind {kind[:64]!r}", hint="Add it to troth/ledger/kinds.py.")

@@ -1,0 +1,215 @@
+"""The sequencer: gives each committed entry its place in the tree, and signs what the tree has become.
+
+One at a time works: an advisory lock chooses who, and a fencing number, held fast in each transaction, makes sure that
+one who lost the lock without noticing cannot write any more. Each step is one transaction: leaves, tiles, subjects'
+heads, checkpoint and the emptied queue are there together or not at all, so it may be killed at any point.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from troth.kit.db import Connection, Database, Row
+from troth.kit.errors import Unavailable
+from troth.ledger import leaf, note, store, tiles
+from troth.ledger.errors import Fenced, TreeBroken
+from troth.ledger.merkle import leaf_hash
+from troth.ledger.sealer import Sealer
+from troth.ledger.service import ORIGIN
+from troth.ledger.tiles import Edge
+
+_log = logging.getLogger(__name__)
+
+_Subject = tuple[UUID, UUID]  # tenant, subject
+
+
+@dataclass
+class _Batch:
+    """What one step writes."""
+
+    leaves: list[tuple[Any, ...]] = field(default_factory=list)
+    heads: dict[_Subject, tuple[int, bytes]] = field(default_factory=dict)
+
+
+class Sequencer:
+    """The single writer of leaves, tiles and checkpoints.
+
+    Args:
+        dsn: Connection string of `troth_sequencer`.
+        sealer: The keyring that signs checkpoints.
+        origin: Name of the log, the same as the `Ledger` has.
+        poll_seconds: Pause between looks into an empty queue.
+        batch_size: Most entries of one step.
+    """
+
+    def __init__(
+        self, dsn: str, sealer: Sealer, *, origin: str = ORIGIN, poll_seconds: float = 0.2, batch_size: int = 1000
+    ) -> None:
+        self._dsn = dsn
+        self._database = Database(dsn, min_size=0, max_size=1)
+        self._sealer = sealer
+        self._origin = origin
+        self._poll_seconds = poll_seconds
+        self._batch_size = batch_size
+        self._lead: Connection | None = None
+        self._fence: int | None = None
+        self._edge: Edge | None = None
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this one took the lead, as far as it knows."""
+        return self._fence is not None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sequence until told to stop; stand by while another one leads, and wait where the database is away.
+
+        Raises:
+            TreeBroken: The stored tree is not the one that was signed: it must not be extended.
+        """
+        try:
+            while not stop.is_set():
+                count = 0
+                try:
+                    count = await self.step() or 0
+                except Fenced:
+                    _log.warning("ledger sequencer: another one took over; standing by")
+                except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable) as fault:
+                    _log.warning("ledger sequencer: the database does not answer (%s)", type(fault).__name__)
+                    await self._stand_down()
+                if count < self._batch_size:
+                    await _pause(stop, self._poll_seconds)
+        finally:
+            await self.close()
+
+    async def step(self) -> int | None:
+        """Integrate what waits, one batch at most.
+
+        Returns:
+            How many entries got their place; None while another sequencer leads.
+
+        Raises:
+            Fenced: Another sequencer took over; nothing was written.
+            TreeBroken: The stored tree is not the one that was signed.
+        """
+        if not await self._leads():
+            return None
+        try:
+            async with self._database.transaction(None) as connection:
+                rows = await store.select_pending(connection, self._batch_size)
+                if not rows:
+                    return 0
+                return await self._integrate(connection, rows)
+        except BaseException as fault:
+            self._edge = None  # what was committed is not known here: read it again
+            if isinstance(fault, Fenced):
+                await self._stand_down()
+            raise
+
+    async def drain(self) -> int:
+        """Integrate until nothing waits; for tests and the command line.
+
+        Returns:
+            How many entries got their place.
+        """
+        total = 0
+        while count := await self.step():
+            total += count
+        return total
+
+    async def close(self) -> None:
+        """Give up the lead and the connections."""
+        await self._stand_down()
+        await self._database.close()
+
+    async def _leads(self) -> bool:
+        """Whether the lock is held, taking it where it is free."""
+        if self._lead is None or self._lead.closed:
+            await self._stand_down()
+            self._lead = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, row_factory=dict_row)
+        if self._fence is None and await store.try_lead(self._lead):
+            async with self._database.transaction(None) as connection:
+                fence = await store.raise_fence(connection)
+            self._fence = fence
+        return self._fence is not None
+
+    async def _stand_down(self) -> None:
+        self._fence, self._edge = None, None
+        if self._lead is not None:
+            lead, self._lead = self._lead, None
+            await lead.close()
+
+    async def _integrate(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Write the leaves of some entries, and all that follows from them, in one transaction."""
+        if await store.lock_fence(connection) != self._fence:
+            raise Fenced
+        if self._edge is None:
+            self._edge = await self._load_edge(connection)
+        edge, previous = self._edge, self._edge.size
+        fresh = [row for row in rows if row["taken"] is None]
+        subjects = {(row["tenant"], row["subject_id"]) for row in fresh if row["subject_id"] is not None}
+        heads = await store.select_heads(connection, subjects)
+        batch = await asyncio.to_thread(_sequence, fresh, edge, heads)
+        if batch.leaves:
+            await store.insert_leaves(connection, batch.leaves)
+            await store.upsert_heads(connection, batch.heads)
+            await store.upsert_tiles(connection, edge.take_changed())
+            checkpoint = note.sign(self._origin, edge.size, edge.root(), self._sealer)
+            await store.insert_checkpoint(connection, checkpoint, previous, self._fence)
+        await store.delete_pending(connection, [row["seq"] for row in rows])
+        return len(rows)
+
+    async def _load_edge(self, connection: Connection) -> Edge:
+        """The right edge of the tree that was signed last.
+
+        Raises:
+            TreeBroken: Leaves, tiles and checkpoint do not fit.
+        """
+        last = await store.select_checkpoint(connection)
+        size = last["size"] if last else 0
+        key = note.verifier_key(self._origin, self._sealer.public_key)
+        try:
+            edge = Edge(size, await store.select_tiles(connection, tiles.edge_places(size)))
+        except KeyError as fault:
+            raise TreeBroken("a tile of the ledger is missing") from fault
+        if await store.select_leaf_count(connection) != size:
+            raise TreeBroken("the ledger's leaves are not as many as its last checkpoint says")
+        if last is not None:
+            signed = note.open_checkpoint(last["note"], key)
+            if (signed.size, signed.root) != (size, edge.root()):
+                raise TreeBroken
+        return edge
+
+
+def _sequence(rows: Sequence[Row], edge: Edge, heads: dict[_Subject, tuple[int, bytes]]) -> _Batch:
+    """Give each row the next index and the next number of its subject, and add its leaf to the tree."""
+    batch = _Batch()
+    for row in rows:
+        subject = (row["tenant"], row["subject_id"])
+        seq: int | None = None
+        before: bytes | None = None
+        if row["subject_id"] is not None:
+            held, before = batch.heads.get(subject) or heads.get(subject) or (0, None)
+            seq = held + 1
+        index = edge.size
+        content = leaf.canonical(leaf.fields(row, index, seq, before))
+        hashed = leaf_hash(content)
+        edge.append(hashed)
+        if seq is not None:
+            batch.heads[subject] = (seq, hashed)
+        batch.leaves.append((index, row["tenant"], row["id"], row["subject_id"], seq, before, content, hashed))
+    return batch
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,320 @@
+"""The ledger's verbs: append in the caller's transaction, read, prove, follow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from troth.kit import clock, ids
+from troth.kit.db import Connection, Row
+from troth.kit.errors import TrothError
+from troth.ledger import kinds as vocabulary
+from troth.ledger import leaf, merkle, note, store, tiles, verify
+from troth.ledger.errors import EventNotFound, NotSequenced, TreeBroken
+from troth.ledger.model import PLATFORM, Broken, Completeness, Entry, Event, Feed, Proof, Verification
+from troth.ledger.note import Checkpoint
+from troth.ledger.sealer import Sealer
+
+ORIGIN = "troth.local/ledger"
+
+_PAGE = 500
+_FEED_WINDOW = 10_000  # leaves looked at by one call of `follow`
+_INLINE_SEALS = 200  # more are sealed in a thread: 2 us each
+_LATE = timedelta(minutes=1)  # an entry without a leaf after this time is no mere delay
+
+
+class Ledger:
+    """One append-only log for the whole platform; its leaves hold commitments only.
+
+    Args:
+        sealer: The keyring that seals payloads and signs checkpoints.
+        origin: Name of the log, as it stands in its checkpoints.
+    """
+
+    def __init__(self, sealer: Sealer, *, origin: str = ORIGIN) -> None:
+        self._sealer = sealer
+        self.origin = origin
+        self._last_id = 0
+        self._id_lock = Lock()
+
+    @property
+    def verifier_key(self) -> str:
+        """The public key with which anybody checks checkpoints and proofs (C2SP signed-note)."""
+        return note.verifier_key(self.origin, self._sealer.public_key)
+
+    async def append(self, connection: Connection, entry: Entry) -> UUID:
+        """Write what happened, in the caller's transaction.
+
+        Args:
+            connection: A transaction in the scope of the entry's tenant.
+            entry: What happened.
+
+        Returns:
+            Id of the event.
+
+        Raises:
+            WrongScope: The transaction is of another tenant.
+            KeyDestroyed: The key for the payload is gone (from the sealer).
+        """
+        return (await self.append_many(connection, [entry]))[0]
+
+    async def append_many(self, connection: Connection, entries: Sequence[Entry]) -> list[UUID]:
+        """Write several things that happened with one statement; see `append`.
+
+        Returns:
+            Ids in the order of the entries; later ones sort after earlier ones.
+        """
+        if not entries:
+            return []
+        if len(entries) > _INLINE_SEALS:
+            rows = await asyncio.to_thread(self._rows_of, entries)
+        else:
+            rows = self._rows_of(entries)
+        await store.insert(connection, rows)
+        return [row[1] for row in rows]
+
+    async def of_subject(
+        self, connection: Connection, subject_id: UUID, *, limit: int = 100, before: UUID | None = None
+    ) -> list[Event]:
+        """What happened to a subject, newest first, payloads opened where their keys live.
+
+        Args:
+            connection: A transaction in the subject's tenant.
+            subject_id: The subject.
+            limit: Most events.
+            before: Id of the last event of the page before.
+        """
+        return await self._events(await store.select_of_subject(connection, subject_id, limit, before))
+
+    async def of_study(
+        self, connection: Connection, study_id: UUID, *, limit: int = 100, before: UUID | None = None
+    ) -> list[Event]:
+        """What happened to a study, newest first; see `of_subject`."""
+        return await self._events(await store.select_of_study(connection, study_id, limit, before))
+
+    async def latest(
+        self,
+        connection: Connection,
+        *,
+        kinds: Collection[str] | None = None,
+        limit: int = 100,
+        before: UUID | None = None,
+    ) -> list[Event]:
+        """What happened in the transaction's tenant (or on the platform), newest first; see `of_subject`."""
+        for kind in kinds or ():
+            vocabulary.require(kind)
+        return await self._events(await store.select_latest(connection, kinds, limit, before))
+
+    async def event(self, connection: Connection, event_id: UUID) -> Event:
+        """One event.
+
+        Raises:
+            EventNotFound: It is not in this scope.
+        """
+        return (await self._events([await self._row(connection, event_id)]))[0]
+
+    async def complete_for(self, connection: Connection, subject_id: UUID) -> Completeness:
+        """Compare a subject's access list with what the ledger counted, entry by entry.
+
+        Every entry is hashed again and compared with its leaf, and the chain of the subject's leaves is followed from
+        the first one to the head.
+        """
+        shown, pending, broken = 0, 0, list[Broken]()
+        sequenced: list[Row] = []
+        before: UUID | None = None
+        while page := await store.select_of_subject(connection, subject_id, _PAGE, before):
+            before, shown = page[-1]["id"], shown + len(page)
+            for row in page:
+                if row["index"] is None:
+                    pending += 1
+                    if clock.now() - row["at"] > _LATE:
+                        broken.append(Broken(None, row["id"], "in no leaf"))
+                else:
+                    broken += leaf.check(row)
+                    sequenced.append({name: row[name] for name in _CHAIN_COLUMNS})
+        counted = await store.select_subject(connection, subject_id)
+        held, head = (counted["held"], counted["head"]) if counted else (0, None)
+        broken += _check_chain(sequenced, held, head)
+        return Completeness(shown, held + pending, pending, head, tuple(broken))
+
+    async def checkpoint(self, connection: Connection, size: int | None = None) -> Checkpoint | None:
+        """The latest signed checkpoint, or the one of a size; None where there is none."""
+        row = await store.select_checkpoint(connection, size)
+        return None if row is None else Checkpoint(self.origin, row["size"], row["root"], row["note"])
+
+    async def prove(self, connection: Connection, event_id: UUID) -> Proof:
+        """Proof that an event is in the ledger, for the latest checkpoint.
+
+        Raises:
+            EventNotFound: It is not in this scope.
+            NotSequenced: It has no place in the tree yet.
+            TreeBroken: Tiles are missing.
+        """
+        row = await self._row(connection, event_id)
+        checkpoint = await self.checkpoint(connection)
+        if row["index"] is None or checkpoint is None or checkpoint.size <= row["index"]:
+            raise NotSequenced
+        path = await self._hashes(connection, merkle.inclusion_ranges(row["index"], checkpoint.size))
+        return Proof(event_id, row["leaf"], row["index"], tuple(path), checkpoint)
+
+    async def prove_consistency(self, connection: Connection, first: int, second: int) -> list[bytes]:
+        """Hashes that prove that the log of `second` leaves goes on from that of `first` leaves (RFC 6962 2.1.2).
+
+        Raises:
+            TreeBroken: Tiles are missing, or there are not that many leaves.
+        """
+        return await self._hashes(connection, merkle.consistency_ranges(first, second))
+
+    async def tile(self, connection: Connection, level: int, index: int, width: int = tiles.WIDTH) -> bytes | None:
+        """A tile as public tools read it (C2SP tlog-tiles), or None where it is not there in this width."""
+        content = (await store.select_tiles(connection, [(level, index)])).get((level, index), b"")
+        return content[: width * merkle.HASH_BYTES] if len(content) >= width * merkle.HASH_BYTES else None
+
+    async def follow(
+        self, connection: Connection, after: int, kinds: Collection[str], *, window: int = _FEED_WINDOW
+    ) -> Feed:
+        """What happened since, in the order of the ledger: the change feed.
+
+        A connection of `troth_app` sees its own scope, one of `troth_sequencer` the whole platform. Nothing is skipped:
+        an index is given when the leaf is committed, and all smaller ones are committed by then.
+
+        Args:
+            connection: A transaction.
+            after: Offset of the last call; -1 to start.
+            kinds: Kinds wanted.
+            window: How many leaves one call looks at.
+        """
+        for kind in kinds:
+            vocabulary.require(kind)
+        checkpoint = await store.select_checkpoint(connection)
+        size = checkpoint["size"] if checkpoint else 0
+        end = max(after + 1, min(size, after + 1 + window))
+        rows = await store.select_feed(connection, after + 1, end, kinds)
+        return Feed(tuple(_event(row) for row in rows), end - 1, end >= size)
+
+    async def verify(self, dsn_sequencer: str, *, known: Sequence[str] = ()) -> Verification:
+        """Recompute the whole tree from the rows; see `verify.run`.
+
+        Args:
+            dsn_sequencer: Connection string of `troth_sequencer`, who sees all tenants.
+            known: Signed checkpoints kept outside: they find a log that was rolled back or written anew.
+        """
+        return await verify.run(dsn_sequencer, self.verifier_key, known=known)
+
+    def _rows_of(self, entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
+        new_ids = self._new_ids(len(entries))
+        return [self._row_of(entry, event_id) for entry, event_id in zip(entries, new_ids, strict=True)]
+
+    def _row_of(self, entry: Entry, event_id: UUID) -> tuple[Any, ...]:
+        tenant = entry.tenant or PLATFORM
+        key, payload = None, None
+        if entry.payload:
+            plain = json.dumps(dict(entry.payload), ensure_ascii=False, separators=(",", ":")).encode()
+            key, payload = entry.key, self._sealer.seal(entry.key, plain, _context(tenant, event_id))
+        return (
+            tenant,
+            event_id,
+            clock.now(),
+            entry.kind,
+            entry.actor_id,
+            entry.actor_kind,
+            entry.role,
+            entry.subject_id,
+            entry.study_id,
+            entry.purpose,
+            entry.clauses,
+            entry.decision_id,
+            entry.outcome,
+            dict(entry.counts),
+            key,
+            payload,
+        )
+
+    def _new_ids(self, count: int) -> list[UUID]:
+        """Ids that grow within this process, also within one millisecond, so that lists keep their order."""
+        made = []
+        with self._id_lock:
+            for _ in range(count):
+                self._last_id = max(ids.uuid7().int, self._last_id + 1)
+                made.append(UUID(int=self._last_id))
+        return made
+
+    async def _row(self, connection: Connection, event_id: UUID) -> Row:
+        row = await store.select_one(connection, event_id)
+        if row is None:
+            raise EventNotFound
+        return row
+
+    async def _events(self, rows: Sequence[Row]) -> list[Event]:
+        if len(rows) > _INLINE_SEALS:
+            return await asyncio.to_thread(lambda: [self._opened(row) for row in rows])
+        return [self._opened(row) for row in rows]
+
+    def _opened(self, row: Row) -> Event:
+        if row["payload"] is None:
+            return _event(row)
+        try:
+            plain = self._sealer.unseal(row["key"], row["payload"], _context(row["tenant"], row["id"]))
+        except TrothError:
+            # The vault is a sibling: its errors cannot be named here, but the key says which of the two it was.
+            is_alive = self._sealer.is_alive(row["key"])
+            return _event(row, is_shredded=not is_alive, is_damaged=is_alive)
+        return _event(row, payload=json.loads(plain))
+
+    async def _hashes(self, connection: Connection, ranges: list[merkle.Range]) -> list[bytes]:
+        held = await store.select_tiles(connection, tiles.places_for(ranges))
+        try:
+            return [tiles.subtree_hash(start, end, held) for start, end in ranges]
+        except KeyError as fault:
+            raise TreeBroken("a tile of the ledger is missing") from fault
+
+
+_CHAIN_COLUMNS = ("id", "index", "subject_seq", "subject_prev", "leaf_hash")
+
+
+def _context(tenant: UUID, event_id: UUID) -> bytes:
+    """What the sealed payload is bound to: it opens in no other row."""
+    return b"ledger:payload:" + tenant.bytes + event_id.bytes
+
+
+def _event(row: Row, **opened: Any) -> Event:
+    return Event(
+        id=row["id"],
+        tenant=None if row["tenant"] == PLATFORM else row["tenant"],
+        at=row["at"],
+        kind=row["kind"],
+        actor_id=row["actor_id"],
+        actor_kind=row["actor_kind"],
+        role=row["role"],
+        subject_id=row["subject_id"],
+        study_id=row["study_id"],
+        purpose=row["purpose"],
+        clauses=tuple(row["clauses"]),
+        decision_id=row["decision_id"],
+        outcome=row["outcome"],
+        counts=row["counts"],
+        index=row["index"],
+        subject_seq=row["subject_seq"],
+        checkpoint_size=row["checkpoint_size"],
+        **opened,
+    )
+
+
+def _check_chain(rows: list[Row], held: int, head: bytes | None) -> list[Broken]:
+    """What does not fit in the chain of a subject's leaves."""
+    broken = []
+    expected, previous = 1, None
+    for row in sorted(rows, key=lambda row: int(row["subject_seq"])):
+        if row["subject_seq"] != expected:
+            broken.append(Broken(row["index"], row["id"], f"missing before: entries {expected} and on of this subject"))
+        elif row["subject_prev"] != previous:
+            broken.append(Broken(row["index"], row["id"], "the entry before it is another one"))
+        expected, previous = row["subject_seq"] + 1, row["leaf_hash"]
+    if expected - 1 != held or previous != head:
+        broken.append(Broken(None, None, f"the chain ends at {expected - 1} of {held}"))
+    return broken
