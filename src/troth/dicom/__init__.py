@@ -1,1 +1,47 @@
-"""To be written."""
+"""Byte-level DICOM as a library: no storage, no web.
+
+A `Scanner` reads a stranger's instance as it arrives, checks its structure within limits and gives a `Header`; what
+comes after works on the header's `head` and on ranges of the bulk. Other parsers see only what a scanner has passed.
+"""
+
+from troth.dicom.dataset import reopen
+from troth.dicom.errors import (
+    CannotRender,
+    HeadTooLarge,
+    Malformed,
+    NotDicom,
+    SyntaxUnknown,
+    TooDeep,
+    Truncated,
+    UidInvalid,
+)
+from troth.dicom.fragments import Fragments
+from troth.dicom.frames import FrameTable, frame_table
+from troth.dicom.header import Header, is_uid
+from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
+from troth.dicom.scanner import Scanner, scan
+from troth.dicom.walk import LIMITS, Limits
+
+__all__ = [
+    "IMPLEMENTATION_UID",
+    "IMPLEMENTATION_VERSION",
+    "LIMITS",
+    "CannotRender",
+    "Fragments",
+    "FrameTable",
+    "HeadTooLarge",
+    "Header",
+    "Limits",
+    "Malformed",
+    "NotDicom",
+    "Scanner",
+    "SyntaxUnknown",
+    "TooDeep",
+    "Truncated",
+    "UidInvalid",
+    "frame_table",
+    "is_uid",
+    "part10",
+    "reopen",
+    "scan",
+]

@@ -1,0 +1,180 @@
+"""One plain data set as it arrives: its head kept, its bulk checked, counted and passed on."""
+
+from __future__ import annotations
+
+from troth.dicom import syntaxes, tags
+from troth.dicom.errors import Malformed, Truncated
+from troth.dicom.fragments import Fragments
+from troth.dicom.header import Header, build
+from troth.dicom.walk import LIMITS, Limits, Walker
+
+_FIRST_BYTES = 6
+
+
+class DataSet:
+    """Takes the bytes of a data set that is not, or no longer, deflated.
+
+    Args:
+        syntax: The transfer syntax it claims, or an empty string to guess.
+        limits: What it may cost.
+
+    Attributes:
+        head: Bytes before the bulk value, once that is met.
+        pending: Bytes from the bulk value on that nobody took yet.
+    """
+
+    __slots__ = (
+        "_buffer", "_fragments", "_limits", "_remaining", "_sent", "_syntax", "_tail", "_tail_walker", "_walker",
+        "head", "pending",
+    )  # fmt: skip
+
+    def __init__(self, syntax: str, limits: Limits) -> None:
+        self._syntax = syntax
+        self._limits = limits
+        self._buffer: bytes | bytearray = b""
+        self._walker: Walker | None = None
+        self._fragments: Fragments | None = None
+        self._tail = bytearray()
+        self._tail_walker: Walker | None = None
+        self._remaining = 0
+        self._sent = 0
+        self.head: bytes | None = None
+        self.pending: list[bytes | memoryview] = []
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            Malformed: A rule of PS3.5 is broken.
+        """
+        if self.head is not None:
+            self._after_head(chunk)
+            return
+        if not self._buffer:
+            self._buffer = chunk
+        else:
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
+            self._buffer += chunk
+        walker = self._walker
+        if walker is None:
+            if len(self._buffer) < _FIRST_BYTES:
+                return
+            walker = self._begin()
+        walker.walk(self._buffer)
+        if walker.bulk is not None:
+            self._begin_bulk(*walker.bulk, walker.position)
+
+    def finish(self) -> Header:
+        """End the data set.
+
+        Raises:
+            Truncated: Its bytes end before the lengths they announce.
+            UidInvalid: A UID that names the instance is missing or breaks the rule.
+        """
+        walker = self._walker or self._begin()
+        head = self.head
+        if head is None:
+            if walker.position != len(self._buffer) or not walker.is_whole:
+                raise Truncated("The data set is cut short")
+            head = self.head = bytes(self._buffer)
+        elif self._remaining or (self._fragments is not None and not self._fragments.is_closed):
+            raise Truncated("The pixels are cut short")
+        tail = self._tail_walker
+        if tail is not None and (tail.position != len(self._tail) or not tail.is_whole):
+            raise Truncated("The elements after the pixels are cut short")
+        header = build(
+            syntax=self._syntax,
+            walker=walker,
+            head=head,
+            tail=bytes(self._tail),
+            bulk_bytes=self._sent,
+            fragments=self._fragments,
+        )
+        _check_pixels(header)
+        return header
+
+    def _begin(self) -> Walker:
+        """Find out how the elements are really written; toolkits do, so what we record must be what they would read."""
+        first = bytes(self._buffer[:_FIRST_BYTES])
+        says_vr = first[4:6] in tags.SHORT or first[4:6] in tags.LONG
+        if not self._syntax:
+            is_big = len(first) == _FIRST_BYTES and first[0] == 0 and first[1] != 0
+            self._syntax = syntaxes.IMPLICIT_LITTLE
+            if says_vr:
+                self._syntax = syntaxes.EXPLICIT_BIG if is_big else syntaxes.EXPLICIT_LITTLE
+        elif self._syntax == syntaxes.IMPLICIT_LITTLE and says_vr:
+            self._syntax = syntaxes.EXPLICIT_LITTLE
+        elif self._syntax == syntaxes.EXPLICIT_LITTLE and not says_vr and len(first) == _FIRST_BYTES:
+            self._syntax = syntaxes.IMPLICIT_LITTLE
+        self._walker = Walker(
+            is_explicit=syntaxes.is_explicit(self._syntax),
+            is_little=syntaxes.is_little(self._syntax),
+            limits=self._limits,
+        )
+        return self._walker
+
+    def _begin_bulk(self, tag: int, vr: bytes, length: int, start: int) -> None:
+        buffer = self._buffer
+        self.head = bytes(buffer[:start])
+        self._buffer = b""
+        if length != tags.UNDEFINED:
+            self._remaining = length
+        elif tag != tags.PIXELS:
+            raise Malformed("Only pixels may be encapsulated")
+        else:
+            self._fragments = Fragments(self._limits.fragments)
+        if len(buffer) > start:
+            self._after_head(memoryview(buffer)[start:])
+
+    def _after_head(self, chunk: bytes | memoryview) -> None:
+        self.pending.append(chunk)
+        self._sent += len(chunk)
+        fragments = self._fragments
+        if fragments is not None and not fragments.is_closed:
+            used = fragments.feed(chunk)
+        else:
+            used = min(self._remaining, len(chunk))
+            self._remaining -= used
+        if used < len(chunk):
+            self._after_bulk(chunk[used:])
+
+    def _after_bulk(self, chunk: bytes | memoryview) -> None:
+        if self._tail_walker is None and self._walker is not None and self._walker.bulk is not None:
+            self._tail_walker = Walker(
+                is_explicit=syntaxes.is_explicit(self._syntax),
+                is_little=syntaxes.is_little(self._syntax),
+                limits=self._limits,
+                after=self._walker.bulk[0],
+            )
+        if self._tail_walker is not None:
+            for at in range(0, len(chunk), 1 << 20):
+                self._tail += chunk[at : at + (1 << 20)]
+                self._tail_walker.walk(self._tail)
+
+
+def reopen(head: bytes, syntax: str) -> Header:
+    """The header of an instance that is stored already, from its head alone.
+
+    Args:
+        head: As `Header.head` gave it.
+        syntax: As `Header.syntax` gave it.
+
+    Returns:
+        The same header but for tail, fragments and count of bulk bytes, which are in the bulk.
+    """
+    walker = Walker(is_explicit=syntaxes.is_explicit(syntax), is_little=syntaxes.is_little(syntax), limits=LIMITS)
+    walker.walk(head)
+    return build(syntax=syntax, walker=walker, head=head, tail=b"", bulk_bytes=0, fragments=None)
+
+
+def _check_pixels(header: Header) -> None:
+    """Native pixels must be as many as the rows and columns say: what reads them later allocates by those."""
+    if header.bulk_tag != tags.PIXELS or not header.frames:
+        return
+    bits = header.frame_bits * header.frames
+    if header.bulk_length is not None and header.bulk_length * 8 < bits:
+        raise Truncated("There are fewer pixels than rows, columns and frames say")
+    fragments = header.fragments
+    if fragments is not None and len(fragments.starts) < header.frames and header.frame_bits:
+        raise Truncated("There are fewer fragments than frames")
