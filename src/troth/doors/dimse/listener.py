@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from dataclasses import dataclass
 
@@ -50,20 +51,29 @@ class Listener:
         """Associations open now."""
         return len(self._open)
 
-    async def start(self, host: str, port: int, reuse_port: bool = False) -> None:
+    async def start(
+        self, host: str, port: int, reuse_port: bool = False, *, sock: socket.socket | None = None
+    ) -> None:
         """Listen.
 
         Args:
             host: Address; loopback until the operator says otherwise.
             port: TCP port, 0 for any free one.
             reuse_port: Let several processes listen on the same port.
+            sock: A socket that is bound already; host and port are then not used.
         """
         loop = asyncio.get_running_loop()
-        self._is_stopping = False
-        self._server = await loop.create_server(
-            self._connect, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None
-        )
-        self._watch = loop.create_task(self._keep_watch())
+        server = await loop.create_server(self._connect, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None)
+        self._begin(server)
+
+    async def start_on(self, bound: socket.socket) -> None:
+        """Listen on a socket that somebody else has bound, such as the parent of this process.
+
+        Args:
+            bound: A bound TCP socket; closed by `stop`.
+        """
+        loop = asyncio.get_running_loop()
+        self._begin(await loop.create_server(self._connect, sock=bound, backlog=_BACKLOG))
 
     async def stop(self) -> None:
         """Listen no more; let C-STOREs under way end and be answered, then end every association."""
@@ -129,6 +139,11 @@ class Listener:
                 del self._open_of[association.calling_ae]
 
     # -- connections -------------------------------------------------------------------------------------------
+
+    def _begin(self, server: asyncio.Server) -> None:
+        self._is_stopping = False
+        self._server = server
+        self._watch = asyncio.get_running_loop().create_task(self._keep_watch())
 
     def _connect(self) -> UpperLayer:
         upper = UpperLayer(self._limits)
