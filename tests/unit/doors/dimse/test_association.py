@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import socket
 import struct
 from datetime import timedelta
 
@@ -482,3 +483,12 @@ async def test_stop_does_not_wait_for_a_stalled_peer() -> None:
         await asyncio.sleep(0.05)
         await served.listener.stop()
         await peer.closed()
+
+
+async def test_a_socket_bound_by_somebody_else_is_served() -> None:
+    served = Served(RecordingRooms(), Limits(drain_seconds=1.0))
+    bound = socket.create_server(("127.0.0.1", 0))
+    await served.listener.start_on(bound)
+    assert served.port == bound.getsockname()[1]
+    await still_serves(served)
+    await served.listener.stop()
