@@ -9,6 +9,7 @@ import struct
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from troth.dicom import syntaxes, tags
 from troth.dicom.errors import Malformed
@@ -195,7 +196,7 @@ def _firsts(fragments: Fragments, count: int, read: Read | None) -> Sequence[int
         origin = starts[0] - 8
         at = {start - 8 - origin: index for index, start in enumerate(starts)}
         firsts = [at.get(offset, -1) for offset in fragments.basic_offsets]
-        if firsts[0] == 0 and all(earlier < later for earlier, later in zip(firsts, firsts[1:], strict=False)):
+        if firsts[0] == 0 and all(earlier < later for earlier, later in pairwise(firsts)):
             return firsts
     if read is not None:
         firsts = [index for index, start in enumerate(starts) if read(start, start + 2) in _SOI]

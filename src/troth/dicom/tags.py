@@ -43,19 +43,26 @@ NUMBERS: Final = frozenset(
 INDEX: Final = NUMBERS | frozenset(
     {
         CHARSET, 0x00080008, SOP_CLASS, INSTANCE_UID, 0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x00080030,
-        0x00080031, 0x00080050, 0x00080060, 0x00080061, 0x00080070, 0x00080080, 0x00080090, 0x00080201, 0x00081010,
-        0x00081030, 0x0008103E, 0x00081090, 0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x00101010,
-        0x00120062, 0x00180015, 0x00181030, 0x00185101, STUDY_UID, SERIES_UID, 0x00200010, 0x00200011, 0x00200012,
-        0x00200013, 0x00200032, 0x00200037, 0x00200052, 0x00200060, 0x00200062, PHOTOMETRIC, FRAMES, 0x00280030,
-        0x00280301, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00282110, 0x00400244, 0x00400245, 0x00420010,
-        0x00420012, 0x0040A491, 0x0040A493, 0x00700080,
+        0x00080031, 0x00080033, 0x00080050, 0x00080060, 0x00080061, 0x00080070, 0x00080080, 0x00080090, 0x00080201,
+        0x00081010, 0x00081030, 0x0008103E, 0x00081090, 0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040,
+        0x00101010, 0x00120062, 0x00180015, 0x00181030, 0x00185101, STUDY_UID, SERIES_UID, 0x00200010, 0x00200011,
+        0x00200012, 0x00200013, 0x00200032, 0x00200037, 0x00200052, 0x00200060, 0x00200062, PHOTOMETRIC, FRAMES,
+        0x00280030, 0x00280301, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00282110, 0x00400244, 0x00400245,
+        0x00420010, 0x00420012, 0x0040A491, 0x0040A493, 0x00700080, 0x00700081, 0x00700082, 0x00700083, 0x00700084,
+        0x3004000A, 0x30060002, 0x30060008, 0x30060009, 0x300A0002, 0x300A0006, 0x300A0007,
     }
 )  # fmt: skip
 
-#: Sequences of which the index needs some attributes, item by item (QIDO-RS keys of PS3.18 Table 10.6.1-5).
+#: Sequences of which the index needs some attributes, item by item.
 NESTED: Final = {
-    0x00400275: frozenset({0x00400009, 0x00401001, 0x00400007, 0x00321060}),  # RequestAttributesSequence
-    0x00101002: frozenset({0x00100020, 0x00100021}),  # OtherPatientIDsSequence
+    # RequestAttributesSequence, a QIDO-RS key (PS3.18 Table 10.6.1-5)
+    0x00400275: frozenset({0x00400009, 0x00401001, 0x00400007, 0x00321060}),
+    # OtherPatientIDsSequence
+    0x00101002: frozenset({0x00100020, 0x00100021}),
+    # ConceptNameCodeSequence, for the directory of a copy (PS3.3 F.5)
+    0x0040A043: frozenset({0x00080100, 0x00080102, 0x00080104}),
+    # VerifyingObserverSequence, for the same
+    0x0040A073: frozenset({0x0040A030}),
 }
 
 #: Value representations with a 32-bit length field (PS3.5 Table 7.1-1) and those with a 16-bit one (Table 7.1-2).
@@ -106,6 +113,11 @@ def dictionary_vr(tag: int) -> str:
 
 
 _AMBIGUOUS = frozenset(tag for tag, entry in DicomDictionary.items() if " or " in entry[0])
+
+
+def key(tag: int) -> str:
+    """A tag as DICOM JSON names it: ``7FE00010``."""
+    return f"{tag:08X}"
 
 
 def show(tag: int) -> str:
