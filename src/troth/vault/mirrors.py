@@ -183,14 +183,12 @@ class Mirrors:
         return mmap.mmap(self._fds[0], 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
 
     def _write(self, fd: int, written: dict[int, bytes]) -> None:
-        try:
+        with _disk():
             self._grow(fd, max(written) + 1)
             for number, page in written.items():
                 if os.pwrite(fd, page, number * PAGE_BYTES) != PAGE_BYTES:
                     raise KeyringDamaged("the disk took a part of a page only")
             os.fdatasync(fd)
-        except OSError as error:
-            raise KeyringDamaged(f"the keyring cannot be written: {error.strerror}") from None
 
     def _grow(self, fd: int, needed_pages: int) -> None:
         """Make room with real zeros, so that later overwriting stays in the same blocks."""
@@ -218,8 +216,9 @@ class Mirrors:
             self._sync()
 
     def _sync(self) -> None:
-        for fd in self._fds:
-            os.fdatasync(fd)
+        with _disk():
+            for fd in self._fds:
+                os.fdatasync(fd)
 
     def _mend_page(self, number: int) -> bytes:
         found = [os.pread(fd, PAGE_BYTES, number * PAGE_BYTES).ljust(PAGE_BYTES, b"\0") for fd in self._fds]
@@ -228,17 +227,27 @@ class Mirrors:
             raise KeyringDamaged(f"page {number} is unreadable in both mirrors")
         for fd in self._fds:
             if os.pread(fd, PAGE_BYTES, number * PAGE_BYTES) != page:
-                os.pwrite(fd, page, number * PAGE_BYTES)
+                with _disk():
+                    os.pwrite(fd, page, number * PAGE_BYTES)
         return page
 
     def _confirm(self, written: dict[int, bytes]) -> None:
         """Read pages back, from the device where the file system lets us, and compare."""
         for path, fd in zip(self._paths, self._fds, strict=True):
-            with _unbuffered(path, fd) as source, mmap.mmap(-1, PAGE_BYTES) as aligned:
+            with _disk(), _unbuffered(path, fd) as source, mmap.mmap(-1, PAGE_BYTES) as aligned:
                 for number, page in written.items():
                     os.preadv(source, [aligned], number * PAGE_BYTES)
                     if aligned[:] != page:
                         raise KeyringDamaged("a destroyed key could not be confirmed as overwritten")
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Tell a disk's refusal as what it means here."""
+    try:
+        yield
+    except OSError as error:
+        raise KeyringDamaged(f"the keyring cannot be written: {error.strerror}") from None
 
 
 @contextmanager
