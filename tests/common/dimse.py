@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from troth.doors import dimse
 from troth.kit import clock, ids
 from troth.kit.errors import BadInput, PermitDenied, TrothError
-from troth.policy.model import Actor, Permit, Target
+from troth.policy import Actor, Permit, Target
 
 TENANT = UUID(int=7)
 CT = "1.2.840.10008.5.1.4.1.1.2"

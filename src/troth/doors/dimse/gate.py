@@ -7,7 +7,7 @@ from datetime import timedelta
 from troth.doors.dimse.ports import Rooms
 from troth.kit import clock
 from troth.kit.errors import PermitDenied
-from troth.policy.model import Actor, Permit, Target
+from troth.policy import Actor, Permit, Target
 
 
 class Gate:

@@ -51,29 +51,22 @@ class Listener:
         """Associations open now."""
         return len(self._open)
 
-    async def start(
-        self, host: str, port: int, reuse_port: bool = False, *, sock: socket.socket | None = None
-    ) -> None:
+    async def start(self, host: str, port: int, reuse_port: bool = False, *, sock: socket.socket | None = None) -> None:
         """Listen.
 
         Args:
             host: Address; loopback until the operator says otherwise.
             port: TCP port, 0 for any free one.
             reuse_port: Let several processes listen on the same port.
-            sock: A socket that is bound already; host and port are then not used.
+            sock: A socket that the parent of this process has bound; host and port are then not used.
         """
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._connect, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None)
-        self._begin(server)
-
-    async def start_on(self, bound: socket.socket) -> None:
-        """Listen on a socket that somebody else has bound, such as the parent of this process.
-
-        Args:
-            bound: A bound TCP socket; closed by `stop`.
-        """
-        loop = asyncio.get_running_loop()
-        self._begin(await loop.create_server(self._connect, sock=bound, backlog=_BACKLOG))
+        if sock is not None:
+            self._begin(await loop.create_server(self._connect, sock=sock, backlog=_BACKLOG))
+        else:
+            self._begin(
+                await loop.create_server(self._connect, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None)
+            )
 
     async def stop(self) -> None:
         """Listen no more; let C-STOREs under way end and be answered, then end every association."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from troth.policy.model import Actor, Permit, Target
+from troth.policy import Actor, Permit, Target
 
 
 class Header(Protocol):

@@ -488,7 +488,7 @@ async def test_stop_does_not_wait_for_a_stalled_peer() -> None:
 async def test_a_socket_bound_by_somebody_else_is_served() -> None:
     served = Served(RecordingRooms(), Limits(drain_seconds=1.0))
     bound = socket.create_server(("127.0.0.1", 0))
-    await served.listener.start_on(bound)
+    await served.listener.start("", 0, sock=bound)
     assert served.port == bound.getsockname()[1]
     await still_serves(served)
     await served.listener.stop()

@@ -1,0 +1,1 @@
+"""Troth and its peer measured in one run: `python -m bench.run`."""
