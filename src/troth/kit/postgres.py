@@ -120,6 +120,14 @@ class EmbeddedServer:
         """Whether the server that we started still runs."""
         return self._process is not None and self._process.poll() is None
 
+    def answers(self) -> bool:
+        """Whether a server of this data folder takes connections, whoever started it."""
+        try:
+            psycopg.connect(self.dsn("troth_app"), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def start(self) -> None:
         """Start the server; a first start makes cluster, roles and databases.
 

@@ -1,1 +1,6 @@
-"""To be written."""
+"""Whether each promise is kept, broken or unproven, with its evidence."""
+
+from troth.proofs.model import Checked, Proven, Report, Shown, Standing
+from troth.proofs.service import Proofs
+
+__all__ = ["Checked", "Proofs", "Proven", "Report", "Shown", "Standing"]

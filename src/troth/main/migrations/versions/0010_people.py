@@ -58,7 +58,6 @@ create table peer (
     host text not null,
     address text not null,
     port integer not null check (port between 1 and 65535),
-    is_active boolean not null default true,
     made_at timestamptz not null,
     unique (ae, address, called_ae)
 );
@@ -109,6 +108,7 @@ create table session (
     account_id uuid,
     subject_id uuid,
     role text,
+    proof text not null check (proof in ('mail', 'issued', 'match')),
     purpose text not null default '',
     made_at timestamptz not null,
     seen_at timestamptz not null,

@@ -73,8 +73,6 @@ create table instance (
     rows int,
     columns int,
     frames int not null default 1,
-    bits int,
-    samples int,
     head_locator bytea not null,
     head_bytes bigint not null,
     bulk_locator bytea,
@@ -82,7 +80,7 @@ create table instance (
     bulk_tag int8,
     bulk_vr text,
     bulk_length bigint,
-    fragments bytea,
+    frame_table bytea,
     sealed bytea not null,
     stored_at timestamptz not null,
     primary key (tenant, id),
@@ -173,16 +171,16 @@ begin
     end if;
 
     insert into instance (tenant, id, series_id, instance_uid, sop_class, syntax, number, rows, columns, frames,
-                          bits, samples, head_locator, head_bytes, bulk_locator, bulk_bytes, bulk_tag, bulk_vr,
-                          bulk_length, fragments, sealed, stored_at)
+                          head_locator, head_bytes, bulk_locator, bulk_bytes, bulk_tag, bulk_vr, bulk_length,
+                          frame_table, sealed, stored_at)
     select p_tenant, i.id, i.series_id, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
-           i.bits, i.samples, decode(i.head_locator, 'base64'), i.head_bytes, decode(i.bulk_locator, 'base64'),
-           i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, decode(i.fragments, 'base64'),
+           decode(i.head_locator, 'base64'), i.head_bytes, decode(i.bulk_locator, 'base64'),
+           i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, decode(i.frame_table, 'base64'),
            decode(i.sealed, 'base64'), (p ->> 'at')::timestamptz
     from jsonb_to_recordset(p -> 'instances') as i(id uuid, series_id uuid, instance_uid text, sop_class text,
-         syntax text, number int, rows int, columns int, frames int, bits int, samples int, head_locator text,
+         syntax text, number int, rows int, columns int, frames int, head_locator text,
          head_bytes bigint, bulk_locator text, bulk_bytes bigint, bulk_tag int8, bulk_vr text, bulk_length bigint,
-         fragments text, sealed text)
+         frame_table text, sealed text)
     order by i.instance_uid
     on conflict (tenant, instance_uid) do nothing;
     get diagnostics touched = row_count;

@@ -1,0 +1,187 @@
+"""`troth admin`: works beside a running node on the same data folder; the last line printed is the value asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from troth.kit.errors import Unprocessable
+from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
+from troth.main.first_start import permit_for
+from troth.main.node import server_for
+from troth.main.settings import Settings, load
+from troth.main.wiring import Rooms, load_notices, open_rooms
+from troth.policy import Target
+
+Result = TypeVar("Result")
+
+app = typer.Typer(help="Run the platform: organisations, users, peers, tokens.", no_args_is_help=True)
+organisation_app = typer.Typer(
+    help="Organisations (each is a controller with a space of its own).", no_args_is_help=True
+)
+user_app = typer.Typer(help="People who work in an organisation.", no_args_is_help=True)
+peer_app = typer.Typer(help="DICOM nodes of an organisation.", no_args_is_help=True)
+token_app = typer.Typer(help="Bearer tokens for DICOMweb and REST.", no_args_is_help=True)
+app.add_typer(organisation_app, name="organisation")
+app.add_typer(user_app, name="user")
+app.add_typer(peer_app, name="peer")
+app.add_typer(token_app, name="token")
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
+Organisation = Annotated[str, typer.Option("--organisation", help="Name of the organisation.")]
+_SECONDS = {"m": 60, "h": 3600, "d": 86400}
+
+
+def running(settings: Settings) -> tuple[Postgres, bool]:
+    """The database of a data folder: the running one, or started for the length of a command.
+
+    Returns:
+        The server, and whether it has to be stopped again.
+
+    Raises:
+        ServerUnavailable: There is no deployment in this folder.
+    """
+    server = server_for(settings)
+    if isinstance(server, ManagedServer):
+        return server, False
+    if not (settings.data_dir / "pg").exists():
+        raise ServerUnavailable(f"there is no deployment in {settings.data_dir}", hint="Run troth serve first.")
+    assert isinstance(server, EmbeddedServer)
+    if server.answers():
+        return server, False
+    server.start()
+    return server, True
+
+
+def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Result:
+    """Do something with the rooms of a deployment, beside a running node or alone.
+
+    Args:
+        settings: Of the deployment.
+        work: What to do.
+    """
+    from troth.main.cli import shipped_notice
+
+    server, is_ours = running(settings)
+    if not settings.notice:
+        settings = load(settings.data_dir, notice=(shipped_notice(),))
+
+    async def run() -> Result:
+        rooms = open_rooms(settings, server, load_notices(settings), connections=2)
+        try:
+            return await work(rooms)
+        finally:
+            await rooms.people.settled()
+            await rooms.close()
+
+    try:
+        return asyncio.run(run())
+    finally:
+        if is_ours:
+            server.stop()
+
+
+def lifetime(text: str) -> timedelta:
+    """Read "15m", "1h", "30d".
+
+    Raises:
+        Unprocessable: It is not of that form.
+    """
+    if len(text) < 2 or text[-1] not in _SECONDS or not text[:-1].isdigit():
+        raise Unprocessable(f"{text!r} is not a length of time", hint="Such as 15m, 1h or 30d.")
+    return timedelta(seconds=int(text[:-1]) * _SECONDS[text[-1]])
+
+
+@organisation_app.command("add")
+def add_organisation(
+    name: str,
+    data_dir: DataDir = None,
+    region: Annotated[str, typer.Option(help="ISO 3166 code of where its data are kept.")] = "GB",
+) -> None:
+    """Add an organisation; prints its id."""
+
+    async def work(rooms: Rooms) -> str:
+        permit = await permit_for(rooms, "administer", Target("platform"))
+        return str((await rooms.people.add_organisation(permit, name, region=region)).id)
+
+    typer.echo(beside(load(data_dir), work))
+
+
+@user_app.command("add")
+def add_user(
+    email: str,
+    organisation: Organisation,
+    name: Annotated[str, typer.Option(help="Display name, such as 'Dr B. Specimen'.")],
+    role: Annotated[str, typer.Option(help="clinician, referrer, office or admin.")] = "clinician",
+    data_dir: DataDir = None,
+) -> None:
+    """Add a user; prints a sign-in link that works once, for 15 minutes."""
+
+    async def work(rooms: Rooms) -> str:
+        place = await rooms.people.organisation_named(organisation)
+        permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
+        user = await rooms.people.add_user(permit, place.id, email, name, role)
+        return await rooms.people.issue_sign_in_link(permit, user.id)
+
+    typer.echo(beside(load(data_dir), work))
+
+
+@user_app.command("invite")
+def invite_user(
+    email: str,
+    organisation: Organisation,
+    role: Annotated[str, typer.Option(help="clinician, referrer, office or admin.")] = "clinician",
+    name: Annotated[str, typer.Option(help="Display name.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Invite a user by mail; prints the invitation's link, which works once, for seven days."""
+
+    async def work(rooms: Rooms) -> str:
+        place = await rooms.people.organisation_named(organisation)
+        permit = await permit_for(rooms, "invite", Target("organisation", place.id, place.id))
+        return (await rooms.people.invite_user(permit, place.id, email, name, role)).link
+
+    typer.echo(beside(load(data_dir), work))
+
+
+@peer_app.command("add")
+def add_peer(
+    ae: Annotated[str, typer.Argument(help="AE title of the peer.")],
+    address: Annotated[str, typer.Argument(metavar="HOST:PORT")],
+    organisation: Organisation,
+    data_dir: DataDir = None,
+) -> None:
+    """Register a DICOM node of an organisation; prints its id."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise Unprocessable(f"{address!r} is not HOST:PORT")
+
+    async def work(rooms: Rooms) -> str:
+        place = await rooms.people.organisation_named(organisation)
+        permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
+        return str((await rooms.people.add_peer(permit, place.id, ae, host, int(port))).id)
+
+    typer.echo(beside(load(data_dir), work))
+
+
+@token_app.command("issue")
+def issue_token(
+    organisation: Organisation,
+    role: Annotated[str, typer.Option(help="Role the token acts in.")],
+    purpose: Annotated[str, typer.Option(help="The only purpose it may be used for.")],
+    for_: Annotated[str, typer.Option("--for", help="How long it lives: 15m, 1h, 30d.")] = "1h",
+    data_dir: DataDir = None,
+) -> None:
+    """Issue a bearer token for DICOMweb and REST; prints it once."""
+
+    async def work(rooms: Rooms) -> str:
+        place = await rooms.people.organisation_named(organisation)
+        permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
+        return await rooms.people.issue_token(permit, place.id, role, purpose, lifetime(for_))
+
+    typer.echo(beside(load(data_dir), work))

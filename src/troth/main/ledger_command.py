@@ -1,0 +1,110 @@
+"""`troth ledger` and `troth verify`: prove what happened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from troth.kit.errors import Unprocessable
+from troth.ledger import Verification
+from troth.main.admin import beside
+from troth.main.first_start import permit_for
+from troth.main.settings import Settings, load
+from troth.main.wiring import Rooms
+from troth.policy import Target
+from troth.proofs import Proofs, Report, Standing
+
+app = typer.Typer(help="Recompute the ledger, prove an entry.", no_args_is_help=True)
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
+
+
+def proofs_of(rooms: Rooms) -> Proofs:
+    """The room of proofs, with what it looks at on this machine."""
+    settings = rooms.settings
+    addresses = {"http": settings.http.host, "viewer": settings.viewer.host, "dicom": settings.dicom.host}
+    return Proofs(
+        rooms.database, rooms.ledger, rooms.dsn_sequencer, settings.data_dir / "keys", addresses,
+        is_https=settings.is_https,
+    )  # fmt: skip
+
+
+@app.command("verify")
+def verify_ledger(data_dir: DataDir = None) -> None:
+    """Recompute the whole tree from its rows and check every signature; names each row that was altered."""
+
+    async def work(rooms: Rooms) -> Verification:
+        return await rooms.ledger.verify(rooms.dsn_sequencer)
+
+    verdict = beside(load(data_dir), work)
+    typer.echo(f"{verdict.size} entries computed again, {verdict.signatures} signed checkpoints checked")
+    typer.echo(f"root {verdict.root.hex()}")
+    for broken in verdict.broken:
+        typer.echo(f"BROKEN  entry {broken.index}  id {broken.event_id}  {broken.what}")
+    if verdict.broken:
+        raise typer.Exit(1)
+    typer.echo("the ledger is whole")
+
+
+@app.command("prove")
+def prove(
+    event: Annotated[str, typer.Argument(help="Id of the entry.")],
+    organisation: Annotated[str, typer.Option("--organisation", help="Name of the organisation it belongs to.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Print the proof that an entry is in the ledger: leaf, path, signed checkpoint (JSON)."""
+    try:
+        event_id = UUID(event)
+    except ValueError as fault:
+        raise Unprocessable(f"{event!r} is not the id of an entry") from fault
+
+    async def work(rooms: Rooms) -> str:
+        place = await rooms.people.organisation_named(organisation)
+        permit = await permit_for(rooms, "see_proofs", Target("ledger", None, place.id))
+        async with rooms.database.transaction(permit) as connection:
+            proof = await rooms.ledger.prove(connection, event_id)
+        return json.dumps(
+            {
+                "index": proof.index,
+                "leaf": proof.leaf.decode(),
+                "path": [step.hex() for step in proof.path],
+                "checkpoint": proof.checkpoint.note,
+                "key": rooms.ledger.verifier_key,
+            },
+            indent=1,
+        )
+
+    typer.echo(beside(load(data_dir), work))
+
+
+def verify_promises(settings: Settings, as_json: bool) -> int:
+    """Print the state of every promise.
+
+    Returns:
+        0 when none is broken, else 1.
+    """
+
+    async def work(rooms: Rooms) -> list[Report]:
+        notices = {version.notice.name: version.notice for version in await rooms.notices.all_in_force()}
+        return [await proofs_of(rooms).report(notice) for notice in notices.values()]
+
+    reports = beside(settings, work)
+    if as_json:
+        typer.echo(json.dumps([asdict(report) for report in reports], default=str, indent=1))
+    else:
+        for report in reports:
+            _tell(report)
+    return 1 if any(report.count(Standing.BROKEN) for report in reports) else 0
+
+
+def _tell(report: Report) -> None:
+    typer.echo(f"{report.notice}, version {report.version}")
+    for promise in report.promises:
+        typer.echo(f"  § {promise.clause_id:5} {promise.standing.value:9} {promise.says}")
+        typer.echo(f"            {promise.reason}")
+    counts = ", ".join(f"{report.count(standing)} {standing.value}" for standing in Standing)
+    typer.echo(f"{len(report.promises)} promises: {counts}; ledger of {report.ledger_size} entries")

@@ -1,0 +1,123 @@
+"""What each process of a node runs: the two web origins, the DICOM listener, durable work and the sequencer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+
+from troth.doors import dicomweb, dimse, viewer, web
+from troth.kit.durable import Durable
+from troth.ledger import Sequencer
+from troth.main.node import Part, server_for
+from troth.main.settings import Settings
+from troth.main.wiring import Rooms, load_notices, open_rooms
+from troth.rights import Fulfilment
+
+Ready = Callable[[], None]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the part has one for all that it runs."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def run_web(settings: Settings, first: socket.socket | None, second: socket.socket | None, ready: Ready) -> None:
+    """Serve the pages and the viewer's origin until SIGTERM."""
+
+    async def work(rooms: Rooms, stop: asyncio.Event) -> None:
+        api = dicomweb.create(rooms)
+        applications = (web.create(rooms, api), viewer.create(rooms, api))
+        servers = [_Server(_uvicorn(app, settings)) for app in applications]
+        serving = [
+            asyncio.create_task(server.serve(sockets=[listener] if listener else None))
+            for server, listener in zip(servers, (first, second), strict=True)
+        ]
+        while not all(server.started for server in servers):
+            await asyncio.sleep(0.005)
+        ready()
+        await stop.wait()
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*serving)
+
+    _run(settings, work)
+
+
+def run_dicom(settings: Settings, first: socket.socket | None, second: socket.socket | None, ready: Ready) -> None:
+    """Serve DICOM associations until SIGTERM."""
+
+    async def work(rooms: Rooms, stop: asyncio.Event) -> None:
+        listener = dimse.create(rooms)
+        await listener.start(settings.dicom.host, settings.dicom.port, sock=first)
+        ready()
+        await stop.wait()
+        await listener.stop()
+
+    _run(settings, work)
+
+
+def run_worker(settings: Settings, first: socket.socket | None, second: socket.socket | None, ready: Ready) -> None:
+    """Sequence the ledger and run durable workflows until SIGTERM."""
+
+    async def work(rooms: Rooms, stop: asyncio.Event) -> None:
+        server = server_for(settings)
+        sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop))
+        durable = Durable(server.dsn("troth_flow", "troth_flow"))
+        fulfilment = Fulfilment(rooms.rights, durable)
+        await durable.launch()
+        ready()
+        taking = asyncio.create_task(fulfilment.take(stop))
+        ended, _ = await asyncio.wait({sequencing, taking}, return_when=asyncio.FIRST_EXCEPTION)
+        stop.set()
+        await durable.stop()
+        for task in ended:
+            task.result()
+
+    _run(settings, work)
+
+
+PARTS: dict[str, Part] = {"web": run_web, "dicom": run_dicom, "worker": run_worker}
+
+
+def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        rooms = open_rooms(settings, server_for(settings), load_notices(settings))
+        try:
+            await work(rooms, stop)  # type: ignore[misc]
+        finally:
+            await rooms.close()
+
+    uvloop.run(main())
+
+
+def _uvicorn(app: object, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_level="warning",
+        access_log=False,  # a request line may hold what a person searched for
+        lifespan="off",
+        server_header=False,
+        date_header=True,
+        http="httptools",
+        loop="none",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=64 * 1024,
+        proxy_headers=bool(settings.public_url),
+        forwarded_allow_ips="127.0.0.1",
+    )

@@ -1,0 +1,150 @@
+"""The composition root: which rooms there are, and what each is handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from troth.archive import Archive
+from troth.kit.db import Database
+from troth.kit.errors import Unprocessable
+from troth.kit.mail import Mail, MailSettings
+from troth.kit.postgres import Postgres
+from troth.ledger import Entry, Ledger
+from troth.main.settings import Address, Settings
+from troth.notice import Compiled, Notice, Notices, compile_notices, load
+from troth.people import People, PeopleFacts
+from troth.policy import Actor, Policy, Target
+from troth.rights import Rights
+from troth.vault import Keyring, Packs
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything that a door may open."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    packs: Packs
+    ledger: Ledger
+    mail: Mail
+    notices: Notices
+    policy: Policy
+    people: People
+    archive: Archive
+    rights: Rights
+    compiled: Compiled
+    dsn_sequencer: str
+
+    async def close(self) -> None:
+        """Give back what the running loop holds."""
+        await self.database.close()
+
+
+def notice_files(paths: tuple[Path, ...]) -> list[Path]:
+    """The notice files that paths name; a deployment folder stands for the notices in it.
+
+    Raises:
+        Unprocessable: A path is not there or holds no notice.
+    """
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("notice*.yaml")) if path.is_dir() else [path]
+        if not found or not found[0].exists():
+            raise Unprocessable(f"there is no notice at {path}", hint="Name a notice file or a deployment folder.")
+        files += found
+    return files
+
+
+def load_notices(settings: Settings) -> list[Notice]:
+    """The notices that the settings put in force."""
+    return [load(file) for file in notice_files(settings.notice)]
+
+
+def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, connections: int = 8) -> Rooms:
+    """Wire the rooms of one process.
+
+    Args:
+        settings: Of this node.
+        server: Where the database is.
+        notices: In force.
+        connections: Most database connections of this process.
+    """
+    database = Database(server.dsn("troth_app"), max_size=connections)
+    keyring = Keyring.open(settings.data_dir / "keys")
+    packs = Packs(settings.data_dir / "packs")
+    ledger = Ledger(keyring)
+    mail = Mail(_mail_settings(settings))
+    compiled = compile_notices(notices)
+    people = People(database, keyring, ledger, mail, http_url=settings.http_url, ae=settings.ae)
+
+    async def write_refusal(actor: Actor, action: str, target: Target, purpose: str, clauses: tuple[str, ...]) -> None:
+        await _write_refusal(database, ledger, people, actor, action, target, purpose, clauses)
+
+    policy = Policy(compiled, PeopleFacts(database, people), write_refusal)
+    archive = Archive(database, keyring, packs, people, ledger, policy)
+    room_of_notices = Notices(database, keyring, ledger)
+    rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy)
+    return Rooms(
+        settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
+        server.dsn("troth_sequencer"),
+    )  # fmt: skip
+
+
+async def _write_refusal(
+    database: Database,
+    ledger: Ledger,
+    people: People,
+    actor: Actor,
+    action: str,
+    target: Target,
+    purpose: str,
+    clauses: tuple[str, ...],
+) -> None:
+    """A refused attempt belongs to the life of the person whose data it was, and is written under their key."""
+    if actor.tenant is None:
+        return
+    audit_key: bytes | None = None
+    subject_id: UUID | None = None
+    if target.subject_id is not None and target.tenant == actor.tenant:
+        subject = await people.subject(actor, target.subject_id)
+        audit_key, subject_id = bytes(subject.audit_key), subject.id
+    else:
+        audit_key = bytes((await people.organisation(actor.tenant)).key)
+    async with database.transaction(actor) as connection:
+        await ledger.append(
+            connection,
+            Entry(
+                kind="policy:access:refused",
+                tenant=actor.tenant,
+                actor_id=actor.id,
+                actor_kind=actor.kind,
+                role=actor.role,
+                subject_id=subject_id,
+                study_id=target.id if target.kind == "study" and subject_id else None,
+                key=audit_key,
+                payload={"actor": actor.name, "organisation": actor.organisation, "action": action, "on": target.kind},
+                purpose=purpose,
+                clauses=clauses,
+                decision_id=None,
+                outcome="refused",
+                counts={},
+            ),
+        )
+
+
+def _mail_settings(settings: Settings) -> MailSettings:
+    outbox = settings.data_dir / "outbox"
+    if not settings.smtp:
+        return MailSettings(sender=settings.mail_from, outbox=outbox)
+    address = Address.parse(settings.smtp)
+    is_near = address.host in ("127.0.0.1", "::1", "localhost")
+    return MailSettings(
+        sender=settings.mail_from,
+        server=address.host,
+        port=address.port,
+        security="none" if is_near else "starttls",
+        outbox=outbox,
+    )

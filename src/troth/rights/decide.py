@@ -1,0 +1,62 @@
+"""What a request to erase comes to, study by study: pure.
+
+A study is erased when no law keeps it: the retention clause of the notice gives the day from which it is due. Before
+that day the answer for this study is a refusal with its ground, its clause and its end (GDPR Art. 17(3)(b) and (c)).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from troth.archive import StudySummary
+from troth.kit import clock, ids
+from troth.notice import Notice
+from troth.rights.model import Item, Outcome
+
+STUDY = "imaging_study"
+MODALITIES = {
+    "CT": "CT scan", "MR": "MR scan", "CR": "X-ray", "DX": "X-ray", "US": "Ultrasound", "MG": "Mammogram",
+    "PT": "PET scan", "NM": "Nuclear scan", "XA": "Angiogram", "RF": "Fluoroscopy", "SR": "Report", "OT": "Images",
+}  # fmt: skip
+
+
+def title_of(study: StudySummary) -> str:
+    """What a person calls a study, such as "CT scan of the head · 14 Nov 2026"."""
+    kind = next((MODALITIES[name] for name in study.modalities if name in MODALITIES), "Images")
+    day = f"{study.study_date.day} {study.study_date:%b %Y}" if study.study_date else "no date"
+    return f"{study.description or kind} · {day}"
+
+
+def decision_on(study: StudySummary, birth_date: date | None, notice: Notice, item_id: UUID | None = None) -> Item:
+    """Whether a study would be erased today, or why not and until when.
+
+    Args:
+        study: The study.
+        birth_date: Of the subject, where known: children's studies are kept longer.
+        notice: The notice in force.
+        item_id: Id of the item where there is one already.
+    """
+    terms = notice.retention(STUDY)
+    anchor = study.study_date or study.stored_at.date()
+    dispose_on = terms.dispose_on(anchor, birth_date)
+    item = Item(
+        id=item_id or ids.uuid7(),
+        kind="study",
+        target_id=study.id,
+        title=title_of(study),
+        outcome=Outcome.WAITING,
+        clause=terms.clause_id,
+    )
+    if dispose_on <= clock.today():
+        return item
+    return Item(
+        id=item.id,
+        kind="study",
+        target_id=study.id,
+        title=item.title,
+        outcome=Outcome.REFUSED,
+        ground="The law makes us keep medical images for this long. Nothing but your care and your wishes uses them.",
+        clause=terms.clause_id,
+        until=dispose_on,
+    )

@@ -1,0 +1,30 @@
+"""What can go wrong with a request, as a door may say it."""
+
+from __future__ import annotations
+
+from troth.kit.errors import Conflict, NotFound, TrothError
+
+
+class RequestNotFound(NotFound):
+    """There is no such request for this actor."""
+
+
+class CopyNotReady(Conflict):
+    """The copy has not been made, or its time to collect it is over."""
+
+    slug = "copy-not-ready"
+    title = "The copy is not there to be collected"
+
+
+class NotErased(TrothError):
+    """After an erasure something could still be read: the request may not be called done."""
+
+    slug = "not-erased"
+    title = "Something that was to be erased could still be read"
+
+
+class CopyDiffers(TrothError):
+    """A copy that was read back is not what was written: it may not be called done."""
+
+    slug = "copy-differs"
+    title = "The copy that was read back differs from what is held"
