@@ -1,0 +1,87 @@
+"""What the clinic's pages show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from troth.doors.web.forms import Fault
+from troth.doors.web.looked import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """One study in the list."""
+
+    id: UUID
+    href: str
+    patient: str
+    born: str
+    patient_id: str
+    modality: str
+    description: str
+    images: int
+    accession: str
+    referrer: str
+    done: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier study of the same patient that the reader may see."""
+
+    date: str
+    title: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The study picked in the list. Looking at this does not open it."""
+
+    patient: str
+    patient_id: str
+    line: str
+    open_href: str
+    invite_href: str
+    facts: tuple[tuple[str, str], ...]
+    priors: tuple[Prior, ...]
+    images: int
+    purpose: str
+    clauses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StudiesPage:
+    """The study list with its filters and the picked study."""
+
+    count_line: str
+    search: str
+    kept_fields: tuple[tuple[str, str], ...]
+    dates: tuple[Filter, ...]
+    modalities: tuple[Filter, ...]
+    fault: str
+    rows: tuple[StudyRow, ...]
+    range_line: str
+    previous_href: str
+    next_href: str
+    is_filtered: bool
+    chosen: Chosen | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvitePage:
+    """Inviting a patient, and the code that is shown once."""
+
+    patient: str
+    patient_id: str
+    born: str
+    action: str
+    back_href: str
+    clauses: tuple[str, ...]
+    email: str = ""
+    code: str = ""
+    expires_at: datetime | None = None
+    faults: tuple[Fault, ...] = ()

@@ -1,0 +1,72 @@
+"""Reading forms: bounded, with the proof that we made them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from troth.doors.web.errors import FormForeign, FormTooLarge
+
+LIMIT_BYTES = 16_384
+LIMIT_FIELDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing to mend in a form.
+
+    Attributes:
+        field: Name of the field, empty when it is about the whole form.
+        text: What to do, one sentence without a full stop.
+    """
+
+    field: str
+    text: str
+
+
+def token_of(session: str) -> str:
+    """The proof a form carries: only who holds the session cookie, or a page made for it, knows it.
+
+    Args:
+        session: The session's secret; an empty string gives an empty token.
+    """
+    return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest()[:40] if session else ""
+
+
+async def read(http_request: Request) -> Mapping[str, str]:
+    """Read a form of plain fields; of a field given twice, the last counts.
+
+    Args:
+        http_request: A POST of `application/x-www-form-urlencoded`.
+
+    Returns:
+        Field to value, without space around it.
+
+    Raises:
+        FormTooLarge: More than 16 KiB or 64 fields.
+    """
+    content = bytearray()
+    async for chunk in http_request.stream():
+        content += chunk
+        if len(content) > LIMIT_BYTES:
+            raise FormTooLarge
+    try:
+        pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=LIMIT_FIELDS)
+    except ValueError:
+        raise FormTooLarge from None
+    return {name: value.strip() for name, value in pairs}
+
+
+def require_token(fields: Mapping[str, str], session: str) -> None:
+    """Refuse a form that was not made for this session.
+
+    Raises:
+        FormForeign: It was not.
+    """
+    if not session or not hmac.compare_digest(fields.get("token", ""), token_of(session)):
+        raise FormForeign

@@ -1,0 +1,121 @@
+"""What every page carries round its matter: name, navigation, who stands there and for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from troth.doors.web import words
+from troth.policy import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One entry of the navigation."""
+
+    href: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who looks, for whom, what for, by which clauses, and what is written down about it."""
+
+    name: str
+    role: str
+    organisation: str
+    purpose: str
+    clauses: tuple[str, ...]
+    recorded: str
+    is_patient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Everything of a page that is not its matter.
+
+    Attributes:
+        title: For the title bar: never a name, never an identifier.
+        deployment: The name of this deployment.
+        place: Beside the mark: the organisation, or the deployment for those who are not signed in.
+        density: `is-read` for patients and the public, `is-work` for those who work here.
+        here: The navigation entry this page belongs to.
+        path: Where the theme switch leads back to.
+        theme: `light`, `dark`, or empty to follow the device.
+        token: Proves that a form was made by us for this session.
+        notice_number: The version in force; 0 when none is.
+        notice_query: Query that opens the reader's own part of the notice.
+    """
+
+    title: str
+    deployment: str
+    place: str
+    density: str
+    nav: tuple[NavItem, ...]
+    here: str
+    path: str
+    theme: str = ""
+    person: str = ""
+    token: str = ""
+    standing: Standing | None = None
+    notice_number: int = 0
+    notice_query: str = ""
+
+
+PUBLIC = (NavItem("/notice", "Notice"), NavItem("/promises", "Promises"))
+BY_ROLE: dict[str, tuple[NavItem, ...]] = {
+    "patient": (
+        NavItem("/scans", "Scans"),
+        NavItem("/who-looked", "Who looked"),
+        NavItem("/requests", "Requests"),
+        NavItem("/notice", "Notice"),
+    ),
+    "clinician": (NavItem("/studies", "Studies"), NavItem("/notice", "Notice"), NavItem("/promises", "Promises")),
+    "referrer": (NavItem("/studies", "Studies"), NavItem("/notice", "Notice"), NavItem("/promises", "Promises")),
+    "office": (
+        NavItem("/office/requests", "Requests"),
+        NavItem("/notice", "Notice"),
+        NavItem("/promises", "Promises"),
+    ),
+    "admin": (
+        NavItem("/admin", "People and systems"),
+        NavItem("/notice", "Notice"),
+        NavItem("/promises", "Promises"),
+    ),
+}
+HOMES = {
+    "patient": "/scans",
+    "clinician": "/studies",
+    "referrer": "/studies",
+    "office": "/office/requests",
+    "admin": "/admin",
+}
+
+
+def home_of(actor: Actor | None) -> str:
+    """Where somebody starts: their own page, or the notice."""
+    return HOMES.get(actor.role, "/notice") if actor is not None else "/notice"
+
+
+def nav_of(actor: Actor | None) -> tuple[NavItem, ...]:
+    """The navigation of a role."""
+    return BY_ROLE.get(actor.role, PUBLIC) if actor is not None else PUBLIC
+
+
+def standing_of(actor: Actor, purpose: str, clauses: tuple[str, ...], recorded: str) -> Standing:
+    """The standing line of one page.
+
+    Args:
+        actor: Who is signed in.
+        purpose: Id of the purpose of this page.
+        clauses: The clauses that allowed it, from the permit.
+        recorded: What is written down about it, one sentence without a full stop.
+    """
+    return Standing(
+        name=actor.name,
+        role=words.role(actor.role),
+        organisation=actor.organisation,
+        purpose=words.purpose(purpose),
+        clauses=clauses,
+        recorded=recorded,
+        is_patient=actor.kind == "patient",
+    )

@@ -1,0 +1,234 @@
+"""Who looked: from events of the ledger to the list that the person it is about reads. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from troth.doors.web import words
+from troth.ledger import Completeness, Event, Proof
+from troth.policy import Actor
+
+#: Why somebody did it, as the person it is about reads it. Only for purposes somebody else may have.
+WHY: Mapping[str, str] = {
+    "diagnosis": "to find out what is wrong with you",
+    "care": "to treat you",
+    "rights": "to answer your request",
+    "administration": "to run the service",
+    "support": "to help the hospital use the service",
+}
+
+#: What happened, said to the person it is about. `{what}` is the scan, `{images}` how much of it.
+SAID: Mapping[str, str] = {
+    "archive:instances:stored": "Sent {images}of {what}",
+    "archive:instance:refused": "Sent something that was refused when it arrived",
+    "archive:study:opened": "Opened {what}{images_after}",
+    "archive:viewing:closed": "Closed {what} again{images_after}",
+    "archive:studies:queried": "Searched, and your name came up",
+    "archive:study:copied": "Made a copy of {what}",
+    "archive:study:erased": "Erased {what}",
+    "archive:study:refused_tombstone": "Sent a scan that had been erased; it was refused and not stored",
+    "policy:access:refused": "Tried to open {what} and was refused. They saw nothing",
+    "people:session:started": "Signed in",
+    "people:session:ended": "Signed out",
+    "people:invitation:made": "Made an invitation for you",
+    "people:invitation:used": "Used the invitation",
+    "people:subject:matched": "Name, birth date and code matched: the account was joined to your record",
+    "people:match:failed": "Tried to join an account to your record; something did not match, and nothing was shown",
+    "rights:request:opened": "Made a request",
+    "rights:request:acknowledged": "Gave a receipt for your request",
+    "rights:request:decided": "Decided your request",
+    "rights:copy:made": "Made a copy of everything held about you",
+    "rights:copy:collected": "Took the copy",
+    "rights:request:closed": "Closed your request",
+    "ledger:key:shredded": "Destroyed the key of an access list",
+}
+
+SEALED_AWAY = "Something that only a destroyed key could open"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One entry of the list.
+
+    Attributes:
+        mark: `done`, `warn`, `no`, `you` or `later`; chooses the dot of the thread.
+        who_more: Role and organisation.
+        purpose: Printed in bold; says why.
+        end: What closes the sentence.
+        entry: Number in the ledger, or None while it has none.
+        written: When it was written, against what happened.
+        fingerprint: First groups of the leaf's hash.
+        checked: Whether the proof held when this page was made; None where it was not tried.
+        is_unfolded: Show the proof at once.
+    """
+
+    mark: str
+    who: str
+    who_more: str
+    what: str
+    purpose: str
+    end: str
+    clauses: tuple[str, ...]
+    at: datetime
+    anchor: str = ""
+    entry: int | None = None
+    entry_words: str = ""
+    written: str = ""
+    fingerprint: str = ""
+    checkpoint: str = ""
+    checked: bool | None = None
+    is_unfolded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A proof that was tried: it held, or not."""
+
+    proof: Proof
+    leaf_hash: bytes
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteLine:
+    """What the list says about its own completeness."""
+
+    kind: str
+    words: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One choice of a filter, with an address of its own."""
+
+    label: str
+    href: str
+    is_chosen: bool
+
+
+def entry_of(
+    event: Event, reader: Actor, titles: Mapping[UUID, str], names: Mapping[UUID, str], checked: Checked | None = None
+) -> Looked:
+    """One event as the person it is about reads it.
+
+    A colleague whose attempt was refused appears by role only; whoever did something appears by name.
+
+    Args:
+        event: The event, with its payload opened.
+        reader: The person it is about.
+        titles: What the reader calls the studies, by our id.
+        names: Names of users, by our id.
+        checked: The proof, if it was tried.
+    """
+    is_you = event.actor_kind == "patient" and event.actor_id == reader.id
+    is_refused = event.outcome == "refused" or event.kind in {"policy:access:refused", "people:match:failed"}
+    who, who_more = _who(event, reader, names, is_you=is_you, is_refused=is_refused)
+    why = "" if is_you or is_refused else WHY.get(event.purpose, "")
+    return Looked(
+        mark="no" if is_refused else "you" if is_you else "done",
+        who=who,
+        who_more=who_more,
+        what=_what(event, titles) + ("," if why else ""),
+        purpose=why,
+        end=".",
+        clauses=event.clauses,
+        at=event.at,
+        anchor=f"e{event.id.hex}",
+        entry=event.index,
+        entry_words=words.entry_number(event.index) if event.index is not None else "",
+        written="before the first image was shown" if event.kind == "archive:study:opened" else "when it happened",
+        fingerprint=words.fingerprint(checked.leaf_hash) if checked else "",
+        checkpoint=words.entry_number(checked.proof.size) if checked else "",
+        checked=checked.held if checked else None,
+    )
+
+
+def _who(event: Event, reader: Actor, names: Mapping[UUID, str], *, is_you: bool, is_refused: bool) -> tuple[str, str]:
+    if is_you:
+        return "You", ""
+    if event.actor_kind == "system":
+        return "The platform", "by itself"
+    if event.actor_kind == "peer":
+        return str((event.payload or {}).get("peer") or "An imaging system"), reader.organisation
+    if event.actor_kind == "anonymous":
+        return "Somebody who was not signed in", ""
+    if is_refused:
+        return f"Someone with the role “{words.role(event.role)}”", reader.organisation
+    named = names.get(event.actor_id) if event.actor_id else None
+    if named:
+        return named, f"{words.role(event.role)}, {reader.organisation}"
+    return f"Someone with the role “{words.role(event.role)}”", reader.organisation
+
+
+def _what(event: Event, titles: Mapping[UUID, str]) -> str:
+    if event.is_shredded:
+        return SEALED_AWAY
+    what = titles.get(event.study_id, "a scan that is not here any more") if event.study_id else "a scan"
+    count = event.counts.get("instances", event.counts.get("images", 0))
+    said = SAID.get(event.kind, event.sentence.rstrip("."))
+    return said.format(
+        what=what,
+        images=f"{words.counted(count, 'image')} " if count else "images ",
+        images_after=f", {words.counted(count, 'image')}" if count else "",
+    )
+
+
+def complete_line(complete: Completeness) -> CompleteLine:
+    """Whether the list is all there is, in words."""
+    waiting = f" {words.counted(complete.pending, 'entry', 'entries')} will be sealed within a second." * (
+        complete.pending > 0
+    )
+    if complete.is_complete:
+        counted = f"{words.number(complete.shown)} of {words.counted(complete.held, 'entry', 'entries')}"
+        return CompleteLine(
+            "kept",
+            f"Complete: {counted}",
+            "Counted in the ledger and followed from the first entry to the last, just now." + waiting,
+        )
+    return CompleteLine(
+        "broken",
+        "This list is not complete",
+        f"{words.number(complete.shown)} of {words.counted(complete.held, 'entry', 'entries')} fit. "
+        "The privacy office is bound to find out why: tell it what you see here.",
+    )
+
+
+def is_kind(event: Event, chosen: str) -> bool:
+    """Whether an event belongs to a filter: `care`, `you`, `refused`, or empty for all."""
+    if chosen == "refused":
+        return event.outcome == "refused" or event.kind in {"policy:access:refused", "people:match:failed"}
+    if chosen == "care":
+        return event.purpose in {"diagnosis", "care"} and event.outcome != "refused"
+    if chosen == "you":
+        return event.actor_kind == "patient"
+    return True
+
+
+def filters(base: str, chosen: str) -> tuple[Filter, ...]:
+    """The filters of a list at an address."""
+    labels = (("", "Everyone"), ("care", "To treat me"), ("you", "You"), ("refused", "Refused"))
+    return tuple(
+        Filter(label, f"{base}?show={key}#looked" if key else f"{base}#looked", key == chosen) for key, label in labels
+    )
+
+
+def looking_people(events: Iterable[Event], since: datetime) -> int:
+    """How many different people other than the patient opened something since a moment."""
+    return len({event.actor_id for event in events if event.at >= since and _is_look(event)})
+
+
+def _is_look(event: Event) -> bool:
+    return event.kind == "archive:study:opened" and event.actor_kind == "user" and event.outcome == "done"
+
+
+def lead(count: int, total: int) -> str:
+    """The first sentence of the patient's page."""
+    numbers: Sequence[str] = ("Nobody", "One person", "Two people", "Three people", "Four people", "Five people")
+    who = numbers[count] if count < len(numbers) else f"{count} people"
+    verb = "has" if count <= 1 else "have"
+    them = "it" if total == 1 else "them"
+    return f"{who} {verb} looked at {them} in the last 30 days."

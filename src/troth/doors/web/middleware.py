@@ -1,0 +1,99 @@
+"""What surrounds every answer of the pages: the name they answer to, where a form may come from, the headers."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def content_security_policy(viewer_origin: str) -> str:
+    """Everything from here, nothing inline, nobody may frame it.
+
+    Args:
+        viewer_origin: Chromium applies `form-action` to redirects after a form too, and one leads to the viewer.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "style-src 'self'",
+            "script-src 'self'",
+            "img-src 'self'",
+            "font-src 'self'",
+            "connect-src 'self'",
+            f"form-action 'self' {viewer_origin}",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class Guard:
+    """Middleware: host, origin of forms, headers.
+
+    Args:
+        app: The application behind it.
+        origin: Scheme, host and port these pages are known by.
+        viewer_origin: Where the viewer is.
+    """
+
+    def __init__(self, app: ASGIApp, *, origin: str, viewer_origin: str) -> None:
+        self._app = app
+        self._hosts = LOOPBACK | {urlsplit(origin).hostname or "127.0.0.1"}
+        self._origin = origin
+        self._fixed = {
+            "Content-Security-Policy": content_security_policy(viewer_origin),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+            "Cache-Control": "no-store",
+        }
+        if origin.startswith("https:"):
+            self._fixed["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if not self._is_ours(headers.get("host", "")):
+            await PlainTextResponse("This server does not answer to that name\n", 421)(scope, receive, send)
+            return
+        if scope["method"] not in SAFE and not self._is_from_here(headers):
+            await PlainTextResponse("This form did not come from here\n", 403)(scope, receive, send)
+            return
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered = MutableHeaders(scope=message)
+                for name, value in self._fixed.items():
+                    answered.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, dressed)
+
+    def _is_ours(self, host: str) -> bool:
+        """Only our own name: another one that resolves to us (DNS rebinding) is refused."""
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        return name in self._hosts
+
+    def _is_from_here(self, headers: Headers) -> bool:
+        """Whether a change was asked for by one of our own pages, or by no browser at all.
+
+        Browsers send `Sec-Fetch-Site` and `Origin` with every form. A request with neither is not from one of today's
+        browsers; whether it may change something is then decided by the form's token or a bearer token.
+        """
+        site = headers.get("sec-fetch-site")
+        if site is not None and site not in {"same-origin", "none"}:
+            return False
+        origin = headers.get("origin")
+        return origin is None or origin in {self._origin, f"{urlsplit(self._origin).scheme}://{headers.get('host')}"}

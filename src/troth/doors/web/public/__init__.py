@@ -1,0 +1,1 @@
+"""Pages for everybody: the notice, the promises, the doors."""

@@ -1,0 +1,183 @@
+"""What the public pages show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from troth.doors.web.forms import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class StateMark:
+    """A state: `kept`, `open` or `broken`, with its words."""
+
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceLink:
+    """One part of the notice, by whom it is written for."""
+
+    label: str
+    href: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShortLine:
+    """One line of the summary, with the clause that says it in full."""
+
+    label: str
+    text: str
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseView:
+    """One promise: its sentence, whether it is kept, and how."""
+
+    id: str
+    sentence: str
+    state: StateMark
+    own: str = ""
+    how: tuple[tuple[str, str], ...] = ()
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SectionView:
+    """One section of the notice."""
+
+    number: int
+    title: str
+    state: StateMark
+    clauses: tuple[ClauseView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """One sentence that is not what it was."""
+
+    clause: str
+    before: str
+    after: str
+    is_material: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoticePage:
+    """The notice, layered: in short, what changed, every clause."""
+
+    heading: str = ""
+    lead: str = ""
+    audiences: tuple[AudienceLink, ...] = ()
+    version_line: str = ""
+    kept: StateMark = StateMark("open", "")
+    short: tuple[ShortLine, ...] = ()
+    changes: tuple[ChangeView, ...] = ()
+    changes_since: int = 0
+    sections: tuple[SectionView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One published version."""
+
+    label: str
+    href: str
+    effective_on: date
+    published_at: datetime
+    sha256: bytes
+    is_in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsPage:
+    """Every version that was ever published."""
+
+    versions: tuple[VersionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many promises stand like this."""
+
+    kind: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Promises of one state."""
+
+    kind: str
+    label: str
+    note: str
+    clauses: tuple[ClauseView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromisesPage:
+    """Every promise and whether it is kept."""
+
+    total: int
+    lead: str
+    checked: str
+    tallies: tuple[Tally, ...]
+    sections: tuple[SectionView, ...]
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """The door."""
+
+    email: str = ""
+    faults: tuple[Fault, ...] = ()
+    clauses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnterPage:
+    """A one-time link, before it is used: mail scanners open links, people press buttons."""
+
+    action: str
+    clauses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationPage:
+    """Where an invitation is pasted."""
+
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPage:
+    """Matching: name, birth date, code, address."""
+
+    organisation: str
+    action: str
+    name: str = ""
+    day: str = ""
+    month: str = ""
+    year: str = ""
+    email: str = ""
+    faults: tuple[Fault, ...] = ()
+    clauses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPage:
+    """A refusal or a fault: what one can do next."""
+
+    heading: str
+    text: str
+    hint: str
+    back: str
+    back_words: str
+    at: datetime
+    is_recorded: bool = False

@@ -1,0 +1,170 @@
+"""How things are said on a page: dates, numbers, roles, purposes, kinds of imaging. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+ROLES: Mapping[str, str] = {
+    "clinician": "clinician",
+    "referrer": "referring doctor",
+    "office": "privacy officer",
+    "admin": "administrator",
+    "patient": "patient",
+    "peer": "imaging system",
+    "worker": "the platform itself",
+}
+
+PURPOSES: Mapping[str, str] = {
+    "diagnosis": "diagnosis",
+    "care": "care",
+    "own_access": "your own access",
+    "rights": "answering requests",
+    "administration": "administration",
+    "support": "support",
+    "statistics": "statistics",
+    "site": "this site",
+}
+
+MODALITIES: Mapping[str, str] = {
+    "CT": "CT scan",
+    "MR": "MRI scan",
+    "CR": "X-ray",
+    "DX": "X-ray",
+    "RF": "X-ray film",
+    "XA": "X-ray of vessels",
+    "MG": "Mammogram",
+    "US": "Ultrasound",
+    "NM": "Nuclear scan",
+    "PT": "PET scan",
+    "OT": "Images",
+    "SC": "Images",
+    "ES": "Endoscopy",
+    "XC": "Photographs",
+    "ECG": "Heart trace",
+    "SR": "Report",
+}
+
+
+def day(value: date | datetime | None) -> str:
+    """22 Nov 2026; an empty string when there is none."""
+    return f"{value.day} {MONTHS[value.month - 1]} {value.year}" if value is not None else ""
+
+
+def moment(value: datetime | None) -> str:
+    """22 Nov 2026, 14:05, in UTC; an empty string when there is none."""
+    if value is None:
+        return ""
+    at = value.astimezone(UTC)
+    return f"{day(at)}, {at.hour:02d}:{at.minute:02d}"
+
+
+def iso(value: date | datetime | None) -> str:
+    """For the `datetime` attribute of a `time` element."""
+    return value.isoformat() if value is not None else ""
+
+
+def number(value: int) -> str:
+    """1,204."""
+    return f"{value:,}"
+
+
+def entry_number(value: int) -> str:
+    """A ledger number in unbroken groups: 51 877."""
+    return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """A count with what it counts: 1 image, 214 images."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def length(value_bytes: int) -> str:
+    """A file size as a person says it."""
+    size = float(value_bytes)
+    for unit in ("bytes", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def fingerprint(digest: bytes) -> str:
+    """The first eight groups of a hash: enough to compare by eye, never the whole."""
+    text = digest.hex()[:32]
+    groups = [text[start : start + 4] for start in range(0, len(text), 4)]
+    return " ".join(groups[:4]) + " · " + " ".join(groups[4:])
+
+
+def role(value: str) -> str:
+    """An access role in words."""
+    return ROLES.get(value, value)
+
+
+def purpose(value: str) -> str:
+    """A purpose in words."""
+    return PURPOSES.get(value, value.replace("_", " "))
+
+
+def scan(modalities: Sequence[str]) -> str:
+    """What a patient calls a study of these modalities."""
+    named = [MODALITIES.get(each, "Images") for each in modalities if each not in {"SR", "PR", "KO"}]
+    return named[0] if named else "Images"
+
+
+def person_name(value: str) -> str:
+    """A DICOM person name as a list shows it: `Sample^Anna^^Dr` becomes "Sample, Anna".
+
+    Per: DICOM PS3.5 6.2.1 (components by caret, groups by equals sign; the first group is the alphabetic one).
+    """
+    family, _, rest = value.partition("=")[0].partition("^")
+    given = " ".join(part for part in rest.split("^")[:2] if part)
+    return ", ".join(part for part in (family.strip(), given.strip()) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time limit as the page shows it.
+
+    Attributes:
+        day: Days gone by, one tick each.
+        days: Days in all.
+        left: "19 days left".
+        by: "by 12 Dec 2026".
+        tint: Empty, `near`, `late` or `off`.
+    """
+
+    day: int
+    days: int
+    left: str
+    by: str
+    tint: str = ""
+
+
+def clock_of(start: datetime, due: datetime, now: datetime, closed: datetime | None = None) -> Clock:
+    """A time limit in words.
+
+    Amber in the last third or on the last five days, red after (look.md, Components).
+
+    Args:
+        start: When the clock began.
+        due: When it ends.
+        now: The present.
+        closed: When the request was answered, which stops the clock.
+    """
+    days = max((due.date() - start.date()).days, 1)
+    if closed is not None:
+        gone = min(max((closed.date() - start.date()).days, 0), days)
+        tint = "off" if closed <= due else "late"
+        took = "on the same day" if gone == 0 else f"after {counted(gone, 'day')}"
+        return Clock(gone, days, f"answered {took}", f"limit was {day(due)}", tint)
+    gone = min(max((now.date() - start.date()).days, 0), days)
+    left = (due.date() - now.date()).days
+    if now > due:
+        return Clock(days, days, f"{counted(-left, 'day')} late", f"was due {day(due)}", "late")
+    tint = "near" if left <= 5 or left * 3 <= days else ""
+    words = "due today" if left == 0 else f"{counted(left, 'day')} left"
+    return Clock(gone, days, words, f"by {day(due)}", tint)
