@@ -1,1 +1,79 @@
-"""To be written."""
+"""Studies, series and instances: taken in, found, opened, erased.
+
+Everything personal is sealed under the study's key; search runs on keyed tokens; nothing is shown before the ledger
+holds who sees it and why. `Archive` is the room's service, `Viewing` an open study.
+"""
+
+from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, vr_of
+from troth.archive.errors import (
+    DuplicateDiffers,
+    InstanceRefused,
+    NoPixels,
+    NotStoredThatWay,
+    OtherPatient,
+    OtherStudy,
+    PermitExpired,
+    SearchKeyUnknown,
+    SearchTooBroad,
+    SearchValueInvalid,
+    StoredBytesBroken,
+    StudyMismatch,
+    StudyNotFound,
+    WasErased,
+    WrongPermit,
+)
+from troth.archive.model import (
+    Erasure,
+    Found,
+    InstanceRecord,
+    Level,
+    Match,
+    Outcome,
+    Page,
+    Query,
+    Received,
+    SeriesRecord,
+    StudySummary,
+    Verified,
+)
+from troth.archive.receiver import Receiver
+from troth.archive.service import Archive
+from troth.archive.viewing import Viewing
+
+__all__ = [
+    "Archive",
+    "DuplicateDiffers",
+    "Erasure",
+    "Found",
+    "InstanceRecord",
+    "InstanceRefused",
+    "Level",
+    "Match",
+    "NoPixels",
+    "NotStoredThatWay",
+    "OtherPatient",
+    "OtherStudy",
+    "Outcome",
+    "Page",
+    "PermitExpired",
+    "Query",
+    "Received",
+    "Receiver",
+    "SearchKeyUnknown",
+    "SearchTooBroad",
+    "SearchValueInvalid",
+    "SeriesRecord",
+    "StoredBytesBroken",
+    "StudyMismatch",
+    "StudyNotFound",
+    "StudySummary",
+    "Verified",
+    "Viewing",
+    "WasErased",
+    "WrongPermit",
+    "keyword_of",
+    "level_of",
+    "tag_of",
+    "to_json",
+    "vr_of",
+]

@@ -1,0 +1,177 @@
+"""The indexed attributes: their level, keyword and value representation, and how they become DICOM JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+
+from troth.archive.model import Level
+
+STUDY_DATE = 0x00080020
+STUDY_TIME = 0x00080030
+ACCESSION = 0x00080050
+AVAILABILITY = 0x00080056
+MODALITY = 0x00080060
+MODALITIES = 0x00080061
+SOP_CLASSES = 0x00080062
+REFERRER = 0x00080090
+DESCRIPTION = 0x00081030
+RETRIEVE_URL = 0x00081190
+PATIENT_NAME = 0x00100010
+PATIENT_ID = 0x00100020
+ISSUER = 0x00100021
+BIRTH_DATE = 0x00100030
+SEX = 0x00100040
+STUDY_UID = 0x0020000D
+SERIES_UID = 0x0020000E
+STUDY_ID = 0x00200010
+SERIES_NUMBER = 0x00200011
+INSTANCE_NUMBER = 0x00200013
+STUDY_SERIES_COUNT = 0x00201206
+STUDY_INSTANCE_COUNT = 0x00201208
+SERIES_INSTANCE_COUNT = 0x00201209
+SOP_CLASS = 0x00080016
+INSTANCE_UID = 0x00080018
+FRAMES = 0x00280008
+ROWS = 0x00280010
+COLUMNS = 0x00280011
+BITS_ALLOCATED = 0x00280100
+
+#: Attributes of a study that are kept, sealed, for answers and matching (PS3.18 tables 10.6.1-5, 10.6.3-3).
+STUDY_TAGS = frozenset(
+    {
+        STUDY_DATE,
+        STUDY_TIME,
+        ACCESSION,
+        0x00080201,  # TimezoneOffsetFromUTC
+        REFERRER,
+        DESCRIPTION,
+        PATIENT_NAME,
+        PATIENT_ID,
+        ISSUER,
+        BIRTH_DATE,
+        SEX,
+        0x00101010,  # PatientAge
+        STUDY_ID,
+        0x00080080,  # InstitutionName
+    }
+)
+SERIES_TAGS = frozenset(
+    {
+        0x00080021,  # SeriesDate
+        0x00080031,  # SeriesTime
+        MODALITY,
+        0x0008103E,  # SeriesDescription
+        0x00080070,  # Manufacturer
+        0x00081010,  # StationName
+        0x00180015,  # BodyPartExamined
+        0x00181030,  # ProtocolName
+        SERIES_NUMBER,
+        0x00200060,  # Laterality
+        0x00400244,  # PerformedProcedureStepStartDate
+        0x00400245,  # PerformedProcedureStepStartTime
+        0x00400254,  # PerformedProcedureStepDescription
+    }
+)
+INSTANCE_TAGS = frozenset(
+    {
+        0x00080008,  # ImageType
+        0x00080022,  # AcquisitionDate
+        0x00080023,  # ContentDate
+        0x00080032,  # AcquisitionTime
+        0x00080033,  # ContentTime
+        INSTANCE_NUMBER,
+        FRAMES,
+        ROWS,
+        COLUMNS,
+        BITS_ALLOCATED,
+        0x00280301,  # BurnedInAnnotation
+        0x00280004,  # PhotometricInterpretation
+    }
+)
+#: Known from clear columns of each level.
+_CLEAR: Mapping[Level, frozenset[int]] = {
+    "study": frozenset({STUDY_UID, MODALITIES, SOP_CLASSES, STUDY_SERIES_COUNT, STUDY_INSTANCE_COUNT}),
+    "series": frozenset({SERIES_UID, SERIES_INSTANCE_COUNT}),
+    "instance": frozenset({SOP_CLASS, INSTANCE_UID}),
+}
+_SEALED: Mapping[Level, frozenset[int]] = {"study": STUDY_TAGS, "series": SERIES_TAGS, "instance": INSTANCE_TAGS}
+LEVELS: tuple[Level, ...] = ("study", "series", "instance")
+
+_WHOLE = frozenset({"IS", "US", "UL", "SS", "SL", "UV", "SV"})
+_DECIMAL = frozenset({"DS", "FL", "FD"})
+
+
+def level_of(tag: int) -> Level | None:
+    """The level whose index knows an attribute, or None when no index does."""
+    return next((level for level in LEVELS if tag in _CLEAR[level] or tag in _SEALED[level]), None)
+
+
+def tag_of(name: str) -> int | None:
+    """The tag that a query parameter names, as eight hexadecimal digits or by keyword (PS3.18 8.3.1.1).
+
+    Returns:
+        None for a name that is no attribute of the standard; `SearchKeyUnknown` is the caller's to raise.
+    """
+    if len(name) == 8:
+        try:
+            return int(name, 16)
+        except ValueError:
+            pass
+    return tag_for_keyword(name)
+
+
+def vr_of(tag: int) -> str:
+    """Value representation of an indexed attribute; the first one where the dictionary allows several."""
+    try:
+        return str(dictionary_VR(tag)).split(" ")[0]
+    except KeyError:
+        return "UN"
+
+
+def keyword_of(tag: int) -> str:
+    """Keyword of an attribute, or its eight hexadecimal digits."""
+    return keyword_for_tag(tag) or f"{tag:08X}"
+
+
+def picked(values: Mapping[int, str], tags: Iterable[int]) -> dict[int, str]:
+    """The values of some tags that are there and not empty."""
+    return {tag: values[tag] for tag in tags if values.get(tag)}
+
+
+def to_json(values: Mapping[int, str]) -> dict[str, Any]:
+    """DICOM JSON of indexed attributes, in order of their tags.
+
+    Per: DICOM PS3.18 F.2.
+    """
+    return {f"{tag:08X}": element(vr_of(tag), values[tag]) for tag in sorted(values)}
+
+
+def element(vr: str, text: str) -> dict[str, Any]:
+    """One attribute of DICOM JSON; a number that is none is given as text, as it was stored.
+
+    Args:
+        vr: Value representation.
+        text: Value as text, several joined by a backslash.
+    """
+    if not text:
+        return {"vr": vr}
+    return {"vr": vr, "Value": [_single(vr, single.strip(" ")) for single in text.split("\\")]}
+
+
+def _single(vr: str, single: str) -> Any:
+    if not single:
+        return None
+    if vr == "PN":
+        names = zip(("Alphabetic", "Ideographic", "Phonetic"), single.split("="), strict=False)
+        return {group: name for group, name in names if name}
+    try:
+        if vr in _WHOLE:
+            return int(single)
+        if vr in _DECIMAL:
+            return float(single)
+    except ValueError:
+        return single
+    return single

@@ -1,0 +1,114 @@
+"""What can go wrong in the archive. No detail carries personal data; UIDs of unknown studies are not repeated."""
+
+from __future__ import annotations
+
+from troth.kit.errors import BadInput, Conflict, NotAcceptable, NotFound, PermitDenied, TooLarge, TrothError
+
+
+class StudyNotFound(NotFound):
+    """No such study, series or instance for this actor."""
+
+
+class WrongPermit(PermitDenied):
+    """The permit was made for another action, target or tenant."""
+
+
+class PermitExpired(PermitDenied):
+    """The permit or the viewing is older than it may be."""
+
+
+class SearchKeyUnknown(BadInput):
+    """A search key that cannot be honoured; ignoring it would widen the search."""
+
+    slug = "search-key-unknown"
+    title = "This search key cannot be honoured, so nothing was searched"
+
+
+class SearchValueInvalid(BadInput):
+    """The value of a search key cannot be understood."""
+
+    slug = "search-value-invalid"
+    title = "The value of a search key cannot be understood"
+
+
+class SearchTooBroad(TooLarge):
+    """More would have to be read than one search may (DICOM PS3.18 table 10.6.3-1)."""
+
+    slug = "search-too-broad"
+    title = "The search is too broad; add a key or a date range"
+
+
+class NoPixels(NotFound):
+    """The instance has no such frame or bulk value."""
+
+    slug = "not-found"
+
+
+class NotStoredThatWay(NotAcceptable):
+    """The transfer syntax asked for is not the stored one and cannot be made from it."""
+
+    slug = "not-stored-that-way"
+    title = "This cannot be given in the transfer syntax asked for"
+
+
+class StoredBytesBroken(TrothError):
+    """What was read back is not what was stored."""
+
+    slug = "stored-bytes-broken"
+    title = "What was read back is not what was stored"
+
+
+class InstanceRefused(Conflict):
+    """One instance was not taken. Sent back for that instance only; the others of the batch are not touched.
+
+    Args:
+        detail: One sentence, no personal data.
+    """
+
+
+class DuplicateDiffers(InstanceRefused):
+    """The same SOP Instance UID is held with other bytes. Nothing is overwritten."""
+
+    slug = "duplicate-differs"
+    title = "An instance with this UID is held with other content"
+    dimse_status = 0x0111  # duplicate SOP instance, DICOM PS3.7 C.5.7
+
+
+class OtherPatient(InstanceRefused):
+    """The study UID is held for another patient of the same organisation."""
+
+    slug = "other-patient"
+    title = "This study UID is held for another patient"
+    dimse_status = 0xC110  # cannot understand; DICOM PS3.4 B.2.3 leaves the low digits to us
+
+
+class OtherStudy(InstanceRefused):
+    """The series UID is held in another study."""
+
+    slug = "other-study"
+    title = "This series UID is held in another study"
+    dimse_status = 0xC111
+
+
+class WasErased(InstanceRefused):
+    """A tombstone says that it was erased; it does not come back."""
+
+    slug = "was-erased"
+    title = "This study was erased and is not taken again"
+    dimse_status = 0x0124  # not authorised, DICOM PS3.7 C.5.11
+
+
+class UidMissing(InstanceRefused):
+    """A study, series, instance or class UID is missing."""
+
+    slug = "uid-missing"
+    title = "A UID that every instance must have is missing"
+    dimse_status = 0xC112
+
+
+class StudyMismatch(InstanceRefused):
+    """The instance belongs to another study than the address it was sent to."""
+
+    slug = "study-mismatch"
+    title = "The instance does not belong to the study it was sent to"
+    dimse_status = 0xC113

@@ -1,0 +1,382 @@
+"""One batch of instances on its way into the index: what is taken, what was here already, what is refused."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from troth.archive import attributes as tags
+from troth.archive import errors, sealing, searching
+from troth.archive.matching import parsed_day
+from troth.archive.model import NO_DATE, Outcome, Received, Row
+from troth.archive.receiver import locators_of
+from troth.archive.sealing import InstanceSecrets
+from troth.dicom import Header
+from troth.kit import ids
+from troth.ledger import Entry
+from troth.people import Demographics, PatientKey
+from troth.policy import Permit
+from troth.vault import KeyRef, Keyring
+
+_MODALITY = re.compile(r"[A-Z0-9_ ]{1,16}")
+_LARGEST_INT4 = 2**31 - 1
+_MOST_UIDS_TOLD = 50
+
+
+@dataclass(slots=True)
+class Item:
+    """One received instance and what is known of it so far."""
+
+    permit: Permit
+    received: Received
+    patient_token: int = 0
+    digests: tuple[bytes, ...] = ()
+    outcome: Outcome | None = None
+
+    @property
+    def header(self) -> Header:
+        """What the scanner read."""
+        return self.received.header
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study as the batch needs it: held already, or about to be made.
+
+    Attributes:
+        is_new: It has no row yet; its key is made and durable.
+    """
+
+    id: UUID
+    subject_id: UUID
+    key: KeyRef = field(repr=False)
+    audit_key: KeyRef = field(repr=False)
+    patient_token: int
+    is_new: bool = True
+
+
+def patient_key(study_uid: str, values: Mapping[int, str]) -> PatientKey:
+    """Whose images these are. Without a PatientID nothing says that two studies are of the same subject.
+
+    Args:
+        study_uid: StudyInstanceUID.
+        values: Attributes of the study.
+    """
+    patient_id = values.get(tags.PATIENT_ID, "").strip()
+    if not patient_id:
+        return PatientKey("", f"study:{study_uid}")
+    return PatientKey(patient_id, values.get(tags.ISSUER, "").strip())
+
+
+def demographics(header: Header) -> Demographics:
+    """Who the subject is, as the instance says it."""
+    values = header.values
+    born = parsed_day(values.get(tags.BIRTH_DATE, ""))
+    return Demographics(values.get(tags.PATIENT_NAME, ""), born, values.get(tags.SEX, ""))
+
+
+def tombstones(keyring: Keyring, organisation_key: KeyRef, study_uid: str, patient: PatientKey) -> tuple[bytes, bytes]:
+    """Digests under which the erasure of a study is remembered: by its UID, and by UID and patient."""
+    return (
+        keyring.digest(organisation_key, "archive.study", study_uid),
+        keyring.digest(organisation_key, "archive.study-of", f"{study_uid}\0{patient.patient_id}\0{patient.issuer}"),
+    )
+
+
+class Batch:
+    """Decides and describes one batch. Pure but for the keyring; made anew from what is held at each attempt.
+
+    Args:
+        keyring: Seals and tokenises.
+        organisation_key: The tenant's key.
+        items: The instances; their outcomes are set here.
+    """
+
+    def __init__(self, keyring: Keyring, organisation_key: KeyRef, items: Sequence[Item]) -> None:
+        self._keyring = keyring
+        self._organisation_key = organisation_key
+        self.items = items
+        self._studies: dict[str, Study] = {}
+        self._series: dict[str, tuple[UUID, str]] = {}
+        self._new_series: dict[str, Item] = {}
+        self.new_studies: dict[str, Item] = {}
+        self.accepted: list[Item] = []
+        for item in items:
+            patient = patient_key(item.header.study_uid, item.header.values)
+            text = f"{patient.patient_id}\0{patient.issuer}"
+            item.patient_token = keyring.token(organisation_key, "archive.patient", text)
+            item.digests = tombstones(keyring, organisation_key, item.header.study_uid, patient)
+
+    def wanted(self) -> dict[str, list[Any]]:
+        """What to look up before deciding."""
+        headers = [item.header for item in self.items]
+        return {
+            "studies": sorted({header.study_uid for header in headers}),
+            "series": sorted({header.series_uid for header in headers}),
+            "instances": sorted({header.instance_uid for header in headers}),
+            "digests": sorted({digest for item in self.items for digest in item.digests}),
+        }
+
+    def decide(self, held: Mapping[str, Sequence[Row]], prepared: Mapping[str, Study]) -> None:
+        """Set the outcome of every item.
+
+        Args:
+            held: What is there already.
+            prepared: New studies whose keys exist.
+        """
+        self._studies = {
+            row["study_uid"]: Study(
+                row["id"], row["subject_id"], row["key"], row["audit_key"], row["patient_key_token"], is_new=False
+            )
+            for row in held["studies"]
+        }
+        erasing = {row["study_uid"] for row in held["studies"] if row["state"] != "held"}
+        erased = {bytes(row["digest"]) for row in held["tombstones"]}
+        uid_of = {study.id: uid for uid, study in self._studies.items()}
+        self._series = {row["series_uid"]: (row["id"], uid_of.get(row["study_id"], "")) for row in held["series"]}
+        self._new_series, self.new_studies, self.accepted = {}, {}, []
+        here = {row["instance_uid"]: row for row in held["instances"]}
+        taken: dict[str, Item] = {}
+        for item in self.items:
+            header = item.header
+            if header.study_uid in erasing or not erased.isdisjoint(item.digests):
+                error: errors.InstanceRefused | None = errors.WasErased()
+            else:
+                error = self._conflict(item, prepared)
+            known, twin = here.get(header.instance_uid), taken.get(header.instance_uid)
+            if error is None and (known is not None or twin is not None):
+                is_same = self._is_held(item, known) if known is not None else _is_same(item, twin)
+                error = None if is_same else errors.DuplicateDiffers()
+                item.outcome = outcome_of(header, "refused" if error else "already_held", error)
+            elif error is None:
+                self._accept(item, prepared)
+                taken[header.instance_uid] = item
+            else:
+                item.outcome = outcome_of(header, "refused", error)
+
+    def rows(self, prepared: Mapping[str, Study], at: datetime) -> dict[str, Any]:
+        """The batch for the one SQL function that writes it.
+
+        Args:
+            prepared: New studies by UID.
+            at: When it is stored.
+        """
+        studies = self._studies | dict(prepared)
+        new = {uid: studies[uid] for uid in self.new_studies}
+        return {
+            "at": at.isoformat(),
+            "tombstones": sorted({digest.hex() for item in self.accepted for digest in item.digests}),
+            "studies": [self._study_row(self.new_studies[uid], study) for uid, study in new.items()],
+            "series": [self._series_row(uid, item, studies) for uid, item in self._new_series.items()],
+            "instances": [self._instance_row(item, studies) for item in self.accepted],
+            "tokens": list(self._token_rows(studies)),
+            "counts": self._counts(studies),
+        }
+
+    def entries(self, prepared: Mapping[str, Study]) -> list[Entry]:
+        """What the ledger is told: one entry per permit, study and kind of outcome."""
+        groups: dict[tuple[UUID, str, str], list[Item]] = {}
+        for item in self.items:
+            outcome = item.outcome
+            if outcome is None or outcome.state != "already_held":
+                slug = outcome.error.slug if outcome is not None and outcome.error is not None else ""
+                groups.setdefault((item.permit.decision_id, item.header.study_uid, slug), []).append(item)
+        studies = self._studies | dict(prepared)
+        return [self._entry(items, studies.get(uid)) for (_, uid, _), items in groups.items()]
+
+    def _conflict(self, item: Item, prepared: Mapping[str, Study]) -> errors.InstanceRefused | None:
+        header = item.header
+        study = self._studies.get(header.study_uid)
+        first = self.new_studies.get(header.study_uid)
+        token = study.patient_token if study else first.patient_token if first else item.patient_token
+        if token != item.patient_token:
+            return errors.OtherPatient()
+        series = self._series.get(header.series_uid)
+        if series is not None and series[1] != header.study_uid:
+            return errors.OtherStudy()
+        return None
+
+    def _accept(self, item: Item, prepared: Mapping[str, Study]) -> None:
+        header = item.header
+        if header.study_uid not in self._studies:
+            self.new_studies.setdefault(header.study_uid, item)
+        if header.series_uid not in self._series:
+            self._series[header.series_uid] = (ids.uuid7(), header.study_uid)
+            self._new_series[header.series_uid] = item
+        item.outcome = outcome_of(header, "stored")
+        self.accepted.append(item)
+
+    def _is_held(self, item: Item, row: Row) -> bool:
+        """Whether the instance that is held has the same bytes."""
+        locators = [row[name] for name in ("head_locator", "bulk_locator") if row[name] is not None]
+        there = sealing.open_instance(self._keyring, row["key"], row["id"], locators, row["sealed"])
+        return there.is_same_as(InstanceSecrets.of(item.received, {}))
+
+    def _study_row(self, item: Item, study: Study) -> dict[str, Any]:
+        header = item.header
+        values = tags.picked(header.values, tags.STUDY_TAGS)
+        return {
+            "id": str(study.id),
+            "study_uid": header.study_uid,
+            "subject_id": str(study.subject_id),
+            "key": _base64(study.key),
+            "audit_key": _base64(study.audit_key),
+            "study_date": (parsed_day(values.get(tags.STUDY_DATE, "")) or NO_DATE).isoformat(),
+            "patient_key_token": item.patient_token,
+            "sealed": _base64(sealing.seal_values(self._keyring, study.key, "study", study.id, values)),
+            **searching.equality_tokens(values, self._token),
+        }
+
+    def _series_row(self, uid: str, item: Item, studies: Mapping[str, Study]) -> dict[str, Any]:
+        study, series_id = studies[item.header.study_uid], self._series[uid][0]
+        values = tags.picked(item.header.values, tags.SERIES_TAGS)
+        return {
+            "id": str(series_id),
+            "study_id": str(study.id),
+            "series_uid": uid,
+            "modality": _modality(item.header),
+            "number": _number(values.get(tags.SERIES_NUMBER, "")),
+            "sealed": _base64(sealing.seal_values(self._keyring, study.key, "series", series_id, values)),
+        }
+
+    def _instance_row(self, item: Item, studies: Mapping[str, Study]) -> dict[str, Any]:
+        header, received, row_id = item.header, item.received, ids.uuid7()
+        secrets = InstanceSecrets.of(received, tags.picked(header.values, tags.INSTANCE_TAGS))
+        key = studies[header.study_uid].key
+        bulk = received.bulk
+        return {
+            "id": str(row_id),
+            "series_id": str(self._series[header.series_uid][0]),
+            "instance_uid": header.instance_uid,
+            "sop_class": header.sop_class,
+            "syntax": header.syntax,
+            "number": _number(header.values.get(tags.INSTANCE_NUMBER, "")),
+            "rows": header.rows or None,
+            "columns": header.columns or None,
+            "frames": min(header.frames, _LARGEST_INT4),
+            "head_locator": _base64(received.head.locator),
+            "head_bytes": received.head.length_bytes,
+            "bulk_locator": _base64(bulk.locator) if bulk else None,
+            "bulk_bytes": bulk.length_bytes if bulk else 0,
+            "bulk_tag": header.bulk_tag,
+            "bulk_vr": header.bulk_vr,
+            "bulk_length": header.bulk_length,
+            "frame_table": _base64(received.frame_table) if received.frame_table else None,
+            "sealed": _base64(sealing.seal_instance(self._keyring, key, row_id, locators_of(received), secrets)),
+        }
+
+    def _token_rows(self, studies: Mapping[str, Study]) -> Iterable[dict[str, Any]]:
+        for uid, item in self.new_studies.items():
+            values = tags.picked(item.header.values, tags.STUDY_TAGS)
+            for token in sorted({self._token(*term) for term in searching.terms_of_study(values)}):
+                yield {"study_id": str(studies[uid].id), "token": token}
+        for item in self._new_series.values():
+            modality = _modality(item.header)
+            if modality:
+                token = self._token(*searching.modality_term(modality))
+                yield {"study_id": str(studies[item.header.study_uid].id), "token": token}
+
+    def _counts(self, studies: Mapping[str, Study]) -> list[dict[str, Any]]:
+        groups: dict[str, list[Item]] = {}
+        for item in self.accepted:
+            groups.setdefault(item.header.study_uid, []).append(item)
+        return [
+            {
+                "study_id": str(studies[uid].id),
+                "series": sum(item.header.study_uid == uid for item in self._new_series.values()),
+                "instances": len(items),
+                "length_bytes": sum(map(_length_bytes, items)),
+                "modalities": sorted({_modality(item.header) for item in items} - {""}),
+                "sop_classes": sorted({item.header.sop_class for item in items}),
+            }
+            for uid, items in groups.items()
+        ]
+
+    def _entry(self, items: Sequence[Item], study: Study | None) -> Entry:
+        permit, outcome = items[0].permit, items[0].outcome
+        error = outcome.error if outcome is not None else None
+        if isinstance(error, errors.OtherPatient):
+            study = None  # the study that is held is somebody else's life
+        if error is None:
+            kind = "archive:instances:stored"
+        elif isinstance(error, errors.WasErased):
+            kind, study = "archive:study:refused_tombstone", None
+        else:
+            kind = "archive:instance:refused"
+        values = items[0].header.values
+        payload: dict[str, Any] = {
+            "actor": permit.actor.name,
+            "organisation": permit.actor.organisation,
+            "study_uid": items[0].header.study_uid,
+        }
+        if error is None:
+            payload["study_description"] = values.get(tags.DESCRIPTION, "")
+            payload["study_date"] = values.get(tags.STUDY_DATE, "")
+        else:
+            payload["reason"] = error.slug
+            payload["instance_uids"] = [item.header.instance_uid for item in items[:_MOST_UIDS_TOLD]]
+        return Entry(
+            kind=kind,
+            tenant=permit.tenant,
+            actor_id=permit.actor.id,
+            actor_kind=permit.actor.kind,
+            role=permit.actor.role,
+            subject_id=study.subject_id if study else None,
+            study_id=study.id if study else None,
+            key=study.audit_key if study else self._organisation_key,
+            payload=payload,
+            purpose=permit.purpose,
+            clauses=permit.clauses,
+            decision_id=permit.decision_id,
+            outcome="refused" if error else "done",
+            counts={"instances": len(items), "bytes": sum(map(_length_bytes, items))},
+        )
+
+    def _token(self, kind: str, value: str) -> int:
+        return self._keyring.token(self._organisation_key, kind, value)
+
+
+def outcome_of(header: Header, state: Any, error: errors.InstanceRefused | None = None) -> Outcome:
+    """The outcome of one instance."""
+    return Outcome(
+        instance_uid=header.instance_uid,
+        sop_class=header.sop_class,
+        study_uid=header.study_uid,
+        series_uid=header.series_uid,
+        state=state,
+        reason=error.dimse_status if error else 0,
+        error=error,
+    )
+
+
+def _is_same(item: Item, twin: Item | None) -> bool:
+    return twin is not None and InstanceSecrets.of(item.received, {}).is_same_as(InstanceSecrets.of(twin.received, {}))
+
+
+def _length_bytes(item: Item) -> int:
+    bulk = item.received.bulk
+    return item.received.head.length_bytes + (bulk.length_bytes if bulk else 0)
+
+
+def _modality(header: Header) -> str:
+    """Modality for the clear column: only what can be one (CS), so that no free text gets there."""
+    modality = header.values.get(tags.MODALITY, "").strip()
+    return modality if _MODALITY.fullmatch(modality) else ""
+
+
+def _number(text: str) -> int | None:
+    """An IS value for an integer column, or None when it does not fit."""
+    try:
+        number = int(text.split("\\")[0])
+    except ValueError:
+        return None
+    return number if abs(number) <= _LARGEST_INT4 else None
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode()

@@ -1,0 +1,68 @@
+"""Natural batches: whatever came while the last commit ran goes with the next one. No timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+from troth.archive.intake import Item
+
+Commit = Callable[[UUID, list[Item]], Awaitable[None]]
+
+_MOST_INSTANCES = 200
+
+
+class Queue:
+    """Gathers instances per organisation and commits them one batch after the other.
+
+    Args:
+        commit: Stores one batch and sets the outcomes of its items.
+    """
+
+    def __init__(self, commit: Commit) -> None:
+        self._commit = commit
+        self._waiting: dict[UUID, deque[tuple[list[Item], asyncio.Future[None]]]] = {}
+        self._drains: dict[UUID, asyncio.Task[None]] = {}
+
+    async def put(self, tenant: UUID, items: Sequence[Item]) -> None:
+        """Commit items, together with whatever else is waiting.
+
+        Args:
+            tenant: The organisation.
+            items: Instances of one call; their outcomes are set on return.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant, deque()).append((list(items), done))
+        if tenant not in self._drains:
+            self._drains[tenant] = asyncio.create_task(self._drain(tenant))
+        await done
+
+    async def _drain(self, tenant: UUID) -> None:
+        try:
+            while self._waiting.get(tenant):
+                await self._next(tenant)
+        finally:
+            del self._drains[tenant]
+            for _, done in self._waiting.pop(tenant, ()):
+                done.cancel()
+
+    async def _next(self, tenant: UUID) -> None:
+        waiting, batch, futures = self._waiting[tenant], list[Item](), list[asyncio.Future[None]]()
+        while waiting and (not batch or len(batch) + len(waiting[0][0]) <= _MOST_INSTANCES):
+            items, done = waiting.popleft()
+            batch += items
+            futures.append(done)
+        task = asyncio.ensure_future(self._commit(tenant, batch))
+        await asyncio.wait([task])
+        fault = None if task.cancelled() else task.exception()
+        for done in futures:
+            if done.done():
+                continue  # the caller went away; the instances are stored all the same
+            if task.cancelled():
+                done.cancel()
+            elif fault is not None:
+                done.set_exception(fault)
+            else:
+                done.set_result(None)

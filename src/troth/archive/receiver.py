@@ -1,0 +1,87 @@
+"""Takes one instance as it arrives: scanned, hashed and sealed in passing, memory flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from troth.archive.model import Received
+from troth.dicom import Header, Malformed, Scanner, frame_table
+from troth.vault import ObjectWriter, Packs
+
+
+class Receiver:
+    """One instance on its way in. Nothing of it is held until `Archive.store` said so.
+
+    Args:
+        packs: Where the sealed bytes go.
+        syntax: None for a Part 10 stream, else the transfer syntax of a bare dataset (DIMSE).
+        discard: Called with locators of finished objects that nobody will store.
+    """
+
+    def __init__(self, packs: Packs, syntax: str | None, discard: Callable[[list[bytes]], None]) -> None:
+        self._packs = packs
+        self._scanner = Scanner(syntax)
+        self._discard = discard
+        self._bulk: ObjectWriter | None = None
+        self._received: Received | None = None
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes.
+
+        Raises:
+            troth.dicom.Malformed: They cannot be those of a DICOM instance; the receiver is then of no more use.
+        """
+        self._scanner.feed(chunk)
+        if self._scanner.head_ready:
+            self._take_bulk()
+
+    def finish(self) -> Received:
+        """The whole has come.
+
+        Returns:
+            The instance, sealed and ready for `Archive.store`.
+
+        Raises:
+            troth.dicom.Truncated: It has not.
+            troth.dicom.UidInvalid: A UID is missing or breaks the rule.
+        """
+        header = self._scanner.finish()
+        if header.bulk_tag is not None:
+            self._take_bulk()
+        bulk = self._bulk.finish() if self._bulk is not None else None
+        self._bulk = None
+        writer = self._packs.writer()
+        writer.feed(header.head)
+        self._received = Received(header, writer.finish(), bulk, _frame_table(header))
+        return self._received
+
+    def abort(self) -> None:
+        """Forget it. May be called at any time, also twice or after `finish`."""
+        writer, self._bulk = self._bulk, None
+        if writer is not None:
+            writer.abort()
+        received, self._received = self._received, None
+        if received is not None:
+            self._discard(locators_of(received))
+
+    def _take_bulk(self) -> None:
+        passed = self._scanner.take_bulk()
+        if passed:
+            if self._bulk is None:
+                self._bulk = self._packs.writer()
+            self._bulk.feed(passed)
+
+
+def locators_of(received: Received) -> list[bytes]:
+    """Where the sealed bytes of a received instance lie."""
+    return [sealed.locator for sealed in (received.head, received.bulk) if sealed is not None]
+
+
+def _frame_table(header: Header) -> bytes:
+    """Where the frames are; empty when only the compressed streams tell, which are looked into when they are read."""
+    if not header.has_pixels or not header.frames:
+        return b""
+    try:
+        return frame_table(header).to_bytes()
+    except Malformed:
+        return b""

@@ -1,0 +1,330 @@
+"""All SQL of the archive. Nothing outside `service` and `workflows` calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from troth.archive.model import Row
+from troth.archive.searching import Plan
+from troth.kit.db import Connection
+
+Held = dict[str, list[Row]]
+
+_STUDY = """s.id, s.tenant, s.study_uid, s.subject_id, s.key, s.audit_key, s.state, s.is_restricted, s.study_date,
+    s.modalities, s.sop_classes, s.series_count, s.instance_count, s.length_bytes, s.patient_key_token, s.sealed,
+    s.stored_at"""
+_INSTANCE = """i.id, r.series_uid, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
+    i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
+    i.sealed"""
+
+
+def is_race(fault: BaseException) -> bool:
+    """Whether a batch failed only because others were writing the same things, and should be decided anew."""
+    return isinstance(fault, psycopg.Error) and (
+        fault.sqlstate == "TR001" or isinstance(fault, psycopg.errors.DeadlockDetected)
+    )
+
+
+async def held(
+    connection: Connection,
+    tenant: UUID,
+    *,
+    studies: Sequence[str],
+    series: Sequence[str],
+    instances: Sequence[str],
+    digests: Sequence[bytes],
+) -> Held:
+    """What is there already of a batch, in one round trip.
+
+    Returns:
+        Rows under `studies`, `series`, `instances` and `tombstones`.
+    """
+    async with connection.pipeline():
+        cursors = {
+            "studies": await connection.execute(
+                "select id, study_uid, key, audit_key, subject_id, state, patient_key_token from study"
+                " where tenant = %s and study_uid = any(%s)",
+                (tenant, list(studies)),
+            ),
+            "series": await connection.execute(
+                "select id, study_id, series_uid from series where tenant = %s and series_uid = any(%s)",
+                (tenant, list(series)),
+            ),
+            "instances": await connection.execute(
+                "select i.id, i.instance_uid, i.head_locator, i.bulk_locator, i.sealed, s.key, s.study_uid"
+                " from instance i join series r on r.tenant = i.tenant and r.id = i.series_id"
+                " join study s on s.tenant = r.tenant and s.id = r.study_id"
+                " where i.tenant = %s and i.instance_uid = any(%s)",
+                (tenant, list(instances)),
+            ),
+            "tombstones": await connection.execute(
+                "select digest from tombstone where tenant = %s and digest = any(%s)", (tenant, list(digests))
+            ),
+        }
+        return {name: list(await cursor.fetchall()) for name, cursor in cursors.items()}
+
+
+async def write(connection: Connection, tenant: UUID, batch: Mapping[str, Any]) -> None:
+    """Write one batch: all of it, or nothing with an error that `is_race` knows."""
+    await connection.execute("select archive_store(%s, %s)", (tenant, Jsonb(batch)))
+
+
+async def study_by_uid(connection: Connection, tenant: UUID, study_uid: str) -> Row | None:
+    """A study that is held, or None."""
+    cursor = await connection.execute(
+        f"select {_STUDY} from study s where s.tenant = %s and s.study_uid = %s and s.state = 'held'",  # noqa: S608
+        (tenant, study_uid),
+    )
+    return await cursor.fetchone()
+
+
+async def study_by_id(connection: Connection, tenant: UUID, study_id: UUID, *, lock: bool = False) -> Row | None:
+    """A study in whatever state, or None."""
+    ending: LiteralString = " for update" if lock else ""
+    cursor = await connection.execute(
+        f"select {_STUDY} from study s where s.tenant = %s and s.id = %s{ending}",  # noqa: S608
+        (tenant, study_id),
+    )
+    return await cursor.fetchone()
+
+
+async def studies_of_subject(connection: Connection, tenant: UUID, subject_id: UUID) -> list[Row]:
+    """All studies that are held of a subject, newest first."""
+    cursor = await connection.execute(
+        f"select {_STUDY} from study s where s.tenant = %s and s.subject_id = %s and s.state = 'held'"  # noqa: S608
+        " order by s.study_date desc, s.id desc",
+        (tenant, subject_id),
+    )
+    return list(await cursor.fetchall())
+
+
+async def series_of(connection: Connection, tenant: UUID, study_ids: Sequence[UUID]) -> list[Row]:
+    """Series of some studies, in the order of their numbers."""
+    cursor = await connection.execute(
+        "select id, study_id, series_uid, modality, number, instance_count, sealed from series"
+        " where tenant = %s and study_id = any(%s) order by number nulls last, series_uid",
+        (tenant, list(study_ids)),
+    )
+    return list(await cursor.fetchall())
+
+
+async def instances_of(
+    connection: Connection,
+    tenant: UUID,
+    study_id: UUID,
+    series_uid: str | None = None,
+    instance_uid: str | None = None,
+) -> list[Row]:
+    """Instances of a study, a series, or one of them, in the order of series and instance numbers."""
+    cursor = await connection.execute(
+        f"select {_INSTANCE} from series r join instance i on i.tenant = r.tenant and i.series_id = r.id"  # noqa: S608
+        " where r.tenant = %(tenant)s and r.study_id = %(study)s"
+        " and (%(series)s::text is null or r.series_uid = %(series)s)"
+        " and (%(instance)s::text is null or i.instance_uid = %(instance)s)"
+        " order by r.number nulls last, r.series_uid, i.number nulls last, i.instance_uid",
+        {"tenant": tenant, "study": study_id, "series": series_uid, "instance": instance_uid},
+    )
+    return list(await cursor.fetchall())
+
+
+async def instance_by_uid(connection: Connection, tenant: UUID, study_id: UUID, instance_uid: str) -> Row | None:
+    """One instance of a study by its UID: the short way for frames."""
+    cursor = await connection.execute(
+        f"select {_INSTANCE} from instance i join series r on r.tenant = i.tenant and r.id = i.series_id"  # noqa: S608
+        " where i.tenant = %s and i.instance_uid = %s and r.study_id = %s",
+        (tenant, instance_uid, study_id),
+    )
+    return await cursor.fetchone()
+
+
+async def candidates(
+    connection: Connection,
+    tenant: UUID,
+    plan: Plan,
+    *,
+    after: tuple[date, UUID] | None,
+    limit: int,
+    offset: int = 0,
+) -> list[Row]:
+    """Studies that may match a plan, newest first, by one ordered range of an index.
+
+    Args:
+        connection: A transaction in the tenant's scope.
+        tenant: The tenant.
+        plan: What was planned.
+        after: Date and id of the last row of the page before.
+        limit: Most rows.
+        offset: Rows to skip; only for plans whose rows all match.
+    """
+    parameters: dict[str, Any] = {"tenant": tenant, "limit": limit, "offset": offset}
+    source, conditions = _driven(plan, parameters)
+    conditions += _narrowed(plan, parameters)
+    order_date, order_id = ("t.study_date", "t.study_id") if plan.tokens else ("s.study_date", "s.id")
+    if after is not None:
+        parameters["after_date"], parameters["after_id"] = after
+        conditions.append(f"({order_date}, {order_id}) < (%(after_date)s, %(after_id)s)")
+    statement = sql.SQL("select {columns} from {source} where {conditions} order by {order} limit %(limit)s").format(
+        columns=sql.SQL(_STUDY),
+        source=sql.SQL(source),
+        conditions=sql.SQL(" and ").join(sql.SQL(condition) for condition in conditions),
+        order=sql.SQL(f"{order_date} desc, {order_id} desc"),
+    )
+    if offset:
+        statement += sql.SQL(" offset %(offset)s")
+    return list(await (await connection.execute(statement, parameters)).fetchall())
+
+
+def _driven(plan: Plan, parameters: dict[str, Any]) -> tuple[LiteralString, list[LiteralString]]:
+    """The source of rows and the conditions on it: the token index, or the study's own."""
+    if not plan.tokens:
+        return "study s", ["s.tenant = %(tenant)s", "s.study_date between %(from)s and %(to)s"]
+    conditions: list[LiteralString] = [
+        "t.tenant = %(tenant)s",
+        "t.token = %(token)s",
+        "t.study_date between %(from)s and %(to)s",
+    ]
+    parameters["token"] = plan.tokens[0]
+    further: tuple[LiteralString, ...] = ("token_1", "token_2", "token_3")
+    for name, token in zip(further, plan.tokens[1:], strict=False):
+        parameters[name] = token
+        conditions.append(
+            "exists (select from study_token x where x.tenant = t.tenant and x.token = %("
+            + name
+            + ")s and x.study_date = t.study_date and x.study_id = t.study_id)"
+        )
+    return "study_token t join study s on s.tenant = t.tenant and s.id = t.study_id", conditions
+
+
+def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
+    """Equality and scope of a plan; only operators that are leakproof may stand here as the selective ones."""
+    parameters |= {"from": plan.dates[0], "to": plan.dates[1]}
+    conditions: list[LiteralString] = ["s.state = 'held'", "s.instance_count > 0"]
+    equal: tuple[tuple[LiteralString, LiteralString, Any], ...] = (
+        ("subject", "s.subject_id = %(subject)s", plan.subject_id),
+        ("study", "s.id = %(study)s", plan.study_id),
+        ("patient_id", "s.patient_id_token = %(patient_id)s", plan.patient_id_token),
+        ("accession", "s.accession_token = %(accession)s", plan.accession_token),
+        ("birth", "s.birth_token = %(birth)s", plan.birth_token),
+        ("study_uids", "s.study_uid = any(%(study_uids)s)", plan.study_uids),
+        (
+            "series_uids",
+            "s.id in (select r.study_id from series r where r.tenant = %(tenant)s"
+            " and r.series_uid = any(%(series_uids)s))",
+            plan.series_uids,
+        ),
+        (
+            "instance_uids",
+            "s.id in (select r.study_id from instance i join series r on r.tenant = i.tenant and r.id = i.series_id"
+            " where i.tenant = %(tenant)s and i.instance_uid = any(%(instance_uids)s))",
+            plan.instance_uids,
+        ),
+    )
+    for name, condition, wanted in equal:
+        if wanted is not None:
+            parameters[name] = list(wanted) if isinstance(wanted, tuple) else wanted
+            conditions.append(condition)
+    if not plan.with_restricted:
+        conditions.append("not s.is_restricted")
+    return conditions
+
+
+async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Sequence[bytes], at: datetime) -> None:
+    """Take a study out of every answer, remember what is to be done, and bar its return."""
+    await connection.execute(
+        "insert into erasure (tenant, study_id, subject_id, key, audit_key, state, started_at)"
+        " values (%s, %s, %s, %s, %s, 'erasing', %s) on conflict do nothing",
+        (tenant, row["id"], row["subject_id"], row["key"], row["audit_key"], at),
+    )
+    for digest in digests:
+        await connection.execute(
+            "insert into tombstone (tenant, digest, erased_at) values (%s, %s, %s) on conflict do nothing",
+            (tenant, digest, at),
+        )
+    await connection.execute("update study set state = 'erasing' where tenant = %s and id = %s", (tenant, row["id"]))
+
+
+async def remove_rows(connection: Connection, tenant: UUID, study_id: UUID) -> tuple[dict[str, int], list[bytes]]:
+    """Take away all rows of a study.
+
+    Returns:
+        How many went, and where the bytes of its objects lie.
+    """
+    counts: dict[str, int] = {}
+    tokens = await connection.execute("delete from study_token where tenant = %s and study_id = %s", (tenant, study_id))
+    counts["tokens"] = tokens.rowcount
+    gone = await connection.execute(
+        "delete from instance where tenant = %s and series_id in (select id from series where tenant = %s"
+        " and study_id = %s) returning head_locator, bulk_locator, head_bytes + bulk_bytes as length_bytes",
+        (tenant, tenant, study_id),
+    )
+    rows = await gone.fetchall()
+    counts["instances"] = len(rows)
+    counts["bytes"] = sum(row["length_bytes"] for row in rows)
+    series = await connection.execute("delete from series where tenant = %s and study_id = %s", (tenant, study_id))
+    counts["series"] = series.rowcount
+    await connection.execute("delete from study where tenant = %s and id = %s", (tenant, study_id))
+    locators = [row[name] for row in rows for name in ("head_locator", "bulk_locator") if row[name] is not None]
+    return counts, locators
+
+
+async def erasure(connection: Connection, tenant: UUID, study_id: UUID, *, lock: bool = False) -> Row | None:
+    """The erasure of a study, or None."""
+    columns: LiteralString = (
+        "study_id, subject_id, key, audit_key, state, counts, locators, event_id, started_at, erased_at"
+    )
+    ending: LiteralString = " for update" if lock else ""
+    cursor = await connection.execute(
+        f"select {columns} from erasure where tenant = %s and study_id = %s{ending}",  # noqa: S608
+        (tenant, study_id),
+    )
+    return await cursor.fetchone()
+
+
+async def unfinished_erasures(connection: Connection, tenant: UUID) -> list[UUID]:
+    """Studies whose erasure was begun and not ended."""
+    cursor = await connection.execute(
+        "select study_id from erasure where tenant = %s and state <> 'erased' order by started_at", (tenant,)
+    )
+    return [row["study_id"] for row in await cursor.fetchall()]
+
+
+async def advance_erasure(
+    connection: Connection,
+    tenant: UUID,
+    study_id: UUID,
+    *,
+    counts: Mapping[str, int],
+    locators: Sequence[bytes],
+    event_id: UUID,
+    at: datetime,
+) -> None:
+    """The rows are gone; what is left is the room of the bytes."""
+    await connection.execute(
+        "update erasure set state = 'freeing', counts = %s, locators = %s, event_id = %s, erased_at = %s"
+        " where tenant = %s and study_id = %s",
+        (Jsonb(dict(counts)), list(locators), event_id, at, tenant, study_id),
+    )
+
+
+async def end_erasure(connection: Connection, tenant: UUID, study_id: UUID) -> None:
+    """Everything is gone."""
+    await connection.execute(
+        "update erasure set state = 'erased', locators = '{}' where tenant = %s and study_id = %s", (tenant, study_id)
+    )
+
+
+async def locators_in_use(connection: Connection, tenant: UUID) -> list[bytes]:
+    """Where bytes lie that rows know of: the seam for the orphan sweeper."""
+    cursor = await connection.execute(
+        "select head_locator as locator from instance where tenant = %s"
+        " union all select bulk_locator from instance where tenant = %s and bulk_locator is not null",
+        (tenant, tenant),
+    )
+    return [row["locator"] for row in await cursor.fetchall()]

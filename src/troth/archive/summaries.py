@@ -1,0 +1,118 @@
+"""From rows to what other rooms see: studies, series and instances with their attributes unsealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from troth.archive import attributes as tags
+from troth.archive import sealing
+from troth.archive.model import NO_DATE, Found, InstanceRecord, Row, SeriesRecord, StudySummary
+from troth.vault import KeyRef, Keyring
+
+
+def study_summary(keyring: Keyring, row: Row) -> StudySummary:
+    """A study with its attributes.
+
+    Args:
+        keyring: The keyring.
+        row: A row of the study table.
+
+    Raises:
+        troth.vault.KeyDestroyed: It was erased a moment ago.
+    """
+    held_on = row["study_date"]
+    return StudySummary(
+        id=row["id"],
+        tenant=row["tenant"],
+        study_uid=row["study_uid"],
+        subject_id=row["subject_id"],
+        study_date=None if held_on == NO_DATE else held_on,
+        modalities=tuple(row["modalities"]),
+        series_count=row["series_count"],
+        instance_count=row["instance_count"],
+        length_bytes=row["length_bytes"],
+        is_restricted=row["is_restricted"],
+        stored_at=row["stored_at"],
+        sop_classes=tuple(row["sop_classes"]),
+        audit_key=KeyRef(row["audit_key"]),
+        values=sealing.open_values(keyring, row["key"], "study", row["id"], row["sealed"]),
+    )
+
+
+def study_values(study: StudySummary) -> dict[int, str]:
+    """Attributes of a study as a search answers them.
+
+    Per: DICOM PS3.18 table 10.6.3-3.
+    """
+    empty = dict.fromkeys(_ALWAYS, "")
+    return (
+        empty
+        | dict(study.values)
+        | {
+            tags.STUDY_UID: study.study_uid,
+            tags.AVAILABILITY: "ONLINE",
+            tags.MODALITIES: "\\".join(study.modalities),
+            tags.SOP_CLASSES: "\\".join(study.sop_classes),
+            tags.STUDY_SERIES_COUNT: str(study.series_count),
+            tags.STUDY_INSTANCE_COUNT: str(study.instance_count),
+        }
+    )
+
+
+def series_values(series: SeriesRecord) -> dict[int, str]:
+    """Attributes of a series as a search answers them.
+
+    Per: DICOM PS3.18 table 10.6.3-4.
+    """
+    return (
+        {tags.MODALITY: series.modality}
+        | dict(series.values)
+        | {
+            tags.SERIES_UID: series.series_uid,
+            tags.SERIES_INSTANCE_COUNT: str(series.instance_count),
+        }
+    )
+
+
+def instance_values(instance: InstanceRecord, values: Mapping[int, str]) -> dict[int, str]:
+    """Attributes of an instance as a search answers them.
+
+    Per: DICOM PS3.18 table 10.6.3-5.
+    """
+    return dict(values) | {
+        tags.SOP_CLASS: instance.sop_class,
+        tags.INSTANCE_UID: instance.instance_uid,
+        tags.AVAILABILITY: "ONLINE",
+    }
+
+
+def found_study(study: StudySummary) -> Found:
+    """A study as a result."""
+    return Found("study", study, values=study_values(study))
+
+
+def found_series(study: StudySummary, series: SeriesRecord) -> Found:
+    """A series as a result, with the attributes of its study."""
+    values = study_values(study) | series_values(series)
+    return Found("series", study, series.series_uid, values=values)
+
+
+def found_instance(
+    study: StudySummary, series: SeriesRecord, instance: InstanceRecord, values: Mapping[int, str]
+) -> Found:
+    """An instance as a result, with the attributes of its series and study."""
+    together = study_values(study) | series_values(series) | instance_values(instance, values)
+    return Found("instance", study, series.series_uid, instance.instance_uid, values=together)
+
+
+_ALWAYS = (
+    tags.STUDY_DATE,
+    tags.STUDY_TIME,
+    tags.ACCESSION,
+    tags.REFERRER,
+    tags.PATIENT_NAME,
+    tags.PATIENT_ID,
+    tags.BIRTH_DATE,
+    tags.SEX,
+    tags.STUDY_ID,
+)

@@ -1,0 +1,316 @@
+"""One person looking at one study: what is read goes through here, and stops when the permit does."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from troth import dicom
+from troth.archive import sealing
+from troth.archive.errors import NoPixels, StoredBytesBroken, StudyNotFound
+from troth.archive.model import InstanceRecord, Row, SeriesRecord, StudySummary, Verified
+from troth.archive.sealing import InstanceSecrets
+from troth.kit import clock
+from troth.policy import Permit
+from troth.vault import KeyRef, Keyring, Packs
+
+CHECK_EVERY = timedelta(seconds=1)
+LASTS = timedelta(minutes=5)
+_LARGEST_UNMAPPED = 256 << 20
+
+
+class Shelf(Protocol):
+    """What a viewing needs of the archive."""
+
+    keyring: Keyring
+    packs: Packs
+
+    async def series_rows(self, permit: Permit, study_id: UUID) -> list[Row]:
+        """Series of a study."""
+
+    async def instance_rows(
+        self, permit: Permit, study_id: UUID, series_uid: str | None, instance_uid: str | None
+    ) -> list[Row]:
+        """Instances of a study, a series or one."""
+
+    async def decide_again(self, permit: Permit, study_uid: str) -> Permit:
+        """A fresh permit for the same, or `PermitDenied`."""
+
+    async def record_opened(self, permit: Permit, study: StudySummary) -> UUID:
+        """Write into the ledger that a study is about to be seen."""
+
+    async def record_closed(self, permit: Permit, study: StudySummary, counts: dict[str, int]) -> None:
+        """Write into the ledger what was seen."""
+
+
+class Viewing:
+    """An open study. Made by `Archive.open_study`, after the ledger holds who is about to see what and why.
+
+    Every method decides anew when the last decision is more than a second old, streams included, so that the end of
+    a session, a role, a consent or of the study itself is felt at once.
+
+    Attributes:
+        study: The study with its attributes.
+        event_id: The entry of the ledger.
+        opened_at: When; after five minutes the next check writes a new entry.
+    """
+
+    def __init__(self, shelf: Shelf, permit: Permit, study: StudySummary, key: KeyRef, event_id: UUID) -> None:
+        self._shelf = shelf
+        self._key = key
+        self._lock = asyncio.Lock()
+        self._checked_at: datetime = clock.now()
+        self._counts = _no_counts()
+        self._is_closed = False
+        self._instances: dict[str, InstanceRecord] = {}
+        self.permit = permit
+        self.study = study
+        self.event_id = event_id
+        self.opened_at = self._checked_at
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was closed or is older than a permit may cover."""
+        return self._is_closed or clock.now() - self.opened_at >= LASTS
+
+    async def check(self) -> None:
+        """Decide again when the last decision is more than a second old.
+
+        Raises:
+            PermitDenied: It is not allowed any more.
+            StudyNotFound: The study is gone, or the viewing was closed.
+        """
+        if self._is_closed:
+            raise StudyNotFound
+        if clock.now() - self._checked_at <= CHECK_EVERY:
+            return
+        async with self._lock:
+            if clock.now() - self._checked_at <= CHECK_EVERY:
+                return
+            self.permit = await self._shelf.decide_again(self.permit, self.study.study_uid)
+            if clock.now() - self.opened_at >= LASTS:
+                await self._renew()
+            self._checked_at = clock.now()
+
+    async def close(self) -> None:
+        """End the viewing and write what was seen. May be repeated."""
+        if not self._is_closed:
+            self._is_closed = True
+            await self._shelf.record_closed(self.permit, self.study, self._counts)
+
+    async def series(self) -> list[SeriesRecord]:
+        """The series of the study in the order of their numbers."""
+        await self.check()
+        rows = await self._shelf.series_rows(self.permit, self.study.id)
+        return [series_record(self._shelf.keyring, self._key, row) for row in rows]
+
+    async def instances(self, series_uid: str | None = None, instance_uid: str | None = None) -> list[InstanceRecord]:
+        """Instances of the study, of a series, or one, in the order of series and instance numbers.
+
+        Raises:
+            StudyNotFound: A series or an instance was named and there is none.
+        """
+        await self.check()
+        rows = await self._shelf.instance_rows(self.permit, self.study.id, series_uid, instance_uid)
+        if not rows:
+            raise StudyNotFound
+        return [instance_record(row) for row in rows]
+
+    async def instance(self, instance_uid: str, series_uid: str | None = None) -> InstanceRecord:
+        """One instance; remembered for the length of the viewing.
+
+        Raises:
+            StudyNotFound: There is none, or it is of another series.
+        """
+        await self.check()
+        record = self._instances.get(instance_uid)
+        if record is None:
+            (record,) = await self.instances(None, instance_uid)
+            self._instances[instance_uid] = record
+        if series_uid is not None and record.series_uid != series_uid:
+            raise StudyNotFound
+        return record
+
+    async def part10(self, instance: InstanceRecord) -> AsyncIterator[bytes]:
+        """An instance as a DICOM file: our preamble and file meta, then the dataset as it was stored.
+
+        Per: DICOM PS3.10 7.1.
+        """
+        await self.check()
+        secrets = self._open(instance)
+        head = await self._head(instance, secrets)
+        self._count(instances=1)
+        yield dicom.part10(instance.sop_class, instance.instance_uid, instance.syntax) + head
+        async for chunk in self._bulk(instance, secrets):
+            yield chunk
+
+    def part10_bytes(self, instance: InstanceRecord) -> int:
+        """Length of what `part10` gives."""
+        front = dicom.part10(instance.sop_class, instance.instance_uid, instance.syntax)
+        return len(front) + instance.length_bytes
+
+    async def head(self, instance: InstanceRecord) -> bytes:
+        """The dataset up to the bulk value."""
+        await self.check()
+        return await self._head(instance, self._open(instance))
+
+    async def heads(self, instances: Sequence[InstanceRecord]) -> list[bytes]:
+        """The heads of many instances, in order."""
+        await self.check()
+        return [await self._head(instance, self._open(instance)) for instance in instances]
+
+    async def bulk(self, instance: InstanceRecord, start: int = 0, stop: int | None = None) -> bytes:
+        """A range of the bulk bytes.
+
+        Raises:
+            NoPixels: There is no bulk value.
+        """
+        await self.check()
+        if instance.bulk_locator is None:
+            raise NoPixels
+        stop = instance.bulk_bytes if stop is None else min(stop, instance.bulk_bytes)
+        content = await self._shelf.packs.read(instance.bulk_locator, self._open(instance).bulk_key, start, stop)
+        self._count(length=len(content))
+        return content
+
+    async def frames(self, instance: InstanceRecord, numbers: Sequence[int]) -> list[bytes]:
+        """Frames as they were stored: native ones little endian, compressed ones as they came.
+
+        Args:
+            instance: The instance.
+            numbers: Counted from 1.
+
+        Raises:
+            NoPixels: There are no pixels, or no such frame.
+        """
+        await self.check()
+        table = await self._frame_table(instance)
+        frames = []
+        for number in numbers:
+            if not 1 <= number <= table.count:
+                raise NoPixels
+            ranges = table.ranges(number)
+            start, stop = ranges[0][0], ranges[-1][1]
+            span = await self.bulk(instance, start, stop)
+            frames.append(table.frame(number, [span[first - start : last - start] for first, last in ranges]))
+        self._count(frames=len(frames))
+        return frames
+
+    async def verify(self, instance: InstanceRecord) -> Verified:
+        """Read a whole instance back and hold it against the digests of what was stored.
+
+        Raises:
+            StoredBytesBroken: It differs.
+        """
+        await self.check()
+        secrets = self._open(instance)
+        head = await self._head(instance, secrets)
+        whole, bulk = hashlib.sha256(head), hashlib.sha256()
+        length = len(head)
+        async for chunk in self._bulk(instance, secrets):
+            await asyncio.to_thread(_hash, chunk, whole, bulk)
+            length += len(chunk)
+        is_right = hashlib.sha256(head).digest() == secrets.head_sha256
+        if instance.bulk_locator is not None:
+            is_right = is_right and bulk.digest() == secrets.bulk_sha256
+        if not is_right or length != instance.length_bytes:
+            raise StoredBytesBroken
+        return Verified(instance.instance_uid, length, whole.hexdigest())
+
+    def values(self, instance: InstanceRecord) -> dict[int, str]:
+        """The indexed attributes of an instance."""
+        return dict(self._open(instance).values)
+
+    def _open(self, instance: InstanceRecord) -> InstanceSecrets:
+        """Object keys are unsealed at each use: when the study's key is destroyed, no copy works on."""
+        return open_record(self._shelf.keyring, self._key, instance)
+
+    async def _head(self, instance: InstanceRecord, secrets: InstanceSecrets) -> bytes:
+        head = await self._shelf.packs.read(instance.head_locator, secrets.head_key)
+        self._count(length=len(head))
+        return head
+
+    async def _bulk(self, instance: InstanceRecord, secrets: InstanceSecrets) -> AsyncIterator[bytes]:
+        if instance.bulk_locator is None:
+            return
+        async for chunk in self._shelf.packs.stream(instance.bulk_locator, secrets.bulk_key):
+            await self.check()
+            self._count(length=len(chunk))
+            yield chunk
+
+    async def _frame_table(self, instance: InstanceRecord) -> dicom.FrameTable:
+        if instance.frame_table:
+            return dicom.FrameTable.from_bytes(instance.frame_table)
+        if instance.bulk_locator is None or not instance.frames or instance.bulk_bytes > _LARGEST_UNMAPPED:
+            raise NoPixels
+        header = dicom.reopen(await self.head(instance), instance.syntax)
+        content = await self.bulk(instance)
+        try:
+            return await asyncio.to_thread(dicom.frame_table, header, lambda start, stop: content[start:stop])
+        except dicom.Malformed:
+            raise NoPixels("The frames of this instance cannot be told apart.") from None
+
+    async def _renew(self) -> None:
+        """A permit covers five minutes: close this stretch of looking and write the next one."""
+        counts, self._counts = self._counts, _no_counts()
+        await self._shelf.record_closed(self.permit, self.study, counts)
+        self.event_id = await self._shelf.record_opened(self.permit, self.study)
+        self.opened_at = clock.now()
+
+    def _count(self, *, instances: int = 0, frames: int = 0, length: int = 0) -> None:
+        self._counts["instances"] += instances
+        self._counts["frames"] += frames
+        self._counts["bytes"] += length
+
+
+def open_record(keyring: Keyring, key: KeyRef, instance: InstanceRecord) -> InstanceSecrets:
+    """The object keys, digests and attributes of an instance.
+
+    Raises:
+        troth.vault.KeyDestroyed: The study was erased.
+    """
+    locators = [instance.head_locator] + ([instance.bulk_locator] if instance.bulk_locator is not None else [])
+    return sealing.open_instance(keyring, key, instance.id, locators, instance.sealed)
+
+
+def series_record(keyring: Keyring, key: KeyRef, row: Row) -> SeriesRecord:
+    """A row of a series, unsealed."""
+    values = sealing.open_values(keyring, key, "series", row["id"], row["sealed"])
+    return SeriesRecord(row["id"], row["series_uid"], row["modality"], row["number"], row["instance_count"], values)
+
+
+def instance_record(row: Row) -> InstanceRecord:
+    """A row of an instance; its secrets stay sealed."""
+    return InstanceRecord(
+        id=row["id"],
+        series_uid=row["series_uid"],
+        instance_uid=row["instance_uid"],
+        sop_class=row["sop_class"],
+        syntax=row["syntax"],
+        number=row["number"],
+        rows=row["rows"],
+        columns=row["columns"],
+        frames=row["frames"],
+        head_locator=row["head_locator"],
+        head_bytes=row["head_bytes"],
+        bulk_locator=row["bulk_locator"],
+        bulk_bytes=row["bulk_bytes"],
+        bulk_tag=row["bulk_tag"],
+        bulk_vr=row["bulk_vr"],
+        bulk_length=row["bulk_length"],
+        frame_table=row["frame_table"] or b"",
+        sealed=row["sealed"],
+    )
+
+
+def _no_counts() -> dict[str, int]:
+    return {"instances": 0, "frames": 0, "bytes": 0}
+
+
+def _hash(chunk: bytes, *hashes: hashlib._Hash) -> None:
+    for one in hashes:
+        one.update(chunk)
