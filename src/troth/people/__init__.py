@@ -1,1 +1,73 @@
-"""To be written."""
+"""Organisations, users, roles, invitations, sessions, subjects."""
+
+from __future__ import annotations
+
+from troth.people.errors import (
+    EmailMalformed,
+    FieldMalformed,
+    InvitationOver,
+    MatchFailed,
+    OrganisationExists,
+    OrganisationNotFound,
+    PeerExists,
+    PeerNotFound,
+    SignInLinkOver,
+    StandingNotFound,
+    SubjectAmbiguous,
+    SubjectNotFound,
+    TooManyAttempts,
+    TooManyTries,
+    UserExists,
+    UserNotFound,
+)
+from troth.people.facts import PeopleFacts
+from troth.people.model import (
+    ROLES,
+    Bearer,
+    Demographics,
+    Invitation,
+    Links,
+    OpenInvitation,
+    Organisation,
+    PatientKey,
+    Peer,
+    Session,
+    Standing,
+    Subject,
+    User,
+)
+from troth.people.service import People
+
+__all__ = [
+    "ROLES",
+    "Bearer",
+    "Demographics",
+    "EmailMalformed",
+    "FieldMalformed",
+    "Invitation",
+    "InvitationOver",
+    "Links",
+    "MatchFailed",
+    "OpenInvitation",
+    "Organisation",
+    "OrganisationExists",
+    "OrganisationNotFound",
+    "PatientKey",
+    "Peer",
+    "PeerExists",
+    "PeerNotFound",
+    "People",
+    "PeopleFacts",
+    "Session",
+    "SignInLinkOver",
+    "Standing",
+    "StandingNotFound",
+    "Subject",
+    "SubjectAmbiguous",
+    "SubjectNotFound",
+    "TooManyAttempts",
+    "TooManyTries",
+    "User",
+    "UserExists",
+    "UserNotFound",
+]

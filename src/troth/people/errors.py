@@ -1,0 +1,126 @@
+"""What can go wrong with organisations, sign-in, invitations and subjects.
+
+TrothError
+├── Unprocessable
+│   ├── EmailMalformed
+│   ├── FieldMalformed
+│   └── MatchFailed            one answer for every wrong field
+├── Unauthenticated
+│   └── SignInLinkOver
+├── NotFound
+│   ├── OrganisationNotFound
+│   ├── StandingNotFound
+│   ├── UserNotFound
+│   └── SubjectNotFound
+├── Gone
+│   └── InvitationOver
+├── Conflict
+│   ├── OrganisationExists
+│   ├── PeerExists
+│   ├── UserExists
+│   └── SubjectAmbiguous
+└── RateLimited
+    ├── TooManyTries           the invitation is closed for good
+    └── TooManyAttempts        wait a little
+"""
+
+from __future__ import annotations
+
+from troth.kit.errors import Conflict, Gone, NotFound, RateLimited, Unauthenticated, Unprocessable
+
+
+class EmailMalformed(Unprocessable):
+    """Not an e-mail address that mail can be sent to."""
+
+    slug = "email-malformed"
+    title = "This is not an e-mail address"
+
+
+class FieldMalformed(Unprocessable):
+    """A field of a form or command holds a value that cannot be taken."""
+
+    slug = "field-malformed"
+    title = "A field holds a value that cannot be taken"
+
+
+class MatchFailed(Unprocessable):
+    """What was typed does not agree with the record; which field it was is not told."""
+
+    slug = "match-failed"
+    title = "This does not agree with what the organisation holds"
+
+
+class SignInLinkOver(Unauthenticated):
+    """The sign-in link was used, has expired or was never made."""
+
+    slug = "sign-in-link-over"
+    title = "This sign-in link is over; ask for a new one"
+
+
+class OrganisationNotFound(NotFound):
+    """No such organisation."""
+
+
+class StandingNotFound(NotFound):
+    """The account cannot stand there."""
+
+
+class UserNotFound(NotFound):
+    """No such user in this organisation."""
+
+
+class SubjectNotFound(NotFound):
+    """No such subject in this organisation."""
+
+
+class InvitationOver(Gone):
+    """The invitation was used, has expired or was never made."""
+
+    slug = "invitation-over"
+    title = "This invitation is over; ask the organisation for a new one"
+
+
+class OrganisationExists(Conflict):
+    """An organisation of this name is there already."""
+
+    slug = "organisation-exists"
+    title = "An organisation of this name is there already"
+
+
+class UserExists(Conflict):
+    """Already an active member of this organisation."""
+
+    slug = "user-exists"
+    title = "This user is a member already"
+
+
+class PeerNotFound(NotFound):
+    """No such peer of this organisation."""
+
+
+class PeerExists(Conflict):
+    """The AE title at this address is registered already."""
+
+    slug = "peer-exists"
+    title = "This AE title at this address is registered already"
+
+
+class SubjectAmbiguous(Conflict):
+    """Two identifiers share one search token (chance 2^-64 a pair): refused, never mixed."""
+
+    slug = "subject-ambiguous"
+    title = "This patient identifier cannot be told apart from another"
+
+
+class TooManyTries(RateLimited):
+    """Wrong values were typed too often; the invitation is closed and a new one is needed."""
+
+    slug = "too-many-tries"
+    title = "Too many wrong tries; ask the organisation for a new invitation"
+
+
+class TooManyAttempts(RateLimited):
+    """Sign-in was asked for too often from here or for this address."""
+
+    slug = "too-many-attempts"
+    title = "Too many attempts; wait a quarter of an hour"

@@ -1,0 +1,48 @@
+"""What the decision asks of this room: is the actor still who it was when it came in."""
+
+from __future__ import annotations
+
+from troth.kit import clock
+from troth.kit.db import Database
+from troth.people import store
+from troth.policy import Actor, FactSet, Target
+
+
+class PeopleFacts:
+    """Implements `policy.Facts` for membership and session.
+
+    Args:
+        db: Opened as `troth_app`.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def about(self, actor: Actor, target: Target) -> FactSet:
+        """The facts that hold now, read each time: what ended a moment ago has ended.
+
+        Args:
+            actor: Who acts.
+            target: What is acted on; this room has no facts about it.
+        """
+        if actor.kind in ("system", "anonymous"):
+            return FactSet()
+        if actor.tenant is None or actor.id is None:
+            return FactSet()
+        async with self._db.transaction(actor) as connection:
+            if actor.kind == "peer" and actor.session_id is None:
+                is_registered = await store.is_peer(connection, actor.id, actor.tenant)
+                return FactSet(is_member=is_registered, session_alive=is_registered)
+            if actor.session_id is None:
+                return FactSet()
+            row = await store.facts_of_session(connection, actor.session_id, clock.now())
+        if row is None:
+            return FactSet()
+        # A patient's session holds no role of its own; the match with the subject is what must still be there.
+        same_role = actor.role == ("patient" if row["kind"] == "patient" else row["role"])
+        is_same = (row["kind"], row["account_id"] or row["id"], row["subject_id"]) == (
+            actor.kind,
+            actor.id,
+            actor.subject_id,
+        )
+        return FactSet(is_member=bool(row["belongs"]) and same_role and is_same, session_alive=bool(row["is_alive"]))

@@ -1,0 +1,384 @@
+"""Invitations: of staff by mail, of subjects by mail and a code that goes another way.
+
+A subject is matched on four things at once: the link from the mailbox, name, birth date and the code that the
+organisation handed over. Whatever is wrong, the answer is one; five wrong tries close the invitation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from hmac import compare_digest
+from typing import Any
+from uuid import UUID
+
+from troth.kit import clock, ids
+from troth.kit.db import Connection, Row
+from troth.people import emails, store
+from troth.people.errors import InvitationOver, MatchFailed, OrganisationNotFound, TooManyTries
+from troth.people.model import (
+    INVITATION_LIFETIME,
+    MOST_TRIES,
+    Invitation,
+    OpenInvitation,
+    Organisation,
+    Session,
+    Standing,
+    StandingKind,
+    Subject,
+    digest_of,
+    new_secret,
+    tenant_of,
+)
+from troth.people.sign_in import SignIn
+from troth.people.users import checked_role
+from troth.policy import Actor, Permit
+from troth.vault import KeyDestroyed, KeyRef
+
+_SUBJECT_TEXT = """{organisation} invites you to see your images, reports and who looked at them.
+
+Open this link within 7 days. It works once:
+
+{link}
+
+You will be asked for your name, your birth date and the six-digit code that
+{organisation} gave you apart from this message. Nobody will ever ask you for
+that code by mail or telephone.
+"""
+
+_USER_TEXT = """{organisation} invites you to work with it on its imaging platform.
+
+Open this link within 7 days. It works once:
+
+{link}
+"""
+
+_NOBODY = Actor(kind="anonymous")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An invitation that is held by the running transaction, with what it is about."""
+
+    row: Row = field(repr=False)
+    organisation: Organisation
+    subject: Subject | None
+    fault: type[InvitationOver | TooManyTries] | None
+
+    @property
+    def id(self) -> UUID:
+        return UUID(str(self.row["id"]))
+
+    @property
+    def kind(self) -> StandingKind:
+        return "patient" if self.row["kind"] == "patient" else "user"
+
+    @property
+    def seal_key(self) -> KeyRef:
+        return self.subject.key if self.subject else self.organisation.key
+
+    @property
+    def audit_key(self) -> KeyRef:
+        return self.subject.audit_key if self.subject else self.organisation.key
+
+
+class Invitations(SignIn):
+    """The part of `People` that lets new ones in."""
+
+    async def invite_subject(self, permit: Permit, subject_id: UUID, email: str) -> Invitation:
+        """Mail a subject the link to register. Earlier invitations of the subject end.
+
+        Args:
+            permit: To `invite` in the subject's organisation.
+            subject_id: Who is invited.
+            email: As the organisation knows it; the account will have this address.
+
+        Returns:
+            The invitation with the one-time code, which must reach the subject another way.
+
+        Raises:
+            SubjectNotFound: Not in this organisation.
+            EmailMalformed: Mail cannot be sent there.
+        """
+        address = emails.normalised(email)
+        subject = await self.subject(permit, subject_id)
+        organisation = await self.organisation(subject.tenant)
+        made = self._new_invitation(subject.tenant, "patient", ids.code())
+        values = {
+            "subject_id": subject_id,
+            "code_digest": self._code_digest(organisation, made.id, made.code),
+            "invitee_sealed": self._seal_invitee(subject.key, made, {"email": address}),
+        }
+        async with self._db.transaction(permit) as connection:
+            await store.end_invitations(connection, subject_id, clock.now())
+            await self._write_invitation(connection, permit, made, values, subject.audit_key, address, subject_id)
+        text = _SUBJECT_TEXT.format(organisation=organisation.name, link=made.link)
+        await self._mail.send(address, "An invitation to your images", text, {})
+        return made
+
+    async def invite_user(self, permit: Permit, tenant: UUID, email: str, name: str, role: str) -> Invitation:
+        """Mail a future member the link to join.
+
+        Args:
+            permit: To `administer` the organisation.
+            tenant: The organisation.
+            email: Where sign-in links will go.
+            name: Display name in this organisation.
+            role: `clinician`, `referrer`, `office` or `admin`.
+
+        Raises:
+            EmailMalformed: Mail cannot be sent there.
+            FieldMalformed: No such role.
+        """
+        space = self._space(permit, tenant)
+        address = emails.normalised(email)
+        organisation = await self.organisation(tenant)
+        made = self._new_invitation(tenant, "user", "")
+        invitee = {"email": address, "name": name}
+        values = {
+            "role": checked_role(role),
+            "invitee_sealed": self._seal_invitee(organisation.key, made, invitee),
+        }
+        async with self._db.transaction(space) as connection:
+            await self._write_invitation(connection, permit, made, values, organisation.key, address, None)
+        text = _USER_TEXT.format(organisation=organisation.name, link=made.link)
+        await self._mail.send(address, "An invitation to work together", text, {})
+        return made
+
+    async def open_invitation(self, secret: str, address: str = "") -> OpenInvitation:
+        """What may be shown to whoever holds the link.
+
+        Raises:
+            InvitationOver: Used, expired, or never made.
+            TooManyTries: Closed after five wrong tries.
+        """
+        organisation = await self._organisation_claimed_by(secret)
+        async with self._db.transaction(organisation) as connection:
+            held = await self._hold(connection, organisation, secret)
+            if held.fault is not None:
+                await self._note_refusal(connection, held, address)
+        if held.fault is not None:
+            raise held.fault
+        return OpenInvitation(held.organisation.name, held.kind, held.row["expires_at"])
+
+    async def accept_invitation(self, secret: str, address: str) -> Session:
+        """Join an organisation as its user, and sign in.
+
+        Raises:
+            InvitationOver: Used, expired, never made, or one of a subject.
+            TooManyTries: Closed.
+        """
+        organisation = await self._organisation_claimed_by(secret)
+        async with self._db.transaction(organisation) as connection:
+            held = await self._hold(connection, organisation, secret)
+            fault = held.fault or (InvitationOver if held.kind != "user" else None)
+            if fault is not None:
+                await self._note_refusal(connection, held, address)
+        if fault is not None:
+            raise fault
+        invitee = self._invitee(held)
+        account = await self._account_for(invitee["email"])
+        tenant = held.organisation.id
+        async with self._db.transaction(held.organisation) as connection:
+            if not await store.use_invitation(connection, held.id, clock.now()):
+                raise InvitationOver
+            await self._join(connection, tenant, account, invitee["name"], held.row["role"])
+            await self._note_use(connection, held, Actor(kind="user", id=account.id, role=held.row["role"]), address)
+            standing = Standing(account.id, tenant, held.organisation.name, "user")
+            begun = await self._begin_as_user(connection, standing, address, "match")
+        assert begun is not None
+        return begun
+
+    async def register_subject(
+        self, secret: str, name: str, birth_date: date | None, code: str, email: str, address: str
+    ) -> Session:
+        """Match whoever holds the link with the invited subject, and sign in.
+
+        Args:
+            secret: What stands at the end of the link.
+            name: In any order, with or without accents; middle names may be left out.
+            birth_date: None when what was typed is no date.
+            code: The one-time code.
+            email: Must be the address that was invited; empty means just that.
+            address: IP address; goes into the ledger, sealed.
+
+        Raises:
+            MatchFailed: Something is wrong; not told what.
+            InvitationOver: Used, expired, or never made.
+            TooManyTries: This or an earlier try was one too many.
+        """
+        organisation = await self._organisation_claimed_by(secret)
+        async with self._db.transaction(organisation) as connection:
+            held = await self._hold(connection, organisation, secret)
+            fault: type[MatchFailed | InvitationOver | TooManyTries] | None = held.fault
+            if fault is None and held.subject is None:
+                fault = InvitationOver
+            if fault is not None:
+                await self._note_refusal(connection, held, address)
+            elif held.subject and not self._is_match(held, held.subject, name, birth_date, code, email):
+                fault = await self._count_wrong_try(connection, held, address)
+        if fault is not None:
+            raise fault
+        return await self._match(held, address)
+
+    async def _match(self, held: _Held, address: str) -> Session:
+        subject = held.subject
+        assert subject is not None
+        account = await self._account_for(self._invitee(held)["email"])
+        now = clock.now()
+        owner = Actor(kind="patient", id=account.id, tenant=subject.tenant, role="patient", subject_id=subject.id)
+        link = {"tenant": subject.tenant, "subject_id": subject.id, "account_id": account.id, "matched_at": now}
+        place = {"account_id": account.id, "organisation_id": subject.tenant, "kind": "patient", "made_at": now}
+        async with self._db.transaction(held.organisation) as connection:
+            if not await store.use_invitation(connection, held.id, now):
+                raise InvitationOver
+            await store.link_subject(connection, link)
+            await store.insert_standing(connection, place)
+            await self._note_use(connection, held, owner, address)
+            await self._note(
+                connection,
+                "people:subject:matched",
+                owner,
+                subject.tenant,
+                subject.audit_key,
+                subject_id=subject.id,
+                purpose="own_access",
+                payload={"address": address, "matched_on": ["link", "name", "birth date", "code"]},
+            )
+            standing = Standing(account.id, subject.tenant, held.organisation.name, "patient")
+            return await self._begin_as_patient(connection, standing, subject, address, "match")
+
+    def _is_match(
+        self, held: _Held, subject: Subject, name: str, birth_date: date | None, code: str, email: str
+    ) -> bool:
+        """All is compared, always: which one was wrong must show neither in the answer nor in its time."""
+        typed = "".join(letter for letter in code if letter.isdigit())[:16]
+        same_code = compare_digest(self._code_digest(held.organisation, held.id, typed), held.row["code_digest"])
+        same_email = compare_digest(email.strip().lower().encode(), self._invitee(held)["email"].encode())
+        same_subject = subject.is_described_by(name[:400], birth_date)
+        return same_code & (same_email | (not email.strip())) & same_subject
+
+    async def _count_wrong_try(
+        self, connection: Connection, held: _Held, address: str
+    ) -> type[MatchFailed | TooManyTries]:
+        tries = await store.count_try(connection, held.id)
+        await self._note(
+            connection,
+            "people:match:failed",
+            _NOBODY,
+            held.organisation.id,
+            held.audit_key,
+            subject_id=held.row["subject_id"],
+            purpose="own_access",
+            outcome="refused",
+            payload={"address": address},
+            counts={"tries": tries, "most": MOST_TRIES},
+        )
+        return TooManyTries if tries >= MOST_TRIES else MatchFailed
+
+    async def _organisation_claimed_by(self, secret: str) -> Organisation:
+        """The organisation that a secret names; a false claim finds nothing there.
+
+        Raises:
+            InvitationOver: It is no secret of ours.
+        """
+        tenant = tenant_of(secret)
+        if tenant is None:
+            raise InvitationOver
+        try:
+            return await self.organisation(tenant)
+        except OrganisationNotFound:
+            raise InvitationOver from None
+
+    async def _hold(self, connection: Connection, organisation: Organisation, secret: str) -> _Held:
+        """The invitation of a secret, held until the transaction ends.
+
+        Raises:
+            InvitationOver: Never made, or its subject was erased.
+        """
+        row = await store.invitation(connection, digest_of(secret))
+        if row is None:
+            raise InvitationOver
+        try:
+            subject = await self._subject_in(connection, row["subject_id"]) if row["subject_id"] else None
+        except KeyDestroyed:
+            raise InvitationOver from None
+        if row["used_at"] is not None or row["expires_at"] <= clock.now():
+            return _Held(row, organisation, subject, InvitationOver)
+        return _Held(row, organisation, subject, TooManyTries if row["tries"] >= MOST_TRIES else None)
+
+    async def _note_refusal(self, connection: Connection, held: _Held, address: str) -> None:
+        await self._note_use(connection, held, _NOBODY, address, outcome="refused")
+
+    async def _note_use(
+        self, connection: Connection, held: _Held, actor: Actor, address: str, outcome: str = "done"
+    ) -> None:
+        await self._note(
+            connection,
+            "people:invitation:used",
+            actor,
+            held.organisation.id,
+            held.audit_key,
+            subject_id=held.row["subject_id"],
+            purpose=_purpose_of(held.kind),
+            outcome=outcome,
+            payload={"address": address, "invitation": str(held.id)},
+        )
+
+    def _new_invitation(self, tenant: UUID, kind: StandingKind, code: str) -> Invitation:
+        secret = new_secret(tenant)
+        link = self._links.to_invitation(secret)
+        return Invitation(ids.uuid7(), tenant, kind, secret, link, code, clock.now() + INVITATION_LIFETIME)
+
+    async def _write_invitation(
+        self,
+        connection: Connection,
+        permit: Permit,
+        made: Invitation,
+        values: Mapping[str, Any],
+        key: KeyRef,
+        address: str,
+        subject_id: UUID | None,
+    ) -> None:
+        fixed = {
+            "tenant": made.tenant,
+            "id": made.id,
+            "digest": digest_of(made.secret),
+            "kind": made.kind,
+            "made_by": permit.actor.id,
+            "made_at": clock.now(),
+            "expires_at": made.expires_at,
+        }
+        await store.insert_invitation(connection, {**fixed, **values})
+        await self._note(
+            connection,
+            "people:invitation:made",
+            permit.actor,
+            made.tenant,
+            key,
+            permit=permit,
+            subject_id=subject_id,
+            payload={"email": address, "invitation": str(made.id)},
+        )
+
+    def _code_digest(self, organisation: Organisation, invitation_id: UUID, code: str) -> bytes:
+        # Keyed: six digits would be found from a plain digest in no time.
+        return self._keyring.digest(organisation.key, "invitation_code", f"{invitation_id}:{code}")
+
+    def _seal_invitee(self, key: KeyRef, made: Invitation, invitee: Mapping[str, str]) -> bytes:
+        return self._keyring.seal(key, json.dumps(invitee).encode(), _context(made.tenant, made.id))
+
+    def _invitee(self, held: _Held) -> dict[str, str]:
+        context = _context(held.organisation.id, held.id)
+        opened = json.loads(self._keyring.unseal(held.seal_key, held.row["invitee_sealed"], context))
+        return {str(name): str(value) for name, value in opened.items()}
+
+
+def _context(tenant: UUID, invitation_id: UUID) -> bytes:
+    return b"invitation:" + tenant.bytes + invitation_id.bytes
+
+
+def _purpose_of(kind: StandingKind) -> str:
+    return "own_access" if kind == "patient" else "administration"

@@ -1,0 +1,266 @@
+"""Organisations, users, sessions, subjects: what other rooms see of them, and the pure rules."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Literal, get_args
+from uuid import UUID
+
+from troth.kit import ids
+from troth.people import names
+from troth.policy import Actor
+from troth.vault import KeyRef
+
+Role = Literal["clinician", "referrer", "office", "admin"]
+ROLES: tuple[str, ...] = get_args(Role)
+StandingKind = Literal["user", "patient"]
+
+LINK_LIFETIME = timedelta(minutes=15)
+INVITATION_LIFETIME = timedelta(days=7)
+SESSION_LIFETIME = timedelta(hours=12)
+IDLE_OF_STAFF = timedelta(minutes=15)
+IDLE_OF_PATIENT = timedelta(minutes=30)
+TOUCH_EVERY = timedelta(minutes=1)
+MOST_TRIES = 5
+
+_SECRET_CHARACTERS = 43  # 32 random bytes in base64url
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A legal body and, under the same id, its isolated space.
+
+    Attributes:
+        capacity: `controller` or `processor`.
+        region: ISO 3166 code of where its data is kept.
+        key: The tenant key, under which all of its subjects' keys lie.
+    """
+
+    id: UUID
+    name: str
+    capacity: str
+    region: str
+    key: KeyRef = field(repr=False)
+
+    @property
+    def tenant(self) -> UUID:
+        """The tenant is the organisation's id."""
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who works in one organisation. The same account may be a user of several."""
+
+    id: UUID
+    tenant: UUID
+    role: str
+    is_active: bool
+    name: str = field(repr=False)
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One place where an account can stand: an organisation, as staff or as patient."""
+
+    account_id: UUID
+    organisation_id: UUID
+    organisation: str
+    kind: StandingKind
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that has just begun.
+
+    Attributes:
+        token: The value of the cookie. Only its SHA-256 is kept, so it cannot be shown again.
+        expires_at: The absolute end, however busy it is.
+    """
+
+    token: str = field(repr=False)
+    actor: Actor
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What a bearer token stands for: who acts, and the only purpose it was issued for."""
+
+    actor: Actor
+    purpose: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another DICOM application entity, registered by one organisation.
+
+    Attributes:
+        ae: Its AE title.
+        called_ae: The AE title of ours that it may call; empty for any.
+        host: As registered.
+        address: The IP address that the host had then; no name is looked up when it calls.
+    """
+
+    id: UUID
+    tenant: UUID
+    ae: str
+    host: str
+    address: str
+    port: int
+    called_ae: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientKey:
+    """PatientID and IssuerOfPatientID, which mean something only together and only inside one organisation."""
+
+    patient_id: str = field(repr=False)
+    issuer: str = field(default="", repr=False)
+
+    def trimmed(self) -> PatientKey:
+        """Without the padding that does not count (DICOM PS3.5 6.2, LO)."""
+        return PatientKey(self.patient_id.strip(" \0"), self.issuer.strip(" \0"))
+
+
+@dataclass(frozen=True, slots=True)
+class Demographics:
+    """Who a subject is, as DICOM says it: PatientName, PatientBirthDate, PatientSex."""
+
+    name: str = field(default="", repr=False)
+    birth_date: date | None = field(default=None, repr=False)
+    sex: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A data subject in one organisation. The same human being elsewhere is another subject.
+
+    Attributes:
+        key: Everything about the subject is sealed under it or below.
+        audit_key: Ledger payloads about the subject; has a retention of its own.
+    """
+
+    id: UUID
+    tenant: UUID
+    key: KeyRef = field(repr=False)
+    audit_key: KeyRef = field(repr=False)
+    patient: PatientKey = field(repr=False)
+    demographics: Demographics = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name as it is written in a letter."""
+        return names.displayed(self.demographics.name)
+
+    def is_described_by(self, name: str, birth_date: date | None) -> bool:
+        """Whether a typed name and birth date are this subject's. Takes the same work whatever is wrong."""
+        held = self.demographics.birth_date
+        same_name = names.matches(name, self.demographics.name)
+        same_date = compare_digest(str(birth_date or "none"), str(held or "unknown"))
+        return same_name & same_date
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation that has just been made. Its secret and code cannot be shown again.
+
+    Attributes:
+        link: What was mailed.
+        code: The one-time code that reaches the subject another way (printed by the clinic); empty for staff.
+    """
+
+    id: UUID
+    tenant: UUID
+    kind: StandingKind
+    secret: str = field(repr=False)
+    link: str = field(repr=False)
+    code: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvitation:
+    """What may be shown to whoever holds the link: no name, no address."""
+
+    organisation: str
+    kind: StandingKind
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """How links in mails begin; the rest is the secret.
+
+    Attributes:
+        base_url: Origin of the web door, without a slash at its end.
+        sign_in: Path of the page that takes sign-in secrets.
+        invitation: Path of the page that takes invitation secrets.
+    """
+
+    base_url: str
+    sign_in: str = "/sign-in/"
+    invitation: str = "/invitation/"
+
+    def to_sign_in(self, secret: str) -> str:
+        """The whole sign-in link."""
+        return f"{self.base_url}{self.sign_in}{secret}"
+
+    def to_invitation(self, secret: str) -> str:
+        """The whole invitation link."""
+        return f"{self.base_url}{self.invitation}{secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The space of one tenant, as the scope of a transaction before any actor is known."""
+
+    tenant: UUID | None
+
+
+def new_secret(tenant: UUID) -> str:
+    """A secret that begins with its tenant, so that even its look-up runs behind row-level security."""
+    return tenant.hex + ids.secret(32)
+
+
+def tenant_of(secret: str) -> UUID | None:
+    """The tenant that a secret claims; the digest covers it, so a false claim finds nothing."""
+    if len(secret) != 32 + _SECRET_CHARACTERS or not secret.isascii():
+        return None
+    try:
+        return UUID(hex=secret[:32])
+    except ValueError:
+        return None
+
+
+def digest_of(secret: str) -> bytes:
+    """What is kept of a secret. No salt or stretching: the secret is 256 random bits."""
+    return sha256(secret.encode()).digest()
+
+
+def demographics_to_bytes(patient: PatientKey, demographics: Demographics) -> bytes:
+    """The plain form that is sealed."""
+    held = {
+        "patient_id": patient.patient_id,
+        "issuer": patient.issuer,
+        "name": demographics.name,
+        "birth_date": demographics.birth_date.isoformat() if demographics.birth_date else "",
+        "sex": demographics.sex,
+    }
+    return json.dumps(held, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def demographics_from_bytes(plain: bytes) -> tuple[PatientKey, Demographics]:
+    """The reverse of `demographics_to_bytes`."""
+    held = json.loads(plain)
+    birth_date = date.fromisoformat(held["birth_date"]) if held["birth_date"] else None
+    return (
+        PatientKey(held["patient_id"], held["issuer"]),
+        Demographics(held["name"], birth_date, held["sex"]),
+    )

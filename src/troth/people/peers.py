@@ -1,0 +1,145 @@
+"""Peers: the DICOM nodes that an organisation has registered.
+
+An AE title proves nothing; it counts only together with the address that a registered peer calls from
+(DICOM PS3.15 B.9 asks for TLS with certificates, which comes on top).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from ipaddress import IPv6Address, ip_address
+from uuid import UUID
+
+from troth.kit import clock, ids
+from troth.kit.db import Row
+from troth.people import store
+from troth.people.errors import FieldMalformed, PeerExists, PeerNotFound
+from troth.people.model import Peer
+from troth.people.room import Room
+from troth.policy import Actor, Permit
+
+_AE = re.compile(r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?")
+
+
+class Peers(Room):
+    """The part of `People` that knows DICOM peers."""
+
+    async def add_peer(
+        self, permit: Permit, tenant: UUID, ae: str, host: str, port: int, *, called_ae: str = ""
+    ) -> Peer:
+        """Register a peer.
+
+        Args:
+            permit: To `administer` the organisation.
+            tenant: The organisation whose data it may send and ask for.
+            ae: Its AE title, 1 to 16 characters.
+            host: Its IP address, or a name that is looked up now and never again.
+            port: Where it listens itself.
+            called_ae: The AE title of ours that it must call; empty for any.
+
+        Raises:
+            FieldMalformed: An AE title, host or port that cannot be.
+            PeerExists: Registered already, by whichever organisation.
+        """
+        space = self._space(permit, tenant)
+        if not 0 < port < 65536:
+            raise FieldMalformed("a port is a number from 1 to 65535")
+        address = await _address_of(host)
+        peer = Peer(ids.uuid7(), tenant, _title(ae), host, address, port, _title(called_ae) if called_ae else "")
+        values = {
+            "id": peer.id,
+            "organisation_id": tenant,
+            "ae": peer.ae,
+            "called_ae": peer.called_ae,
+            "host": host,
+            "address": address,
+            "port": port,
+            "made_at": clock.now(),
+        }
+        async with self._db.transaction(space) as connection:
+            if not await store.insert_peer(connection, values):
+                raise PeerExists
+        return peer
+
+    async def peers(self, permit: Permit) -> list[Peer]:
+        """The peers of the permit's organisation."""
+        if permit.tenant is None:
+            return []
+        async with self._db.transaction(permit) as connection:
+            return [_peer(row) for row in await store.peers(connection, permit.tenant)]
+
+    async def end_peer(self, permit: Permit, peer_id: UUID) -> None:
+        """Take a peer out of use; felt at its next step.
+
+        Raises:
+            PeerNotFound: Not of this organisation.
+        """
+        if permit.tenant is None:
+            raise PeerNotFound
+        async with self._db.transaction(permit) as connection:
+            if not await store.delete_peer(connection, peer_id, permit.tenant):
+                raise PeerNotFound
+
+    async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
+        """Who calls, by its title and the address it calls from; None when it is not registered.
+
+        Args:
+            calling_ae: As in the A-ASSOCIATE-RQ; padding does not count.
+            called_ae: The same.
+            address: IP address of the other end of the connection.
+        """
+        try:
+            wanted = _normalised(address)
+        except ValueError:
+            return None
+        async with self._db.transaction(None) as connection:
+            row = await store.peer_calling(connection, calling_ae.strip(" "), called_ae.strip(" "), wanted)
+        if row is None:
+            return None
+        return Actor(
+            kind="peer",
+            id=row["id"],
+            tenant=row["organisation_id"],
+            role="peer",
+            name=row["ae"],
+            organisation=row["organisation"],
+        )
+
+
+def _title(ae: str) -> str:
+    """An AE title without padding (DICOM PS3.5 6.2: AE, no backslash, no control characters)."""
+    stripped = ae.strip(" ")
+    if not _AE.fullmatch(stripped):
+        raise FieldMalformed("an AE title has 1 to 16 characters of ASCII without backslash")
+    return stripped
+
+
+def _normalised(address: str) -> str:
+    found = ip_address(address)
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(found)
+
+
+async def _address_of(host: str) -> str:
+    try:
+        return _normalised(host)
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise FieldMalformed("the host has no address") from None
+    # IPv4 first: imaging modalities rarely call over IPv6, and "localhost" has both.
+    addresses = sorted(
+        {_normalised(str(entry[4][0]).split("%")[0]) for entry in found}, key=lambda one: (":" in one, one)
+    )
+    return addresses[0]
+
+
+def _peer(row: Row) -> Peer:
+    return Peer(
+        row["id"], row["organisation_id"], row["ae"], row["host"], row["address"], row["port"], row["called_ae"]
+    )

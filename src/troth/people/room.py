@@ -1,0 +1,243 @@
+"""What every part of the room stands on: the platform's key, organisations, accounts, the ledger entry of an actor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from troth.kit import clock, ids
+from troth.kit.db import Connection, Database, Row
+from troth.kit.errors import TrothError
+from troth.kit.mail import Mail
+from troth.ledger import Entry, Ledger
+from troth.people import store
+from troth.people.errors import OrganisationExists, OrganisationNotFound
+from troth.people.model import Links, Organisation, Space
+from troth.policy import Actor, Permit
+from troth.vault import KeyRef, Keyring
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What somebody signs in with: an e-mail address, sealed under a key of its own."""
+
+    id: UUID
+    key: KeyRef
+
+
+class Room:
+    """The common ground of the parts; `People` joins them.
+
+    Args:
+        db: Opened as `troth_app`.
+        keyring: Of the deployment.
+        ledger: Where what happens is written.
+        mail: The mail transport.
+        links: How links in mails begin.
+    """
+
+    def __init__(self, db: Database, keyring: Keyring, ledger: Ledger, mail: Mail, *, links: Links) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._ledger = ledger
+        self._mail = mail
+        self._links = links
+        self._organisations: dict[UUID, Organisation] = {}
+        self._platform: KeyRef | None = None
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def settled(self) -> None:
+        """Wait until mail that is on its way has been handed over; for shutdown and tests."""
+        while self._later:
+            await asyncio.wait(self._later)
+
+    # Organisations
+
+    async def add_organisation(
+        self, permit: Permit, name: str, capacity: str = "controller", region: str = "GB"
+    ) -> Organisation:
+        """Add an organisation, which is a tenant with a key of its own.
+
+        Args:
+            permit: To `administer` the platform.
+            name: Display name, unique.
+            capacity: `controller` or `processor`.
+            region: ISO 3166 code of where its data is kept.
+
+        Raises:
+            OrganisationExists: The name is taken.
+        """
+        [key] = await self._new_keys([None])
+        made = Organisation(ids.uuid7(), name.strip(), capacity, region, key)
+        values = {"id": made.id, "name": made.name, "capacity": capacity, "region": region, "key": key}
+        is_added = False
+        try:
+            async with self._db.transaction(permit) as connection:
+                is_added = await store.insert_organisation(connection, {**values, "made_at": clock.now()})
+        finally:
+            if not is_added:
+                await self._destroy([key])
+        if not is_added:
+            raise OrganisationExists
+        return made
+
+    async def organisation(self, tenant: UUID) -> Organisation:
+        """The organisation of a tenant.
+
+        Raises:
+            OrganisationNotFound: There is none.
+        """
+        if tenant not in self._organisations:
+            self._organisations[tenant] = await self._organisation_by(organisation_id=tenant)
+        return self._organisations[tenant]
+
+    async def organisation_named(self, name: str) -> Organisation:
+        """The organisation of a name, for the command line.
+
+        Raises:
+            OrganisationNotFound: There is none.
+        """
+        return await self._organisation_by(name=name)
+
+    async def organisations(self) -> list[Organisation]:
+        """All organisations, by name."""
+        async with self._db.transaction(None) as connection:
+            return [_organisation(row) for row in await store.organisations(connection)]
+
+    async def _organisation_by(self, *, organisation_id: UUID | None = None, name: str | None = None) -> Organisation:
+        async with self._db.transaction(None) as connection:
+            rows = await store.organisations(connection, organisation_id=organisation_id, name=name)
+        if not rows:
+            raise OrganisationNotFound
+        return _organisation(rows[0])
+
+    async def _learn_organisation(self, connection: Connection, tenant: UUID) -> None:
+        """Read an organisation that is not known yet over a connection at hand.
+
+        Inside a transaction nobody waits for a second connection: with a full pool all would wait for ever.
+        """
+        if tenant not in self._organisations:
+            for row in await store.organisations(connection, organisation_id=tenant):
+                self._organisations[tenant] = _organisation(row)
+
+    def _space(self, permit: Permit, tenant: UUID) -> Space:
+        """The space of a tenant, for a permit of that tenant or of the platform itself."""
+        is_platform = permit.tenant is None and permit.actor.kind == "system"
+        if permit.tenant != tenant and not is_platform:
+            raise OrganisationNotFound
+        return Space(tenant)
+
+    # Keys
+
+    async def _new_keys(self, parents: Iterable[KeyRef | None]) -> list[KeyRef]:
+        return await asyncio.to_thread(self._keyring.create_many, list(parents))
+
+    async def _destroy(self, keys: Iterable[KeyRef]) -> None:
+        await asyncio.to_thread(self._keyring.destroy, list(keys))
+
+    async def _platform_key(self) -> KeyRef:
+        """The key above all accounts; made when it is asked for first."""
+        while self._platform is None:
+            async with self._db.transaction(None) as connection:
+                held = await store.platform_key(connection)
+            if held is None:
+                [key] = await self._new_keys([None])
+                async with self._db.transaction(None) as connection:
+                    is_ours = await store.insert_platform_key(connection, key)
+                if not is_ours:
+                    await self._destroy([key])
+            else:
+                self._platform = KeyRef(held)
+        return self._platform
+
+    # Accounts
+
+    async def _account_of(self, email: str) -> Account | None:
+        """The account of a normalised address."""
+        token = self._keyring.token(await self._platform_key(), "email", email)
+        async with self._db.transaction(None) as connection:
+            row = await store.account_by_email(connection, token)
+        return Account(row["id"], KeyRef(row["key"])) if row else None
+
+    async def _account_for(self, email: str) -> Account:
+        """Find the account of a normalised address, or make it."""
+        while (found := await self._account_of(email)) is None:
+            platform = await self._platform_key()
+            [key] = await self._new_keys([platform])
+            made = Account(ids.uuid7(), key)
+            values = {
+                "id": made.id,
+                "key": key,
+                "email_token": self._keyring.token(platform, "email", email),
+                "email_sealed": self._keyring.seal(key, email.encode(), b"account:" + made.id.bytes),
+                "made_at": clock.now(),
+            }
+            is_ours = False
+            try:
+                async with self._db.transaction(None) as connection:
+                    is_ours = await store.insert_account(connection, values)
+            finally:
+                if not is_ours:
+                    await self._destroy([key])
+            if is_ours:
+                return made
+        return found
+
+    # Ledger and mail
+
+    async def _note(
+        self,
+        connection: Connection,
+        kind: str,
+        actor: Actor,
+        tenant: UUID,
+        key: KeyRef,
+        *,
+        permit: Permit | None = None,
+        subject_id: UUID | None = None,
+        purpose: str = "",
+        outcome: str = "done",
+        payload: Mapping[str, Any] | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        """Write what an actor did into the ledger, in the transaction that does it."""
+        entry = Entry(
+            kind=kind,
+            tenant=tenant,
+            actor_id=actor.id,
+            actor_kind=actor.kind,
+            role=actor.role,
+            subject_id=subject_id,
+            study_id=None,
+            key=key,
+            payload=payload or {},
+            purpose=permit.purpose if permit else purpose,
+            clauses=permit.clauses if permit else (),
+            decision_id=permit.decision_id if permit else None,
+            outcome=outcome,
+            counts=counts or {},
+        )
+        await self._ledger.append(connection, entry)
+
+    def _do_later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something after the answer, so that the time of the answer tells nothing about it."""
+        task = asyncio.create_task(_told_when_it_fails(work))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+
+async def _told_when_it_fails(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except TrothError as fault:
+        _logger.warning("mail was not sent: %s", fault.slug)
+
+
+def _organisation(row: Row) -> Organisation:
+    return Organisation(row["id"], row["name"], row["capacity"], row["region"], KeyRef(row["key"]))

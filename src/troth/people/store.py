@@ -1,0 +1,412 @@
+"""All SQL of the room. Platform tables first, then what lies behind row-level security.
+
+Statements on tenant tables name the tenant only where a row is written; for reading, the transaction's scope is the
+filter, and tests show that it is enough.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from troth.kit.db import Connection, Row
+
+_ALIVE = "s.ended_at is null and s.expires_at > %(now)s and (s.idle is null or s.seen_at + s.idle > %(now)s)"
+
+# One statement: touches at most once a minute, and answers with everything that an Actor holds. A session without
+# account is a bearer token; else its membership or its match must still be there.
+RESOLVE = f"""
+with touched as (
+    update session s set seen_at = %(now)s
+    where s.digest = %(digest)s and s.seen_at <= %(now)s - %(every)s and s.idle is not null and {_ALIVE}
+)
+select s.id, s.kind, s.account_id, s.subject_id, s.purpose, s.expires_at, o.name as organisation,
+       coalesce(m.role, s.role) as role, m.name_sealed, a.key as account_key,
+       b.demographics_sealed, b.key as subject_key
+from session s
+join organisation o on o.id = s.tenant
+left join account a on a.id = s.account_id
+left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
+left join subject_account l on l.tenant = s.tenant and l.subject_id = s.subject_id and l.account_id = s.account_id
+left join subject b on b.tenant = s.tenant and b.id = l.subject_id
+where s.digest = %(digest)s and s.form = %(form)s and {_ALIVE}
+  and (s.account_id is null or m.account_id is not null or l.account_id is not null)
+"""  # noqa: S608 - joined from constants
+
+FACTS = f"""
+select s.id, s.kind, s.account_id, s.subject_id, coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
+       s.account_id is null or m.account_id is not null or l.account_id is not null as belongs
+from session s
+left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
+left join subject_account l on l.tenant = s.tenant and l.subject_id = s.subject_id and l.account_id = s.account_id
+where s.id = %(id)s
+"""  # noqa: S608
+
+
+async def _one(connection: Connection, statement: str, values: dict[str, Any]) -> Row | None:
+    return await (await connection.execute(statement.encode(), values)).fetchone()
+
+
+async def _all(connection: Connection, statement: str, values: dict[str, Any]) -> list[Row]:
+    return await (await connection.execute(statement.encode(), values)).fetchall()
+
+
+async def _insert(connection: Connection, table: str, values: dict[str, Any], tail: str = "") -> bool:
+    columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
+    statement = f"insert into {table} ({columns}) values ({places}) {tail}"  # noqa: S608 - names are ours
+    return (await connection.execute(statement.encode(), values)).rowcount == 1
+
+
+# Organisations and the platform's key
+
+
+async def insert_organisation(connection: Connection, values: dict[str, Any]) -> bool:
+    """Add an organisation; False when its name is taken."""
+    return await _insert(connection, "organisation", values, "on conflict (name) do nothing")
+
+
+async def organisations(
+    connection: Connection, *, organisation_id: UUID | None = None, name: str | None = None
+) -> list[Row]:
+    """Organisations by name; all, or the one of an id or a name."""
+    return await _all(
+        connection,
+        "select id, name, capacity, region, key from organisation where (%(id)s::uuid is null or id = %(id)s) "
+        "and (%(name)s::text is null or name = %(name)s) order by name",
+        {"id": organisation_id, "name": name},
+    )
+
+
+async def platform_key(connection: Connection) -> bytes | None:
+    """The reference to the platform's key, once there is one."""
+    row = await _one(connection, "select key from platform_key", {})
+    return bytes(row["key"]) if row else None
+
+
+async def insert_platform_key(connection: Connection, key: bytes) -> bool:
+    """Keep the platform's key; False when there is one already."""
+    return await _insert(connection, "platform_key", {"key": key}, "on conflict do nothing")
+
+
+# Accounts, standings, sign-in links, attempts
+
+
+async def account_by_email(connection: Connection, email_token: int) -> Row | None:
+    """The account of an e-mail token."""
+    return await _one(
+        connection,
+        "select id, key, email_sealed from account where email_token = %(token)s",
+        {"token": email_token},
+    )
+
+
+async def account(connection: Connection, account_id: UUID) -> Row | None:
+    """An account by id."""
+    return await _one(connection, "select id, key, email_sealed from account where id = %(id)s", {"id": account_id})
+
+
+async def insert_account(connection: Connection, values: dict[str, Any]) -> bool:
+    """Add an account; False when the address has one."""
+    return await _insert(connection, "account", values, "on conflict (email_token) do nothing")
+
+
+async def insert_standing(connection: Connection, values: dict[str, Any]) -> None:
+    """Note where an account can stand."""
+    await _insert(connection, "standing", values, "on conflict do nothing")
+
+
+async def delete_standing(connection: Connection, account_id: UUID, organisation_id: UUID, kind: str) -> None:
+    """Take a standing away."""
+    await connection.execute(
+        "delete from standing where account_id = %s and organisation_id = %s and kind = %s",
+        (account_id, organisation_id, kind),
+    )
+
+
+async def standings(connection: Connection, account_id: UUID, organisation_id: UUID | None = None) -> list[Row]:
+    """Where an account can stand, staff before patient, oldest first."""
+    return await _all(
+        connection,
+        "select t.account_id, t.organisation_id, o.name as organisation, t.kind "
+        "from standing t join organisation o on o.id = t.organisation_id where t.account_id = %(account)s "
+        "and (%(organisation)s::uuid is null or t.organisation_id = %(organisation)s) "
+        "order by t.kind = 'user' desc, t.made_at",
+        {"account": account_id, "organisation": organisation_id},
+    )
+
+
+async def insert_sign_in_link(connection: Connection, values: dict[str, Any]) -> None:
+    """Keep the digest of a sign-in link."""
+    await _insert(connection, "sign_in_link", values)
+
+
+async def use_sign_in_link(connection: Connection, digest: bytes, now: datetime) -> Row | None:
+    """Use a link up; None when it is over."""
+    return await _one(
+        connection,
+        "update sign_in_link set used_at = %(now)s where digest = %(digest)s and used_at is null "
+        "and expires_at > %(now)s returning account_id, organisation_id",
+        {"digest": digest, "now": now},
+    )
+
+
+async def count_attempt(connection: Connection, bucket: int, now: datetime, window: timedelta) -> int:
+    """Count one more attempt in a bucket.
+
+    Returns:
+        How many there were in the window, this one included.
+    """
+    row = await _one(
+        connection,
+        "insert into attempt as t (bucket, began_at, tries) values (%(bucket)s, %(now)s, 1) "
+        "on conflict (bucket) do update set "
+        "tries = case when t.began_at <= %(now)s - %(window)s then 1 else t.tries + 1 end, "
+        "began_at = case when t.began_at <= %(now)s - %(window)s then %(now)s else t.began_at end "
+        "returning tries",
+        {"bucket": bucket, "now": now, "window": window},
+    )
+    assert row is not None
+    return int(row["tries"])
+
+
+async def sweep_platform(connection: Connection, before: datetime) -> int:
+    """Delete attempts and links that ended before an instant."""
+    attempts = await connection.execute("delete from attempt where began_at < %s", (before,))
+    links = await connection.execute("delete from sign_in_link where expires_at < %s", (before,))
+    return attempts.rowcount + links.rowcount
+
+
+# Peers
+
+
+async def insert_peer(connection: Connection, values: dict[str, Any]) -> bool:
+    """Register a peer; False when the AE title is registered at that address."""
+    return await _insert(connection, "peer", values, "on conflict (ae, address, called_ae) do nothing")
+
+
+async def peers(connection: Connection, organisation_id: UUID) -> list[Row]:
+    """The peers of an organisation."""
+    return await _all(
+        connection,
+        "select id, organisation_id, ae, called_ae, host, address, port from peer "
+        "where organisation_id = %(id)s order by ae, address",
+        {"id": organisation_id},
+    )
+
+
+async def peer_calling(connection: Connection, ae: str, called_ae: str, address: str) -> Row | None:
+    """The peer that calls, by title and address; one that names our AE title before one that does not."""
+    return await _one(
+        connection,
+        "select p.id, p.organisation_id, p.ae, o.name as organisation from peer p "
+        "join organisation o on o.id = p.organisation_id where p.ae = %(ae)s and p.address = %(address)s "
+        "and p.called_ae in (%(called)s, '') order by p.called_ae desc limit 1",
+        {"ae": ae, "called": called_ae, "address": address},
+    )
+
+
+async def is_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> bool:
+    """Whether a peer is registered now."""
+    row = await _one(
+        connection,
+        "select 1 from peer where id = %(id)s and organisation_id = %(organisation)s",
+        {"id": peer_id, "organisation": organisation_id},
+    )
+    return row is not None
+
+
+async def delete_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> bool:
+    """Take a peer out of use."""
+    cursor = await connection.execute(
+        "delete from peer where id = %s and organisation_id = %s", (peer_id, organisation_id)
+    )
+    return cursor.rowcount == 1
+
+
+# Memberships
+
+
+async def upsert_membership(connection: Connection, values: dict[str, Any]) -> bool:
+    """Make an account a member, or an ended membership active again; False when it is active already."""
+    return await _insert(
+        connection,
+        "membership as m",
+        values,
+        "on conflict (tenant, account_id) do update set role = excluded.role, name_sealed = excluded.name_sealed, "
+        "is_active = true where not m.is_active",
+    )
+
+
+async def memberships(connection: Connection, account_id: UUID | None = None) -> list[Row]:
+    """The members of the scope's organisation with their accounts; all, or one."""
+    return await _all(
+        connection,
+        "select m.tenant, m.account_id, m.role, m.is_active, m.name_sealed, a.key, a.email_sealed "
+        "from membership m join account a on a.id = m.account_id "
+        "where (%(account)s::uuid is null or m.account_id = %(account)s) order by m.made_at",
+        {"account": account_id},
+    )
+
+
+async def set_role(connection: Connection, account_id: UUID, role: str) -> bool:
+    """Give a member another role."""
+    cursor = await connection.execute(
+        "update membership set role = %s where account_id = %s and is_active", (role, account_id)
+    )
+    return cursor.rowcount == 1
+
+
+async def end_membership(connection: Connection, account_id: UUID) -> bool:
+    """End a membership; False when there is no active one."""
+    cursor = await connection.execute(
+        "update membership set is_active = false where account_id = %s and is_active", (account_id,)
+    )
+    return cursor.rowcount == 1
+
+
+# Sessions and bearer tokens
+
+
+async def insert_session(connection: Connection, values: dict[str, Any]) -> None:
+    """Begin a session or a bearer token."""
+    await _insert(connection, "session", values)
+
+
+async def resolve_session(
+    connection: Connection, digest: bytes, form: str, now: datetime, every: timedelta
+) -> Row | None:
+    """Who stands behind a secret, if it is alive and its standing too."""
+    return await _one(connection, RESOLVE, {"digest": digest, "form": form, "now": now, "every": every})
+
+
+async def facts_of_session(connection: Connection, session_id: UUID, now: datetime) -> Row | None:
+    """Whether a session lives and its standing too."""
+    return await _one(connection, FACTS, {"id": session_id, "now": now})
+
+
+async def proof_of_session(connection: Connection, session_id: UUID, now: datetime) -> str | None:
+    """How whoever began a living session had proved who they are."""
+    statement = f"select s.proof from session s where s.id = %(id)s and {_ALIVE}"  # noqa: S608
+    row = await _one(connection, statement, {"id": session_id, "now": now})
+    return str(row["proof"]) if row else None
+
+
+async def end_sessions(
+    connection: Connection,
+    now: datetime,
+    *,
+    session_id: UUID | None = None,
+    account_id: UUID | None = None,
+    kind: str | None = None,
+) -> list[UUID]:
+    """End one session, or those of an account.
+
+    Returns:
+        Those that lived until now.
+    """
+    rows = await _all(
+        connection,
+        "update session set ended_at = %(now)s where (id = %(session)s or account_id = %(account)s) "
+        "and (%(kind)s::text is null or kind = %(kind)s) and ended_at is null returning id",
+        {"now": now, "session": session_id, "account": account_id, "kind": kind},
+    )
+    return [row["id"] for row in rows]
+
+
+async def sweep_tenant(connection: Connection, before: datetime) -> int:
+    """Delete sessions and invitations that were over before an instant."""
+    ended = await connection.execute("delete from session where least(expires_at, ended_at) < %s", (before,))
+    over = await connection.execute("delete from invitation where least(expires_at, used_at) < %s", (before,))
+    return ended.rowcount + over.rowcount
+
+
+# Subjects
+
+
+async def insert_subject(connection: Connection, values: dict[str, Any]) -> bool:
+    """Add a subject; False when the identifier has one."""
+    return await _insert(connection, "subject", values, "on conflict (tenant, patient_token, issuer_token) do nothing")
+
+
+async def subject_by_tokens(connection: Connection, patient_token: int, issuer_token: int) -> Row | None:
+    """The subject of an identifier."""
+    return await _one(
+        connection,
+        "select tenant, id, key, audit_key, demographics_sealed from subject "
+        "where patient_token = %(patient)s and issuer_token = %(issuer)s",
+        {"patient": patient_token, "issuer": issuer_token},
+    )
+
+
+async def subject(connection: Connection, subject_id: UUID) -> Row | None:
+    """A subject by id."""
+    return await _one(
+        connection,
+        "select tenant, id, key, audit_key, demographics_sealed from subject where id = %(id)s",
+        {"id": subject_id},
+    )
+
+
+async def link_subject(connection: Connection, values: dict[str, Any]) -> None:
+    """Link an account to a subject."""
+    await _insert(connection, "subject_account", values, "on conflict do nothing")
+
+
+async def subjects_of_account(connection: Connection, account_id: UUID) -> list[UUID]:
+    """The subjects that an account is matched with in the scope's organisation, newest match first."""
+    rows = await _all(
+        connection,
+        "select subject_id from subject_account where account_id = %(account)s order by matched_at desc",
+        {"account": account_id},
+    )
+    return [row["subject_id"] for row in rows]
+
+
+# Invitations
+
+
+async def insert_invitation(connection: Connection, values: dict[str, Any]) -> None:
+    """Keep an invitation."""
+    await _insert(connection, "invitation", values)
+
+
+async def end_invitations(connection: Connection, subject_id: UUID, now: datetime) -> None:
+    """End earlier invitations of a subject, so that there is never more than one to try."""
+    await connection.execute(
+        "update invitation set expires_at = %s where subject_id = %s and used_at is null and expires_at > %s",
+        (now, subject_id, now),
+    )
+
+
+async def invitation(connection: Connection, digest: bytes) -> Row | None:
+    """An invitation, held by this transaction until it ends: tries are made one after the other."""
+    return await _one(
+        connection,
+        "select tenant, id, kind, subject_id, role, code_digest, invitee_sealed, tries, expires_at, used_at "
+        "from invitation where digest = %(digest)s for update",
+        {"digest": digest},
+    )
+
+
+async def count_try(connection: Connection, invitation_id: UUID) -> int:
+    """Count one wrong try.
+
+    Returns:
+        How many there were.
+    """
+    row = await _one(
+        connection,
+        "update invitation set tries = tries + 1 where id = %(id)s returning tries",
+        {"id": invitation_id},
+    )
+    assert row is not None
+    return int(row["tries"])
+
+
+async def use_invitation(connection: Connection, invitation_id: UUID, now: datetime) -> bool:
+    """Use an invitation up; False when somebody was faster."""
+    cursor = await connection.execute(
+        "update invitation set used_at = %s where id = %s and used_at is null", (now, invitation_id)
+    )
+    return cursor.rowcount == 1

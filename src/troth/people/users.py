@@ -1,0 +1,137 @@
+"""Users: who works in an organisation, in which role."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from troth.kit import clock
+from troth.kit.db import Connection, Row
+from troth.people import emails, store
+from troth.people.errors import FieldMalformed, UserExists, UserNotFound
+from troth.people.model import ROLES, User
+from troth.people.room import Account, Room
+from troth.policy import Permit
+from troth.vault import KeyRef
+
+
+class Users(Room):
+    """The part of `People` that knows members of organisations."""
+
+    async def add_user(self, permit: Permit, tenant: UUID, email: str, name: str, role: str) -> User:
+        """Make somebody a member at once; to let them agree first, use `invite_user`.
+
+        Args:
+            permit: To `administer` the organisation.
+            tenant: The organisation.
+            email: Where sign-in links go.
+            name: Display name in this organisation.
+            role: `clinician`, `referrer`, `office` or `admin`.
+
+        Raises:
+            EmailMalformed: Mail cannot be sent there.
+            FieldMalformed: No such role.
+            UserExists: Is an active member already.
+        """
+        space = self._space(permit, tenant)
+        address = emails.normalised(email)
+        checked_role(role)
+        account = await self._account_for(address)
+        async with self._db.transaction(space) as connection:
+            if not await self._join(connection, tenant, account, name, role):
+                raise UserExists
+        return User(account.id, tenant, role, True, name, address)
+
+    async def users(self, permit: Permit) -> list[User]:
+        """The members of the permit's organisation, former ones included."""
+        async with self._db.transaction(permit) as connection:
+            return [self._user(row) for row in await store.memberships(connection)]
+
+    async def user(self, permit: Permit, user_id: UUID) -> User:
+        """One member.
+
+        Raises:
+            UserNotFound: Not in this organisation.
+        """
+        async with self._db.transaction(permit) as connection:
+            rows = await store.memberships(connection, user_id)
+        if not rows:
+            raise UserNotFound
+        return self._user(rows[0])
+
+    async def change_role(self, permit: Permit, user_id: UUID, role: str) -> None:
+        """Give a member another role. Open sessions have it from their next step on.
+
+        Raises:
+            FieldMalformed: No such role.
+            UserNotFound: No active member of this organisation.
+        """
+        checked_role(role)
+        async with self._db.transaction(permit) as connection:
+            if not await store.set_role(connection, user_id, role):
+                raise UserNotFound
+
+    async def end_user(self, permit: Permit, user_id: UUID) -> None:
+        """End a membership and its sessions.
+
+        Raises:
+            UserNotFound: No active member of this organisation.
+        """
+        if permit.tenant is None:
+            raise UserNotFound
+        organisation = await self.organisation(permit.tenant)
+        async with self._db.transaction(permit) as connection:
+            if not await store.end_membership(connection, user_id):
+                raise UserNotFound
+            await store.delete_standing(connection, user_id, organisation.id, "user")
+            ended = await store.end_sessions(connection, clock.now(), account_id=user_id, kind="user")
+            if ended:
+                await self._note(
+                    connection,
+                    "people:session:ended",
+                    permit.actor,
+                    organisation.id,
+                    organisation.key,
+                    permit=permit,
+                    payload={"user": str(user_id)},
+                    counts={"sessions": len(ended)},
+                )
+
+    async def _join(self, connection: Connection, tenant: UUID, account: Account, name: str, role: str) -> bool:
+        """Write the membership and its standing; False when there is an active one."""
+        now = clock.now()
+        sealed = self._keyring.seal(account.key, name.strip().encode(), member_context(tenant, account.id))
+        membership = {
+            "tenant": tenant,
+            "account_id": account.id,
+            "role": role,
+            "name_sealed": sealed,
+            "is_active": True,
+            "made_at": now,
+        }
+        if not await store.upsert_membership(connection, membership):
+            return False
+        standing = {"account_id": account.id, "organisation_id": tenant, "kind": "user", "made_at": now}
+        await store.insert_standing(connection, standing)
+        return True
+
+    def _user(self, row: Row) -> User:
+        key, account_id, tenant = KeyRef(row["key"]), row["account_id"], row["tenant"]
+        name = self._keyring.unseal(key, row["name_sealed"], member_context(tenant, account_id)).decode()
+        email = self._keyring.unseal(key, row["email_sealed"], b"account:" + account_id.bytes).decode()
+        return User(account_id, tenant, row["role"], row["is_active"], name, email)
+
+
+def checked_role(role: str) -> str:
+    """A role that staff can have.
+
+    Raises:
+        FieldMalformed: It is none.
+    """
+    if role not in ROLES:
+        raise FieldMalformed("there is no such role", hint=f"Roles are {', '.join(ROLES)}.")
+    return role
+
+
+def member_context(tenant: UUID, account_id: UUID) -> bytes:
+    """What a sealed display name is bound to."""
+    return b"member:" + tenant.bytes + account_id.bytes
