@@ -1,1 +1,23 @@
-"""To be written."""
+"""The one place that decides. The face of the room."""
+
+from __future__ import annotations
+
+from troth.policy.decision import Verdict
+from troth.policy.errors import PermitDenied
+from troth.policy.facts import Facts, FactSet
+from troth.policy.model import Actor, ActorKind, Permit, Target
+from troth.policy.service import PERMIT_LIFETIME, OnRefusal, Policy
+
+__all__ = [
+    "PERMIT_LIFETIME",
+    "Actor",
+    "ActorKind",
+    "FactSet",
+    "Facts",
+    "OnRefusal",
+    "Permit",
+    "PermitDenied",
+    "Policy",
+    "Target",
+    "Verdict",
+]

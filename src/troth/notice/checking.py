@@ -1,0 +1,102 @@
+"""Everything that must hold of a notice before it may be published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cedarpy
+
+from troth.notice import cedar, law
+from troth.notice.clauses.base import Clause
+from troth.notice.compiling import compile_notices
+from troth.notice.errors import NoticeInvalid
+from troth.notice.loading import load
+from troth.notice.model import Notice
+from troth.notice.problem import Problem
+
+_STALE = tuple((re.compile(pattern, re.IGNORECASE), hint) for pattern, hint in law.STALE.items())
+
+
+def check(notice: Notice | Path | str) -> list[Problem]:
+    """All problems of a notice, in the order of its lines; an empty list means that it may be published.
+
+    Args:
+        notice: A loaded notice, or the file or folder to load it from.
+    """
+    if not isinstance(notice, Notice):
+        try:
+            notice = load(notice)
+        except NoticeInvalid as fault:
+            return list(fault.problems)
+    problems = [*_numbers(notice), *_clauses(notice), *_short(notice), *_stale(notice), *_policies(notice)]
+    return sorted(set(problems))
+
+
+def _numbers(notice: Notice) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    keys: dict[tuple[str, str], int] = {}
+    sections: set[int] = set()
+    for section in notice.sections:
+        if section.number in sections:
+            yield Problem(notice.path, section.line, f"section {section.number} stands twice", "number sections once")
+        sections.add(section.number)
+        for clause in section.clauses:
+            if not clause.id.startswith(f"{section.number}."):
+                hint = f"ids here begin with {section.number}."
+                yield Problem(notice.path, clause.line, f"clause {clause.id} stands in section {section.number}", hint)
+            if clause.id in seen:
+                what = f"clause id {clause.id} stands twice, first in line {seen[clause.id]}"
+                yield Problem(notice.path, clause.line, what, "give it the next free number")
+            seen.setdefault(clause.id, clause.line)
+            if clause.key and (clause.kind, clause.key) in keys:
+                what = f"the {clause.kind} {clause.key!r} stands twice, first in line {keys[clause.kind, clause.key]}"
+                yield Problem(notice.path, clause.line, what, "use another key, or make one clause of the two")
+            keys.setdefault((clause.kind, clause.key), clause.line)
+
+
+def _clauses(notice: Notice) -> Iterator[Problem]:
+    for clause in notice.clauses:
+        if not clause.sentence(notice):
+            yield _at(notice, clause, "a promise without a sentence", "add says: and write it as you would say it")
+        if not clause.enforcer():
+            yield _at(
+                notice, clause, f"nothing enforces a clause of kind {clause.kind!r}", "use a kind that is enforced"
+            )
+        for fault in clause.faults(notice):
+            yield _at(notice, clause, fault.what, fault.hint)
+
+
+def _short(notice: Notice) -> Iterator[Problem]:
+    for row in notice.head.short:
+        found = notice.clause(row.clause)
+        if found is None:
+            hint = "name a clause of this notice"
+            yield Problem(notice.path, 1, f"In short names clause {row.clause}, which is not there", hint)
+        elif row.audience not in found.audiences:
+            what = f"In short shows {row.audience} clause {row.clause}, which is not for them"
+            yield Problem(notice.path, found.line, what, f"add {row.audience} to its audiences")
+
+
+def _stale(notice: Notice) -> Iterator[Problem]:
+    for number, line in enumerate(notice.source.splitlines(), start=1):
+        text = line.split(" #")[0]
+        for pattern, hint in _STALE:
+            if found := pattern.search(text):
+                yield Problem(notice.path, number, f"law that no longer stands: {found.group()}", hint)
+
+
+def _policies(notice: Notice) -> Iterator[Problem]:
+    """The compiled policies against the Cedar schema: a last net below the clauses' own checks."""
+    for policy in compile_notices([notice]).policies:
+        for error in cedarpy.validate_policies(policy.text, cedar.schema()).errors:
+            found = notice.clause(policy.clause_id)
+            line = found.line if found is not None else 1
+            yield Problem(
+                notice.path, line, f"clause {policy.clause_id} does not compile: {error.error}", "report this"
+            )
+
+
+def _at(notice: Notice, clause: Clause, what: str, hint: str) -> Problem:
+    return Problem(notice.path, clause.line, f"§ {clause.id}: {what}", hint)

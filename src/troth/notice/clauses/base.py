@@ -1,0 +1,183 @@
+"""What every kind of promise has: its words, its rule, its proof, and the part of the program that keeps it."""
+
+# ruff: noqa: RUF009 - `term` declares a field, it makes no value
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
+
+from troth.notice.terms import SLUG, term
+from troth.notice.vocabulary import AUDIENCES
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One Cedar policy of a clause.
+
+    Attributes:
+        clause_id: The clause it comes from; also its `@id`.
+        text: The policy, with its annotation.
+        effect: `permit` or `forbid`.
+        under: Further clauses it rests on, such as that of the recipient.
+        purpose: The purpose it serves; empty for a rule of all purposes.
+        basis: DPV name of the lawful basis, such as `A6-1-f`.
+        obligations: What whoever uses the permit has to do, such as `region:GB`.
+    """
+
+    clause_id: str
+    text: str
+    effect: Literal["permit", "forbid"]
+    under: tuple[str, ...] = ()
+    purpose: str = ""
+    basis: str = ""
+    obligations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows that a clause is kept.
+
+    Attributes:
+        kinds: Kinds of ledger entries that bear on it.
+        looks_for: What `troth verify` looks for among them, as one sentence.
+    """
+
+    kinds: tuple[str, ...]
+    looks_for: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a clause, found by the clause itself; `check` adds the place."""
+
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line below a sentence: what it is about, and the words."""
+
+    term: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegalSource:
+    """Where a number comes from, and when somebody looks again."""
+
+    source: str = term("The rule, as a lawyer would cite it")
+    effective_on: date = term("Since when it applies")
+    review_on: date = term("When somebody has to look whether it still applies")
+    url: str = term("Where it can be read", default="")
+
+
+class Lookup(Protocol):
+    """How a clause finds the others of its notice without knowing their kinds."""
+
+    def find(self, kind: str, key: str) -> Clause | None:
+        """The clause of a kind with this key, or None."""
+        ...
+
+    def all(self, kind: str) -> tuple[Clause, ...]:
+        """All clauses of a kind, in the order of the notice."""
+        ...
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """ISO 3166 codes of the places where the notice says that data is kept."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clause:
+    """One promise.
+
+    Attributes:
+        kind: The word that stands in the file.
+        about: What the kind is for, for authors and for the reference page.
+        line: Line in the file.
+    """
+
+    kind: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+
+    id: str = term(
+        "Number of the clause, section.number; once published it keeps its meaning", pattern=r"^\d{1,3}\.\d{1,3}$"
+    )
+    key: str = term("Short name by which other clauses and the program refer to it", pattern=SLUG, default="")
+    says: str = term(
+        "The promise in the author's own words, to be read aloud; left out, it is made from the terms", default=""
+    )
+    promises: tuple[str, ...] = term(
+        "Ids in the ledger of promises that this clause states", pattern=r"^[A-Z]{2}-\d{2}$", default=()
+    )
+    audiences: tuple[str, ...] = term(
+        "Who it is for; left out, everybody", choices=AUDIENCES, name="for", default=AUDIENCES
+    )
+    line: int = 0
+
+    def sentence(self, notice: Lookup) -> str:
+        """The promise as it is read aloud."""
+        return self.says or self.wording(notice)
+
+    def wording(self, notice: Lookup) -> str:
+        """The promise made from its terms, for authors who write none of their own."""
+        return ""
+
+    def policies(self, notice: Lookup) -> Iterator[Policy]:
+        """The Cedar policies that make it so; none where another part of the program does."""
+        yield from ()
+
+    def enforcer(self) -> str:
+        """The one part of the program that keeps it, or an empty string when nothing does."""
+        return ""
+
+    def evidence(self) -> Evidence:
+        """What shows that it is kept."""
+        return Evidence((), "")
+
+    def kept(self, notice: Lookup) -> Iterator[Row]:
+        """How this is kept, apart from the proof: basis, what stops us, and so on."""
+        yield from ()
+
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """What is wrong with it, taken together with the others."""
+        yield from ()
+
+    def content(self) -> dict[str, Any]:
+        """Its terms without its place, to compare versions."""
+        return {name: value for name, value in vars(self).items() if name != "line"}
+
+
+C = TypeVar("C", bound=Clause)
+
+_KINDS: dict[str, type[Clause]] = {}
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def clause(name: str, about: str) -> Any:
+    """Make a class a kind of clause and register it. Used once in each file of `clauses/`.
+
+    Args:
+        name: The word that stands in the file.
+        about: What the kind is for.
+    """
+
+    def register(model: type[C]) -> type[C]:
+        made = dataclass(frozen=True, kw_only=True)(model)
+        made.kind = name
+        made.about = about
+        if name in _KINDS:
+            raise ValueError(f"two kinds of clause are called {name}")
+        _KINDS[name] = made
+        return made
+
+    return register
+
+
+def kinds() -> dict[str, type[Clause]]:
+    """The registered kinds, by name."""
+    return dict(sorted(_KINDS.items()))

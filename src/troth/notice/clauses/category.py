@@ -1,0 +1,38 @@
+"""Which data we hold, about whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice.terms import SLUG, term
+from troth.notice.vocabulary import AUDIENCES
+
+
+@clause("category", "A category of data that we hold. What is not listed is not used by any activity.")
+class Category(Clause):
+    """A category of personal data (dpv:PersonalData)."""
+
+    key: str = term("Short name by which activities refer to it", pattern=SLUG)
+    whose: tuple[str, ...] = term("About whom", choices=AUDIENCES, least=1)
+    is_special: bool = term("Health data or another special category, GDPR Art. 9(1)", default=False)
+    iri: str = term("The term of the Data Privacy Vocabulary", pattern=r"^(dpv|dpv-pd|eu-gdpr):[A-Za-z0-9-]+$")
+
+    def enforcer(self) -> str:
+        """An activity that uses an unlisted category does not pass the check, so it is never published."""
+        return "notice.check"
+
+    def evidence(self) -> Evidence:
+        """What was checked when the version was published."""
+        return Evidence(("notice:version:published",), "no activity in force uses a category that is not listed")
+
+    def kept(self, notice: Lookup) -> Iterator[Row]:
+        """What stops us."""
+        if self.is_special:
+            yield Row("Kind", "health data, which the law protects most")
+        yield Row("What stops us", "a notice in which an activity uses something else cannot be published")
+
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """A category that no activity uses has no reason to be held."""
+        if not any(self.key in getattr(found, "categories", ()) for found in notice.all("purpose")):
+            yield Fault(f"no activity uses the category {self.key!r}", "add it to an activity, or do not hold it")

@@ -1,0 +1,50 @@
+"""Where data is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from troth.notice import cedar, vocabulary
+from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.terms import term
+
+
+@clause("residency", "In which countries data is kept. Elsewhere nothing is taken in.")
+class Residency(Clause):
+    """The place of storage (dpv:StorageLocation)."""
+
+    regions: tuple[str, ...] = term("ISO 3166 codes", choices=sorted(vocabulary.COUNTRIES), least=1)
+    leaves: bool = term("Whether any of it goes to another country", default=False)
+
+    def policies(self, notice: Lookup) -> Iterator[Policy]:
+        """A node that says it stands elsewhere stores nothing."""
+        text = (
+            f"@id({cedar.text(self.id)})\n"
+            'forbid (principal, action == Action::"store", resource)\n'
+            f'when {{ context.region != "" && !({cedar.texts(self.regions)}.contains(context.region)) }};'
+        )
+        yield Policy(self.id, text, "forbid")
+
+    def enforcer(self) -> str:
+        """The decision about every arrival."""
+        return "policy.require"
+
+    def evidence(self) -> Evidence:
+        """Arrivals and the region of the node."""
+        return Evidence(
+            ("archive:instances:stored", "main:node:started"),
+            "every node that stored something stands in these countries",
+        )
+
+    def kept(self, notice: Lookup) -> Iterator[Row]:
+        """What stops us."""
+        yield Row("What stops us", "a machine of ours in another country refuses to take anything in")
+
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """Activities happen where data is kept."""
+        for found in notice.all("purpose"):
+            for region in getattr(found, "regions", ()):
+                if not self.leaves and region not in notice.regions:
+                    yield Fault(
+                        f"§ {found.id} happens in {region}, where nothing is kept", "add the region or remove it there"
+                    )

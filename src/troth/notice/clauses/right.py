@@ -1,0 +1,104 @@
+"""What a person may ask of us, until when we answer, and what a restriction stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+
+from troth.notice import cedar, clock, vocabulary
+from troth.notice import law as legal
+from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Lookup, Policy, Row, clause
+from troth.notice.period import Period
+from troth.notice.terms import SLUG, term
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillAllowed:
+    """What goes on while something is restricted (GDPR Art. 18(2))."""
+
+    actions: tuple[str, ...] = term("Actions", choices=vocabulary.ACTIONS, default=())
+    purposes: tuple[str, ...] = term("Purposes", pattern=SLUG, default=())
+
+
+@clause("right", "What a person may ask of us, and until when we answer.")
+class Right(Clause):
+    """A right of the subject with its clock (GDPR Art. 12(3), 15 to 22)."""
+
+    right: str = term("Which right", choices=legal.RIGHTS)
+    period: Period = term("Until when we answer, as an ISO 8601 period")
+    extension: Period | None = term("How much longer it may take, if we say so within the period", default=None)
+    acknowledge: Period = term("Until when we say that we have got it")
+    is_free: bool = term("It costs nothing", default=True)
+    except_bases: tuple[str, ...] = term("Bases against which it does not stand", choices=legal.BASES, default=())
+    still_allowed: StillAllowed | None = term("For a restriction: what goes on all the same", default=None)
+    law: LegalSource | None = term("The law that sets the period", default=None)
+
+    def due_at(self, received_at: datetime, zone: tzinfo, *, is_extended: bool = False) -> datetime:
+        """The last second in which the answer is in time, in UTC.
+
+        Args:
+            received_at: When everything was there that starts the clock.
+            zone: Where days are counted: the notice's.
+            is_extended: The person was told in time that it takes longer.
+        """
+        return clock.due_at(received_at, self.period, extension=self.extension if is_extended else None, zone=zone)
+
+    def acknowledge_on(self, received_on: date) -> date:
+        """The last day on which we say that we have got it."""
+        return clock.due_on(received_on, self.acknowledge)
+
+    def stands_against(self, basis: str) -> bool:
+        """Whether the right can be used against an activity on this basis.
+
+        Args:
+            basis: DPV IRI or name of the basis, such as `A6-1-f`.
+        """
+        return legal.PREFIX + legal.short(basis) not in self.except_bases
+
+    def policies(self, notice: Lookup) -> Iterator[Policy]:
+        """A restriction stops every use but those that go on."""
+        if self.right != "restrict":
+            return
+        allowed = self.still_allowed or StillAllowed()
+        text = (
+            f"@id({cedar.text(self.id)})\n"
+            "forbid (principal, action, resource)\n"
+            "when { resource.is_restricted || context.is_restricted }\n"
+            f"unless {{ action in {cedar.actions(allowed.actions)} "
+            f"|| {cedar.texts(allowed.purposes)}.contains(context.purpose) }};"
+        )
+        yield Policy(self.id, text, "forbid")
+
+    def enforcer(self) -> str:
+        """The room that handles requests; a restriction is also part of every decision."""
+        return "policy.require" if self.right == "restrict" else "rights.workflows"
+
+    def evidence(self) -> Evidence:
+        """Requests, from the first day to the answer."""
+        return Evidence(
+            ("rights:request:opened", "rights:request:acknowledged", "rights:request:decided", "rights:request:closed"),
+            f"every request for this was answered within {self.period.words} on the calendar",
+        )
+
+    def kept(self, notice: Lookup) -> Iterator[Row]:
+        """The clock, the cost, the exceptions."""
+        longer = f"; in a hard case {self.extension.words} more, and then we tell you why" if self.extension else ""
+        yield Row(
+            "When",
+            f"we say within {self.acknowledge.words} that we have it, and answer within {self.period.words}{longer}",
+        )
+        yield Row("What it costs", "nothing" if self.is_free else "a fee that we name first")
+        for basis in self.except_bases:
+            yield Row("Not against", legal.BASES[basis])
+        yield Row("Law", legal.article(legal.RIGHTS[self.right]))
+
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """One clause per right; the purposes of a restriction must exist."""
+        if any(getattr(found, "right", "") == self.right and found.id < self.id for found in notice.all("right")):
+            yield Fault(f"the right {self.right!r} stands twice", "say it once")
+        if (self.right == "restrict") != (self.still_allowed is not None):
+            yield Fault("still_allowed belongs to a restriction, and to every one", "add it there, remove it elsewhere")
+        for key in self.still_allowed.purposes if self.still_allowed else ():
+            if notice.find("purpose", key) is None:
+                yield Fault(f"the purpose {key!r} is not in this notice", "add a purpose clause, or leave it out here")

@@ -1,0 +1,46 @@
+"""From notices to the policies of every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from troth.notice import cedar
+from troth.notice.clauses.base import Policy
+from troth.notice.model import Notice
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What decides.
+
+    Attributes:
+        policies: In the order of the notices; the place in this order is the policy's number in Cedar.
+        schema: The Cedar schema they were written for.
+        label: Names and versions of the notices, as permits carry it.
+    """
+
+    policies: tuple[Policy, ...]
+    schema: str
+    label: str
+
+    @cached_property
+    def text(self) -> str:
+        """All policies as one Cedar text."""
+        return "\n\n".join(policy.text for policy in self.policies) + "\n"
+
+    @cached_property
+    def purposes(self) -> frozenset[str]:
+        """The purposes for which anything at all is allowed."""
+        return frozenset(policy.purpose for policy in self.policies if policy.effect == "permit")
+
+
+def compile_notices(notices: Sequence[Notice]) -> Compiled:
+    """Compile the notices that are in force together.
+
+    Args:
+        notices: Those in force.
+    """
+    policies = tuple(policy for notice in notices for clause in notice.clauses for policy in clause.policies(notice))
+    return Compiled(policies, cedar.schema(), ", ".join(notice.label for notice in notices))

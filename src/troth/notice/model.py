@@ -1,0 +1,141 @@
+"""A notice as data: its head, its sections, its clauses."""
+
+# ruff: noqa: RUF009 - `term` declares a field, it makes no value
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from troth.notice.clauses.base import Clause
+from troth.notice.terms import term
+from troth.notice.vocabulary import AUDIENCES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cover:
+    """What a reader of one audience sees first."""
+
+    audience: str = term("For whom", choices=AUDIENCES)
+    title: str = term("The heading of the page")
+    lead: str = term("One or two sentences below it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Short:
+    """One row of "In short"."""
+
+    audience: str = term("For whom", choices=AUDIENCES)
+    ask: str = term("The question in a word or three, such as: How long")
+    answer: str = term("The answer in one or two short sentences")
+    clause: str = term("The clause that says it in full", pattern=r"^\d{1,3}\.\d{1,3}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What stands above the sections."""
+
+    notice: str = term("Short name of the notice, such as imaging-cloud", pattern=r"^[a-z][a-z0-9-]{0,63}$")
+    version: int = term("Number of the version; one more for every change")
+    effective_on: date = term("From which day it counts")
+    deployment: str = term("Name of the service, as its users know it")
+    language: str = term("Language of the sentences (BCP 47)", pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")
+    zone: str = term(
+        "Time zone in which days are counted, such as Europe/London", pattern=r"^[A-Za-z_]+(/[A-Za-z_]+)*$"
+    )
+    surfaces: tuple[str, ...] = term(
+        "Where the notice holds: every way in and out of the service",
+        choices=("site", "portal", "viewer", "dicomweb", "dimse", "mail", "command_line"),
+        least=1,
+    )
+    covers: tuple[Cover, ...] = term("What each audience sees first; audiences without a cover get no page", least=1)
+    short: tuple[Short, ...] = term("The rows of In short", default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A numbered section."""
+
+    number: int
+    title: str
+    clauses: tuple[Clause, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One version of one notice, as loaded.
+
+    Attributes:
+        head: What stands above the sections.
+        sections: In their order.
+        path: The file it came from, as it was named.
+        source: Its YAML text, exactly.
+    """
+
+    head: Head
+    sections: tuple[Section, ...]
+    path: str
+    source: str
+
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        """All clauses, in the order of the notice."""
+        return tuple(clause for section in self.sections for clause in section.clauses)
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str], Clause]:
+        return {(clause.kind, clause.key): clause for clause in reversed(self.clauses) if clause.key}
+
+    @cached_property
+    def _by_id(self) -> dict[str, Clause]:
+        return {clause.id: clause for clause in reversed(self.clauses)}
+
+    def find(self, kind: str, key: str) -> Clause | None:
+        """The clause of a kind with this key, or None."""
+        return self._by_key.get((kind, key))
+
+    def clause(self, clause_id: str) -> Clause | None:
+        """The clause with this number, such as "4.1", or None."""
+        return self._by_id.get(clause_id)
+
+    def all(self, kind: str) -> tuple[Clause, ...]:
+        """All clauses of a kind, in the order of the notice."""
+        return tuple(clause for clause in self.clauses if clause.kind == kind)
+
+    @property
+    def name(self) -> str:
+        """Short name, such as `imaging-cloud`."""
+        return self.head.notice
+
+    @property
+    def version(self) -> int:
+        """Number of the version."""
+        return self.head.version
+
+    @property
+    def label(self) -> str:
+        """Name and version, as permits and ledger entries carry it."""
+        return f"{self.head.notice} {self.head.version}"
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The audiences that it has a page for."""
+        return tuple(cover.audience for cover in self.head.covers)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """ISO 3166 codes of the places where the notice says that data is kept."""
+        found = {region for clause in self.all("residency") for region in getattr(clause, "regions", ())}
+        return tuple(sorted(found))
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """Time zone in which days are counted."""
+        return ZoneInfo(self.head.zone)
+
+    @property
+    def promises(self) -> frozenset[str]:
+        """Ids of the ledger of promises that some clause states."""
+        return frozenset(promise for clause in self.clauses for promise in clause.promises)

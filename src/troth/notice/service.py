@@ -1,0 +1,232 @@
+"""Publish a notice, and find the one in force."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+from uuid import UUID
+
+from troth.kit import clock, ids
+from troth.kit.db import Connection, Database, Row
+from troth.ledger import Entry
+from troth.notice import store
+from troth.notice.checking import check
+from troth.notice.errors import (
+    NothingInForce,
+    NoticeConflict,
+    NoticeInvalid,
+    SecondPersonMissing,
+    VersionNotFound,
+)
+from troth.notice.loading import parse
+from troth.notice.model import Notice
+from troth.notice.version import NoticeVersion, message
+
+ACTION = "publish_notice"
+
+
+class Signer(Protocol):
+    """What signs for the deployment; the keyring does."""
+
+    def sign(self, message: bytes) -> bytes:
+        """An Ed25519 signature over a message."""
+        ...
+
+
+class Appender(Protocol):
+    """What writes into the ledger."""
+
+    async def append(self, connection: Connection, entry: Entry) -> UUID:
+        """Append an entry in the caller's transaction."""
+        ...
+
+
+class Person(Protocol):
+    """Who holds a permit."""
+
+    @property
+    def id(self) -> UUID | None:
+        """Our id of the person."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Kind of actor."""
+        ...
+
+    @property
+    def role(self) -> str:
+        """Role of the actor."""
+        ...
+
+
+class Allowed(Protocol):
+    """A permit, as much of it as is needed here; `policy` makes it, and is above this room."""
+
+    @property
+    def actor(self) -> Person:
+        """Who acts."""
+        ...
+
+    @property
+    def action(self) -> str:
+        """What was allowed."""
+        ...
+
+    @property
+    def purpose(self) -> str:
+        """What for."""
+        ...
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """Clauses that allowed it."""
+        ...
+
+    @property
+    def decision_id(self) -> UUID:
+        """Id of the decision."""
+        ...
+
+
+class Notices:
+    """The published notices of the deployment.
+
+    Args:
+        db: The database.
+        keyring: Signs for the deployment.
+        ledger: Where publishing is written down.
+    """
+
+    def __init__(self, db: Database, keyring: Signer, ledger: Appender) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._ledger = ledger
+        self._read: dict[UUID, NoticeVersion] = {}
+
+    async def publish(self, permit: Allowed, notice: Notice, second_person: Allowed) -> NoticeVersion:
+        """Publish a version. The same text again is no new version: the one that is there is given back.
+
+        Args:
+            permit: Of the person who publishes, for the action `publish_notice`.
+            notice: What is published; it has to pass the check.
+            second_person: Permit of another person for the same action: their agreement.
+
+        Raises:
+            SecondPersonMissing: Not two different people who may publish.
+            NoticeInvalid: The check found problems.
+            NoticeConflict: The number was published with other words, or a later one was published before.
+        """
+        people = _two_people(permit, second_person)
+        if problems := check(notice):
+            raise NoticeInvalid(problems)
+        sha256 = hashlib.sha256(notice.source.encode()).digest()
+        async with self._db.transaction(None) as connection:
+            await store.lock(connection, notice.name)
+            for row in await store.all_of(connection, notice.name):
+                if row["number"] == notice.version and bytes(row["sha256"]) == sha256:
+                    return self._version(row)
+                if row["number"] >= notice.version:
+                    raise NoticeConflict(
+                        f"Version {row['number']} of {notice.name} was published before, and says something else.",
+                        hint=f"give it the number {row['number'] + 1} or a later one",
+                    )
+            version = self._signed(notice, sha256, people)
+            await store.add(connection, version)
+            await self._ledger.append(connection, _entry(permit, version))
+        return version
+
+    async def in_force(self, audience: str = "patients") -> NoticeVersion:
+        """The version in force today for an audience.
+
+        Args:
+            audience: `patients`, `users` or `visitors`.
+
+        Raises:
+            NothingInForce: No notice was published for them, or none counts yet.
+        """
+        async with self._db.transaction(None) as connection:
+            row = await store.effective(connection, audience, clock.today())
+        if row is None:
+            raise NothingInForce
+        return self._version(row)
+
+    async def version(self, number: int, name: str | None = None) -> NoticeVersion:
+        """One version by its number.
+
+        Args:
+            number: Its number.
+            name: Short name of the notice; needed where a deployment has several.
+
+        Raises:
+            VersionNotFound: No version has this number.
+        """
+        for version in await self.versions(name):
+            if version.number == number:
+                return version
+        raise VersionNotFound
+
+    async def versions(self, name: str | None = None) -> list[NoticeVersion]:
+        """All versions, newest first.
+
+        Args:
+            name: Of one notice only.
+        """
+        async with self._db.transaction(None) as connection:
+            rows = await store.all_of(connection, name)
+        return [self._version(row) for row in rows]
+
+    def _signed(self, notice: Notice, sha256: bytes, people: tuple[UUID, UUID]) -> NoticeVersion:
+        signed = message(notice.name, notice.version, notice.head.effective_on, sha256, people)
+        return NoticeVersion(
+            id=ids.uuid7(),
+            name=notice.name,
+            number=notice.version,
+            effective_on=notice.head.effective_on,
+            sha256=sha256,
+            signature=self._keyring.sign(signed),
+            published_at=clock.now(),
+            published_by=people[0],
+            second_person=people[1],
+            notice=notice,
+        )
+
+    def _version(self, row: Row) -> NoticeVersion:
+        """A version from its row; published text never changes, so it is parsed once."""
+        known = self._read.get(row["id"])
+        if known is None:
+            known = self._read[row["id"]] = NoticeVersion(
+                id=row["id"],
+                name=row["notice"],
+                number=row["number"],
+                effective_on=row["effective_on"],
+                sha256=bytes(row["sha256"]),
+                signature=bytes(row["signature"]),
+                published_at=row["published_at"],
+                published_by=row["published_by"],
+                second_person=row["second_person"],
+                notice=parse(row["source"], f"{row['notice']}.yaml"),
+            )
+        return known
+
+
+def _two_people(permit: Allowed, second_person: Allowed) -> tuple[UUID, UUID]:
+    first, second = permit.actor.id, second_person.actor.id
+    both_may = permit.action == second_person.action == ACTION
+    if first is None or second is None or first == second or not both_may:
+        raise SecondPersonMissing
+    return first, second
+
+
+def _entry(permit: Allowed, version: NoticeVersion) -> Entry:
+    return Entry(
+        kind="notice:version:published",
+        tenant=None,
+        actor_id=permit.actor.id,
+        actor_kind=permit.actor.kind,
+        role=permit.actor.role,
+        purpose=permit.purpose,
+        clauses=permit.clauses,
+        decision_id=permit.decision_id,
+        counts={"number": version.number, "clauses": len(version.notice.clauses)},
+    )

@@ -1,0 +1,72 @@
+"""A published version of a notice, with its signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from troth.notice.model import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeVersion:
+    """A notice as it was published.
+
+    Attributes:
+        id: Our id of the version.
+        name: Short name of the notice.
+        number: Its number.
+        effective_on: From which day it counts.
+        sha256: Of the YAML text.
+        signature: Ed25519 signature of the deployment over `message`.
+        published_at: When it was published.
+        published_by: Who published it.
+        second_person: Who agreed.
+        notice: What it says.
+    """
+
+    id: UUID
+    name: str
+    number: int
+    effective_on: date
+    sha256: bytes
+    signature: bytes
+    published_at: datetime
+    published_by: UUID
+    second_person: UUID
+    notice: Notice = field(repr=False)
+
+    @property
+    def message(self) -> bytes:
+        """The bytes that were signed."""
+        return message(self.name, self.number, self.effective_on, self.sha256, (self.published_by, self.second_person))
+
+    def is_signed_by(self, public_key: bytes) -> bool:
+        """Whether the signature is this deployment's.
+
+        Args:
+            public_key: Raw Ed25519 public key, 32 bytes.
+        """
+        try:
+            Ed25519PublicKey.from_public_bytes(public_key).verify(self.signature, self.message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+def message(name: str, number: int, effective_on: date, sha256: bytes, people: tuple[UUID, UUID]) -> bytes:
+    """What is signed: one line each for name, number, day, fingerprint and the two people.
+
+    Args:
+        name: Short name of the notice.
+        number: Its number.
+        effective_on: From which day it counts.
+        sha256: Of the YAML text.
+        people: Who published it and who agreed.
+    """
+    lines = ("troth notice v1", name, str(number), effective_on.isoformat(), sha256.hex(), *map(str, people))
+    return "\n".join(lines).encode() + b"\n"

@@ -1,0 +1,97 @@
+"""The one place that decides: asks for facts, asks Cedar, makes the permit or refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from troth.kit import clock, ids
+from troth.notice import Compiled
+from troth.policy.decision import Decider, Verdict
+from troth.policy.errors import PermitDenied
+from troth.policy.facts import Facts
+from troth.policy.model import Actor, Permit, Target
+
+PERMIT_LIFETIME = timedelta(minutes=5)
+
+OnRefusal = Callable[[Actor, str, Target, str, tuple[str, ...]], Awaitable[None]]
+"""Called with actor, action, target, purpose and the clauses that forbade it, before the refusal is raised."""
+
+
+class Policy:
+    """Decides by the notices in force.
+
+    Args:
+        compiled: The compiled notices.
+        facts: Where the facts of the moment come from.
+        on_refusal: Writes a refusal into the ledger; not called for anonymous actors. If it fails, its error is
+            raised instead, and nothing was allowed either.
+    """
+
+    def __init__(self, compiled: Compiled, facts: Facts, on_refusal: OnRefusal | None = None) -> None:
+        self._decider = Decider(compiled)
+        self._facts = facts
+        self._on_refusal = on_refusal
+
+    @property
+    def notice_version(self) -> str:
+        """Names and versions of the notices that decide, such as "imaging-cloud 1"."""
+        return self._decider.compiled.label
+
+    def adopt(self, compiled: Compiled) -> None:
+        """Decide by other notices from the next decision on.
+
+        Args:
+            compiled: The notices that came into force.
+        """
+        self._decider = Decider(compiled)
+
+    async def require(self, actor: Actor, action: str, target: Target, purpose: str) -> Permit:
+        """Get the permit for one action, or be refused.
+
+        Args:
+            actor: Who acts.
+            action: What is to be done, such as `retrieve`.
+            target: What it is done to; with `id=None` it is not there, and the answer is the same refusal.
+            purpose: What for: the key of an activity of the notice, such as `diagnosis`.
+
+        Returns:
+            The permit; it is valid for five minutes at most.
+
+        Raises:
+            PermitDenied: No clause allows it, or one forbids it.
+        """
+        verdict = await self._verdict(actor, action, target, purpose)
+        if not verdict.is_allowed:
+            if self._on_refusal is not None and actor.kind != "anonymous":
+                await self._on_refusal(actor, action, target, purpose, verdict.forbidden_by)
+            raise PermitDenied(verdict.forbidden_by if verdict.has_access else ())
+        decided_at = clock.now()
+        return Permit(
+            actor=actor,
+            action=action,
+            target=target,
+            purpose=purpose,
+            clauses=verdict.allowed_by,
+            basis=verdict.basis,
+            notice_version=verdict.label,
+            decision_id=ids.uuid7(),
+            decided_at=decided_at,
+            expires_at=decided_at + PERMIT_LIFETIME,
+            obligations=verdict.obligations,
+        )
+
+    async def may(self, actor: Actor, action: str, target: Target, purpose: str) -> bool:
+        """Whether it would be allowed now: to show or hide a button, never instead of `require`.
+
+        Args:
+            actor: Who would act.
+            action: What would be done.
+            target: What it would be done to.
+            purpose: What for.
+        """
+        return (await self._verdict(actor, action, target, purpose)).is_allowed
+
+    async def _verdict(self, actor: Actor, action: str, target: Target, purpose: str) -> Verdict:
+        facts = await self._facts.about(actor, target)
+        return self._decider.decide(actor, action, target, purpose, facts)
