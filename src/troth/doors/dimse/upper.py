@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, cast
 
 from troth.doors.dimse import pdu
 from troth.doors.dimse.errors import InvalidPdu, ProtocolFault, UnexpectedPdu, UnrecognisedPdu
@@ -78,10 +78,9 @@ class UpperLayer(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport and switch Nagle's delay off."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         if self._is_dropped:
-            transport.abort()
+            self._transport.abort()
             return
         peername = transport.get_extra_info("peername")
         self.address = str(peername[0]).removeprefix("::ffff:") if peername else ""

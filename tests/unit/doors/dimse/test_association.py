@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import psutil
 import pytest
+import uvloop
 
 from tests.common import dimse as wire
 from tests.common.dimse import RecordingRooms, Served
@@ -492,3 +493,24 @@ async def test_a_socket_bound_by_somebody_else_is_served() -> None:
     assert served.port == bound.getsockname()[1]
     await still_serves(served)
     await served.listener.stop()
+
+
+async def test_the_loop_that_production_uses() -> None:
+    async def talk() -> int:
+        async with Served(RecordingRooms(), PATIENT) as served:
+            for octets in (STRANGE["HTTP"], STRANGE["4 GB association"]):
+                stranger = await served.dial()
+                stranger.send(octets)
+                assert (await stranger.pdu())[0] == 7
+            peer = await served.associate()
+            for number in range(20):
+                noise = os.urandom(50_000)
+                pixels = struct.pack("<HH2sxxI", 0x7FE0, 0x10, b"OW", len(noise)) + noise
+                store(peer, wire.store_command(f"1.2.{number}"), wire.tiny_dataset(f"1.2.{number}") + pixels)
+            assert [await peer.status() for _ in range(20)] == [0] * 20
+            peer.send(wire.RELEASE)
+            assert (await peer.pdu())[0] == 6
+            peer.hang_up()
+            return len(served.rooms.archive.stored)
+
+    assert await asyncio.to_thread(uvloop.run, talk()) == 20
