@@ -14,7 +14,8 @@ PLATFORM = {
 }  # fmt: skip
 # Functions that run with their owner's rights; each is looked at by hand.
 DEFINERS = {"ledger_enqueue"}
-LEAKY = ("like", "ilike", "similar to", "&&", "@>", "<@", " % ")
+# The queue between a trigger and the sequencer: the doors have no right on it at all, which a test holds.
+UNSEEN = "ledger_pending"
 
 
 @pytest.fixture
@@ -45,6 +46,8 @@ def test_every_table_has_a_tenant_or_is_known_to_be_the_platforms(catalogue) -> 
 def test_policies_of_the_doors_look_at_the_tenant_only(catalogue) -> None:
     found = rows(catalogue, "select tablename, policyname, roles::text[], qual, with_check from pg_policies")
     for table, policy, roles, qual, check in found:
+        if table == UNSEEN:
+            continue
         if roles == ["troth_sequencer"]:
             assert table.startswith("ledger_"), f"the sequencer sees {table}"
             continue
@@ -63,7 +66,7 @@ def test_unique_constraints_and_foreign_keys_begin_with_the_tenant(catalogue) ->
     )
     sequenced = {"ledger_leaf_pkey", "ledger_leaf_index_key"}  # the platform's one numbering, not seen by the doors
     for table, name, kind, first, foreign in constraints:
-        if table in PLATFORM or name in sequenced or (kind == "f" and foreign in PLATFORM):
+        if table in PLATFORM or table == UNSEEN or name in sequenced or (kind == "f" and foreign in PLATFORM):
             continue
         assert first == "tenant", f"{name} of {table} begins with {first}: it tells of other organisations"
 
@@ -97,6 +100,12 @@ def test_the_role_of_the_doors_owns_nothing_and_cannot_climb(catalogue) -> None:
         " and privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER')",
     )
     assert grants == []
+    unseen = rows(
+        catalogue,
+        "select 1 from information_schema.role_table_grants where grantee in ('troth_app', 'PUBLIC')"
+        f" and table_name = '{UNSEEN}'",
+    )
+    assert unseen == []
     ledger = {
         row[0]
         for row in rows(
@@ -113,7 +122,7 @@ def test_no_text_column_could_hold_a_name(catalogue) -> None:
     known = {
         "study.study_uid", "study.state", "series.series_uid", "series.modality", "instance.instance_uid",
         "instance.sop_class", "instance.syntax", "instance.bulk_vr", "erasure.state", "membership.role",
-        "session.form", "session.kind", "session.role", "session.purpose", "invitation.kind", "invitation.role",
+        "session.form", "session.kind", "session.proof", "session.role", "session.purpose", "invitation.kind", "invitation.role",
         "rights_request.right", "rights_request.state", "rights_request.opened_by_kind",
         "rights_request.notice_version", "rights_item.kind", "rights_item.outcome", "rights_item.ground",
         "rights_item.clause", "rights_step.name", "rights_step.detail",
