@@ -5,6 +5,7 @@ comes after works on the header's `head` and on ranges of the bulk. Other parser
 """
 
 from troth.dicom.dataset import reopen
+from troth.dicom.dicomdir import Listed, write_dicomdir
 from troth.dicom.errors import (
     CannotRender,
     HeadTooLarge,
@@ -16,8 +17,9 @@ from troth.dicom.errors import (
     UidInvalid,
 )
 from troth.dicom.fragments import Fragments
-from troth.dicom.frames import FrameTable, frame_table
+from troth.dicom.frames import FrameTable, frame_table, swapped
 from troth.dicom.header import Header, is_uid
+from troth.dicom.metadata import BulkPlace, find_bulk, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
 from troth.dicom.scanner import Scanner, scan
 from troth.dicom.walk import LIMITS, Limits
@@ -26,12 +28,14 @@ __all__ = [
     "IMPLEMENTATION_UID",
     "IMPLEMENTATION_VERSION",
     "LIMITS",
+    "BulkPlace",
     "CannotRender",
     "Fragments",
     "FrameTable",
     "HeadTooLarge",
     "Header",
     "Limits",
+    "Listed",
     "Malformed",
     "NotDicom",
     "Scanner",
@@ -39,9 +43,13 @@ __all__ = [
     "TooDeep",
     "Truncated",
     "UidInvalid",
+    "find_bulk",
     "frame_table",
     "is_uid",
     "part10",
     "reopen",
     "scan",
+    "swapped",
+    "to_json",
+    "write_dicomdir",
 ]
