@@ -15,7 +15,7 @@ from troth.ledger import Verification
 from troth.main.admin import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
-from troth.main.wiring import Rooms
+from troth.main.wiring import Rooms, load_notices
 from troth.policy import Target
 from troth.proofs import Proofs, Report, Standing
 
@@ -89,8 +89,7 @@ def verify_promises(settings: Settings, as_json: bool) -> int:
     """
 
     async def work(rooms: Rooms) -> list[Report]:
-        notices = {version.notice.name: version.notice for version in await rooms.notices.all_in_force()}
-        return [await proofs_of(rooms).report(notice) for notice in notices.values()]
+        return [await proofs_of(rooms).report(notice) for notice in load_notices(settings)]
 
     reports = beside(settings, work)
     if as_json:

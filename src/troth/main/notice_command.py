@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from troth.main.wiring import notice_files
-from troth.notice import NoticeMalformed, diff, load, render
+from troth.notice import NoticeInvalid, diff, load, render
 from troth.notice import check as problems_of
 
 app = typer.Typer(help="Read, compare and render notices.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def check(paths: list[Path], form: str) -> int:
     for file in notice_files(tuple(paths)):
         try:
             notice = load(file)
-        except NoticeMalformed as fault:
+        except NoticeInvalid as fault:
             found += list(fault.problems)
             continue
         wrong = problems_of(notice)
@@ -47,7 +47,7 @@ def check(paths: list[Path], form: str) -> int:
 @app.command("diff")
 def diff_notices(old: Path, new: Path) -> None:
     """What a newer notice adds, drops and changes, clause by clause."""
-    for change in diff(load(old), load(new)):
+    for change in diff(load(old), load(new)).changes:
         typer.echo(str(change))
 
 

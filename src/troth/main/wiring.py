@@ -13,8 +13,9 @@ from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
 from troth.ledger import Entry, Ledger
 from troth.main.settings import Address, Settings
-from troth.notice import Compiled, Notice, Notices, compile_notices, load
-from troth.people import People, PeopleFacts
+from troth.notice import Compiled, Notice, Notices, load
+from troth.notice import compile as compile_notices
+from troth.people import Links, People, PeopleFacts
 from troth.policy import Actor, Policy, Target
 from troth.rights import Rights
 from troth.vault import Keyring, Packs
@@ -78,12 +79,12 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     ledger = Ledger(keyring)
     mail = Mail(_mail_settings(settings))
     compiled = compile_notices(notices)
-    people = People(database, keyring, ledger, mail, http_url=settings.http_url, ae=settings.ae)
+    people = People(database, keyring, ledger, mail, links=Links(settings.http_url))
 
     async def write_refusal(actor: Actor, action: str, target: Target, purpose: str, clauses: tuple[str, ...]) -> None:
         await _write_refusal(database, ledger, people, actor, action, target, purpose, clauses)
 
-    policy = Policy(compiled, PeopleFacts(database, people), write_refusal)
+    policy = Policy(compiled, PeopleFacts(database), write_refusal)
     archive = Archive(database, keyring, packs, people, ledger, policy)
     room_of_notices = Notices(database, keyring, ledger)
     rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy)
