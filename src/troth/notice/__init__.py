@@ -11,30 +11,27 @@ from troth.notice.clauses.cookie import Cookies
 from troth.notice.clauses.purpose import Purpose
 from troth.notice.clauses.retention import Retention
 from troth.notice.clauses.right import Right
-from troth.notice.compiling import Compiled
+from troth.notice.compiling import Compiled, compile_notices
 from troth.notice.compiling import compile_notices as compile
 from troth.notice.difference import Change, Difference, diff
 from troth.notice.errors import (
     NothingInForce,
     NoticeConflict,
-    NoticeInvalid,
+    NoticeMalformed,
     PeriodMalformed,
     SecondPersonMissing,
     VersionNotFound,
 )
 from troth.notice.law import RIGHTS
 from troth.notice.loading import load, parse
-from troth.notice.model import Notice, Section
-from troth.notice.organisations import Seed, seeds
+from troth.notice.model import Notice, Section, retention, right
 from troth.notice.period import Period
 from troth.notice.problem import Problem
 from troth.notice.rendering import Rendered, RenderedSection, Sentence, render, sentence
+from troth.notice.right_terms import RightTerms
 from troth.notice.service import Notices
-from troth.notice.terms_of import category, purpose, retention, right
 from troth.notice.version import NoticeVersion
 from troth.notice.vocabulary import ACTIONS, ALWAYS_PRESENT, ANYBODY, AUDIENCES, ROLES, TARGETS
-
-RightTerms = Right
 
 __all__ = [
     "ACTIONS",
@@ -56,7 +53,7 @@ __all__ = [
     "NothingInForce",
     "Notice",
     "NoticeConflict",
-    "NoticeInvalid",
+    "NoticeMalformed",
     "NoticeVersion",
     "Notices",
     "Period",
@@ -72,20 +69,17 @@ __all__ = [
     "Row",
     "SecondPersonMissing",
     "Section",
-    "Seed",
     "Sentence",
     "VersionNotFound",
-    "category",
     "check",
     "clock",
     "compile",
+    "compile_notices",
     "diff",
     "load",
     "parse",
-    "purpose",
     "render",
     "retention",
     "right",
-    "seeds",
     "sentence",
 ]

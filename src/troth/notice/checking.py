@@ -11,7 +11,7 @@ import cedarpy
 from troth.notice import cedar, law
 from troth.notice.clauses.base import Clause
 from troth.notice.compiling import compile_notices
-from troth.notice.errors import NoticeInvalid
+from troth.notice.errors import NoticeMalformed
 from troth.notice.loading import load
 from troth.notice.model import Notice
 from troth.notice.problem import Problem
@@ -28,7 +28,7 @@ def check(notice: Notice | Path | str) -> list[Problem]:
     if not isinstance(notice, Notice):
         try:
             notice = load(notice)
-        except NoticeInvalid as fault:
+        except NoticeMalformed as fault:
             return list(fault.problems)
     problems = [*_numbers(notice), *_clauses(notice), *_short(notice), *_stale(notice), *_policies(notice)]
     return sorted(set(problems))

@@ -8,14 +8,14 @@ from troth.kit import errors
 from troth.notice.problem import Problem
 
 
-class NoticeInvalid(errors.Unprocessable):
+class NoticeMalformed(errors.Unprocessable):
     """The notice cannot be taken as it is.
 
     Attributes:
         problems: Each with place, what is wrong, and how to mend it.
     """
 
-    slug = "notice-invalid"
+    slug = "notice-malformed"
     title = "The notice cannot be taken as it is"
 
     def __init__(self, problems: Sequence[Problem]) -> None:

@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from troth.notice import reading
 from troth.notice.clauses import registry
 from troth.notice.clauses.base import Clause
-from troth.notice.errors import NoticeInvalid
+from troth.notice.errors import NoticeMalformed
 from troth.notice.model import Head, Notice, Section
 from troth.notice.problem import Problem
 from troth.notice.reading import Page, Place
@@ -36,7 +36,7 @@ def load(path: Path | str) -> Notice:
         path: The file, or a deployment folder that holds `notice.yaml`.
 
     Raises:
-        NoticeInvalid: It cannot be read, or says something that the language does not know; with all problems.
+        NoticeMalformed: It cannot be read, or says something that the language does not know; with all problems.
     """
     file = Path(path)
     if file.is_dir():
@@ -52,7 +52,7 @@ def parse(source: str, path: str = "notice.yaml") -> Notice:
         path: How to name it in problems.
 
     Raises:
-        NoticeInvalid: As for `load`.
+        NoticeMalformed: As for `load`.
     """
     return _build(reading.parse(source, path))
 
@@ -69,7 +69,7 @@ def _build(page: Page) -> Notice:
         if len(problems) >= _LIMIT_PROBLEMS:
             break
     if problems:
-        raise NoticeInvalid(sorted(set(problems)))
+        raise NoticeMalformed(sorted(set(problems)))
     sections = []
     for position, section in enumerate(page.content["sections"]):
         place: Place = ("sections", position)
@@ -81,7 +81,7 @@ def _build(page: Page) -> Notice:
     try:
         ZoneInfo(head.zone)
     except (ZoneInfoNotFoundError, OSError) as fault:
-        raise NoticeInvalid(
+        raise NoticeMalformed(
             [
                 Problem(
                     page.path, page.line(("zone",)), f"no time zone {head.zone!r}", "use a name such as Europe/London"
@@ -101,7 +101,7 @@ def _made(model: type[Any], content: dict[str, Any], place: Place, page: Page, *
         return build(model, content, **further)
     except ValueError as fault:
         what = f"no such day or period: {fault}"
-        raise NoticeInvalid(
+        raise NoticeMalformed(
             [Problem(page.path, page.line(place), what, "such as 2026-11-01, P8Y, P1M or P30D")]
         ) from fault
 

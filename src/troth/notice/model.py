@@ -6,11 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from troth.notice.clauses.base import Clause
+from troth.notice.clauses.category import Category
+from troth.notice.clauses.purpose import Purpose
+from troth.notice.clauses.retention import Retention
+from troth.notice.clauses.right import Right
+from troth.notice.right_terms import RightTerms
 from troth.notice.terms import term
 from troth.notice.vocabulary import AUDIENCES
+
+C = TypeVar("C", bound=Clause)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,3 +147,52 @@ class Notice:
     def promises(self) -> frozenset[str]:
         """Ids of the ledger of promises that some clause states."""
         return frozenset(promise for clause in self.clauses for promise in clause.promises)
+
+    def category(self, key: str) -> Category:
+        """A category of data, such as `images`.
+
+        Raises:
+            KeyError: The notice has no such category.
+        """
+        return _of(Category, self.find("category", key), key)
+
+    def purpose(self, key: str) -> Purpose:
+        """The activity behind a purpose, such as `diagnosis`.
+
+        Raises:
+            KeyError: The notice has no such activity.
+        """
+        return _of(Purpose, self.find("purpose", key), key)
+
+    def retention(self, key: str = "imaging_study") -> Retention:
+        """The retention rule of a thing, such as `imaging_study`.
+
+        Raises:
+            KeyError: The notice has no such rule.
+        """
+        return _of(Retention, self.find("retention", key), key)
+
+    def right(self, kind: str) -> RightTerms:
+        """The terms of a right: `access`, `erase`, `rectify`, `restrict`, `object`, `port` and so on.
+
+        Raises:
+            KeyError: The notice does not grant it.
+        """
+        found = next((clause for clause in self.all("right") if getattr(clause, "right", "") == kind), None)
+        return RightTerms(_of(Right, found, kind), self.zone)
+
+
+def _of(kind: type[C], found: Clause | None, key: str) -> C:
+    if not isinstance(found, kind):
+        raise KeyError(key)
+    return found
+
+
+def retention(notice: Notice, category: str = "imaging_study") -> Retention:
+    """The retention rule of a thing; see `Notice.retention`."""
+    return notice.retention(category)
+
+
+def right(notice: Notice, kind: str) -> RightTerms:
+    """The terms of a right; see `Notice.right`."""
+    return notice.right(kind)

@@ -24,7 +24,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from troth.notice.errors import NoticeInvalid
+from troth.notice.errors import NoticeMalformed
 from troth.notice.problem import Problem
 
 LIMIT_BYTES = 512 * 1024
@@ -68,20 +68,20 @@ def read(path: Path) -> Page:
         path: The YAML file.
 
     Raises:
-        NoticeInvalid: Not there, too large, not UTF-8, or not YAML as a notice may use it.
+        NoticeMalformed: Not there, too large, not UTF-8, or not YAML as a notice may use it.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(LIMIT_BYTES + 1)
     except OSError as fault:
-        raise NoticeInvalid([Problem(str(path), 1, "the file cannot be read", fault.strerror or "")]) from fault
+        raise NoticeMalformed([Problem(str(path), 1, "the file cannot be read", fault.strerror or "")]) from fault
     if len(raw) > LIMIT_BYTES:
-        raise NoticeInvalid([Problem(str(path), 1, "the file is too large", f"at most {LIMIT_BYTES // 1024} KiB")])
+        raise NoticeMalformed([Problem(str(path), 1, "the file is too large", f"at most {LIMIT_BYTES // 1024} KiB")])
     try:
         source = raw.decode("utf-8")
     except UnicodeDecodeError as fault:
         line = raw[: fault.start].count(b"\n") + 1
-        raise NoticeInvalid([Problem(str(path), line, "not UTF-8 text", "save the file as UTF-8")]) from fault
+        raise NoticeMalformed([Problem(str(path), line, "not UTF-8 text", "save the file as UTF-8")]) from fault
     return parse(source, str(path))
 
 
@@ -93,10 +93,10 @@ def parse(source: str, path: str = "notice.yaml") -> Page:
         path: How to name it in problems.
 
     Raises:
-        NoticeInvalid: Not YAML as a notice may use it; the first problem only.
+        NoticeMalformed: Not YAML as a notice may use it; the first problem only.
     """
     if len(source) > LIMIT_BYTES:
-        raise NoticeInvalid([Problem(path, 1, "the file is too large", f"at most {LIMIT_BYTES // 1024} KiB")])
+        raise NoticeMalformed([Problem(path, 1, "the file is too large", f"at most {LIMIT_BYTES // 1024} KiB")])
     builder = _Builder(path)
     try:
         for event in YAML(typ="safe", pure=True).parse(source):
@@ -105,7 +105,7 @@ def parse(source: str, path: str = "notice.yaml") -> Page:
         mark = getattr(fault, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
         what = getattr(fault, "problem", None) or "cannot be read"
-        raise NoticeInvalid(
+        raise NoticeMalformed(
             [Problem(path, line, f"not YAML: {what}", "look at the line and the one before")]
         ) from fault
     return Page(path, source, builder.content, builder.lines)
@@ -193,7 +193,7 @@ class _Builder:
         return place
 
     def _refuse(self, line: int, what: str, hint: str) -> None:
-        raise NoticeInvalid([Problem(self.path, line, what, hint)])
+        raise NoticeMalformed([Problem(self.path, line, what, hint)])
 
 
 def _plain(text: str) -> Any:

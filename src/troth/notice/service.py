@@ -14,7 +14,7 @@ from troth.notice.checking import check
 from troth.notice.errors import (
     NothingInForce,
     NoticeConflict,
-    NoticeInvalid,
+    NoticeMalformed,
     SecondPersonMissing,
     VersionNotFound,
 )
@@ -114,12 +114,12 @@ class Notices:
 
         Raises:
             SecondPersonMissing: Not two different people who may publish.
-            NoticeInvalid: The check found problems.
+            NoticeMalformed: The check found problems.
             NoticeConflict: The number was published with other words, or a later one was published before.
         """
         people = _two_people(permit, second_person)
         if problems := check(notice):
-            raise NoticeInvalid(problems)
+            raise NoticeMalformed(problems)
         sha256 = hashlib.sha256(notice.source.encode()).digest()
         async with self._db.transaction(None) as connection:
             await store.lock(connection, notice.name)

@@ -147,7 +147,7 @@ def _target_attributes(target: Target) -> dict[str, Any]:
         attributes["tenant"] = str(target.tenant)
     if target.subject_id is not None:
         attributes["subject"] = str(target.subject_id)
-    request_id = target.id if target.kind == "request" else dict(target.attributes).get("request_id")
+    request_id = target.id if target.kind == "request" else dict(target.attributes).get("request")
     if request_id:
         attributes["request"] = str(request_id)
     return attributes

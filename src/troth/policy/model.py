@@ -19,7 +19,7 @@ class Actor:
         id: Our id of the user, account, peer or worker; None for anonymous.
         tenant: The organisation in whose space the actor stands; None on the platform itself.
         role: Access role inside the organisation (`clinician`, `referrer`, `office`, `admin`, `patient`, `peer`,
-            `worker`, `none`).
+            `support`, `worker`, `operator`, `none`).
         subject_id: The subject a patient is, in this tenant.
         session_id: The session or token that stands behind the actor; revoking it ends the actor within a second.
         name: Display name, personal: never logged.
@@ -46,7 +46,8 @@ class Target:
         tenant: Whose space it lies in.
         subject_id: The subject it is about, if it is about one.
         is_restricted: GDPR Art. 18 restriction is in force on it.
-        attributes: Further clear facts for policies (`modality`, `requested_by`, …), no personal data.
+        attributes: Further clear facts for policies, no personal data. `request` is the id of the rights request that a
+            worker acts for; a target of kind `request` is its own.
     """
 
     kind: str

@@ -42,10 +42,12 @@ class Evidence:
     Attributes:
         kinds: Kinds of ledger entries that bear on it.
         looks_for: What `troth verify` looks for among them, as one sentence.
+        names: Only entries that carry this clause id bear on it; empty when all of the kinds do.
     """
 
     kinds: tuple[str, ...]
     looks_for: str
+    names: str = ""
 
 
 @dataclass(frozen=True, slots=True)

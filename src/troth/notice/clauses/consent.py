@@ -32,7 +32,9 @@ class Consent(Clause):
 
     def evidence(self) -> Evidence:
         """Refusals without consent."""
-        return Evidence(("policy:access:refused",), "nothing was done for these purposes without a consent in force")
+        return Evidence(
+            ("policy:access:refused",), "nothing was done for these purposes without a consent in force", self.id
+        )
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

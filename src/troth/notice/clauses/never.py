@@ -35,7 +35,9 @@ class Never(Clause):
 
     def evidence(self) -> Evidence:
         """Refusals name this clause."""
-        return Evidence(("policy:access:refused",), f"every attempt was refused, with clause {self.id} in its entry")
+        return Evidence(
+            ("policy:access:refused",), f"every attempt was refused, with clause {self.id} in its entry", self.id
+        )
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

@@ -86,9 +86,11 @@ class Purpose(Clause):
 
     def evidence(self) -> Evidence:
         """Openings and refusals name the purpose."""
+        kinds = ("archive:study:opened", "archive:studies:queried", "archive:instances:stored") if self.access else ()
         return Evidence(
-            ("archive:study:opened", "archive:studies:queried", "policy:access:refused"),
+            kinds,
             f"each entry for the purpose {self.key} names clause {self.id}, and none an unlisted purpose",
+            self.id,
         )
 
     def kept(self, notice: Lookup) -> Iterator[Row]:

@@ -41,8 +41,9 @@ class Recipient(Clause):
     def evidence(self) -> Evidence:
         """Openings name this clause."""
         return Evidence(
-            ("archive:study:opened", "archive:studies:queried", "policy:access:refused"),
+            ("archive:study:opened", "archive:studies:queried", "archive:instances:stored"),
             f"every opening by these people names clause {self.id}; nobody else opened anything",
+            self.id,
         )
 
     def kept(self, notice: Lookup) -> Iterator[Row]:

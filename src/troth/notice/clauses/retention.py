@@ -33,6 +33,11 @@ class Retention(Clause):
     )
     law: LegalSource | None = term("The law behind it, if there is one", default=None)
 
+    @property
+    def clause_id(self) -> str:
+        """Number of the clause, such as "8.1"."""
+        return self.id
+
     def dispose_on(self, anchor: date, birth_date: date | None = None) -> date:
         """The first day on which nothing keeps it any more.
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
 
-from troth.notice import cedar, clock, vocabulary
+from troth.notice import cedar, vocabulary
 from troth.notice import law as legal
 from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Lookup, Policy, Row, clause
 from troth.notice.period import Period
@@ -33,28 +32,6 @@ class Right(Clause):
     except_bases: tuple[str, ...] = term("Bases against which it does not stand", choices=legal.BASES, default=())
     still_allowed: StillAllowed | None = term("For a restriction: what goes on all the same", default=None)
     law: LegalSource | None = term("The law that sets the period", default=None)
-
-    def due_at(self, received_at: datetime, zone: tzinfo, *, is_extended: bool = False) -> datetime:
-        """The last second in which the answer is in time, in UTC.
-
-        Args:
-            received_at: When everything was there that starts the clock.
-            zone: Where days are counted: the notice's.
-            is_extended: The person was told in time that it takes longer.
-        """
-        return clock.due_at(received_at, self.period, extension=self.extension if is_extended else None, zone=zone)
-
-    def acknowledge_on(self, received_on: date) -> date:
-        """The last day on which we say that we have got it."""
-        return clock.due_on(received_on, self.acknowledge)
-
-    def stands_against(self, basis: str) -> bool:
-        """Whether the right can be used against an activity on this basis.
-
-        Args:
-            basis: DPV IRI or name of the basis, such as `A6-1-f`.
-        """
-        return legal.PREFIX + legal.short(basis) not in self.except_bases
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
         """A restriction stops every use but those that go on."""
