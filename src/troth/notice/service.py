@@ -20,7 +20,7 @@ from troth.notice.errors import (
 )
 from troth.notice.loading import parse
 from troth.notice.model import Notice
-from troth.notice.version import NoticeVersion, message
+from troth.notice.version import NoticeVersion, People, message
 
 ACTION = "publish_notice"
 
@@ -118,20 +118,45 @@ class Notices:
             NoticeConflict: The number was published with other words, or a later one was published before.
         """
         people = _two_people(permit, second_person)
+        return await self._put(permit, notice, people, is_founding=False)
+
+    async def put_in_force(self, permit: Allowed, notice: Notice) -> NoticeVersion:
+        """Begin with a notice: its first version, by whoever sets the deployment up. The same text again is no change.
+
+        Args:
+            permit: For the action `publish_notice`.
+            notice: What is put in force; it has to pass the check.
+
+        Raises:
+            NoticeMalformed: The check found problems.
+            NoticeConflict: Another version was published before: a change takes two people, see `publish`.
+            SecondPersonMissing: The permit is for something else.
+        """
+        if permit.action != ACTION:
+            raise SecondPersonMissing
+        return await self._put(permit, notice, (permit.actor.id, None), is_founding=True)
+
+    async def _put(self, permit: Allowed, notice: Notice, people: People, *, is_founding: bool) -> NoticeVersion:
         if problems := check(notice):
             raise NoticeMalformed(problems)
         sha256 = hashlib.sha256(notice.source.encode()).digest()
         async with self._db.transaction(None) as connection:
             await store.lock(connection, notice.name)
-            for row in await store.all_of(connection, notice.name):
+            rows = await store.all_of(connection, notice.name)
+            for row in rows:
                 if row["number"] == notice.version and bytes(row["sha256"]) == sha256:
                     return self._version(row)
-                if row["number"] >= notice.version:
-                    raise NoticeConflict(
-                        f"Version {row['number']} of {notice.name} was published before, and says something else.",
-                        hint=f"give it the number {row['number'] + 1} or a later one",
-                    )
-            version = self._signed(notice, sha256, people)
+            if rows and is_founding:
+                raise NoticeConflict(
+                    f"The notice {notice.name} was published before, and says something else.",
+                    hint="A change is published by two people.",
+                )
+            if rows and rows[0]["number"] >= notice.version:
+                raise NoticeConflict(
+                    f"Version {rows[0]['number']} of {notice.name} was published before, and says something else.",
+                    hint=f"Give it the number {rows[0]['number'] + 1} or a later one.",
+                )
+            version = self._signed(notice, sha256, people, is_founding)
             await store.add(connection, version)
             await self._ledger.append(connection, _entry(permit, version))
         return version
@@ -176,7 +201,7 @@ class Notices:
             rows = await store.all_of(connection, name)
         return [self._version(row) for row in rows]
 
-    def _signed(self, notice: Notice, sha256: bytes, people: tuple[UUID, UUID]) -> NoticeVersion:
+    def _signed(self, notice: Notice, sha256: bytes, people: People, is_founding: bool) -> NoticeVersion:
         signed = message(notice.name, notice.version, notice.head.effective_on, sha256, people)
         return NoticeVersion(
             id=ids.uuid7(),
@@ -188,6 +213,7 @@ class Notices:
             published_at=clock.now(),
             published_by=people[0],
             second_person=people[1],
+            is_founding=is_founding,
             notice=notice,
         )
 
@@ -205,6 +231,7 @@ class Notices:
                 published_at=row["published_at"],
                 published_by=row["published_by"],
                 second_person=row["second_person"],
+                is_founding=row["is_founding"],
                 notice=parse(row["source"], f"{row['notice']}.yaml"),
             )
         return known

@@ -8,7 +8,8 @@ from troth.kit.db import Connection, Row
 from troth.notice.version import NoticeVersion
 
 _COLUMNS = """
-    id, notice, number, effective_on, source, sha256, signature, published_at, published_by, second_person
+    id, notice, number, effective_on, source, sha256, signature, published_at, published_by, second_person,
+    is_founding
 """
 
 
@@ -32,8 +33,8 @@ async def add(connection: Connection, version: NoticeVersion) -> None:
     await connection.execute(
         """
         insert into notice_version (id, notice, number, effective_on, audiences, source, sha256, signature,
-                                    published_at, published_by, second_person)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                    published_at, published_by, second_person, is_founding)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             version.id,
@@ -47,6 +48,7 @@ async def add(connection: Connection, version: NoticeVersion) -> None:
             version.published_at,
             version.published_by,
             version.second_person,
+            version.is_founding,
         ),
     )
 

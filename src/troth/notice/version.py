@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from troth.notice.model import Notice
 
+People = tuple[UUID | None, UUID | None]
+
 
 @dataclass(frozen=True, slots=True)
 class NoticeVersion:
@@ -24,8 +26,9 @@ class NoticeVersion:
         sha256: Of the YAML text.
         signature: Ed25519 signature of the deployment over `message`.
         published_at: When it was published.
-        published_by: Who published it.
-        second_person: Who agreed.
+        published_by: Who published it; None for a founding version put in force at the command line.
+        second_person: Who agreed; None for a founding version.
+        is_founding: The first version, with which the deployment began: nobody was promised anything before it.
         notice: What it says.
     """
 
@@ -36,8 +39,9 @@ class NoticeVersion:
     sha256: bytes
     signature: bytes
     published_at: datetime
-    published_by: UUID
-    second_person: UUID
+    published_by: UUID | None
+    second_person: UUID | None
+    is_founding: bool
     notice: Notice = field(repr=False)
 
     @property
@@ -58,7 +62,7 @@ class NoticeVersion:
         return True
 
 
-def message(name: str, number: int, effective_on: date, sha256: bytes, people: tuple[UUID, UUID]) -> bytes:
+def message(name: str, number: int, effective_on: date, sha256: bytes, people: People) -> bytes:
     """What is signed: one line each for name, number, day, fingerprint and the two people.
 
     Args:
@@ -68,5 +72,6 @@ def message(name: str, number: int, effective_on: date, sha256: bytes, people: t
         sha256: Of the YAML text.
         people: Who published it and who agreed.
     """
-    lines = ("troth notice v1", name, str(number), effective_on.isoformat(), sha256.hex(), *map(str, people))
+    named = (str(person) if person else "-" for person in people)
+    lines = ("troth notice v1", name, str(number), effective_on.isoformat(), sha256.hex(), *named)
     return "\n".join(lines).encode() + b"\n"

@@ -24,13 +24,17 @@ def upgrade() -> None:
             sha256         bytea       not null check (octet_length(sha256) = 32),
             signature      bytea       not null,
             published_at   timestamptz not null,
-            published_by   uuid        not null,
-            second_person  uuid        not null check (second_person <> published_by),
-            unique (notice, number)
+            published_by   uuid,
+            second_person  uuid,
+            is_founding    boolean     not null,
+            unique (notice, number),
+            check (is_founding or (published_by is not null and second_person is not null
+                                   and second_person <> published_by))
         )
         """
     )
     op.execute("select platform_table('notice_version')")
+    op.execute("create unique index notice_version_founding on notice_version (notice) where is_founding")
     op.execute("revoke update, delete on notice_version from troth_app")
 
 
