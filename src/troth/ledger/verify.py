@@ -202,7 +202,11 @@ class _Verifier:
     async def _beyond(self) -> None:
         """What is there though no checkpoint covers it."""
         for row in await store.select_leaves_beyond(self.connection, self.size, _MOST_BROKEN):
-            self._name(row["index"], row["entry_id"], "beyond the last signed checkpoint: it was rolled back")
+            self._name(
+                row["index"],
+                row["entry_id"],
+                "beyond the last signed checkpoint: that was rolled back, or the leaf added",
+            )
             self.leaves += 1
         for row in await store.select_tiles_beyond(self.connection, self.size, _MOST_BROKEN):
             self._name(None, None, f"beyond the last signed checkpoint: tile {row['level']}/{row['index']}")
