@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from troth.kit import migrate
+from troth.kit.errors import Unprocessable
 from troth.kit.postgres import Postgres
 from troth.main.node import migrations
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
-from troth.notice import Notice, NoticeInvalid, check, seeds
+from troth.notice import Notice, NoticeMalformed, check
 from troth.policy import Actor, Permit, Target
 from troth.vault import Keyring
 
@@ -22,12 +28,12 @@ def prepare(settings: Settings, server: Postgres) -> None:
     """Bring schema, keys and notice up to date; on a first start make the organisations of the deployment.
 
     Raises:
-        NoticeInvalid: A notice does not pass its check; nothing was changed.
+        NoticeMalformed: A notice does not pass its check; nothing was changed.
     """
     notices = load_notices(settings)
     problems = [problem for notice in notices for problem in check(notice)]
     if problems:
-        raise NoticeInvalid(problems)
+        raise NoticeMalformed(problems)
     migrate.upgrade(server.dsn("troth_owner"), migrations())
     keys = settings.data_dir / "keys"
     Keyring.open(keys, create=not keys.exists())
@@ -35,12 +41,11 @@ def prepare(settings: Settings, server: Postgres) -> None:
 
 
 OPERATOR = uuid5(NAMESPACE_URL, "troth:operator")
-PLATFORM = uuid5(NAMESPACE_URL, "troth:platform")
 
 
-def operator(tenant: UUID | None = None, id: UUID = OPERATOR) -> Actor:
+def operator(tenant: UUID | None = None) -> Actor:
     """The person at the command line: whoever can read the data folder already holds the platform."""
-    return Actor("system", id, tenant, "admin", name="Operator", organisation="Platform")
+    return Actor("system", OPERATOR, tenant, "operator", name="Operator", organisation="Platform")
 
 
 async def permit_for(rooms: Rooms, action: str, target: Target) -> Permit:
@@ -51,19 +56,43 @@ async def permit_for(rooms: Rooms, action: str, target: Target) -> Permit:
 async def _publish_and_found(settings: Settings, server: Postgres, notices: list[Notice]) -> None:
     rooms = open_rooms(settings, server, notices, connections=2)
     try:
-        # Before the first start there is nobody who could agree: the operator publishes what came with the folder,
-        # and the platform, which has checked it, signs second. Every later version takes two people.
-        published = {(version.name, version.number) for version in await rooms.notices.versions()}
-        target = Target("notice")
+        permit = await permit_for(rooms, "publish_notice", Target("notice"))
         for notice in notices:
-            if (notice.name, notice.version) not in published:
-                first = await rooms.policy.require(operator(), "publish_notice", target, PURPOSE)
-                second = await rooms.policy.require(operator(None, PLATFORM), "publish_notice", target, PURPOSE)
-                await rooms.notices.publish(first, notice, second)
+            await rooms.notices.put_in_force(permit, notice)
         if not await rooms.people.organisations():
             await found(rooms)
     finally:
         await rooms.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """An organisation to be made at the first start."""
+
+    name: str
+    capacity: str
+    region: str
+
+
+def seeds(folder: Path) -> tuple[Seed, ...]:
+    """The organisations of a deployment folder; none where `organisations.yaml` is missing.
+
+    Args:
+        folder: The folder with the notice.
+
+    Raises:
+        Unprocessable: The file says something else than a list of organisations.
+    """
+    file = folder / "organisations.yaml"
+    if not file.exists():
+        return ()
+    try:
+        content = YAML(typ="safe").load(file.read_text())
+        return tuple(Seed(str(one["name"]), one["capacity"], one["region"]) for one in content["organisations"])
+    except (YAMLError, KeyError, TypeError) as fault:
+        raise Unprocessable(
+            f"{file} is not a list of organisations", hint="Give name, capacity and region of each."
+        ) from fault
 
 
 async def found(rooms: Rooms) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from troth.main.wiring import notice_files
-from troth.notice import NoticeInvalid, diff, load, render
+from troth.notice import NoticeMalformed, diff, load, render
 from troth.notice import check as problems_of
 
 app = typer.Typer(help="Read, compare and render notices.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def check(paths: list[Path], form: str) -> int:
     for file in notice_files(tuple(paths)):
         try:
             notice = load(file)
-        except NoticeInvalid as fault:
+        except NoticeMalformed as fault:
             found += list(fault.problems)
             continue
         wrong = problems_of(notice)

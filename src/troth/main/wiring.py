@@ -13,8 +13,7 @@ from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
 from troth.ledger import Entry, Ledger
 from troth.main.settings import Address, Settings
-from troth.notice import Compiled, Notice, Notices, load
-from troth.notice import compile as compile_notices
+from troth.notice import Compiled, Notice, Notices, compile_notices, load
 from troth.people import Links, People, PeopleFacts
 from troth.policy import Actor, Policy, Target
 from troth.rights import Rights
