@@ -42,8 +42,7 @@ class Template:
     def __init__(self, side: int) -> None:
         self.side = side
         self._marks = {
-            name: f"2.25.{digit * 39}".encode()
-            for name, digit in (("instance", "7"), ("study", "8"), ("series", "9"))
+            name: f"2.25.{digit * 39}".encode() for name, digit in (("instance", "7"), ("study", "8"), ("series", "9"))
         }
         octets = self._write(side)
         self._octets = octets

@@ -25,4 +25,4 @@ def enter() -> None:
     if subprocess.run([*how, "true"], capture_output=True, check=False).returncode:
         raise SystemExit("bench: no network namespace can be made here; run as root")
     os.environ[_MARK] = "1"
-    os.execvp(how[0], [*how, sys.executable, "-m", "bench.run", *sys.argv[1:]])
+    os.execvp(how[0], [*how, sys.executable, "-m", "bench.run", *sys.argv[1:]])  # noqa: S606

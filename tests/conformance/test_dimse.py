@@ -1,24 +1,29 @@
-"""Independent clients against the DICOM listener: dcmtk's echoscu, storescu, dcmsend, and pynetdicom."""
+"""Independent clients against the DICOM listener with the real archive behind it: dcmtk and pynetdicom."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-import zlib
 from collections.abc import AsyncIterator, Iterator
-from io import BytesIO
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
+from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
-from tests.common.dimse import RecordingRooms, Served
-from troth.doors.dimse import Limits
+from tests.common.hospital import MODALITY, OUR_AE, Hospital, open_hospital
+from tests.common.servers import ServedDatabase
+from troth.doors import dimse
+from troth.kit import clock
+from troth.policy import Target
+from troth.vault import Keyring
 
 UNCOMPRESSED = ["CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "waveform_ecg.dcm", "rtdose_1frame.dcm"]
 OTHER_SYNTAXES = [
@@ -28,17 +33,65 @@ OTHER_SYNTAXES = [
     "JPEG-lossy.dcm",
     "SC_rgb_rle_2frame.dcm",
 ]
+TITLES = ("-aet", MODALITY, "-aec", OUR_AE)
 
 
-def file_of(name: str) -> Path:
-    path = get_testdata_file(name, download=False)
-    assert path is not None
-    return Path(str(path))
+@dataclass
+class Door:
+    """The listener and what is behind it."""
+
+    hospital: Hospital
+    listener: dimse.Listener
+
+    @property
+    def port(self) -> int:
+        return self.listener.port
+
+
+@pytest.fixture(scope="module")
+async def hospital(database: ServedDatabase, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    return await open_hospital(database, keyring, tmp_path_factory.mktemp("hospital"))
+
+
+@pytest.fixture
+async def door(hospital: Hospital) -> AsyncIterator[Door]:
+    listener = dimse.create(hospital, dimse.Limits(drain_seconds=1.0))
+    await listener.start("127.0.0.1", 0)
+    yield Door(hospital, listener)
+    await listener.stop()
+
+
+@pytest.fixture
+def modality() -> Iterator[AE]:
+    ae = AE(MODALITY)
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+    yield ae
+    ae.shutdown()
+
+
+def fresh(folder: Path, *names: str, **attributes: str) -> list[Path]:
+    """Files of the pydicom wheel under new UIDs; several of the originals share theirs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for name in names:
+        source = get_testdata_file(name, download=False)
+        assert source is not None
+        dataset = pydicom.dcmread(str(source))
+        for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+            setattr(dataset, keyword, generate_uid())
+        for keyword, value in attributes.items():
+            setattr(dataset, keyword, value)
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        made.append(folder / f"{len(made)}-{name}")
+        dataset.save_as(made[-1])
+    return made
 
 
 async def run(program: str, *arguments: object) -> tuple[int, str]:
     """Run a client beside the listener; its end and what it said."""
     if shutil.which(program) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{program} is not installed")
         pytest.skip(f"{program} is not installed")
     process = await asyncio.create_subprocess_exec(
         program, *map(str, arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -48,85 +101,13 @@ async def run(program: str, *arguments: object) -> tuple[int, str]:
     return process.returncode or 0, said.decode(errors="replace")
 
 
-class Door:
-    """The listener with what is behind it."""
-
-    def __init__(self, served: Served) -> None:
-        self.served = served
-        self.port = served.port
-
-    async def held(self) -> dict[tuple[str, str], Dataset]:
-        """What was kept, by SOP Instance UID and transfer syntax (files of the wheel share UIDs)."""
-        found = {}
-        for received in self.served.rooms.archive.stored:
-            syntax = pydicom.uid.UID(received.syntax)
-            octets = received.dataset
-            if syntax.is_deflated:
-                octets = zlib.decompress(octets, -zlib.MAX_WBITS)
-            dataset = read_dataset(BytesIO(octets), syntax.is_implicit_VR, syntax.is_little_endian)
-            found[received.header.instance_uid, received.syntax] = dataset
-        return found
-
-
-@pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    async with Served(RecordingRooms(), Limits(drain_seconds=1.0)) as served:
-        yield Door(served)
-
-
-@pytest.fixture
-def modality() -> Iterator[AE]:
-    ae = AE("MODALITY")
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-    yield ae
-    ae.shutdown()
-
-
-async def test_echoscu(door: Door) -> None:
-    code, said = await run("echoscu", "-v", "-aet", "MODALITY", "-aec", "TROTH", "--repeat", 3, "127.0.0.1", door.port)
-    assert code == 0, said
-    assert said.count("Received Echo Response (Success)") == 3
-
-
-async def test_echoscu_proposes_128_contexts(door: Door) -> None:
-    code, said = await run(
-        "echoscu", "-v", "-aet", "MODALITY", "-aec", "TROTH", "-ppc", 128, "-pts", 3, "127.0.0.1", door.port
-    )
-    assert code == 0, said
-
-
-@pytest.mark.parametrize(("calling", "called"), [("STRANGER", "TROTH"), ("MODALITY", "OTHER")])
-async def test_strangers_are_rejected_alike(door: Door, calling: str, called: str) -> None:
-    code, said = await run("echoscu", "-v", "-aet", calling, "-aec", called, "127.0.0.1", door.port)
-    assert code != 0
-    assert "Calling AE Title Not Recognized" in said
-
-
-@pytest.mark.parametrize("max_pdu", [4096, 131072])
-async def test_storescu(door: Door, max_pdu: int) -> None:
-    files = [file_of(name) for name in UNCOMPRESSED]
-    code, said = await run(
-        "storescu", "-v", "-aet", "MODALITY", "-aec", "TROTH", "--max-send-pdu", max_pdu, "127.0.0.1", door.port, *files
-    )
-    assert code == 0, said
-    assert said.count("Received Store Response (Success)") == len(files)
-    await same(door, files)
-
-
-async def test_dcmsend_keeps_the_syntax_of_each_file(door: Door) -> None:
-    files = [file_of(name) for name in OTHER_SYNTAXES]
-    code, said = await run(
-        "dcmsend", "-v", "-d", "-aet", "MODALITY", "-aec", "TROTH", "--decompress-never", "127.0.0.1", door.port, *files
-    )
-    assert code == 0, said
-    await same(door, files)
-
-
-async def same(door: Door, files: list[Path]) -> None:
-    held = await door.held()
+async def same(hospital: Hospital, files: list[Path]) -> None:
+    """What is held means what was sent."""
     for file in files:
         sent = pydicom.dcmread(file)
-        kept = held[sent.SOPInstanceUID, sent.file_meta.TransferSyntaxUID]
+        held = await hospital.read(sent.StudyInstanceUID)
+        syntax = sent.file_meta.TransferSyntaxUID
+        kept = held[sent.SOPInstanceUID, "1.2.840.10008.1.2.1" if syntax.is_deflated else syntax]
         assert kept.get("PixelData") == sent.get("PixelData")
         assert meaningful(kept) == meaningful(sent)
         assert kept.PatientID == sent.PatientID
@@ -139,15 +120,49 @@ def meaningful(dataset: Dataset) -> set[int]:
     }
 
 
-async def test_pynetdicom(door: Door, modality: AE) -> None:
-    files = [file_of(name) for name in ("CT_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm")]
+async def test_echoscu(door: Door) -> None:
+    code, said = await run("echoscu", "-v", *TITLES, "--repeat", 3, "127.0.0.1", door.port)
+    assert code == 0, said
+    assert said.count("Received Echo Response (Success)") == 3
+
+
+async def test_echoscu_proposes_128_contexts(door: Door) -> None:
+    code, said = await run("echoscu", "-v", *TITLES, "-ppc", 128, "-pts", 3, "127.0.0.1", door.port)
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(("calling", "called"), [("STRANGER", OUR_AE), (MODALITY, "OTHER")])
+async def test_strangers_are_rejected_alike(door: Door, calling: str, called: str) -> None:
+    code, said = await run("echoscu", "-v", "-aet", calling, "-aec", called, "127.0.0.1", door.port)
+    assert code != 0
+    assert "Calling AE Title Not Recognized" in said
+
+
+@pytest.mark.parametrize("max_pdu", [4096, 131072])
+async def test_storescu(door: Door, tmp_path: Path, max_pdu: int) -> None:
+    files = fresh(tmp_path, *UNCOMPRESSED)
+    code, said = await run("storescu", "-v", *TITLES, "--max-send-pdu", max_pdu, "127.0.0.1", door.port, *files)
+    assert code == 0, said
+    assert said.count("Received Store Response (Success)") == len(files)
+    await same(door.hospital, files)
+
+
+async def test_dcmsend_keeps_the_syntax_of_each_file(door: Door, tmp_path: Path) -> None:
+    files = fresh(tmp_path, *OTHER_SYNTAXES)
+    code, said = await run("dcmsend", "-v", "-d", *TITLES, "--decompress-never", "127.0.0.1", door.port, *files)
+    assert code == 0, said
+    await same(door.hospital, files)
+
+
+async def test_pynetdicom(door: Door, modality: AE, tmp_path: Path) -> None:
+    files = fresh(tmp_path, "CT_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm")
     datasets = [pydicom.dcmread(file) for file in files]
     modality.add_requested_context(Verification)
     for dataset in datasets:
         modality.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
 
     def talk() -> list[int]:
-        association = modality.associate("127.0.0.1", door.port, ae_title="TROTH", max_pdu=0)
+        association = modality.associate("127.0.0.1", door.port, ae_title=OUR_AE, max_pdu=0)
         assert association.is_established
         codes = [association.send_c_echo().Status]
         codes += [association.send_c_store(dataset).Status for dataset in datasets]
@@ -156,7 +171,7 @@ async def test_pynetdicom(door: Door, modality: AE) -> None:
         return codes
 
     assert await asyncio.to_thread(talk) == [0] * 5
-    await same(door, files)
+    await same(door.hospital, files)
 
 
 async def test_roles_are_answered(door: Door, modality: AE) -> None:
@@ -164,7 +179,7 @@ async def test_roles_are_answered(door: Door, modality: AE) -> None:
 
     def talk() -> tuple[bool, bool]:
         role = build_role(CTImageStorage, scu_role=True, scp_role=True)
-        association = modality.associate("127.0.0.1", door.port, ae_title="TROTH", ext_neg=[role])
+        association = modality.associate("127.0.0.1", door.port, ae_title=OUR_AE, ext_neg=[role])
         (context,) = association.accepted_contexts
         answer = (bool(context.as_scu), bool(context.as_scp))
         association.release()
@@ -173,9 +188,60 @@ async def test_roles_are_answered(door: Door, modality: AE) -> None:
     assert await asyncio.to_thread(talk) == (True, False)
 
 
-async def test_eight_clients_at_once(door: Door) -> None:
-    file = file_of("CT_small.dcm")
-    arguments = ("-aet", "MODALITY", "-aec", "TROTH", "--repeat", 5, "+IR", 3, "127.0.0.1", door.port, file)
-    ends = await asyncio.gather(*(run("storescu", *arguments) for _ in range(8)))
+async def test_eight_clients_at_once(door: Door, tmp_path: Path) -> None:
+    folders = [fresh(tmp_path / str(number), *["CT_small.dcm"] * 5) for number in range(8)]
+    ends = await asyncio.gather(*(run("storescu", *TITLES, "127.0.0.1", door.port, *files) for files in folders))
     assert [code for code, _ in ends] == [0] * 8, ends
-    assert len(door.served.rooms.archive.stored) == 40
+    await same(door.hospital, [file for files in folders for file in files])
+
+
+async def test_the_ledger_says_who_stored_what(door: Door, tmp_path: Path) -> None:
+    (file,) = fresh(tmp_path, "CT_small.dcm")
+    await run("storescu", *TITLES, "127.0.0.1", door.port, file)
+    event = (await door.hospital.events("archive:instances:stored"))[0]
+    assert (event.actor_id, event.actor_kind, event.outcome) == (door.hospital.modality.id, "peer", "done")
+    assert event.counts["instances"] == 1
+
+
+async def statuses(door: Door, modality: AE, datasets: list[Dataset]) -> list[int]:
+    for dataset in datasets:
+        modality.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+
+    def talk() -> list[int]:
+        association = modality.associate("127.0.0.1", door.port, ae_title=OUR_AE)
+        codes = [association.send_c_store(dataset).Status for dataset in datasets]
+        association.release()
+        return codes
+
+    return await asyncio.to_thread(talk)
+
+
+async def test_the_same_again_is_success_and_other_bytes_are_refused(door: Door, modality: AE, tmp_path: Path) -> None:
+    first, other = (pydicom.dcmread(file) for file in fresh(tmp_path, "CT_small.dcm", "CT_small.dcm"))
+    for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(other, keyword, getattr(first, keyword))
+    other.PixelData = bytes(len(first.PixelData))
+    assert await statuses(door, modality, [first, first, other]) == [0, 0, 0x0111]
+    held = await door.hospital.read(first.StudyInstanceUID)
+    assert [dataset.PixelData for dataset in held.values()] == [first.PixelData]
+
+
+async def test_a_modality_that_is_taken_out_of_use_stores_nothing_more(
+    door: Door, modality: AE, tmp_path: Path
+) -> None:
+    hospital = door.hospital
+    before, after = (pydicom.dcmread(file) for file in fresh(tmp_path, "CT_small.dcm", "CT_small.dcm"))
+    modality.add_requested_context(before.SOPClassUID, before.file_meta.TransferSyntaxUID)
+    house = hospital.organisation.id
+    inside = hospital.permit("administer", Target("organisation", house, house))
+    association = await asyncio.to_thread(modality.associate, "127.0.0.1", door.port, ae_title=OUR_AE)
+    try:
+        assert (await asyncio.to_thread(association.send_c_store, before)).Status == 0
+        await hospital.people.end_peer(inside, hospital.modality.id)
+        with clock.moved(timedelta(seconds=2)):
+            assert (await asyncio.to_thread(association.send_c_store, after)).Status == 0x0124
+    finally:
+        await asyncio.to_thread(association.release)
+        hospital.modality = await hospital.people.add_peer(inside, house, MODALITY, "127.0.0.1", 104, called_ae=OUR_AE)
+    assert await hospital.is_held(before.StudyInstanceUID)
+    assert not await hospital.is_held(after.StudyInstanceUID)

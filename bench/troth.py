@@ -1,0 +1,50 @@
+"""Troth under measurement: the real `troth serve` and the real `troth admin`, nothing switched off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.loads import CALLING_AE
+from bench.server import NotReady, Server, free_port
+
+_ORGANISATION = "Bench Hospital"
+_PROGRAM = str(Path(sys.executable).parent / "troth")
+
+
+def start(folder: Path, notice: Path) -> Server:
+    """Start it with its data below `folder`, with an organisation, the bench as its peer, and a token.
+
+    Args:
+        folder: Data folder, made if absent.
+        notice: The notice in force.
+    """
+    folder.mkdir(parents=True, mode=0o711)
+    server = Server("Troth", version("troth"), folder, free_port(), free_port(), "TROTH", "/dicomweb")
+    command = [_PROGRAM, "serve", "--data-dir", str(folder), "--notice", str(notice)]
+    command += ["--http", f"127.0.0.1:{server.http_port}", "--dicom", f"127.0.0.1:{server.dicom_port}"]
+    command += ["--viewer", f"127.0.0.1:{free_port()}"]
+    with (folder / "log").open("wb") as log:
+        server.process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        server.wait(60)
+        _admin(folder, "organisation", "add", _ORGANISATION)
+        _admin(folder, "peer", "add", CALLING_AE, "127.0.0.1:1", "--organisation", _ORGANISATION)
+        token = _admin(
+            folder, "token", "issue", "--organisation", _ORGANISATION, "--role", "clinician", "--purpose", "care"
+        )
+    except BaseException:
+        server.stop()
+        raise
+    server.headers["Authorization"] = f"Bearer {token}"
+    return server
+
+
+def _admin(folder: Path, *arguments: str) -> str:
+    command = [_PROGRAM, "admin", *arguments, "--data-dir", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        raise NotReady(f"troth admin {arguments[0]} {arguments[1]}: {(done.stderr or done.stdout)[-1500:]}")
+    return done.stdout.strip().splitlines()[-1]

@@ -1,0 +1,178 @@
+"""One round of each kind of work, on one server. Every function returns figures in the unit of its row."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+from bench import loads, meter, scans
+from bench.server import Server
+
+Figures = dict[str, float]
+MULTIPART = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+FRAMES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+JSON = "application/dicom+json"
+_MONTHS = [f"{year}{month:02d}" for year in range(2018, 2026) for month in range(1, 13)]
+_MODALITIES = ["CT", "MR", "US", "CR", "PT"]
+
+
+class Bench:
+    """The material of a run, and the state of what was loaded into each server.
+
+    Args:
+        scratch: Folder in memory for files of the client.
+        instances: C-STORE instances of one association and round.
+        searches: Searches of one round.
+    """
+
+    def __init__(self, scratch: Path, instances: int, searches: int) -> None:
+        self._scratch = scratch
+        self._instances = instances
+        self._searches = searches
+        self._large = scans.Template(512)
+        self._small = scans.Template(16)
+        self._random = random.Random(7)  # noqa: S311
+        self._loaded: dict[str, list[int]] = {}
+        self._study: dict[str, tuple[str, str, list[str]]] = {}
+
+    # -- C-STORE -----------------------------------------------------------------------------------------------
+
+    def _store(self, server: Server, count: int, associations: int, *, no_delay: bool = True) -> tuple[float, float]:
+        folder = self._scratch / uuid4().hex
+        files = scans.write_files(folder, self._large, count)
+        try:
+            with meter.Meter(server.pid) as cost:
+                took = loads.store(server, files, associations, no_delay=no_delay)
+        finally:
+            shutil.rmtree(folder)
+        return count / took, cost.cpu_seconds * 1000 / count
+
+    def cstore_1(self, server: Server) -> Figures:
+        """One association of a client with TCP_NODELAY."""
+        rate, cpu = self._store(server, self._instances, 1)
+        return {"cstore-1": rate, "cstore-cpu": cpu}
+
+    def cstore_4(self, server: Server) -> Figures:
+        """Four at once."""
+        return {"cstore-4": self._store(server, 2 * self._instances, 4)[0]}
+
+    def cstore_unmodified(self, server: Server) -> Figures:
+        """The client as it is shipped."""
+        return {"cstore-unmodified": self._store(server, self._instances // 2, 1, no_delay=False)[0]}
+
+    # -- STOW-RS -----------------------------------------------------------------------------------------------
+
+    def _batches(self, count: int) -> list[bytes]:
+        return [
+            loads.stow_body([octets for _, octets in scans.study(self._large, 50, self._random.randrange(10**7))])
+            for _ in range(count)
+        ]
+
+    def stow_1(self, server: Server) -> Figures:
+        """One client."""
+        bodies = self._batches(3)
+        with meter.Meter(server.pid) as cost:
+            took = loads.stow(server, bodies, 1)
+        return {"stow-1": 150 / took, "stow-cpu": cost.cpu_seconds * 1000 / 150}
+
+    def stow_4(self, server: Server) -> Figures:
+        """Four clients."""
+        return {"stow-4": 400 / loads.stow(server, self._batches(8), 4)}
+
+    def stow_memory(self, server: Server) -> Figures:
+        """Four clients again, memory sampled; rates of this one do not count."""
+        bodies = self._batches(8)
+        idle = meter.memory_bytes(server.pid)
+        with meter.Meter(server.pid, with_memory=True) as cost:
+            loads.stow(server, bodies, 4)
+        return {"stow-memory": max(0, cost.peak_bytes - idle) / 2**20}
+
+    # -- search ------------------------------------------------------------------------------------------------
+
+    def load(self, server: Server, studies: int) -> None:
+        """Load small studies of one instance for the searches, once per server."""
+        patients = list(range(1, studies + 1))
+        dice = random.Random(11)  # noqa: S311
+        bodies = []
+        for start in range(0, studies, 50):
+            instances = []
+            for patient in patients[start : start + 50]:
+                date = f"{dice.choice(_MONTHS)}{dice.randrange(1, 29):02d}"
+                instances += [
+                    octets
+                    for _, octets in scans.study(self._small, 1, patient, date=date, modality=dice.choice(_MODALITIES))
+                ]
+            bodies.append(loads.stow_body(instances))
+        loads.stow(server, bodies, 4)
+        self._loaded[server.name] = patients
+
+    def _search(self, server: Server, query: Callable[[], str]) -> float:
+        reader = loads.Reader(server)
+        took = [reader.get(f"/studies?limit=50&{query()}", JSON)[0] for _ in range(self._searches)]
+        reader.close()
+        return median(took) * 1000
+
+    def qido_patient(self, server: Server) -> Figures:
+        """By PatientID, each time another one."""
+        patients = self._loaded[server.name]
+        return {"qido-patient": self._search(server, lambda: f"PatientID=PID{self._random.choice(patients):07d}")}
+
+    def qido_date(self, server: Server) -> Figures:
+        """By one month and a modality."""
+
+        def query() -> str:
+            month = self._random.choice(_MONTHS)
+            return f"StudyDate={month}01-{month}28&ModalitiesInStudy={self._random.choice(_MODALITIES)}"
+
+        return {"qido-date": self._search(server, query)}
+
+    # -- retrieve ----------------------------------------------------------------------------------------------
+
+    def _whole_study(self, server: Server) -> tuple[str, str, list[str]]:
+        if server.name not in self._study:
+            first = scans.Scan(4_242, scans.fresh_uid(), scans.fresh_uid())
+            made = [
+                self._large.instance(scans.Scan(4_242, first.study_uid, first.series_uid, number))
+                for number in range(1, 101)
+            ]
+            loads.stow(server, [loads.stow_body([octets for _, octets in made])], 1)
+            self._study[server.name] = (first.study_uid, first.series_uid, [uid for uid, _ in made])
+        return self._study[server.name]
+
+    def wado_study(self, server: Server) -> Figures:
+        """The whole study in one answer, three times."""
+        study_uid, _, _ = self._whole_study(server)
+        reader = loads.Reader(server)
+        rates = []
+        for _ in range(3):
+            took, length = reader.get(f"/studies/{study_uid}", MULTIPART)
+            if length < 100 * 524_288:
+                raise loads.LoadFailed(f"{server.name} sent only {length} bytes of the study")
+            rates.append(length / took / 1e6)
+        reader.close()
+        return {"wado-study": median(rates)}
+
+    def metadata(self, server: Server) -> Figures:
+        """Metadata of its series, five times."""
+        study_uid, series_uid, _ = self._whole_study(server)
+        reader = loads.Reader(server)
+        took = [reader.get(f"/studies/{study_uid}/series/{series_uid}/metadata", JSON)[0] for _ in range(5)]
+        reader.close()
+        return {"metadata": median(took) * 1000}
+
+    def frames(self, server: Server) -> Figures:
+        """Frame 1 of each instance, one after the other."""
+        study_uid, series_uid, instances = self._whole_study(server)
+        reader = loads.Reader(server)
+        took = 0.0
+        for uid in instances:
+            seconds, length = reader.get(f"/studies/{study_uid}/series/{series_uid}/instances/{uid}/frames/1", FRAMES)
+            took += seconds
+            if length < 524_288:
+                raise loads.LoadFailed(f"{server.name} sent a frame of {length} bytes")
+        reader.close()
+        return {"frames": len(instances) / took}
