@@ -13,7 +13,6 @@ import uvicorn
 import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
-from troth.kit.durable import Durable
 from troth.ledger import Sequencer
 from troth.main.node import Part, server_for
 from troth.main.settings import Settings
@@ -69,6 +68,8 @@ def run_dicom(settings: Settings, first: socket.socket | None, second: socket.so
 
 def run_worker(settings: Settings, first: socket.socket | None, second: socket.socket | None, ready: Ready) -> None:
     """Sequence the ledger and run durable workflows until SIGTERM."""
+    # Imported here: the workflow engine costs a second that the other parts need not pay.
+    from troth.kit.durable import Durable
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
         server = server_for(settings)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Row
-from troth.kit.durable import Durable
 from troth.kit.errors import NotFound
 from troth.people import Subject
 from troth.policy import Actor, Permit, Target
@@ -20,6 +19,9 @@ from troth.rights.errors import NotErased, RequestNotFound
 from troth.rights.model import Outcome, Right, State
 from troth.rights.service import COPY_LIFETIME, Rights, canonical
 from troth.vault import KeyRef
+
+if TYPE_CHECKING:  # the workflow engine costs a second to import; only the worker needs it
+    from troth.kit.durable import Durable
 
 WORKFLOW = "rights.fulfil"
 PURPOSE = "rights"
