@@ -21,6 +21,8 @@ from troth.dicom.frames import FrameTable, frame_table, swapped
 from troth.dicom.header import Header, is_uid
 from troth.dicom.metadata import BulkPlace, find_bulk, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
+from troth.dicom.picture import Picture
+from troth.dicom.pictures import render
 from troth.dicom.scanner import Scanner, scan
 from troth.dicom.walk import LIMITS, Limits
 
@@ -38,6 +40,7 @@ __all__ = [
     "Listed",
     "Malformed",
     "NotDicom",
+    "Picture",
     "Scanner",
     "SyntaxUnknown",
     "TooDeep",
@@ -47,6 +50,7 @@ __all__ = [
     "frame_table",
     "is_uid",
     "part10",
+    "render",
     "reopen",
     "scan",
     "swapped",

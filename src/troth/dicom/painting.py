@@ -1,0 +1,165 @@
+"""A frame as a picture for the eye: rescaled, windowed, coloured, sized. Pure; meant for a limited child process.
+
+Per: DICOM PS3.18 8.3.5 (rendering), PS3.3 C.11.1 (modality), C.11.2 (VOI), C.7.6.3.1 (photometric interpretation).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from troth.dicom.codecs import decode
+from troth.dicom.errors import CannotRender
+from troth.dicom.picture import Lookup, Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Samples = NDArray[Any]
+
+_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "image/jpeg": ("JPEG", {"optimize": False}),
+    "image/png": ("PNG", {"compress_level": 1}),
+    "image/gif": ("GIF", {}),
+}
+#: Widest range of stored values for which a table is made rather than each pixel computed.
+_TABLE_BITS = 16
+
+
+def render(
+    frame: bytes,
+    picture: Picture,
+    *,
+    media_type: str = "image/jpeg",
+    window: tuple[float, float] | None = None,
+    size: tuple[int, int] | None = None,
+    quality: int = 90,
+) -> bytes:
+    """Make an image file of a frame.
+
+    Args:
+        frame: Its bytes as `FrameTable.frame` gives them.
+        picture: Its description.
+        media_type: ``image/jpeg``, ``image/png`` or ``image/gif``.
+        window: (centre, width) instead of the instance's own.
+        size: Largest (width, height) in pixels; the shape is kept, nothing is made larger than it is.
+        quality: JPEG quality, 1 to 100.
+
+    Returns:
+        The file.
+
+    Raises:
+        CannotRender: The frame cannot be decoded, or not be given in this form.
+    """
+    form = _FORMATS.get(media_type)
+    if form is None:
+        raise CannotRender
+    values, is_rgb = decode(frame, picture)
+    image = Image.fromarray(np.ascontiguousarray(_light(values, picture, window, is_rgb=is_rgb)))
+    if size is not None:
+        wide, high = (max(1, side) for side in size)
+        ratio = min(wide / image.width, high / image.height, 1.0)
+        if ratio < 1:
+            shape = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+            image = image.resize(shape, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    kind, options = form
+    if kind == "JPEG":
+        options = options | {"quality": min(max(quality, 1), 100)}
+    written = io.BytesIO()
+    image.save(written, kind, **options)
+    return written.getvalue()
+
+
+def _light(values: Samples, picture: Picture, window: tuple[float, float] | None, *, is_rgb: bool) -> Samples:
+    """Stored values to 8-bit grey or RGB."""
+    if picture.palette is not None:
+        return _coloured(values, picture, picture.palette)
+    if values.ndim == 3:
+        if values.dtype.itemsize > 1:
+            shift = max(picture.bits_stored - 8, 0)
+            values = (values >> shift).astype("u1")
+        is_ybr = not is_rgb and picture.photometric.startswith("YBR_FULL")
+        return _rgb_of_ybr(values) if is_ybr else values
+    return _grey(values, picture, window)
+
+
+def _grey(values: Samples, picture: Picture, window: tuple[float, float] | None) -> Samples:
+    if picture.bits_allocated == 1:
+        grey = values * np.uint8(255)
+        return 255 - grey if picture.is_inverse else grey
+    if picture.is_float or picture.bits_stored > _TABLE_BITS:
+        real = values.astype("f8") if picture.is_float else _signed(values, picture).astype("f8")
+        return _shown(np.nan_to_num(real) * picture.slope + picture.intercept, picture, window)
+    mask = (1 << picture.bits_stored) - 1
+    shift = picture.high_bit + 1 - picture.bits_stored
+    codes = values & mask if shift <= 0 else values >> shift & mask
+    every = np.arange(mask + 1, dtype="i4")
+    if picture.is_signed:
+        every = np.where(every > mask >> 1, every - mask - 1, every)
+    if picture.modality is not None:
+        real = _looked_up(every, picture.modality).astype("f8")
+    else:
+        real = every * picture.slope + picture.intercept
+    if window is None and picture.window is None and picture.voi is None:
+        window = _natural_window(codes, real, picture)
+    return np.asarray(_shown(real, picture, window)[codes])
+
+
+def _signed(values: Samples, picture: Picture) -> Samples:
+    """Values wider than 16 bits with their sign."""
+    return values.view(f"i{values.dtype.itemsize}") if picture.is_signed else values
+
+
+def _natural_window(codes: Samples, real: Samples, picture: Picture) -> tuple[float, float] | None:
+    """From the darkest to the brightest value there is; bytes are shown as they are."""
+    if picture.bits_stored <= 8 and not picture.is_signed and picture.modality is None:
+        return None
+    present = real[np.flatnonzero(np.bincount(codes.ravel(), minlength=len(real)))]
+    low, high = float(present.min()), float(present.max())
+    return (low + high + 1) / 2, max(high - low + 1, 2)
+
+
+def _shown(real: Samples, picture: Picture, window: tuple[float, float] | None) -> Samples:
+    """Window or VOI table: real values to 8 bits (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
+    window = window or picture.window
+    if window is None and picture.voi is not None:
+        table = picture.voi
+        grey = _looked_up(real.astype("i4"), table).astype("f8") * (255 / ((1 << table.bits) - 1))
+    elif window is None:
+        low, high = (0.0, float((1 << picture.bits_stored) - 1)) if picture.bits_stored <= 8 else _ends(real)
+        grey = (real - low) * (255 / max(high - low, 1e-9))
+    else:
+        centre, width = window
+        if picture.function == "SIGMOID":
+            grey = 255 / (1 + np.exp(np.clip(-4 * (real - centre) / width, -60, 60)))
+        elif picture.function == "LINEAR_EXACT" or width <= 1:
+            grey = ((real - centre) / max(width, 1e-9) + 0.5) * 255
+        else:
+            grey = ((real - (centre - 0.5)) / (width - 1) + 0.5) * 255
+    light = np.clip(grey + 0.5, 0, 255).astype("u1")
+    return 255 - light if picture.is_inverse else light
+
+
+def _ends(real: Samples) -> tuple[float, float]:
+    return float(real.min()), float(real.max())
+
+
+def _looked_up(values: Samples, table: Lookup) -> Samples:
+    entries = np.frombuffer(table.entries, "<u2")
+    return np.asarray(entries[np.clip(values - table.first, 0, len(entries) - 1)])
+
+
+def _coloured(values: Samples, picture: Picture, palette: tuple[Lookup, Lookup, Lookup]) -> Samples:
+    if values.ndim != 2:
+        raise CannotRender("A palette is for one sample per pixel")
+    codes = values.astype("i4") & (1 << min(picture.bits_stored, 16)) - 1
+    planes = [(_looked_up(codes, table) >> (table.bits - 8)).astype("u1") for table in palette]
+    return np.stack(planes, axis=-1)
+
+
+def _rgb_of_ybr(values: Samples) -> Samples:
+    """YBR_FULL to RGB (PS3.3 C.7.6.3.1.2)."""
+    return np.asarray(Image.fromarray(np.ascontiguousarray(values), "YCbCr").convert("RGB"))
