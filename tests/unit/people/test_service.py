@@ -1,0 +1,31 @@
+"""No verb without a permit, but for those that turn a credential into an actor."""
+
+from __future__ import annotations
+
+import inspect
+
+from troth.people import People
+
+SHOWS_A_CREDENTIAL = {
+    "start_sign_in",
+    "sign_in",
+    "actor_of_session",
+    "actor_of_token",
+    "bearer_of_token",
+    "actor_of_peer",
+    "open_invitation",
+    "register_subject",
+    "accept_invitation",
+}
+ACTS_FOR_THE_ACTOR_ITSELF = {"standings", "stand_in", "end_session"}
+INSIDE_A_STORE_OF_A_PERMIT = {"ensure_subject", "subject_for"}
+NOTHING_PERSONAL = {"organisation", "organisation_named", "organisations", "sweep", "settled"}
+
+
+def test_verbs_take_a_permit() -> None:
+    free = SHOWS_A_CREDENTIAL | ACTS_FOR_THE_ACTOR_ITSELF | INSIDE_A_STORE_OF_A_PERMIT | NOTHING_PERSONAL
+    verbs = {name: verb for name, verb in inspect.getmembers(People, inspect.iscoroutinefunction) if name[0] != "_"}
+    assert free <= set(verbs)
+    for name, verb in verbs.items():
+        first = list(inspect.signature(verb).parameters)[1:2]
+        assert name in free or first in (["permit"], ["scope"]), name

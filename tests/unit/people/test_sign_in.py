@@ -1,0 +1,169 @@
+"""One-time links."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from tests.common.servers import ServedDatabase
+from tests.unit.people.conftest import ADDRESS, Outbox, permit_for
+from troth.kit import clock, ids
+from troth.kit.mail import MailNotSent
+from troth.people import EmailMalformed, Organisation, People, SignInLinkOver, StandingNotFound, TooManyAttempts, User
+
+
+@pytest.fixture
+async def grace(people: People, hospital: Organisation, new_email: str) -> User:
+    return await people.add_user(permit_for(hospital.id), hospital.id, new_email, "Grace Hopper", "clinician")
+
+
+def new_address() -> str:
+    return f"2001:db8::{uuid4().hex[:4]}"
+
+
+async def mailed_secret(people: People, outbox: Outbox, email: str) -> str:
+    await people.start_sign_in(email, new_address())
+    await people.settled()
+    return outbox.secret_to(email)
+
+
+async def test_a_mailed_link_signs_in_once(people: People, outbox: Outbox, grace: User, hospital: Organisation) -> None:
+    secret = await mailed_secret(people, outbox, grace.email)
+    session = await people.sign_in(secret, ADDRESS)
+    actor = session.actor
+    assert (actor.kind, actor.id, actor.tenant, actor.role) == ("user", grace.id, hospital.id, "clinician")
+    assert (actor.name, actor.organisation) == ("Grace Hopper", "Northern Hospital")
+    assert await people.actor_of_session(session.token) == actor
+    with pytest.raises(SignInLinkOver):
+        await people.sign_in(secret, ADDRESS)
+    assert await people.actor_of_session(session.token) == actor
+
+
+async def test_many_at_once_with_one_link(people: People, outbox: Outbox, grace: User) -> None:
+    secret = await mailed_secret(people, outbox, grace.email)
+    outcomes = await asyncio.gather(*(people.sign_in(secret, ADDRESS) for _ in range(6)), return_exceptions=True)
+    assert sum(isinstance(outcome, SignInLinkOver) for outcome in outcomes) == 5
+
+
+async def test_a_link_lasts_a_quarter_of_an_hour(people: People, outbox: Outbox, grace: User) -> None:
+    late, early = await mailed_secret(people, outbox, grace.email), await mailed_secret(people, outbox, grace.email)
+    with clock.moved(timedelta(minutes=14, seconds=55)):
+        await people.sign_in(early, ADDRESS)
+    with clock.moved(timedelta(minutes=15, seconds=5)):
+        with pytest.raises(SignInLinkOver):
+            await people.sign_in(late, ADDRESS)
+
+
+async def test_what_was_never_made_is_over(people: People) -> None:
+    for secret in (ids.secret(32), "", "x" * 10_000, "é"):
+        with pytest.raises(SignInLinkOver):
+            await people.sign_in(secret, ADDRESS)
+
+
+async def test_who_is_unknown_gets_the_same_answer_and_no_mail(people: People, outbox: Outbox, grace: User) -> None:
+    unknown = f"nobody-{uuid4().hex[:6]}@example.org"
+    await people.start_sign_in(unknown, new_address())
+    await people.start_sign_in(grace.email, new_address())
+    await people.settled()
+    assert outbox.to(unknown) == []
+    assert len(outbox.to(grace.email)) == 1
+
+
+async def test_the_answer_does_not_wait_for_the_mail(people: People, outbox: Outbox, grace: User) -> None:
+    await people.start_sign_in(grace.email, new_address())
+    assert outbox.to(grace.email) == []
+    await people.settled()
+    assert len(outbox.to(grace.email)) == 1
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_five_times_a_quarter_of_an_hour_known_or_not(people: People, grace: User, is_known: bool) -> None:
+    email = grace.email if is_known else f"nobody-{uuid4().hex[:6]}@example.org"
+    for _ in range(5):
+        await people.start_sign_in(email, new_address())
+    with pytest.raises(TooManyAttempts):
+        await people.start_sign_in(f" {email.upper()} ", new_address())
+    with clock.moved(timedelta(minutes=16)):
+        await people.start_sign_in(email, new_address())
+    await people.settled()
+
+
+async def test_thirty_times_from_one_address(people: People) -> None:
+    address = new_address()
+    for _ in range(30):
+        await people.start_sign_in(f"nobody-{uuid4().hex}@example.org", address)
+    with pytest.raises(TooManyAttempts):
+        await people.start_sign_in(f"nobody-{uuid4().hex}@example.org", address)
+    await people.start_sign_in(f"nobody-{uuid4().hex}@example.org", new_address())
+    await people.settled()
+
+
+async def test_no_address_no_attempt(people: People) -> None:
+    with pytest.raises(EmailMalformed):
+        await people.start_sign_in("not an address", new_address())
+
+
+async def test_mail_that_fails_is_told_without_the_address(
+    people: People, grace: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(*_: object) -> str:
+        raise MailNotSent
+
+    monkeypatch.setattr(people._mail, "send", refuse)
+    await people.start_sign_in(grace.email, new_address())
+    await people.settled()
+    assert "mail-not-sent" in caplog.text
+    assert grace.email not in caplog.text
+
+
+async def test_a_mail_holds_no_name_and_its_subject_nothing_personal(
+    people: People, outbox: Outbox, grace: User
+) -> None:
+    await mailed_secret(people, outbox, grace.email)
+    assert "Grace" not in outbox.to(grace.email)[-1]
+
+
+async def test_only_digests_are_kept(people: People, outbox: Outbox, grace: User, database: ServedDatabase) -> None:
+    secret = await mailed_secret(people, outbox, grace.email)
+    session = await people.sign_in(secret, ADDRESS)
+    async with database.transaction(session.actor) as connection:
+        cursor = await connection.execute(
+            "select string_agg(t::text, '') || (select string_agg(s::text, '') from session s) as held "
+            "from sign_in_link t"
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    for kept in (secret, session.token, session.token[32:]):
+        assert kept not in row["held"]
+        assert kept.encode().hex() not in row["held"]
+
+
+async def test_staff_of_two_organisations_moves_between_them(
+    people: People, outbox: Outbox, grace: User, practice: Organisation
+) -> None:
+    await people.add_user(permit_for(practice.id), practice.id, grace.email, "G. Hopper", "admin")
+    first = await people.sign_in(await mailed_secret(people, outbox, grace.email), ADDRESS)
+    assert {one.organisation for one in await people.standings(first.actor)} == {
+        "Northern Hospital",
+        "Southern Practice",
+    }
+    second = await people.stand_in(first.actor, practice.id, "user", ADDRESS)
+    assert (second.actor.tenant, second.actor.role, second.actor.name) == (practice.id, "admin", "G. Hopper")
+    assert await people.actor_of_session(first.token) is None
+    assert await people.actor_of_session(second.token) == second.actor
+
+
+async def test_a_link_from_an_administrator_leads_nowhere_else(
+    people: People, grace: User, hospital: Organisation, practice: Organisation
+) -> None:
+    await people.add_user(permit_for(practice.id), practice.id, grace.email, "G. Hopper", "admin")
+    link = await people.issue_sign_in_link(permit_for(practice.id), grace.id)
+    session = await people.sign_in(link.rpartition("/")[2], ADDRESS)
+    assert session.actor.tenant == practice.id
+    assert await people.standings(session.actor) == []
+    with pytest.raises(StandingNotFound):
+        await people.stand_in(session.actor, hospital.id, "user", ADDRESS)
+    assert await people.actor_of_session(session.token) == session.actor

@@ -1,0 +1,131 @@
+"""Members of organisations."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.common.servers import ServedDatabase
+from tests.unit.people.conftest import ADDRESS, permit_for
+from troth.people import (
+    FieldMalformed,
+    Organisation,
+    OrganisationNotFound,
+    People,
+    SignInLinkOver,
+    UserExists,
+    UserNotFound,
+)
+
+
+async def test_a_member_is_known_by_name_to_its_organisation_alone(
+    people: People, hospital: Organisation, practice: Organisation, new_email: str
+) -> None:
+    here = await people.add_user(
+        permit_for(hospital.id), hospital.id, new_email.upper(), "Dr Grace Hopper", "clinician"
+    )
+    there = await people.add_user(permit_for(practice.id), practice.id, new_email, "G. Hopper", "referrer")
+    assert here.id == there.id
+    assert here in await people.users(permit_for(hospital.id))
+    assert here not in await people.users(permit_for(practice.id))
+    assert (await people.user(permit_for(practice.id), here.id)).name == "G. Hopper"
+    assert here.email == new_email
+
+
+async def test_who_is_no_member_is_not_there(
+    people: People, hospital: Organisation, practice: Organisation, new_email: str
+) -> None:
+    user = await people.add_user(permit_for(hospital.id), hospital.id, new_email, "Grace Hopper", "clinician")
+    stranger = permit_for(practice.id)
+    for attempt in (
+        people.user(stranger, user.id),
+        people.end_user(stranger, user.id),
+        people.change_role(stranger, user.id, "admin"),
+        people.issue_sign_in_link(stranger, user.id),
+        people.issue_sign_in_link(permit_for(None), user.id),
+        people.end_user(permit_for(None), user.id),
+    ):
+        with pytest.raises(UserNotFound):
+            await attempt
+    assert await people.user(permit_for(hospital.id), user.id) == user
+
+
+async def test_a_permit_of_one_organisation_adds_nobody_to_another(
+    people: People, hospital: Organisation, practice: Organisation, new_email: str
+) -> None:
+    with pytest.raises(OrganisationNotFound):
+        await people.add_user(permit_for(practice.id), hospital.id, new_email, "Eve", "admin")
+    await people.add_user(permit_for(None), hospital.id, new_email, "Grace Hopper", "admin")
+
+
+async def test_one_address_many_at_once(people: People, hospital: Organisation, new_email: str) -> None:
+    attempts = [
+        people.add_user(permit_for(hospital.id), hospital.id, new_email, "Grace", "clinician") for _ in range(6)
+    ]
+    outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+    assert sum(isinstance(outcome, UserExists) for outcome in outcomes) == 5
+    assert [user.email for user in await people.users(permit_for(hospital.id))].count(new_email) == 1
+
+
+async def test_no_such_role(people: People, hospital: Organisation, new_email: str) -> None:
+    with pytest.raises(FieldMalformed):
+        await people.add_user(permit_for(hospital.id), hospital.id, new_email, "Grace", "superuser")
+
+
+async def test_a_role_that_changes_is_felt_by_the_open_session(
+    people: People, hospital: Organisation, new_email: str
+) -> None:
+    permit = permit_for(hospital.id)
+    user = await people.add_user(permit, hospital.id, new_email, "Grace", "admin")
+    link = await people.issue_sign_in_link(permit, user.id)
+    session = await people.sign_in(link.rpartition("/")[2], ADDRESS)
+    assert session.actor.role == "admin"
+    await people.change_role(permit, user.id, "clinician")
+    actor = await people.actor_of_session(session.token)
+    assert actor is not None
+    assert actor.role == "clinician"
+
+
+async def test_who_has_left_is_out_at_once_and_can_come_back(
+    people: People, hospital: Organisation, practice: Organisation, new_email: str
+) -> None:
+    permit = permit_for(hospital.id)
+    user = await people.add_user(permit, hospital.id, new_email, "Grace", "admin")
+    await people.add_user(permit_for(practice.id), practice.id, new_email, "Grace", "admin")
+    here = await people.sign_in((await people.issue_sign_in_link(permit, user.id)).rpartition("/")[2], ADDRESS)
+    unused = await people.issue_sign_in_link(permit, user.id)
+    link_there = await people.issue_sign_in_link(permit_for(practice.id), user.id)
+    there = await people.sign_in(link_there.rpartition("/")[2], ADDRESS)
+    assert await people.actor_of_session(here.token) == here.actor
+
+    await people.end_user(permit, user.id)
+    assert await people.actor_of_session(here.token) is None
+    assert await people.actor_of_session(there.token) == there.actor
+    with pytest.raises(UserNotFound):
+        await people.issue_sign_in_link(permit, user.id)
+    with pytest.raises(UserNotFound):
+        await people.end_user(permit, user.id)
+    with pytest.raises(SignInLinkOver):
+        await people.sign_in(unused.rpartition("/")[2], ADDRESS)
+
+    back = await people.add_user(permit, hospital.id, new_email, "Grace H.", "clinician")
+    assert back.id == user.id
+    assert await people.actor_of_session(here.token) is None
+
+
+async def test_nothing_personal_is_in_the_clear(
+    people: People, hospital: Organisation, database: ServedDatabase, new_email: str
+) -> None:
+    user = await people.add_user(permit_for(hospital.id), hospital.id, new_email, "Unmistakable Name", "clinician")
+    async with database.transaction(hospital) as connection:
+        cursor = await connection.execute(
+            "select account::text || membership::text as held from account join membership on account_id = id "
+            "where id = %s",
+            (user.id,),
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    for secret in (new_email, "Unmistakable"):
+        assert secret not in row["held"]
+        assert secret.encode().hex() not in row["held"]
