@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import email
 import stat
-from collections.abc import Iterator
 from email.policy import default
 from pathlib import Path
 from typing import Any
@@ -50,13 +49,13 @@ async def port(mailbox: Mailbox) -> Any:
     controller = UnthreadedController(mailbox, hostname="127.0.0.1", port=0, loop=loop)
     server = await controller._create_server()
     controller.server = server
-    yield server.sockets[0].getsockname()[1]
+    yield server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     server.close()
     await server.wait_closed()
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Path]:
+def outbox(tmp_path: Path) -> Path:
     return tmp_path / "outbox"
 
 
@@ -68,7 +67,8 @@ async def test_a_message_reaches_the_server_whole(port: int, mailbox: Mailbox) -
     message_id = await to_server(port).send("ada@example.org", "Your link", TEXT, {"Reply-To": "office@example.org"})
     [envelope] = mailbox.envelopes
     assert envelope.rcpt_tos == ["ada@example.org"]
-    message = email.message_from_bytes(bytes(envelope.content or b""), policy=default)
+    assert isinstance(envelope.content, bytes)
+    message = email.message_from_bytes(envelope.content, policy=default)
     assert message["Subject"] == "Your link"
     assert message["Reply-To"] == "office@example.org"
     assert message["Auto-Submitted"] == "auto-generated"
@@ -119,6 +119,12 @@ async def test_a_line_break_cannot_add_a_header(outbox: Path, field: str) -> Non
     with pytest.raises(MailMalformed):
         await Mail(MailSettings(outbox=outbox)).send(values["to"], values["subject"], TEXT, {"X-A": values["header"]})
     assert not outbox.exists()
+
+
+async def test_an_outbox_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "outbox").write_text("a file, not a folder")
+    with pytest.raises(MailNotSent):
+        await Mail(MailSettings(outbox=tmp_path / "outbox")).send("ada@example.org", "Your link", TEXT)
 
 
 def test_mail_needs_a_way_out() -> None:

@@ -37,6 +37,7 @@ def test_one_form(typed: str, form: str) -> None:
         "ada..b@example.org",
         "zoë@example.org",
         "ada@-example.org",
+        "ada@bücher..example",
         f"{'a' * 65}@example.org",
         f"ada@{'a.' * 130}org",
         "ada@" + "\u0130" * 3000,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,11 +10,12 @@ import psycopg
 import pytest
 
 from tests.common.servers import ServedDatabase
-from tests.unit.people.conftest import ADDRESS, permit_for
+from tests.unit.people.conftest import ADDRESS, Outbox, permit_for
 from troth.kit import clock
 from troth.ledger import Ledger
-from troth.people import FieldMalformed, Organisation, OrganisationNotFound, People, Session
+from troth.people import FieldMalformed, Organisation, OrganisationNotFound, People, Session, SignInLinkOver, Subject
 from troth.people.model import new_secret
+from troth.policy import Actor
 
 
 @pytest.fixture
@@ -95,6 +96,44 @@ async def test_signing_out_ends_it_and_is_written_once(
         events = [event for event in await ledger.latest(connection, limit=50) if event.actor_id == session.actor.id]
     assert sorted(event.kind for event in events) == ["people:session:ended", "people:session:started"]
     assert [event.payload for event in events if event.payload] == [{"address": ADDRESS}]
+
+
+async def test_a_patient_signs_out_and_it_is_in_their_ledger(
+    people: People, ada: Subject, database: ServedDatabase, ledger: Ledger, new_email: str
+) -> None:
+    made = await people.invite_subject(permit_for(ada.tenant, "invite"), ada.id, new_email)
+    begun = await people.register_subject(made.secret, "Ada Lovelace", date(1815, 12, 10), made.code, "", ADDRESS)
+    assert await people.standings(begun.actor) == []  # the mailbox was not proved by this session
+    await people.end_session(begun.actor)
+    assert await people.actor_of_session(begun.token) is None
+    async with database.transaction(ada) as connection:
+        [newest] = await ledger.of_subject(connection, ada.id, limit=1)
+    assert (newest.kind, newest.purpose) == ("people:session:ended", "own_access")
+
+
+async def test_nobody_has_nothing_to_end(people: People, session: Session) -> None:
+    await people.end_session(Actor("anonymous"))
+    assert await people.standings(Actor("anonymous")) == []
+    assert session.actor.session_id is not None
+    assert not await people.end_session_by_id(permit_for(None), session.actor.session_id)
+    assert await people.actor_of_session(session.token) is not None
+
+
+async def test_an_account_without_subject_or_with_an_erased_one_does_not_get_in(
+    people: People, ada: Subject, database: ServedDatabase, outbox: Outbox, new_email: str
+) -> None:
+    made = await people.invite_subject(permit_for(ada.tenant, "invite"), ada.id, new_email)
+    await people.register_subject(made.secret, "Ada Lovelace", date(1815, 12, 10), made.code, "", ADDRESS)
+    for number, erase in enumerate(("key", "row")):
+        await people.start_sign_in(new_email, f"2001:db8:1::{number}")
+        await people.settled()
+        if erase == "key":
+            people._keyring.destroy([ada.key])
+        else:
+            async with database.transaction(ada) as connection:
+                await connection.execute("delete from subject where id = %s", (ada.id,))
+        with pytest.raises(SignInLinkOver):
+            await people.sign_in(outbox.secret_to(new_email), ADDRESS)
 
 
 async def test_an_administrator_ends_a_session_of_their_own_organisation_only(
