@@ -6,7 +6,7 @@ import contextlib
 import threading
 from dataclasses import dataclass
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 _PAUSE_SECONDS = 0.25
 

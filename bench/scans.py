@@ -132,16 +132,19 @@ def _places(octets: bytes, mark: bytes, after: bytes = b"") -> list[int]:
     return found
 
 
-def study(template: Template, count: int, patient: int, **differing: str) -> Iterator[tuple[str, bytes]]:
+def study(
+    template: Template, count: int, patient: int, *, date: str = "20260105", modality: str = "CT"
+) -> Iterator[tuple[str, bytes]]:
     """The instances of one new study with one series.
 
     Args:
         template: Size.
         count: How many instances.
         patient: Number of the generated person.
-        **differing: `date`, `modality`.
+        date: StudyDate.
+        modality: Two letters.
     """
-    first = replace(Scan(patient, fresh_uid(), fresh_uid()), **differing)
+    first = Scan(patient, fresh_uid(), fresh_uid(), 1, date, modality)
     for number in range(1, count + 1):
         yield template.instance(replace(first, number=number))
 

@@ -42,7 +42,7 @@ class Hospital:
         target = await self.archive.target(self.clinician, study_uid)
         permit = await self.policy.require(self.clinician, "retrieve", target, "diagnosis")
         viewing = await self.archive.open_study(permit, study_uid)
-        found = {}
+        found: dict[tuple[str, str], pydicom.Dataset] = {}
         for record in await viewing.instances():
             octets = b"".join([chunk async for chunk in viewing.part10(record)])
             found[record.instance_uid, record.syntax] = pydicom.dcmread(BytesIO(octets))
