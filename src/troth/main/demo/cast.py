@@ -1,0 +1,50 @@
+"""Who and what the demo is about: two organisations, invented people, files of no real person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from troth.dicom.specimens import Study, phantom_cr, phantom_ct, retagged, wheel_ct_series
+
+HOSPITAL = "Example Hospital"
+CLINIC = "Sample Clinic"
+PATIENT_ID = "77654033"  # that of the real CT series in pydicom's own test files; used in both organisations on purpose
+PATIENT_NAME = "Doe^Archibald"
+PATIENT_BORN = date(1950, 4, 1)
+OTHER_NAME = "Specimen^Berta"
+OTHER_BORN = date(1981, 9, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The DICOM files of the story.
+
+    Attributes:
+        old: A real CT series of 1995 (pydicom's test files), outside every retention.
+        head: A drawn CT of the head, of this year, inside it.
+        other: A drawn chest X-ray of another person who bears the same PatientID in the other organisation.
+    """
+
+    old: list[bytes]
+    head: list[bytes]
+    other: list[bytes]
+
+
+def files(today: date) -> Files:
+    """Make the files; the drawn ones are dated shortly before today."""
+    told = {"PatientName": PATIENT_NAME, "PatientID": PATIENT_ID, "PatientBirthDate": f"{PATIENT_BORN:%Y%m%d}"}
+    series, _small = wheel_ct_series()[:-1], wheel_ct_series()[-1]
+    old = [retagged(file, seed=7, StudyDescription="CT abdomen", **told) for file in series]
+    head = phantom_ct(
+        Study(
+            PATIENT_ID, PATIENT_NAME, PATIENT_BORN, "M", today.replace(day=min(today.day, 14)), "EX-5512",
+            "CT head without contrast",
+        ),
+        slices=24,
+        size=512,
+    )  # fmt: skip
+    other = phantom_cr(
+        Study(PATIENT_ID, OTHER_NAME, OTHER_BORN, "F", today.replace(day=1), "SC-1027", "Chest, two views", seed=3)
+    )
+    return Files(old, head, other)

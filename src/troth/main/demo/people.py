@@ -1,0 +1,30 @@
+"""The people of the story, for a look around after it."""
+
+from __future__ import annotations
+
+from troth.main.demo.cast import HOSPITAL
+from troth.main.first_start import permit_for
+from troth.main.wiring import Rooms
+from troth.policy import Target
+
+STAFF = (
+    ("clinician", "Dr B. Specimen", "b.specimen@example-hospital.invalid"),
+    ("privacy office", "E. Fixture", "e.fixture@example-hospital.invalid"),
+)
+
+
+async def one_time_links(rooms: Rooms) -> list[tuple[str, str]]:
+    """A sign-in link for each, that works once, for 15 minutes.
+
+    Returns:
+        Who, and the link.
+    """
+    place = await rooms.people.organisation_named(HOSPITAL)
+    permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
+    links = []
+    known = {user.email: user for user in await rooms.people.users(permit)}
+    for title, name, email in STAFF:
+        role = "office" if title == "privacy office" else "clinician"
+        user = known.get(email) or await rooms.people.add_user(permit, place.id, email, name, role)
+        links.append((f"{name}, {title}", await rooms.people.issue_sign_in_link(permit, user.id)))
+    return links
