@@ -60,7 +60,7 @@ def _home(rooms: Rooms) -> Handler:
     """This origin has no list of studies: that is on the pages, where filters are decided and recorded."""
 
     async def home(http_request: Request) -> Response:
-        return RedirectResponse(rooms.settings.web_origin + "/", 303, headers=NO_STORE)
+        return RedirectResponse(rooms.settings.http_url + "/", 303, headers=NO_STORE)
 
     return home
 
@@ -69,7 +69,7 @@ def _configuration(rooms: Rooms) -> Handler:
     async def configure(http_request: Request) -> Response:
         token = http_request.cookies.get(COOKIE, "")
         actor = await rooms.people.actor_of_session(token) if token else None
-        told = script(actor, rooms.settings.web_origin)
+        told = script(actor, rooms.settings.http_url)
         return Response(told, media_type="text/javascript; charset=utf-8", headers=NO_STORE)
 
     return configure
@@ -85,7 +85,7 @@ def _viewer(rooms: Rooms, build: Dist) -> Handler:
         token = http_request.cookies.get(COOKIE, "")
         actor = await rooms.people.actor_of_session(token) if token else None
         if actor is None:
-            return RedirectResponse(rooms.settings.web_origin + "/sign-in", 303, headers=NO_STORE)
+            return RedirectResponse(rooms.settings.http_url + "/sign-in", 303, headers=NO_STORE)
         answer = await build.answer(http_request, "index.html")
         if answer is None:
             return PlainTextResponse(MISSING, 503, headers=NO_STORE)

@@ -25,7 +25,7 @@ window.config.whiteLabeling = {
 """
 
 
-def configuration(actor: Actor | None, web_origin: str) -> dict[str, Any]:
+def configuration(actor: Actor | None, http_url: str) -> dict[str, Any]:
     """The viewer's settings.
 
     One data source, on this origin, by session cookie: no address, no token and no second server ever reaches the
@@ -34,7 +34,7 @@ def configuration(actor: Actor | None, web_origin: str) -> dict[str, Any]:
 
     Args:
         actor: Who is signed in, for the line in the corner.
-        web_origin: Where the corner leads back to.
+        http_url: Where the corner leads back to.
 
     Returns:
         The object that becomes `window.config`.
@@ -59,7 +59,7 @@ def configuration(actor: Actor | None, web_origin: str) -> dict[str, Any]:
         "maxNumberOfWebWorkers": 3,
         "maxNumRequests": {"interaction": 25, "thumbnail": 8, "prefetch": 12},
         "defaultDataSourceName": SOURCE,
-        "corner": {"href": f"{web_origin}/", "title": "Troth · back to the pages", "line": line},
+        "corner": {"href": f"{http_url}/", "title": "Troth · back to the pages", "line": line},
         "dataSources": [
             {
                 "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
@@ -87,7 +87,7 @@ def configuration(actor: Actor | None, web_origin: str) -> dict[str, Any]:
     }
 
 
-def script(actor: Actor | None, web_origin: str) -> str:
+def script(actor: Actor | None, http_url: str) -> str:
     """The settings as the script the viewer's page loads."""
-    told = json.dumps(configuration(actor, web_origin), ensure_ascii=True)
+    told = json.dumps(configuration(actor, http_url), ensure_ascii=True)
     return f"window.config = {told};\n{CORNER}"

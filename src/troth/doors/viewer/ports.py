@@ -18,7 +18,7 @@ class Settings(Protocol):
     """Where the two origins are."""
 
     @property
-    def web_origin(self) -> str:
+    def http_url(self) -> str:
         """Scheme, host and port of the pages."""
 
     @property

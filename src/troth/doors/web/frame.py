@@ -41,6 +41,8 @@ class Frame:
         here: The navigation entry this page belongs to.
         path: Where the theme switch leads back to.
         theme: `light`, `dark`, or empty to follow the device.
+        can_choose_theme: The notice names the cookie that would remember the choice; without it there is no choice.
+        cookie_clause: The clause about cookies.
         token: Proves that a form was made by us for this session.
         notice_number: The version in force; 0 when none is.
         notice_query: Query that opens the reader's own part of the notice.
@@ -54,6 +56,8 @@ class Frame:
     here: str
     path: str
     theme: str = ""
+    can_choose_theme: bool = False
+    cookie_clause: str = ""
     person: str = ""
     token: str = ""
     standing: Standing | None = None
@@ -65,7 +69,7 @@ PUBLIC = (NavItem("/notice", "Notice"), NavItem("/promises", "Promises"))
 BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "patient": (
         NavItem("/scans", "Scans"),
-        NavItem("/who-looked", "Who looked"),
+        NavItem("/looked", "Who looked"),
         NavItem("/requests", "Requests"),
         NavItem("/notice", "Notice"),
     ),

@@ -26,7 +26,7 @@ SAID: Mapping[str, str] = {
     "archive:instance:refused": "Sent something that was refused when it arrived",
     "archive:study:opened": "Opened {what}{images_after}",
     "archive:viewing:closed": "Closed {what} again{images_after}",
-    "archive:studies:queried": "Searched, and your name came up",
+    "archive:studies:queried": "Looked at what is listed of {what}",
     "archive:study:copied": "Made a copy of {what}",
     "archive:study:erased": "Erased {what}",
     "archive:study:refused_tombstone": "Sent a scan that had been erased; it was refused and not stored",
@@ -110,9 +110,7 @@ class Filter:
     is_chosen: bool
 
 
-def entry_of(
-    event: Event, reader: Actor, titles: Mapping[UUID, str], names: Mapping[UUID, str], checked: Checked | None = None
-) -> Looked:
+def entry_of(event: Event, reader: Actor, titles: Mapping[UUID, str], checked: Checked | None = None) -> Looked:
     """One event as the person it is about reads it.
 
     A colleague whose attempt was refused appears by role only; whoever did something appears by name.
@@ -121,12 +119,11 @@ def entry_of(
         event: The event, with its payload opened.
         reader: The person it is about.
         titles: What the reader calls the studies, by our id.
-        names: Names of users, by our id.
         checked: The proof, if it was tried.
     """
     is_you = event.actor_kind == "patient" and event.actor_id == reader.id
     is_refused = event.outcome == "refused" or event.kind in {"policy:access:refused", "people:match:failed"}
-    who, who_more = _who(event, reader, names, is_you=is_you, is_refused=is_refused)
+    who, who_more = _who(event, reader, is_you=is_you, is_refused=is_refused)
     why = "" if is_you or is_refused else WHY.get(event.purpose, "")
     return Looked(
         mark="no" if is_refused else "you" if is_you else "done",
@@ -147,27 +144,27 @@ def entry_of(
     )
 
 
-def _who(event: Event, reader: Actor, names: Mapping[UUID, str], *, is_you: bool, is_refused: bool) -> tuple[str, str]:
+def _who(event: Event, reader: Actor, *, is_you: bool, is_refused: bool) -> tuple[str, str]:
+    told = event.payload or {}
     if is_you:
         return "You", ""
     if event.actor_kind == "system":
         return "The platform", "by itself"
     if event.actor_kind == "peer":
-        return str((event.payload or {}).get("peer") or "An imaging system"), reader.organisation
+        return str(told.get("actor") or "An imaging system"), reader.organisation
     if event.actor_kind == "anonymous":
         return "Somebody who was not signed in", ""
     if is_refused:
         return f"Someone with the role “{words.role(event.role)}”", reader.organisation
-    named = names.get(event.actor_id) if event.actor_id else None
-    if named:
-        return named, f"{words.role(event.role)}, {reader.organisation}"
+    if told.get("actor"):
+        return str(told["actor"]), f"{words.role(event.role)}, {told.get('organisation') or reader.organisation}"
     return f"Someone with the role “{words.role(event.role)}”", reader.organisation
 
 
 def _what(event: Event, titles: Mapping[UUID, str]) -> str:
     if event.is_shredded:
         return SEALED_AWAY
-    what = titles.get(event.study_id, "a scan that is not here any more") if event.study_id else "a scan"
+    what = titles.get(event.study_id, "one of your scans") if event.study_id else "your scans"
     count = event.counts.get("instances", event.counts.get("images", 0))
     said = SAID.get(event.kind, event.sentence.rstrip("."))
     return said.format(

@@ -159,8 +159,8 @@ def now_words(request: RightsRequest) -> str:
         return "What no law keeps is gone. The rest stays, with its ground and its end date below."
     if request.state is State.REFUSED:
         return "We could not do it. The ground and its end date are below. You may complain to us or to the authority."
-    done, held = sum(item.outcome in SETTLED for item in request.items), len(request.items)
-    progress = f" {done} of {held} things are settled." if held else ""
+    settled, held = sum(item.outcome in SETTLED for item in request.items), len(request.items)
+    progress = f" {settled} of {held} things are settled." if held else ""
     return f"We know it is you.{progress} Nothing for you to do. You hear from us by {due} at the latest."
 
 

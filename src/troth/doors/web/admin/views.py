@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from troth.doors.web.forms import Fault
+
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
@@ -12,7 +14,6 @@ class UserRow:
     name: str
     email: str
     role: str
-    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,14 @@ class PeerRow:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """Who works here and what may send."""
+    """Who works here, what may send, and the form to invite somebody."""
 
     organisation: str
     users: tuple[UserRow, ...]
     peers: tuple[PeerRow, ...]
+    roles: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    email: str = ""
+    role: str = ""
+    faults: tuple[Fault, ...] = ()
+    is_sent: bool = False

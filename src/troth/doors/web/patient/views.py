@@ -32,6 +32,7 @@ class ScanLine:
     open_href: str
     kept_until: date | None
     kept_clauses: tuple[str, ...]
+    is_past: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,12 +58,12 @@ class SectionView:
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """One sentence that is not what it was."""
+    """One sentence that is not what it was: new, changed or gone."""
 
     clause: str
     before: str
     after: str
-    is_material: bool
+    word: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,9 @@ class SignInPage:
 class EnterPage:
     """A one-time link, before it is used: mail scanners open links, people press buttons."""
 
+    heading: str
+    text: str
+    button: str
     action: str
     clauses: tuple[str, ...] = ()
 

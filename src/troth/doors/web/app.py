@@ -1,0 +1,122 @@
+"""Routes of the pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from troth.doors.web.admin.home import AdminPages
+from troth.doors.web.clinic.invite import InvitePages
+from troth.doors.web.clinic.studies import StudyPages
+from troth.doors.web.desk import Desk
+from troth.doors.web.faults import FaultPages
+from troth.doors.web.middleware import Guard
+from troth.doors.web.office.requests import OfficePages
+from troth.doors.web.patient.asking import AskingPages
+from troth.doors.web.patient.home import PatientPages
+from troth.doors.web.ports import Rooms
+from troth.doors.web.public.doors import Doors
+from troth.doors.web.public.notice import NoticePages
+from troth.kit.errors import TrothError
+
+STATIC = Path(__file__).parent / "static"
+BOTH = ["GET", "POST"]
+
+
+class Static(StaticFiles):
+    """Our own styles and the vendored ones; kept by browsers for a day."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """One file."""
+        answer = await super().get_response(path, scope)
+        answer.headers["Cache-Control"] = "public, max-age=86400"
+        return answer
+
+
+def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
+    """Make the application of the pages.
+
+    Args:
+        rooms: What the platform gives this door.
+        dicomweb: The DICOMweb door, mounted under `/dicomweb` on this origin too.
+
+    Returns:
+        An ASGI application.
+    """
+    desk = Desk(rooms)
+    faults = FaultPages(desk)
+    routes: list[BaseRoute] = [
+        *_public(desk),
+        *_patient(desk),
+        *_staff(desk),
+        Mount("/static", app=Static(directory=STATIC), name="static"),
+    ]
+    if dicomweb is not None:
+        routes.append(Mount("/dicomweb", app=dicomweb))
+    settings = rooms.settings
+    guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
+    return Starlette(
+        routes=routes,
+        middleware=[guard],
+        exception_handlers={TrothError: faults.known, HTTPException: faults.http, Exception: faults.unknown},
+    )
+
+
+def _public(desk: Desk) -> list[BaseRoute]:
+    doors, notice = Doors(desk), NoticePages(desk)
+    return [
+        Route("/", doors.start),
+        Route("/notice", notice.notice),
+        Route("/notice/versions", notice.versions),
+        Route("/notice/versions/{number:int}", notice.notice),
+        Route("/promises", notice.promises),
+        Route("/sign-in", doors.sign_in, methods=BOTH),
+        Route("/sign-in/sent", doors.sent),
+        Route("/sign-in/{secret}", doors.enter, methods=BOTH),
+        Route("/sign-out", doors.sign_out, methods=["POST"]),
+        Route("/invitation", doors.invitation, methods=BOTH),
+        Route("/invitation/{secret}", doors.register, methods=BOTH),
+        Route("/theme", doors.theme, methods=["POST"]),
+        Route("/robots.txt", _robots),
+    ]
+
+
+def _patient(desk: Desk) -> list[BaseRoute]:
+    pages, asking = PatientPages(desk), AskingPages(desk)
+    return [
+        Route("/scans", pages.home),
+        Route("/scans/{id}", pages.study),
+        Route("/scans/{id}/open", pages.open),
+        Route("/looked", pages.looked),
+        Route("/requests", asking.requests),
+        Route("/requests", asking.send, methods=["POST"]),
+        Route("/requests/new", asking.ask),
+        Route("/requests/{id}", asking.request),
+        Route("/requests/{id}/copy", asking.copy),
+        Route("/requests/{id}/certificate", asking.certificate),
+    ]
+
+
+def _staff(desk: Desk) -> list[BaseRoute]:
+    studies, invite, office, admin = StudyPages(desk), InvitePages(desk), OfficePages(desk), AdminPages(desk)
+    return [
+        Route("/studies", studies.studies),
+        Route("/studies/{id}/open", studies.open),
+        Route("/studies/{id}/invite", invite.invite, methods=BOTH),
+        Route("/office/requests", office.console),
+        Route("/office/requests/{id}", office.request),
+        Route("/admin", admin.home, methods=BOTH),
+    ]
+
+
+async def _robots(http_request: Request) -> Response:
+    """Nothing but the notice and the promises is for search engines."""
+    return PlainTextResponse("User-agent: *\nAllow: /notice\nAllow: /promises\nDisallow: /\n")

@@ -1,0 +1,79 @@
+"""Inviting the patient of a study."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.archive import StudySummary
+from troth.doors.web import words
+from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES, born
+from troth.doors.web.clinic.views import InvitePage
+from troth.doors.web.desk import Desk, Visitor, clauses_of, id_of
+from troth.doors.web.forms import Fault
+from troth.doors.web.render import Page
+from troth.people import EmailMalformed, Invitation
+from troth.policy import Permit, Target
+
+RECORDED = "An invitation is written to the ledger, and the patient can read it"
+
+
+class InvitePages:
+    """Handlers for the invitation of a patient.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def invite(self, http_request: Request) -> Response:
+        """Ask for the address; then mail the link and show the code once."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        study, _ = await self._desk.study(actor, id_of(http_request), "query", PURPOSE)
+        target = Target("subject", study.subject_id, study.tenant, study.subject_id)
+        permit = await self._desk.permit(actor, "invite", target, INVITING)
+        if http_request.method == "GET":
+            return await self._page(http_request, visitor, permit, study, "")
+        email = (await self._desk.sent(http_request, visitor)).get("email", "")
+        try:
+            made = await self._desk.rooms.people.invite_subject(permit, study.subject_id, email)
+        except EmailMalformed:
+            fault = Fault("email", "Write the address in full, like name@mail.example")
+            return await self._page(http_request, visitor, permit, study, email, fault)
+        return await self._page(http_request, visitor, permit, study, "", made=made)
+
+    async def _page(
+        self,
+        http_request: Request,
+        visitor: Visitor,
+        permit: Permit,
+        study: StudySummary,
+        email: str,
+        *faults: Fault,
+        made: Invitation | None = None,
+    ) -> Response:
+        version = await self._desk.version()
+        view = InvitePage(
+            patient=words.person_name(study.name) or "No name",
+            patient_id=study.patient_id,
+            born=born(study),
+            action=f"/studies/{study.id}/invite",
+            back_href=f"/studies?study={study.id}",
+            clauses=clauses_of(version.notice if version else None, "safeguard", measure="identity_check"),
+            email=email,
+            code=f"{made.code[:3]} {made.code[3:]}" if made is not None else "",
+            expires_at=made.expires_at if made is not None else None,
+            faults=faults,
+        )
+        return await self._desk.page(
+            http_request,
+            visitor,
+            "Invite the patient",
+            Page("clinic/invite.html", view),
+            here="/studies",
+            permit=permit,
+            recorded=RECORDED,
+            status=422 if faults else 200,
+        )

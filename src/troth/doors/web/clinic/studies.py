@@ -1,0 +1,253 @@
+"""The study list: search, filters, a preview that opens nothing, the way to the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary
+from troth.doors.web import words
+from troth.doors.web.clinic.views import Chosen, Prior, StudiesPage, StudyRow
+from troth.doors.web.desk import Desk, go, id_of, of_organisation
+from troth.doors.web.looked import Filter
+from troth.doors.web.render import Page
+from troth.kit import clock
+from troth.kit.errors import NotFound
+from troth.policy import Actor, Permit, Target
+
+# Search keys, DICOM PS3.6
+STUDY_DATE, ACCESSION, MODALITIES_IN_STUDY = 0x00080020, 0x00080050, 0x00080061
+PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+
+ROLES = ("clinician", "referrer")
+PURPOSE = "diagnosis"
+INVITING = "care"
+RECORDED = "Opening a study is written to the ledger first"
+PAGE = 50
+MOST_PAGES = 200
+PRIORS = 6
+DAYS: Mapping[str, tuple[str, int]] = {"1": ("Today", 0), "3": ("3 days", 2), "7": ("7 days", 6), "30": ("30 days", 29)}
+MODALITIES = ("CT", "MR", "CR", "DX", "US", "MG", "NM", "PT")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the address of the list asks for.
+
+    Attributes:
+        search: Start of a name, or a whole patient ID or accession number.
+        days: Key of `DAYS`, or empty.
+        modality: One of `MODALITIES`, or empty.
+        page: From 1.
+        chosen: The picked study, or empty.
+    """
+
+    search: str
+    days: str
+    modality: str
+    page: int
+    chosen: str
+
+    def href(self, **changed: str | int) -> str:
+        """The address with something changed; a new filter starts at the first page and picks nothing."""
+        fields: dict[str, str | int] = {"q": self.search, "days": self.days, "modality": self.modality, "page": 1}
+        fields |= changed
+        told = {name: value for name, value in fields.items() if value and (name, value) != ("page", 1)}
+        return "/studies?" + urlencode(told) if told else "/studies"
+
+
+class StudyPages:
+    """Handlers for the study list.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def studies(self, http_request: Request) -> Response:
+        """The list, and the picked study beside it."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        asked = asked_of(http_request)
+        permit = await self._desk.permit(actor, "query", of_organisation(actor), PURPOSE)
+        fault, studies, is_more = "", list[StudySummary](), False
+        try:
+            studies, is_more = await self._search(permit, asked)
+        except (SearchValueInvalid, SearchTooBroad) as refused:
+            fault = refused.detail
+        chosen = await self._chosen(actor, permit, studies, asked) if asked.chosen else None
+        first = (asked.page - 1) * PAGE + 1
+        view = StudiesPage(
+            count_line=_count_line(len(studies), is_more, first),
+            search=asked.search,
+            kept_fields=_kept(asked),
+            dates=_filters(
+                asked, "days", asked.days, {"": "Any day"} | {key: label for key, (label, _) in DAYS.items()}
+            ),
+            modalities=_filters(asked, "modality", asked.modality, {"": "Any"} | {each: each for each in MODALITIES}),
+            fault=fault,
+            rows=tuple(_row(study, asked) for study in studies),
+            range_line=f"Rows {first}–{first + len(studies) - 1}",
+            previous_href=asked.href(page=asked.page - 1) if asked.page > 1 else "",
+            next_href=asked.href(page=asked.page + 1) if is_more and asked.page < MOST_PAGES else "",
+            is_filtered=bool(asked.search or asked.days or asked.modality),
+            chosen=chosen,
+        )
+        page = Page("clinic/studies.html", view)
+        return await self._desk.page(
+            http_request,
+            visitor,
+            "Studies",
+            page,
+            here="/studies",
+            permit=permit,
+            recorded=RECORDED,
+            status=422 if fault else 200,
+        )
+
+    async def open(self, http_request: Request) -> Response:
+        """Lead to the viewer, after the decision; the viewer's door writes what is opened."""
+        _, actor = await self._desk.signed_in(http_request, *ROLES)
+        study, _ = await self._desk.study(actor, id_of(http_request), "retrieve", PURPOSE)
+        return go(self._desk.viewer_of(study))
+
+    async def _search(self, permit: Permit, asked: Asked) -> tuple[list[StudySummary], bool]:
+        """One page of studies. A word with a figure in it is an ID, any other the start of a name."""
+        common = []
+        if asked.days:
+            first = clock.today() - timedelta(days=DAYS[asked.days][1])
+            common.append(Match(STUDY_DATE, f"{first:%Y%m%d}-"))
+        if asked.modality:
+            common.append(Match(MODALITIES_IN_STUDY, asked.modality))
+        found: dict[UUID, StudySummary] = {}
+        is_more = False
+        for matches in _searches(asked.search):
+            query = Query(matches=(*common, *matches), limit=PAGE, offset=(asked.page - 1) * PAGE)
+            page = await self._desk.rooms.archive.query(permit, query)
+            found |= {each.study.id: each.study for each in page.found}
+            is_more = is_more or page.is_more
+        return list(found.values())[:PAGE], is_more
+
+    async def _chosen(self, actor: Actor, permit: Permit, studies: Sequence[StudySummary], asked: Asked) -> Chosen:
+        """The picked study; one that is not on this page is looked up, one that is not there is not found."""
+        study = next((each for each in studies if str(each.id) == asked.chosen), None)
+        if study is None:
+            study = await self._picked(actor, asked.chosen)
+        subject = Target("subject", study.subject_id, study.tenant, study.subject_id)
+        may_invite = await self._desk.rooms.policy.may(actor, "invite", subject, INVITING)
+        priors = [each for each in await self._of_patient(permit, study) if each.id != study.id]
+        facts = (
+            ("Series", words.number(study.series_count)),
+            ("Images", words.number(study.instance_count)),
+            ("Modality", ", ".join(study.modalities)),
+            ("Born", born(study)),
+            ("Accession", study.accession),
+            ("Referrer", words.person_name(study.referrer)),
+            ("Stored", words.moment(study.stored_at)),
+        )
+        return Chosen(
+            patient=words.person_name(study.name) or "No name",
+            patient_id=study.patient_id,
+            line=" · ".join(filter(None, (study.description, words.day(study.study_date)))),
+            open_href=f"/studies/{study.id}/open",
+            invite_href=f"/studies/{study.id}/invite" if may_invite else "",
+            facts=tuple((label, text) for label, text in facts if text),
+            priors=tuple(
+                Prior(words.day(each.study_date) or "no date", title(each), asked.href(study=str(each.id)))
+                for each in priors[:PRIORS]
+            ),
+            images=study.instance_count,
+            purpose=words.purpose(permit.purpose),
+            clauses=permit.clauses,
+        )
+
+    async def _picked(self, actor: Actor, study_id: str) -> StudySummary:
+        try:
+            return (await self._desk.study(actor, UUID(study_id), "query", PURPOSE))[0]
+        except ValueError:
+            raise NotFound from None
+
+    async def _of_patient(self, permit: Permit, study: StudySummary) -> Sequence[StudySummary]:
+        if not study.patient_id:
+            return ()
+        query = Query(matches=(Match(PATIENT_ID, study.patient_id),), limit=PRIORS + 1)
+        page = await self._desk.rooms.archive.query(permit, query)
+        return [each.study for each in page.found if each.study.subject_id == study.subject_id]
+
+
+def asked_of(http_request: Request) -> Asked:
+    """What the address asks for; a filter that is not ours is refused, not ignored.
+
+    Raises:
+        NotFound: A filter that does not exist.
+    """
+    fields = http_request.query_params
+    days, modality, page = fields.get("days", ""), fields.get("modality", ""), fields.get("page", "1")
+    if (days and days not in DAYS) or (modality and modality not in MODALITIES):
+        raise NotFound
+    if not (page.isascii() and page.isdigit() and 1 <= int(page) <= MOST_PAGES):
+        raise NotFound
+    return Asked(fields.get("q", "").strip()[:64], days, modality, int(page), fields.get("study", ""))
+
+
+def _searches(text: str) -> list[tuple[Match, ...]]:
+    if not text:
+        return [()]
+    plain = text.replace("*", "").replace("?", "").replace("\\", "").strip()
+    if any(letter.isdigit() for letter in plain):
+        return [(Match(PATIENT_ID, plain),), (Match(ACCESSION, plain),)]
+    family, _, given = plain.partition(",")
+    name = f"{family.strip()}^{given.strip()}" if given.strip() else family.strip()
+    return [(Match(PATIENT_NAME, name + "*"),)]
+
+
+def _kept(asked: Asked) -> tuple[tuple[str, str], ...]:
+    """Filters that a new search keeps."""
+    return tuple((name, value) for name, value in (("days", asked.days), ("modality", asked.modality)) if value)
+
+
+def _filters(asked: Asked, name: str, chosen: str, labels: Mapping[str, str]) -> tuple[Filter, ...]:
+    return tuple(Filter(label, asked.href(**{name: key}), key == chosen) for key, label in labels.items())
+
+
+def _count_line(count: int, is_more: bool, first: int) -> str:
+    if is_more or first > 1:
+        return f"more than {words.number(first + count - 1)} match" if is_more else f"{first + count - 1} match"
+    return f"{count} match" if count != 1 else "1 matches"
+
+
+def title(study: StudySummary) -> str:
+    """What a clinician calls a study."""
+    return study.description or " ".join(study.modalities) or "Study"
+
+
+def born(study: StudySummary) -> str:
+    """Birth date as a list shows it; what is no date is shown as it stands."""
+    text = study.birth_date
+    if len(text) == 8 and text.isdigit() and 1 <= int(text[4:6]) <= 12:
+        return f"{int(text[6:])} {words.MONTHS[int(text[4:6]) - 1]} {text[:4]}"
+    return text
+
+
+def _row(study: StudySummary, asked: Asked) -> StudyRow:
+    return StudyRow(
+        id=study.id,
+        href=asked.href(page=asked.page, study=str(study.id)) + "#chosen",
+        patient=words.person_name(study.name) or "No name",
+        born=born(study),
+        patient_id=study.patient_id,
+        modality=", ".join(study.modalities),
+        description=title(study),
+        images=study.instance_count,
+        accession=study.accession,
+        referrer=words.person_name(study.referrer),
+        done=words.day(study.study_date) or "no date",
+        is_chosen=str(study.id) == asked.chosen,
+    )

@@ -1,0 +1,264 @@
+"""What every handler works with: who is there, the permit, the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from troth.archive import Query, StudySummary
+from troth.doors.web import forms
+from troth.doors.web.errors import SignInNeeded
+from troth.doors.web.frame import Frame, Standing, nav_of, standing_of
+from troth.doors.web.ports import Rooms
+from troth.doors.web.promises import Promises
+from troth.doors.web.render import Page, Renderer
+from troth.kit import clock
+from troth.kit.errors import NotFound
+from troth.notice import Cookies, NothingInForce, Notice, NoticeVersion
+from troth.people import Session
+from troth.policy import Actor, Permit, Target
+
+SESSION_COOKIE = "troth_session"
+THEME_COOKIE = "troth_theme"
+THEMES = frozenset({"light", "dark"})
+DEPLOYMENT = "Troth"
+ANYBODY = Actor(kind="anonymous")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks for a page.
+
+    Attributes:
+        session: The secret of the session; empty for those who are not signed in.
+    """
+
+    actor: Actor | None
+    session: str
+
+    @property
+    def token(self) -> str:
+        """What our forms carry for this session."""
+        return forms.token_of(self.session) if self.actor is not None else ""
+
+
+class Desk:
+    """The rooms and the renderer, with what all pages have in common.
+
+    Args:
+        rooms: What the platform gives this door.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.promises = Promises(rooms)
+        self._renderer = Renderer()
+
+    # Who is there
+
+    async def visitor(self, http_request: Request) -> Visitor:
+        """Who asks, by the session cookie."""
+        secret = http_request.cookies.get(SESSION_COOKIE, "")
+        actor = await self.rooms.people.actor_of_session(secret) if secret else None
+        return Visitor(actor, secret if actor is not None else "")
+
+    async def signed_in(self, http_request: Request, *roles: str) -> tuple[Visitor, Actor]:
+        """Who asks, for pages of some roles only.
+
+        Raises:
+            SignInNeeded: Nobody is signed in.
+            NotFound: Somebody of another role: for them the page is not there.
+        """
+        visitor = await self.visitor(http_request)
+        if visitor.actor is None:
+            raise SignInNeeded
+        if visitor.actor.role not in roles:
+            raise NotFound
+        return visitor, visitor.actor
+
+    async def sent(self, http_request: Request, visitor: Visitor) -> dict[str, str]:
+        """The fields of a form of this session.
+
+        Raises:
+            FormForeign: It was not made for this session.
+        """
+        fields = dict(await forms.read(http_request))
+        forms.require_token(fields, visitor.session)
+        return fields
+
+    def address(self, http_request: Request) -> str:
+        """Where somebody comes from on the network; goes into the ledger, sealed."""
+        return http_request.client.host if http_request.client else ""
+
+    # What may be done
+
+    async def permit(self, actor: Actor, action: str, target: Target, purpose: str) -> Permit:
+        """The permit for one action; a refusal is written down before it is raised.
+
+        Raises:
+            PermitDenied: The notice does not allow it.
+        """
+        return await self.rooms.policy.require(actor, action, target, purpose)
+
+    async def study(self, actor: Actor, study_id: UUID, action: str, purpose: str) -> tuple[StudySummary, Permit]:
+        """One study and the permit for an act on it. What is listed of it is read, and that is written down.
+
+        Raises:
+            PermitDenied: Not there, or not for this actor: the same answer.
+        """
+        target = await self.rooms.archive.target_of(actor, study_id)
+        permit = await self.permit(actor, action, target, purpose)
+        found = (await self.rooms.archive.query(permit, Query(limit=1))).found
+        if not found:
+            raise NotFound
+        return found[0].study, permit
+
+    def viewer_of(self, study: StudySummary) -> str:
+        """Where the viewer opens a study."""
+        return f"{self.rooms.settings.viewer_origin}/viewer?StudyInstanceUIDs={quote(study.study_uid)}"
+
+    # What is shown
+
+    async def version(self, audience: str = "patients") -> NoticeVersion | None:
+        """The notice in force for an audience, or None."""
+        try:
+            return await self.rooms.notices.in_force(audience)
+        except NothingInForce:
+            return None
+
+    async def page(
+        self,
+        http_request: Request,
+        visitor: Visitor,
+        title: str,
+        page: Page,
+        *,
+        here: str = "",
+        permit: Permit | None = None,
+        recorded: str = "",
+        status: int = 200,
+    ) -> Response:
+        """A page in its frame.
+
+        Args:
+            http_request: For the theme and the way back.
+            visitor: Who reads it.
+            title: For the title bar; never a name.
+            page: Template and view model.
+            here: The navigation entry it belongs to.
+            permit: What allowed it; gives the standing line its purpose and clauses.
+            recorded: What is written down about it.
+            status: HTTP status.
+        """
+        frame = await self._frame(http_request, visitor, title, here, _standing(visitor.actor, permit, recorded))
+        return self._renderer.answer(page, frame, status)
+
+    async def _frame(
+        self, http_request: Request, visitor: Visitor, title: str, here: str, standing: Standing | None
+    ) -> Frame:
+        actor = visitor.actor
+        is_staff = actor is not None and actor.kind == "user"
+        version = await self.version("users" if is_staff else "patients") or await self.version("visitors")
+        deployment = version.notice.head.deployment if version else DEPLOYMENT
+        cookies = cookies_of(version.notice) if version else ()
+        theme = http_request.cookies.get(THEME_COOKIE, "")
+        return Frame(
+            title=title,
+            deployment=deployment,
+            place=actor.organisation if actor is not None and is_staff else deployment,
+            density="is-work" if is_staff else "is-read",
+            nav=nav_of(actor),
+            here=here,
+            path=http_request.url.path,
+            theme=theme if theme in THEMES and THEME_COOKIE in cookies else "",
+            can_choose_theme=THEME_COOKIE in cookies,
+            cookie_clause=_cookie_clause(version.notice) if version else "",
+            person=actor.name if actor is not None else "",
+            token=visitor.token,
+            standing=standing,
+            notice_number=version.number if version else 0,
+            notice_query="?for=users" if is_staff else "",
+        )
+
+    def with_session(self, answer: Response, session: Session) -> Response:
+        """Set the session cookie: for this host only, out of reach of scripts and of other sites' forms."""
+        answer.set_cookie(
+            SESSION_COOKIE,
+            session.token,
+            max_age=max(int((session.expires_at - clock.now()).total_seconds()), 1),
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=self.rooms.settings.is_https,
+        )
+        return answer
+
+    def without_session(self, answer: Response) -> Response:
+        """Take the session cookie away."""
+        answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")
+        return answer
+
+
+def go(path: str) -> RedirectResponse:
+    """Lead on to another page, by GET."""
+    return RedirectResponse(path, 303)
+
+
+def id_of(http_request: Request, name: str = "id") -> UUID:
+    """The id in a path.
+
+    Raises:
+        NotFound: It is none: the same answer as for one that is not there.
+    """
+    try:
+        return UUID(http_request.path_params[name])
+    except ValueError:
+        raise NotFound from None
+
+
+def of_subject(actor: Actor) -> Target:
+    """The patient's own record as a target."""
+    return Target("subject", actor.subject_id, actor.tenant, actor.subject_id)
+
+
+def of_organisation(actor: Actor) -> Target:
+    """The actor's own organisation as a target."""
+    return Target("organisation", actor.tenant, actor.tenant)
+
+
+def cookies_of(notice: Notice) -> tuple[str, ...]:
+    """Names of the cookies that a notice states; no other is ever set."""
+    return tuple(
+        cookie.name for clause in notice.all("cookie") if isinstance(clause, Cookies) for cookie in clause.cookies
+    )
+
+
+def clauses_of(notice: Notice | None, kind: str, **terms: Any) -> tuple[str, ...]:
+    """Ids of the clauses of a kind whose terms are these.
+
+    Args:
+        notice: The notice in force.
+        kind: Kind of clause, such as `logging`.
+        **terms: Terms and their values, such as `right="access"`.
+    """
+    found = notice.all(kind) if notice is not None else ()
+    return tuple(
+        clause.id for clause in found if all(getattr(clause, name, None) == value for name, value in terms.items())
+    )
+
+
+def _cookie_clause(notice: Notice) -> str:
+    return next(iter(clauses_of(notice, "cookie")), "")
+
+
+def _standing(actor: Actor | None, permit: Permit | None, recorded: str) -> Standing | None:
+    if actor is None:
+        return None
+    if permit is None:
+        return standing_of(actor, "", (), recorded or "What is done here is written to the ledger")
+    return standing_of(actor, permit.purpose, permit.clauses, recorded)

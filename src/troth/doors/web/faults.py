@@ -1,0 +1,100 @@
+"""Faults as pages: a refusal says what one can do next, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from troth.doors.web.desk import Desk, Visitor, go
+from troth.doors.web.errors import SignInNeeded
+from troth.doors.web.frame import home_of
+from troth.doors.web.public.views import FaultPage
+from troth.doors.web.render import Page
+from troth.kit import clock
+from troth.kit.errors import NotFound, TrothError, Unavailable
+
+NOTHING_HERE = "There is nothing here that you may see"
+ALIKE = (
+    "Either there is no such page, or it is not yours to open. We say the same in both cases, so that nobody can find "
+    "out who has been here by trying addresses."
+)
+BARE = (
+    '<!doctype html><html lang="en-GB"><title>Troth</title><link rel="stylesheet" href="/static/troth.css">'
+    "<h1>This did not work</h1><p>Nothing was changed. Try again in a minute.</p></html>"
+)
+WRONG = "This did not work"
+
+_logger = logging.getLogger(__name__)
+
+
+class FaultPages:
+    """Turns faults into pages.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def known(self, http_request: Request, fault: Exception) -> Response:
+        """A fault of the tree."""
+        if isinstance(fault, SignInNeeded):
+            return go("/sign-in")
+        if not isinstance(fault, TrothError):
+            return await self.unknown(http_request, fault)
+        if isinstance(fault, NotFound):
+            return await self._nothing(http_request)
+        if fault.http_status >= 500 and not isinstance(fault, Unavailable):
+            _logger.error("a page failed: %s", fault.slug)
+        heading = fault.title if fault.http_status < 500 else WRONG
+        detail = fault.detail if fault.detail != heading else ""
+        return await self._page(http_request, fault.http_status, heading, detail, fault.hint)
+
+    async def http(self, http_request: Request, fault: Exception) -> Response:
+        """No such route, or not by this method."""
+        status = fault.status_code if isinstance(fault, HTTPException) else 404
+        if status in {404, 405}:
+            return await self._nothing(http_request)
+        return await self._page(http_request, status, WRONG, "What was sent cannot be understood.", "")
+
+    async def unknown(self, http_request: Request, fault: Exception) -> Response:
+        """Anything else: a plain page that needs no room to work. What went wrong is logged without its text."""
+        _logger.error("a page failed: %s", type(fault).__name__)
+        return HTMLResponse(BARE, 500)
+
+    async def _nothing(self, http_request: Request) -> Response:
+        visitor = await self._desk.visitor(http_request)
+        hint = (
+            "If it is about you: sign in with the account your hospital knows."
+            if visitor.actor is None
+            else "If you need it for your work: ask whoever runs your organisation's space."
+        )
+        return await self._page(
+            http_request, 404, NOTHING_HERE, ALIKE, hint, visitor=visitor, is_recorded=visitor.actor is not None
+        )
+
+    async def _page(
+        self,
+        http_request: Request,
+        status: int,
+        heading: str,
+        text: str,
+        hint: str,
+        *,
+        visitor: Visitor | None = None,
+        is_recorded: bool = False,
+    ) -> Response:
+        who = visitor or await self._desk.visitor(http_request)
+        view = FaultPage(
+            heading=heading,
+            text=text,
+            hint=hint,
+            back=home_of(who.actor),
+            back_words="Back to your page" if who.actor is not None else "Back to the notice",
+            at=clock.now(),
+        )
+        return await self._desk.page(http_request, who, "Nothing here", Page("layout/fault.html", view), status=status)

@@ -1,0 +1,210 @@
+"""The patient's own pages: scans, one scan, who looked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from urllib.parse import quote
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.archive import Query, StudySummary
+from troth.doors.web import looked, words
+from troth.doors.web.desk import Desk, go, id_of, of_subject
+from troth.doors.web.patient import thread as threads
+from troth.doors.web.patient.asking import asks, request_line
+from troth.doors.web.patient.views import HomePage, LookedPage, ScanLine, StudyPage
+from troth.doors.web.render import Page
+from troth.kit import clock
+from troth.kit.errors import NotFound
+from troth.ledger import Event
+from troth.notice import Notice
+from troth.policy import Actor, Permit
+from troth.rights import RightsRequest
+
+OWN = "own_access"
+RECORDED = "Only you and people in your care can open it"
+RECENT = timedelta(days=30)
+MOST_STUDIES = 200
+PAGE = 50
+ON_HOME = 4
+OWN_STEPS = frozenset({"archive:studies:queried", "people:session:started", "people:session:ended"})
+
+
+class PatientPages:
+    """Handlers for the patient's own data.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def home(self, http_request: Request) -> Response:
+        """Own scans, what is open, who looked."""
+        visitor, actor = await self._desk.signed_in(http_request, "patient")
+        permit = await self._desk.permit(actor, "query", of_subject(actor), OWN)
+        found = await self._desk.rooms.archive.query(permit, Query(limit=MOST_STUDIES))
+        born, notice = await self._born(permit), await self._notice()
+        thread = await self._thread(actor, limit=PAGE, with_proofs=False)
+        scans = tuple(scan_line(each.study, born, notice) for each in found.found)
+        told = [event for event in thread.events if not _is_own_step(event, actor)]
+        people = looked.looking_people(thread.events, clock.now() - RECENT)
+        view = HomePage(
+            organisation=actor.organisation,
+            lead=looked.lead(people, len(scans)),
+            requests=tuple(request_line(each) for each in await self._requests(actor) if each.is_open),
+            studies=scans,
+            entries=threads.entries(thread, actor, told[:ON_HOME]),
+            complete=looked.complete_line(thread.complete),
+            can_ask=asks(),
+        )
+        page = Page("patient/home.html", view)
+        return await self._desk.page(
+            http_request, visitor, "Your scans", page, here="/scans", permit=permit, recorded=RECORDED
+        )
+
+    async def study(self, http_request: Request) -> Response:
+        """One scan: what it is, who looked at it, how long it is kept."""
+        visitor, actor = await self._desk.signed_in(http_request, "patient")
+        study, permit = await self._desk.study(actor, id_of(http_request), "query", OWN)
+        chosen = http_request.query_params.get("show", "")
+        thread = await self._thread(actor, study_id=study.id)
+        born, notice = await self._born(permit), await self._notice()
+        kept_until, clauses = kept(study, born, notice)
+        shown = [event for event in thread.events if looked.is_kind(event, chosen)]
+        here = f"/scans/{study.id}"
+        view = StudyPage(
+            title=words.scan(study.modalities),
+            line=" · ".join(filter(None, (words.day(study.study_date), actor.organisation))),
+            description=study.description,
+            film=(),
+            images=study.instance_count,
+            open_href=f"{here}/open",
+            can_ask=asks(study.id, "Get a copy", "Erase it"),
+            filters=looked.filters(here, chosen),
+            entries=threads.entries(thread, actor, shown),
+            complete=looked.complete_line(thread.complete),
+            kept_until=kept_until,
+            kept_clauses=clauses,
+            is_past=kept_until is not None and kept_until <= clock.today(),
+            is_restricted=study.is_restricted,
+        )
+        page = Page("patient/study.html", view)
+        return await self._desk.page(
+            http_request, visitor, "One of your scans", page, here="/scans", permit=permit, recorded=RECORDED
+        )
+
+    async def open(self, http_request: Request) -> Response:
+        """Lead to the viewer, after the decision; the viewer's door writes what is opened."""
+        _, actor = await self._desk.signed_in(http_request, "patient")
+        study, _ = await self._desk.study(actor, id_of(http_request), "retrieve", OWN)
+        return go(self._desk.viewer_of(study))
+
+    async def looked(self, http_request: Request) -> Response:
+        """Everything that was done with what is held about the patient."""
+        visitor, actor = await self._desk.signed_in(http_request, "patient")
+        chosen = http_request.query_params.get("show", "")
+        before = http_request.query_params.get("before", "")
+        permit = await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
+        thread = await self._thread(actor, limit=PAGE, before=_event_id(before))
+        shown = [event for event in thread.events if looked.is_kind(event, chosen)]
+        further = (
+            f"/looked?show={quote(chosen)}&before={thread.events[-1].id}" if len(thread.events) == PAGE else ""
+        )
+        view = LookedPage(
+            organisation=actor.organisation,
+            filters=looked.filters("/looked", chosen),
+            entries=threads.entries(thread, actor, shown),
+            complete=looked.complete_line(thread.complete),
+            next_href=further,
+        )
+        page = Page("patient/looked.html", view)
+        return await self._desk.page(
+            http_request, visitor, "Who looked", page, here="/looked", permit=permit, recorded=RECORDED
+        )
+
+    async def _thread(
+        self,
+        actor: Actor,
+        *,
+        study_id: UUID | None = None,
+        limit: int = 100,
+        before: UUID | None = None,
+        with_proofs: bool = True,
+    ) -> threads.Thread:
+        permit = await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
+        assert actor.subject_id is not None
+        return await threads.read(
+            self._desk.rooms,
+            permit,
+            actor.subject_id,
+            study_id=study_id,
+            limit=limit,
+            before=before,
+            with_proofs=with_proofs,
+        )
+
+    async def _requests(self, actor: Actor) -> Sequence[RightsRequest]:
+        permit = await self._desk.permit(actor, "see_request", of_subject(actor), OWN)
+        assert actor.subject_id is not None
+        return await self._desk.rooms.rights.of_subject(permit, actor.subject_id)
+
+    async def _born(self, permit: Permit) -> date | None:
+        assert permit.actor.subject_id is not None
+        subject = await self._desk.rooms.people.subject(permit, permit.actor.subject_id)
+        return subject.demographics.birth_date
+
+    async def _notice(self) -> Notice | None:
+        version = await self._desk.version()
+        return version.notice if version is not None else None
+
+
+def kept(study: StudySummary, born: date | None, notice: Notice | None) -> tuple[date | None, tuple[str, ...]]:
+    """Until when the notice keeps a study, and the clause that says so.
+
+    Args:
+        study: The study.
+        born: Birth date of the subject, where it is known: children's scans are kept longer.
+        notice: The notice in force.
+    """
+    if notice is None:
+        return None, ()
+    try:
+        terms = notice.retention("imaging_study")
+    except KeyError:
+        return None, ()
+    return terms.dispose_on(study.study_date or study.stored_at.date(), born), (terms.id,)
+
+
+def scan_line(study: StudySummary, born: date | None, notice: Notice | None) -> ScanLine:
+    """One scan of the home page."""
+    until, clauses = kept(study, born, notice)
+    title = words.scan(study.modalities)
+    images = words.counted(study.instance_count, "image")
+    return ScanLine(
+        id=study.id,
+        title=title,
+        line=" · ".join(filter(None, (words.day(study.study_date), study.description, images))),
+        tile=study.modalities[0] if study.modalities else "–",
+        href=f"/scans/{study.id}",
+        open_href=f"/scans/{study.id}/open",
+        kept_until=until,
+        kept_clauses=clauses,
+        is_past=until is not None and until <= clock.today(),
+    )
+
+
+def _is_own_step(event: Event, actor: Actor) -> bool:
+    """Coming, going and looking at the own list: written like everything, but not news on the home page."""
+    return event.actor_kind == "patient" and event.actor_id == actor.id and event.kind in OWN_STEPS
+
+
+def _event_id(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise NotFound from None

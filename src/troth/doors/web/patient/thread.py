@@ -1,0 +1,106 @@
+"""The list of who looked, read from the ledger and checked entry by entry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from troth.doors.web import words
+from troth.doors.web.looked import Checked, Looked, entry_of
+from troth.doors.web.ports import Rooms
+from troth.kit.db import Connection
+from troth.kit.errors import TrothError
+from troth.ledger import Completeness, Event, verify_inclusion
+from troth.policy import Actor, Permit
+
+PROVED_AT_ONCE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Events about a subject, newest first, and whether the list is all there is."""
+
+    events: tuple[Event, ...]
+    complete: Completeness
+    checked: Mapping[UUID, Checked]
+
+
+async def read(
+    rooms: Rooms,
+    permit: Permit,
+    subject_id: UUID,
+    *,
+    study_id: UUID | None = None,
+    limit: int = 100,
+    before: UUID | None = None,
+    with_proofs: bool = True,
+) -> Thread:
+    """Read the list.
+
+    Args:
+        rooms: What the platform gives this door.
+        permit: `see_log` on the subject.
+        subject_id: Whose list.
+        study_id: Only what is about this study.
+        limit: Most entries.
+        before: The last entry of the page before.
+        with_proofs: Compute and check the proof of the first entries.
+    """
+    async with rooms.database.transaction(permit) as connection:
+        if study_id is not None:
+            events = await rooms.ledger.of_study(connection, study_id, limit=limit, before=before)
+            events = [event for event in events if event.subject_id == subject_id]
+        else:
+            events = await rooms.ledger.of_subject(connection, subject_id, limit=limit, before=before)
+        complete = await rooms.ledger.complete_for(connection, subject_id)
+        checked = await _prove(rooms, connection, events[:PROVED_AT_ONCE]) if with_proofs else {}
+    return Thread(tuple(events), complete, checked)
+
+
+async def _prove(rooms: Rooms, connection: Connection, events: Sequence[Event]) -> dict[UUID, Checked]:
+    """Compute the proof of each entry and check it as a stranger would: with the log's public key alone."""
+    found = {}
+    for event in events:
+        if event.index is None or event.checkpoint_size is None:
+            continue
+        proof = await rooms.ledger.prove(connection, event.id)
+        try:
+            verify_inclusion(proof, rooms.ledger.verifier_key)
+            held = True
+        except TrothError:
+            held = False
+        leaf_hash = hashlib.sha256(b"\0" + proof.leaf).digest()  # RFC 6962 2.1
+        found[event.id] = Checked(proof, leaf_hash, held)
+    return found
+
+
+def titles_of(events: Sequence[Event]) -> dict[UUID, str]:
+    """What the patient calls each study that the entries are about, from the sealed part of the entries."""
+    titles: dict[UUID, str] = {}
+    for event in events:
+        told = event.payload or {}
+        if event.study_id is not None and event.study_id not in titles and told.get("modalities") is not None:
+            titles[event.study_id] = (
+                f"your {words.scan(told['modalities']).lower().replace('ct', 'CT').replace('mri', 'MRI')}"
+            )
+    return titles
+
+
+def entries(thread: Thread, reader: Actor, events: Sequence[Event], *, unfold: bool = True) -> tuple[Looked, ...]:
+    """Entries for the page; the proof of the first look by somebody else is shown at once.
+
+    Args:
+        thread: What was read.
+        reader: The person it is about.
+        events: Which of the events to show.
+        unfold: Show one proof at once.
+    """
+    titles = titles_of(thread.events)
+    shown = [entry_of(event, reader, titles, thread.checked.get(event.id)) for event in events]
+    for place, each in enumerate(shown):
+        if unfold and each.checked and each.mark == "done":
+            shown[place] = replace(each, is_unfolded=True)
+            break
+    return tuple(shown)

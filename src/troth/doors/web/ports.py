@@ -1,0 +1,94 @@
+"""What the pages need from the platform. `main/wiring` gives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from troth.archive import Archive
+from troth.kit.db import Database
+from troth.ledger import Ledger
+from troth.notice import Notices
+from troth.people import People
+from troth.policy import Policy
+from troth.rights import Rights
+
+
+class Address(Protocol):
+    """Where a listener listens."""
+
+    @property
+    def host(self) -> str:
+        """IP address or name."""
+
+
+class Settings(Protocol):
+    """What of the settings the pages look at."""
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder of the deployment."""
+
+    @property
+    def http(self) -> Address:
+        """Listener of the pages."""
+
+    @property
+    def viewer(self) -> Address:
+        """Listener of the viewer's origin."""
+
+    @property
+    def dicom(self) -> Address:
+        """Listener for associations."""
+
+    @property
+    def http_url(self) -> str:
+        """Address of the pages for people, without a slash at the end."""
+
+    @property
+    def viewer_origin(self) -> str:
+        """Address of the viewer for people, without a slash at the end."""
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach us by https."""
+
+
+class Rooms(Protocol):
+    """The rooms this door opens."""
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of this node."""
+
+    @property
+    def database(self) -> Database:
+        """For reading the ledger in the space of a permit."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Who looked."""
+
+    @property
+    def notices(self) -> Notices:
+        """The notice in force."""
+
+    @property
+    def policy(self) -> Policy:
+        """Decides."""
+
+    @property
+    def people(self) -> People:
+        """Sessions, invitations, subjects."""
+
+    @property
+    def archive(self) -> Archive:
+        """Studies."""
+
+    @property
+    def rights(self) -> Rights:
+        """Requests of data subjects."""
+
+    @property
+    def dsn_sequencer(self) -> str:
+        """For the proofs: the role that reads all entries and opens none."""

@@ -1,0 +1,210 @@
+"""Signing in and out, invitations, the theme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web import forms
+from troth.doors.web.desk import (
+    ANYBODY,
+    THEME_COOKIE,
+    THEMES,
+    Desk,
+    Visitor,
+    clauses_of,
+    cookies_of,
+    go,
+)
+from troth.doors.web.forms import Fault
+from troth.doors.web.frame import home_of
+from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage
+from troth.doors.web.render import Page
+from troth.kit.errors import NotFound
+from troth.people import EmailMalformed, MatchFailed, OpenInvitation
+from troth.policy import Target
+
+FAULT_STATUS = 422
+SITE = "site"
+
+
+class Doors:
+    """Handlers for coming in and going out.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def start(self, http_request: Request) -> Response:
+        """The first page: one's own, or the notice."""
+        visitor = await self._desk.visitor(http_request)
+        return go(home_of(visitor.actor))
+
+    # Signing in
+
+    async def sign_in(self, http_request: Request) -> Response:
+        """Ask for a one-time link. The answer is the same whether the address is known or not."""
+        visitor = await self._desk.visitor(http_request)
+        if http_request.method == "GET":
+            return go(home_of(visitor.actor)) if visitor.actor else await self._sign_in_page(http_request, visitor, "")
+        email = (await forms.read(http_request)).get("email", "")
+        await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
+        try:
+            await self._desk.rooms.people.start_sign_in(email, self._desk.address(http_request))
+        except EmailMalformed:
+            fault = Fault("email", "Write the address in full, like name@hospital.example")
+            return await self._sign_in_page(http_request, visitor, email, fault)
+        return go("/sign-in/sent")
+
+    async def _sign_in_page(self, http_request: Request, visitor: Visitor, email: str, *faults: Fault) -> Response:
+        view = SignInPage(email, faults, await self._written_down())
+        page = Page("public/sign_in.html", view)
+        return await self._desk.page(http_request, visitor, "Sign in", page, status=FAULT_STATUS if faults else 200)
+
+    async def sent(self, http_request: Request) -> Response:
+        """What happens next, said alike to everybody."""
+        visitor = await self._desk.visitor(http_request)
+        return await self._desk.page(http_request, visitor, "Look in your mail", Page("public/sent.html", None))
+
+    async def enter(self, http_request: Request) -> Response:
+        """A one-time link: a page with a button first, because mail scanners follow links and press nothing."""
+        visitor = await self._desk.visitor(http_request)
+        if http_request.method == "GET":
+            view = EnterPage(
+                "Your link is here",
+                "It works once. Pressing the button signs you in on this device.",
+                "Sign in now",
+                http_request.url.path,
+                await self._written_down(),
+            )
+            return await self._desk.page(http_request, visitor, "Sign in", Page("public/enter.html", view))
+        await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
+        secret, address = http_request.path_params["secret"], self._desk.address(http_request)
+        session = await self._desk.rooms.people.sign_in(secret, address)
+        return self._desk.with_session(go(home_of(session.actor)), session)
+
+    async def sign_out(self, http_request: Request) -> Response:
+        """End the session, everywhere at once."""
+        visitor = await self._desk.visitor(http_request)
+        if visitor.actor is not None:
+            await self._desk.sent(http_request, visitor)
+            await self._desk.rooms.people.end_session(visitor.actor)
+        return self._desk.without_session(go("/"))
+
+    # Invitations
+
+    async def invitation(self, http_request: Request) -> Response:
+        """Where the link of an invitation is pasted."""
+        visitor = await self._desk.visitor(http_request)
+        faults: tuple[Fault, ...] = ()
+        if http_request.method == "POST":
+            link = (await forms.read(http_request)).get("link", "")
+            secret = urlsplit(link).path.rstrip("/").rpartition("/")[2]
+            if secret and secret.replace("-", "").replace("_", "").isalnum() and secret.isascii():
+                return go(f"/invitation/{secret}")
+            faults = (Fault("link", "Paste the whole link, from http to the last letter"),)
+        page = Page("public/invitation.html", InvitationPage(faults))
+        status = FAULT_STATUS if faults else 200
+        return await self._desk.page(http_request, visitor, "Invitation", page, status=status)
+
+    async def register(self, http_request: Request) -> Response:
+        """Answer an invitation: staff by a press, a subject by name, birth date and code."""
+        visitor = await self._desk.visitor(http_request)
+        people = self._desk.rooms.people
+        secret, address = http_request.path_params["secret"], self._desk.address(http_request)
+        await self._desk.permit(ANYBODY, "register", Target("platform"), SITE)
+        opened = await people.open_invitation(secret, address)
+        if http_request.method == "GET":
+            return await self._register_page(http_request, visitor, opened, {})
+        if opened.kind == "user":
+            session = await people.accept_invitation(secret, address)
+            return self._desk.with_session(go(home_of(session.actor)), session)
+        fields = await forms.read(http_request)
+        faults = _faults(fields)
+        if faults:
+            return await self._register_page(http_request, visitor, opened, fields, *faults)
+        try:
+            session = await people.register_subject(
+                secret, fields["name"], _birth_date(fields), fields["code"], fields["email"], address
+            )
+        except MatchFailed:
+            fault = Fault("", f"What you wrote is not what {opened.organisation} holds. Look at each field once more")
+            return await self._register_page(http_request, visitor, opened, fields, fault)
+        return self._desk.with_session(go(home_of(session.actor)), session)
+
+    async def _register_page(
+        self,
+        http_request: Request,
+        visitor: Visitor,
+        opened: OpenInvitation,
+        fields: Mapping[str, str],
+        *faults: Fault,
+    ) -> Response:
+        path = http_request.url.path
+        version = await self._desk.version()
+        if opened.kind == "user":
+            text = f"{opened.organisation} invites you to work with it here. Pressing the button signs you in."
+            view: object = EnterPage("Your invitation", text, "Accept", path, await self._written_down())
+            page = Page("public/enter.html", view)
+        else:
+            known = {name: fields.get(name, "") for name in ("name", "day", "month", "year", "email")}
+            clauses = clauses_of(version.notice if version else None, "safeguard", measure="identity_check")
+            view = RegisterPage(opened.organisation, path, **known, faults=faults, clauses=clauses)
+            page = Page("public/register.html", view)
+        return await self._desk.page(http_request, visitor, "Invitation", page, status=FAULT_STATUS if faults else 200)
+
+    # The theme
+
+    async def theme(self, http_request: Request) -> Response:
+        """Remember light or dark, where the notice names the cookie for it; else there is nothing here."""
+        version = await self._desk.version()
+        if version is None or THEME_COOKIE not in cookies_of(version.notice):
+            raise NotFound
+        fields = await forms.read(http_request)
+        back = fields.get("back", "/")
+        answer = go(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
+        theme = fields.get("theme", "")
+        if theme in THEMES:
+            secure = self._desk.rooms.settings.is_https
+            answer.set_cookie(THEME_COOKIE, theme, path="/", httponly=True, samesite="lax", secure=secure)
+        else:
+            answer.delete_cookie(THEME_COOKIE, path="/")
+        return answer
+
+    async def _written_down(self) -> tuple[str, ...]:
+        version = await self._desk.version()
+        return clauses_of(version.notice if version else None, "logging")
+
+
+def _faults(fields: Mapping[str, str]) -> tuple[Fault, ...]:
+    """What is missing or cannot be read at all; nothing of it tells what is held."""
+    faults = []
+    if not fields.get("name"):
+        faults.append(Fault("name", "Write your name"))
+    for name, most in (("day", 31), ("month", 12)):
+        value = fields.get(name, "")
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= most):
+            faults.append(Fault(name, f"Write the {name} as a number from 1 to {most}"))
+    year = fields.get("year", "")
+    if not (year.isascii() and year.isdigit() and len(year) == 4):
+        faults.append(Fault("year", "Write the year as four figures, like 1980"))
+    if not fields.get("code"):
+        faults.append(Fault("code", "Write the code you were given"))
+    if "@" not in fields.get("email", ""):
+        faults.append(Fault("email", "Write the address in full, like name@mail.example"))
+    return tuple(faults)
+
+
+def _birth_date(fields: Mapping[str, str]) -> date | None:
+    """The day that was typed; None when the calendar has none such."""
+    try:
+        return date(int(fields["year"]), int(fields["month"]), int(fields["day"]))
+    except ValueError:
+        return None

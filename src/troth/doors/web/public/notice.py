@@ -1,0 +1,239 @@
+"""The notice in force, its versions, and whether each promise is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web import words
+from troth.doors.web.desk import Desk
+from troth.doors.web.promises import WORDS
+from troth.doors.web.public.views import (
+    AudienceLink,
+    ChangeView,
+    ClauseView,
+    Group,
+    NoticePage,
+    PromisesPage,
+    SectionView,
+    ShortLine,
+    StateMark,
+    Tally,
+    VersionsPage,
+    VersionView,
+)
+from troth.doors.web.render import Page
+from troth.kit.errors import NotFound
+from troth.notice import AUDIENCES, Notice, NoticeVersion, diff, render, sentence
+from troth.proofs import Proven, Report, Standing
+
+LABELS = {"visitors": "Visitors", "patients": "Patients", "users": "People who work here"}
+ORDER = ("visitors", "patients", "users")
+CHANGES = {"added": "New", "changed": "Changed", "removed": "Gone"}
+NOT_CHECKED = StateMark("open", "Not checked yet")
+
+
+class NoticePages:
+    """Handlers for the notice and the promises.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def notice(self, http_request: Request) -> Response:
+        """The notice in force, or an earlier version, for one audience."""
+        audience = http_request.query_params.get("for", "patients")
+        if audience not in AUDIENCES:
+            raise NotFound
+        version = await self._desk.version(audience)
+        asked = http_request.path_params.get("number")
+        if version is not None and asked is not None:
+            version = await self._desk.rooms.notices.version(asked, version.name)
+        visitor = await self._desk.visitor(http_request)
+        view = NoticePage() if version is None else await self._view(version, audience, is_old=asked is not None)
+        return await self._desk.page(
+            http_request, visitor, "Privacy notice", Page("public/notice.html", view), here="/notice"
+        )
+
+    async def versions(self, http_request: Request) -> Response:
+        """Every version that was ever published."""
+        in_force = await self._desk.version()
+        versions = await self._desk.rooms.notices.versions()
+        view = VersionsPage(
+            tuple(
+                VersionView(
+                    f"{each.notice.head.deployment}, version {each.number}",
+                    f"/notice/versions/{each.number}" if in_force and each.name == in_force.name else "",
+                    each.effective_on,
+                    each.published_at,
+                    each.sha256,
+                    in_force is not None and each.id == in_force.id,
+                )
+                for each in versions
+            )
+        )
+        visitor = await self._desk.visitor(http_request)
+        return await self._desk.page(
+            http_request, visitor, "Versions of the notice", Page("public/versions.html", view), here="/notice"
+        )
+
+    async def promises(self, http_request: Request) -> Response:
+        """Every promise of the notice in force, and whether it is kept."""
+        visitor = await self._desk.visitor(http_request)
+        version = await self._desk.version()
+        report = await self._desk.promises.report(version.notice) if version is not None else None
+        view = promises_page(version.notice if version else None, report)
+        return await self._desk.page(
+            http_request, visitor, "Promises", Page("public/promises.html", view), here="/promises"
+        )
+
+    async def _view(self, version: NoticeVersion, audience: str, *, is_old: bool) -> NoticePage:
+        report = None if is_old else await self._desk.promises.report(version.notice)
+        earlier = [
+            each for each in await self._desk.rooms.notices.versions(version.name) if each.number < version.number
+        ]
+        before = max(earlier, key=lambda each: each.number, default=None)
+        return notice_page(version, audience, report, before)
+
+
+def notice_page(
+    version: NoticeVersion, audience: str, report: Report | None, before: NoticeVersion | None
+) -> NoticePage:
+    """A version for one audience, with the state of each promise.
+
+    Args:
+        version: The version.
+        audience: `patients`, `users` or `visitors`.
+        report: The state of its promises, or None when it was not checked.
+        before: The version before it.
+    """
+    rendered = render(version.notice, audience)
+    proven = by_clause(report)
+    sections = tuple(
+        _section(
+            each.number, each.title, [clause_view(version.notice, one.clause_id, proven) for one in each.sentences]
+        )
+        for each in rendered.sections
+    )
+    changes = _changes(before.notice, version.notice, audience) if before is not None else ()
+    return NoticePage(
+        heading=rendered.cover.title,
+        lead=rendered.cover.lead,
+        audiences=tuple(
+            AudienceLink(LABELS[each], f"/notice?for={each}", each == audience)
+            for each in ORDER
+            if each in version.notice.audiences
+        ),
+        version_line=f"Version {version.number} · in force since {words.day(version.effective_on)} · "
+        "agreed by two people, signed",
+        kept=_kept_line([each for section in sections for each in section.clauses], report),
+        short=tuple(ShortLine(each.ask, each.answer, each.clause) for each in rendered.short),
+        changes=changes,
+        changes_since=before.number if before is not None else 0,
+        sections=sections,
+    )
+
+
+def by_clause(report: Report | None) -> Mapping[str, Proven]:
+    """The findings of a report by clause."""
+    return {each.clause_id: each for each in report.promises} if report is not None else {}
+
+
+def clause_view(notice: Notice, clause_id: str, proven: Mapping[str, Proven]) -> ClauseView:
+    """One promise: its sentence, its state, how it is kept."""
+    said = sentence(notice, clause_id)
+    found = proven.get(clause_id)
+    how = [(row.term, _capital(row.words)) for row in said.kept if row.words]
+    if found is not None:
+        how.append(("Now", _capital(found.reason)))
+    return ClauseView(
+        id=clause_id,
+        sentence=said.says,
+        state=StateMark(*WORDS[found.standing]) if found is not None else NOT_CHECKED,
+        how=tuple(how),
+        evidence=_capital(found.reason) if found is not None else "",
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _section(number: int, title: str, clauses: Sequence[ClauseView]) -> SectionView:
+    counts = Counter(each.state.kind for each in clauses)
+    kind = "broken" if counts["broken"] else "open" if counts["open"] else "kept"
+    named = (("kept", "kept"), ("open", "not proved yet"), ("broken", "broken"))
+    return SectionView(
+        number,
+        title,
+        StateMark(kind, ", ".join(f"{counts[each]} {word}" for each, word in named if counts[each])),
+        tuple(clauses),
+    )
+
+
+def _kept_line(clauses: Sequence[ClauseView], report: Report | None) -> StateMark:
+    if report is None:
+        return NOT_CHECKED
+    counts = Counter(each.state.kind for each in clauses)
+    kind = "broken" if counts["broken"] else "kept" if counts["kept"] == len(clauses) else "open"
+    said = f"{counts['kept']} of {len(clauses)} promises kept"
+    said += f", {counts['open']} with nothing to prove yet" if counts["open"] else ""
+    return StateMark(kind, said + (f", {counts['broken']} broken" if counts["broken"] else ""))
+
+
+def _changes(before: Notice, after: Notice, audience: str) -> tuple[ChangeView, ...]:
+    """Sentences that this audience read otherwise before."""
+    changes = []
+    for change in diff(before, after):
+        clause = after.clause(change.clause_id) or before.clause(change.clause_id)
+        if clause is not None and audience in clause.audiences:
+            changes.append(ChangeView(change.clause_id, change.before, change.after, CHANGES[change.kind]))
+    return tuple(changes)
+
+
+def promises_page(notice: Notice | None, report: Report | None) -> PromisesPage:
+    """All promises at once; exceptions first.
+
+    Args:
+        notice: The notice in force, or None.
+        report: The state of its promises, or None.
+    """
+    if notice is None or report is None:
+        return PromisesPage(0, "No notice is in force here, so nothing was promised.", "", (), (), ())
+    proven = by_clause(report)
+    sections = tuple(
+        _section(each.number, each.title, [clause_view(notice, clause.id, proven) for clause in each.clauses])
+        for each in notice.sections
+    )
+    clauses = [each for section in sections for each in section.clauses]
+    labels = ((Standing.KEPT, "Kept"), (Standing.UNPROVEN, "Unproven"), (Standing.BROKEN, "Broken"))
+    book = "and every one fits" if report.ledger_holds else "and something in it was altered"
+    return PromisesPage(
+        total=len(clauses),
+        lead="Taken from the notice in force here. Each is checked against what really happened, "
+        "not against what was intended.",
+        checked=f"Checked {words.moment(report.at)} · "
+        f"{words.counted(report.ledger_size, 'ledger entry', 'ledger entries')} computed again, {book}",
+        tallies=tuple(Tally(WORDS[each][0], label, report.count(each)) for each, label in labels),
+        sections=sections,
+        groups=(
+            Group("broken", "Broken", "Something speaks against them", _of_kind(clauses, "broken")),
+            Group(
+                "open",
+                "Unproven",
+                "Enforced, but nothing has happened yet that would show it",
+                _of_kind(clauses, "open"),
+            ),
+            Group("kept", "Kept", "Shown by the ledger or by a look just now", _of_kind(clauses, "kept")),
+        ),
+    )
+
+
+def _of_kind(clauses: Iterable[ClauseView], kind: str) -> tuple[ClauseView, ...]:
+    return tuple(each for each in clauses if each.state.kind == kind)
