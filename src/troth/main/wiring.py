@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from troth.archive import Archive
 from troth.kit.db import Database
-from troth.kit.errors import Unprocessable
+from troth.kit.errors import Gone, NotFound, Unprocessable
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
 from troth.ledger import Entry, Ledger
@@ -106,13 +107,12 @@ async def _write_refusal(
     """A refused attempt belongs to the life of the person whose data it was, and is written under their key."""
     if actor.tenant is None:
         return
-    audit_key: bytes | None = None
+    key = bytes((await people.organisation(actor.tenant)).key)
     subject_id: UUID | None = None
     if target.subject_id is not None and target.tenant == actor.tenant:
-        subject = await people.subject(actor, target.subject_id)
-        audit_key, subject_id = bytes(subject.audit_key), subject.id
-    else:
-        audit_key = bytes((await people.organisation(actor.tenant)).key)
+        with suppress(NotFound, Gone):  # of an erased person the attempt is kept under the organisation's key
+            subject = await people.subject(actor, target.subject_id)
+            key, subject_id = bytes(subject.audit_key), subject.id
     async with database.transaction(actor) as connection:
         await ledger.append(
             connection,
@@ -124,7 +124,7 @@ async def _write_refusal(
                 role=actor.role,
                 subject_id=subject_id,
                 study_id=target.id if target.kind == "study" and subject_id else None,
-                key=audit_key,
+                key=key,
                 payload={"actor": actor.name, "organisation": actor.organisation, "action": action, "on": target.kind},
                 purpose=purpose,
                 clauses=clauses,
