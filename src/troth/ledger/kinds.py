@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "rights:request:decided": "A request was decided.",
         "rights:copy:made": "A copy of everything held was made.",
         "rights:copy:collected": "A copy of everything held was collected.",
+        "rights:copy:erased": "A copy of everything held was erased.",
         "rights:request:closed": "A request was closed.",
         "notice:version:published": "A version of the privacy notice was published.",
         "ledger:key:shredded": "The key of an access list was destroyed.",

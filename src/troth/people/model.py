@@ -168,6 +168,15 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedAccount:
+    """An account that was matched with a subject."""
+
+    id: UUID
+    email: str = field(repr=False)
+    matched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Invitation:
     """An invitation that has just been made. Its secret and code cannot be shown again.
 

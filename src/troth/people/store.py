@@ -353,6 +353,16 @@ async def link_subject(connection: Connection, values: dict[str, Any]) -> None:
     await _insert(connection, "subject_account", values, "on conflict do nothing")
 
 
+async def accounts_of_subject(connection: Connection, subject_id: UUID) -> list[Row]:
+    """The accounts that are linked to a subject, oldest link first."""
+    return await _all(
+        connection,
+        "select a.id, a.key, a.email_sealed, l.matched_at from subject_account l join account a on a.id = l.account_id "
+        "where l.subject_id = %(subject)s order by l.matched_at",
+        {"subject": subject_id},
+    )
+
+
 async def subjects_of_account(connection: Connection, account_id: UUID) -> list[UUID]:
     """The subjects that an account is matched with in the scope's organisation, newest match first."""
     rows = await _all(
