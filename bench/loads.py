@@ -76,7 +76,7 @@ def stow(server: Server, bodies: Sequence[bytes], clients: int) -> float:
     headers = {
         "Content-Type": f'multipart/related; type="application/dicom"; boundary={_BOUNDARY.decode()}',
         "Accept": "application/dicom+json",
-        **server.headers,
+        **server.store_headers,
     }
 
     def post(own: Sequence[bytes]) -> None:
@@ -118,7 +118,7 @@ class Reader:
         while chunk := answer.read(1 << 20):
             length += len(chunk)
         took = time.perf_counter() - started
-        if answer.status != 200:
+        if answer.status not in (200, 204):  # 204: nothing found
             raise LoadFailed(f"{self._server.name} answered {path.split('?')[0]} with {answer.status}")
         return took, length
 

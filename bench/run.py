@@ -62,6 +62,8 @@ def plan(bench: Bench, wanted: Sequence[str]) -> list[Callable[[Server], Figures
 def measure(servers: Sequence[Server], bench: Bench, chosen: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
     """All figures: row, server, rounds. The servers take turns within each round."""
     until = time.monotonic() + 60 * chosen.minutes
+    for server in servers:
+        bench.note_idle(server)
     if set(chosen.rows) & set(_SEARCHES):
         for server in servers:
             say(f"{server.name}: loading {chosen.studies} studies")

@@ -29,7 +29,8 @@ class Server:
         version: As the server or its package says.
         called_ae: Its AE title.
         dicomweb: Base path of its DICOMweb service.
-        headers: Sent with each request.
+        headers: Sent with each request that reads.
+        store_headers: Sent with each STOW.
         process: Root of its process tree.
     """
 
@@ -41,6 +42,7 @@ class Server:
     called_ae: str
     dicomweb: str
     headers: dict[str, str] = field(default_factory=dict)
+    store_headers: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -32,14 +32,20 @@ def start(folder: Path, notice: Path) -> Server:
         server.wait(60)
         _admin(folder, "organisation", "add", _ORGANISATION)
         _admin(folder, "peer", "add", CALLING_AE, "127.0.0.1:1", "--organisation", _ORGANISATION)
-        token = _admin(
-            folder, "token", "issue", "--organisation", _ORGANISATION, "--role", "clinician", "--purpose", "care"
-        )
+        reading = _token(folder, "clinician", "diagnosis")
+        storing = _token(folder, "peer", "care")
     except BaseException:
         server.stop()
         raise
-    server.headers["Authorization"] = f"Bearer {token}"
+    server.headers["Authorization"] = f"Bearer {reading}"
+    server.store_headers["Authorization"] = f"Bearer {storing}"
     return server
+
+
+def _token(folder: Path, role: str, purpose: str) -> str:
+    return _admin(
+        folder, "token", "issue", "--organisation", _ORGANISATION, "--role", role, "--purpose", purpose, "--for", "3h"
+    )
 
 
 def _admin(folder: Path, *arguments: str) -> str:
