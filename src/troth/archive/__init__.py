@@ -38,9 +38,11 @@ from troth.archive.model import (
 )
 from troth.archive.receiver import Receiver
 from troth.archive.service import Archive
+from troth.archive.viewing import LASTS as VIEWING_LASTS
 from troth.archive.viewing import Viewing
 
 __all__ = [
+    "VIEWING_LASTS",
     "Archive",
     "DuplicateDiffers",
     "Erasure",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -170,7 +171,7 @@ class Archive:
             return Target(kind="study", tenant=actor.tenant)
         return _target(row)
 
-    async def query(self, permit: Permit, query: Query) -> Page:
+    async def query(self, permit: Permit, query: Query, viewing: Viewing | None = None) -> Page:
         """Search, and write that it was searched before anything is given out.
 
         The target of the permit sets how far the search reaches: an organisation, one subject or one study.
@@ -178,6 +179,7 @@ class Archive:
         Args:
             permit: For `query`, or for `retrieve` on a study.
             query: What is asked for.
+            viewing: The same actor's open viewing of the study that is searched within: its entry covers this.
 
         Raises:
             SearchKeyUnknown: A key cannot be honoured; nothing was searched.
@@ -199,7 +201,8 @@ class Archive:
                 partial(store.instances_of, connection, tenant),
             )
             page = await search.page()
-            await self._ledger.append(connection, await self._queried(permit, query, page, key))
+            if viewing is None or not viewing.covers(permit):
+                await self._ledger.append(connection, self._queried(permit, query, page, key))
         return page
 
     async def studies_of_subject(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
@@ -262,6 +265,7 @@ class Archive:
         target = await self.target(permit.actor, study_uid)
         if permit.actor.tenant is None:
             target = await self.target_of(Actor(kind="system", tenant=permit.tenant), permit.target.id or ids.uuid7())
+        target = replace(target, attributes=permit.target.attributes)  # such as the request that is carried out
         return await self._policy.require(permit.actor, permit.action, target, permit.purpose)
 
     async def record_opened(self, permit: Permit, study: StudySummary) -> UUID:
@@ -351,6 +355,18 @@ class Archive:
         await asyncio.to_thread(self.keyring.destroy, [subject.key])
         return erasures
 
+    async def erasure(self, permit: Permit, study_id: UUID) -> Erasure:
+        """The facts of an erasure that is done, to be read again.
+
+        Raises:
+            StudyNotFound: It was not erased.
+        """
+        async with self._db.transaction(permit) as connection:
+            work = await store.erasure(connection, _current(permit), study_id)
+        if work is None or work["state"] == "erasing" or permit.target.subject_id not in (None, work["subject_id"]):
+            raise StudyNotFound
+        return erasing.erasure(work)
+
     async def resume_erasures(self, permit: Permit) -> int:
         """End erasures that were cut short, in the permit's organisation.
 
@@ -378,7 +394,7 @@ class Archive:
             key = self._organisation_keys[tenant] = (await self._people.organisation(tenant)).key
         return key
 
-    async def _queried(self, permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> Entry:
+    def _queried(self, permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> Entry:
         """The entry of a search: under the audit key where one subject is meant, else under the organisation's."""
         study = page.found[0].study if page.found and permit.target.kind != "organisation" else None
         payload: dict[str, Any] = {

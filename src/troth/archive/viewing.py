@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from troth import dicom
@@ -76,6 +76,16 @@ class Viewing:
     def is_over(self) -> bool:
         """Whether it was closed or is older than a permit may cover."""
         return self._is_closed or clock.now() - self.opened_at >= LASTS
+
+    def covers(self, permit: Permit) -> bool:
+        """Whether a permit is for the study, actor and purpose whose looking is in the ledger already."""
+        return (
+            not self.is_over
+            and permit.target.kind == "study"
+            and permit.target.id == self.study.id
+            and permit.actor == self.permit.actor
+            and permit.purpose == self.permit.purpose
+        )
 
     async def check(self) -> None:
         """Decide again when the last decision is more than a second old.
@@ -200,6 +210,85 @@ class Viewing:
         self._count(frames=len(frames))
         return frames
 
+    async def metadata(
+        self,
+        bulk_uri: Callable[[InstanceRecord], str],
+        series_uid: str | None = None,
+        instance_uid: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """DICOM JSON of instances: everything but bulk values, which are pointed to.
+
+        Args:
+            bulk_uri: What to put before the path of a bulk value of an instance.
+            series_uid: Of this series only.
+            instance_uid: Of this instance only.
+
+        Per: DICOM PS3.18 10.4.1.1.2, Annex F.
+        """
+        instances = await self.instances(series_uid, instance_uid)
+        heads = await self.heads(instances)
+        return await asyncio.to_thread(_described, instances, heads, [bulk_uri(one) for one in instances])
+
+    async def bulkdata(self, instance: InstanceRecord, path: str) -> list[bytes]:
+        """A bulk value that the metadata points to; of encapsulated pixels the frames, else one value.
+
+        Args:
+            instance: The instance.
+            path: As it stands in the URI, such as `7FE00010` or `00420010/0/00420011`.
+
+        Raises:
+            NoPixels: There is no such value.
+        """
+        head = await self.head(instance)
+        place = dicom.find_bulk(head, instance.syntax, path)
+        if place is None:
+            raise NoPixels
+        if not place.is_bulk:
+            content = head[place.start : place.stop]
+        elif instance.is_encapsulated:
+            return await self.frames(instance, range(1, max(instance.frames, 1) + 1))
+        else:
+            content = await self.bulk(instance, 0, instance.bulk_length)
+        return [dicom.swapped(content, place.unit_bytes) if place.unit_bytes > 1 else content]
+
+    async def rendered(
+        self,
+        instance: InstanceRecord,
+        frame: int = 1,
+        *,
+        media_type: str = "image/jpeg",
+        window: tuple[float, float] | None = None,
+        size: tuple[int, int] | None = None,
+        quality: int = 90,
+    ) -> bytes:
+        """A frame as a picture for people.
+
+        Args:
+            instance: The instance.
+            frame: Counted from 1.
+            media_type: `image/jpeg`, `image/png` or `image/gif`.
+            window: Centre and width; None for what the instance says.
+            size: Most pixels across and down; None for all.
+            quality: Of a JPEG, 1 to 100.
+
+        Raises:
+            troth.dicom.CannotRender: There is no picture of it.
+            NoPixels: There is no such frame.
+        """
+        head = await self.head(instance)
+        (pixels,) = await self.frames(instance, [frame])
+        return await asyncio.to_thread(
+            _painted,
+            head,
+            instance.syntax,
+            pixels,
+            frame,
+            media_type=media_type,
+            window=window,
+            size=size,
+            quality=quality,
+        )
+
     async def verify(self, instance: InstanceRecord) -> Verified:
         """Read a whole instance back and hold it against the digests of what was stored.
 
@@ -305,6 +394,20 @@ def instance_record(row: Row) -> InstanceRecord:
         frame_table=row["frame_table"] or b"",
         sealed=row["sealed"],
     )
+
+
+def _described(
+    instances: Sequence[InstanceRecord], heads: Sequence[bytes], prefixes: Sequence[str]
+) -> list[dict[str, Any]]:
+    return [
+        dicom.to_json(head, instance.syntax, prefix)
+        for instance, head, prefix in zip(instances, heads, prefixes, strict=True)
+    ]
+
+
+def _painted(head: bytes, syntax: str, pixels: bytes, frame: int, options: dict[str, Any]) -> bytes:
+    picture = dicom.Picture.of(dicom.to_json(head, syntax), syntax, frame)
+    return dicom.render(pixels, picture, **options)
 
 
 def _no_counts() -> dict[str, int]:

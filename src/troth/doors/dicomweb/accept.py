@@ -1,0 +1,114 @@
+"""What a client would take, and which of our forms fits best.
+
+Per: DICOM PS3.18 8.7, RFC 9110 12.5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from urllib.request import parse_http_list
+
+from starlette.requests import Request
+
+from troth.doors.dicomweb.errors import NothingAcceptable
+
+JSON = "application/dicom+json"
+PLAIN_JSON = "application/json"
+DICOM = "application/dicom"
+OCTETS = "application/octet-stream"
+JPEG = "image/jpeg"
+PNG = "image/png"
+GIF = "image/gif"
+MULTIPART = "multipart/related"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+
+_MOST_RANGES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One media range of an Accept header.
+
+    Attributes:
+        media_type: Type of the content; for multipart the type of its parts.
+        is_multipart: Whether the parts are to come in a multipart message.
+        syntax: Transfer syntax asked for, `*` for any, empty when nothing is said.
+        quality: 0 to 1.
+    """
+
+    media_type: str
+    is_multipart: bool = False
+    syntax: str = ""
+    quality: float = 1.0
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def covers(self, media_type: str) -> bool:
+        """Whether a media type is in the range."""
+        if self.media_type in ("*/*", media_type):
+            return True
+        kind, _, rest = self.media_type.partition("/")
+        return rest == "*" and media_type.startswith(kind + "/")
+
+
+def wanted(http_request: Request) -> list[Wanted]:
+    """What a request would take, best first; everything when it does not say.
+
+    The `accept` query parameter comes before the header (PS3.18 8.3.3.1).
+
+    Args:
+        http_request: The request.
+    """
+    text = http_request.query_params.get("accept") or ",".join(http_request.headers.getlist("accept"))
+    ranges = [_range(single) for single in parse_http_list(text)[:_MOST_RANGES] if single.strip()]
+    usable = [one for one in ranges if one.quality > 0]
+    if ranges and not usable:
+        raise NothingAcceptable
+    return sorted(usable, key=lambda one: -one.quality) or [Wanted("*/*")]
+
+
+def chosen(ranges: Sequence[Wanted], offered: Sequence[str], *, multipart: bool = False) -> str:
+    """The media type to answer with.
+
+    Args:
+        ranges: What would be taken, best first.
+        offered: What we can give, best first.
+        multipart: Whether the answer is a multipart message of that type.
+
+    Raises:
+        NothingAcceptable: Nothing fits.
+    """
+    for one in ranges:
+        is_any = one.media_type == "*/*" and not one.is_multipart
+        if not is_any and one.is_multipart != multipart:
+            continue
+        for media_type in offered:
+            if one.covers(media_type):
+                return media_type
+    raise NothingAcceptable
+
+
+def json_type(http_request: Request) -> str:
+    """The JSON type to answer a search or metadata request with.
+
+    Raises:
+        NothingAcceptable: JSON would not be taken.
+    """
+    return chosen(wanted(http_request), (JSON, PLAIN_JSON))
+
+
+def _range(text: str) -> Wanted:
+    message = Message()
+    message["Content-Type"] = text.strip()
+    pairs = [(name.lower(), str(value)) for name, value in (message.get_params(failobj=[]) or [])]
+    media_type = pairs[0][0] if pairs else ""
+    parameters = dict(pairs[1:])
+    try:
+        quality = float(parameters.get("q", "1"))
+    except ValueError:
+        quality = 0.0
+    is_multipart = media_type == MULTIPART
+    if is_multipart:
+        media_type = parameters.get("type", "*/*").lower()
+    return Wanted(media_type, is_multipart, parameters.get("transfer-syntax", ""), quality, parameters)

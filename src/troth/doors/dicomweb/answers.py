@@ -1,0 +1,49 @@
+"""Answers in the forms of DICOMweb."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+#: Nothing that this door gives may stay in a cache that outlives the session.
+PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def base_url(http_request: Request) -> str:
+    """URL under which `/studies` lies, as the client sees it."""
+    return str(http_request.base_url).rstrip("/")
+
+
+def json_answer(told: Any, media_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in JSON, in UTF-8, without a charset parameter, which DICOM JSON does not have.
+
+    Args:
+        told: What to tell.
+        media_type: The type that was chosen.
+        status: HTTP status.
+        headers: Further headers.
+    """
+    content = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    answer = Response(content.encode("utf-8", "replace"), status, headers=PRIVATE | dict(headers or {}))
+    answer.headers["Content-Type"] = media_type
+    return answer
+
+
+def bytes_answer(content: bytes, content_type: str, *, location: str = "") -> Response:
+    """An answer of bytes."""
+    answer = Response(content, headers=PRIVATE | ({"Content-Location": location} if location else {}))
+    answer.headers["Content-Type"] = content_type
+    return answer
+
+
+def stream_answer(content: AsyncIterator[bytes], content_type: str, *, length_bytes: int | None = None) -> Response:
+    """An answer that is sent while it is read."""
+    answer = StreamingResponse(content, headers=PRIVATE)
+    answer.headers["Content-Type"] = content_type
+    if length_bytes is not None:
+        answer.headers["Content-Length"] = str(length_bytes)
+    return answer

@@ -1,0 +1,79 @@
+"""Routes of DICOMweb, to be mounted under `/dicomweb` on both origins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from troth.doors.dicomweb import retrieving, searching, storing
+from troth.doors.dicomweb.gate import Gate
+from troth.doors.dicomweb.ports import Rooms
+from troth.doors.problems import on_fault
+from troth.kit.errors import TrothError
+
+INSTANCE_BYTES = 4 << 30
+
+_STUDY = "/studies/{study}"
+_SERIES = _STUDY + "/series/{series}"
+_INSTANCE = _SERIES + "/instances/{instance}"
+
+
+def create(rooms: Rooms, *, instance_bytes: int = INSTANCE_BYTES) -> Starlette:
+    """Make the DICOMweb door.
+
+    Args:
+        rooms: What the platform gives this door.
+        instance_bytes: Most bytes of one instance that is sent in.
+
+    Returns:
+        An ASGI application.
+    """
+    gate = Gate(rooms)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await gate.close()
+
+    app = Starlette(
+        routes=routes(gate, instance_bytes),
+        lifespan=lifespan,
+        exception_handlers={TrothError: on_fault, HTTPException: on_fault, Exception: on_fault},
+    )
+    app.state.gate = gate
+    return app
+
+
+def routes(gate: Gate, instance_bytes: int) -> list[Route]:
+    """All resources of this door. Per: DICOM PS3.18 tables 10.4.1-1 to -4, 10.5.1-1, 10.6.1-2."""
+    searches = [
+        Route("/studies", searching.search(gate, "study"), methods=["GET"]),
+        Route("/series", searching.search(gate, "series"), methods=["GET"]),
+        Route("/instances", searching.search(gate, "instance"), methods=["GET"]),
+        Route(_STUDY + "/series", searching.search(gate, "series"), methods=["GET"]),
+        Route(_STUDY + "/instances", searching.search(gate, "instance"), methods=["GET"]),
+        Route(_SERIES + "/instances", searching.search(gate, "instance"), methods=["GET"]),
+    ]
+    store = storing.store(gate, instance_bytes)
+    stores = [Route("/studies", store, methods=["POST"]), Route(_STUDY, store, methods=["POST"])]
+    retrieves = [
+        route
+        for path in (_STUDY, _SERIES, _INSTANCE)
+        for route in (
+            Route(path, retrieving.instances(gate), methods=["GET"]),
+            Route(path + "/metadata", retrieving.metadata(gate), methods=["GET"]),
+            Route(path + "/rendered", retrieving.rendered(gate), methods=["GET"]),
+            Route(path + "/thumbnail", retrieving.rendered(gate, thumbnail=True), methods=["GET"]),
+        )
+    ]
+    of_frames = [
+        Route(_INSTANCE + "/frames/{frames}", retrieving.frames(gate), methods=["GET"]),
+        Route(_INSTANCE + "/frames/{frames}/rendered", retrieving.rendered(gate), methods=["GET"]),
+        Route(_INSTANCE + "/frames/{frames}/thumbnail", retrieving.rendered(gate, thumbnail=True), methods=["GET"]),
+        Route(_INSTANCE + "/bulkdata/{path:path}", retrieving.bulkdata(gate), methods=["GET"]),
+    ]
+    return searches + stores + retrieves + of_frames

@@ -1,0 +1,55 @@
+"""Faults of the DICOMweb door."""
+
+from __future__ import annotations
+
+from troth.kit.errors import BadInput, NotAcceptable, TooLarge, TrothError, UnsupportedMedia
+
+
+class MultipartBroken(BadInput):
+    """The parts of a message cannot be told apart (RFC 2046 5.1)."""
+
+    slug = "multipart-broken"
+    title = "The parts of the message cannot be told apart"
+
+
+class PartTooLarge(TooLarge):
+    """One instance is larger than this door takes."""
+
+    slug = "instance-too-large"
+    title = "The instance is larger than is taken here"
+
+
+class TooManyParts(TooLarge):
+    """More parts in one message than this door takes."""
+
+    slug = "too-many-parts"
+    title = "There are more parts in one message than are taken here"
+
+
+class MediaTypeUnknown(UnsupportedMedia):
+    """Something else than DICOM instances was sent."""
+
+    slug = "media-type-unknown"
+    title = "Only DICOM instances are taken here"
+
+
+class NothingAcceptable(NotAcceptable):
+    """None of the media types asked for can be given."""
+
+    slug = "nothing-acceptable"
+    title = "None of the media types asked for can be given"
+
+
+class ParameterInvalid(BadInput):
+    """A query parameter cannot be understood."""
+
+    slug = "parameter-invalid"
+    title = "A parameter cannot be understood"
+
+
+class OriginForeign(TrothError):
+    """A page of another origin tried to use the session of this one."""
+
+    slug = "origin-foreign"
+    title = "This came from a page of another origin"
+    http_status = 403

@@ -1,0 +1,174 @@
+"""Who asks, what for, and whether they may: the same steps before everything this door gives or takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from troth.archive import Archive, Viewing
+from troth.dicom import is_uid
+from troth.doors.dicomweb.errors import OriginForeign
+from troth.doors.dicomweb.ports import Rooms
+from troth.doors.dicomweb.viewings import Viewings
+from troth.kit import clock
+from troth.kit.errors import NotFound, Unauthenticated
+from troth.people import People
+from troth.policy import Actor, Permit, Policy, Target
+
+COOKIE = "troth_session"
+PURPOSE_HEADER = "troth-purpose"
+_PURPOSES = {"patient": "own_access", "peer": "care"}
+_USUAL_PURPOSE = "diagnosis"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_AGAIN = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks and what for."""
+
+    actor: Actor
+    purpose: str
+
+
+class Gate:
+    """Turns a request into a caller, and a caller into permits.
+
+    Args:
+        rooms: What the platform gives this door.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.archive: Archive = rooms.archive
+        self._people: People = rooms.people
+        self._policy: Policy = rooms.policy
+        self._viewings = Viewings()
+
+    async def caller(self, http_request: Request) -> Caller:
+        """Who asks, from the session cookie or a bearer token.
+
+        A bearer token has the one purpose it was issued for. A session may name its purpose in the header
+        `Troth-Purpose`; whether the notice allows it is decided with everything else.
+
+        Raises:
+            Unauthenticated: Nobody is signed in.
+            OriginForeign: A session cookie came with a write of another origin.
+        """
+        scheme, _, bearer = http_request.headers.get("authorization", "").partition(" ")
+        if scheme:
+            held = await self._people.bearer_of_token(bearer.strip()) if scheme.lower() == "bearer" else None
+            if held is None:
+                raise Unauthenticated
+            return Caller(held.actor, held.purpose)
+        token = http_request.cookies.get(COOKIE, "")
+        actor = await self._people.actor_of_session(token) if token else None
+        if actor is None:
+            raise Unauthenticated
+        if http_request.method not in _SAFE_METHODS and not is_same_origin(http_request):
+            raise OriginForeign
+        named = http_request.headers.get(PURPOSE_HEADER, "")
+        return Caller(actor, named or _PURPOSES.get(actor.kind, _USUAL_PURPOSE))
+
+    async def permit_to_store(self, caller: Caller) -> Permit:
+        """The permit to bring instances into the caller's organisation."""
+        actor = caller.actor
+        target = Target("organisation", actor.tenant, actor.tenant)
+        return await self._policy.require(actor, "store", target, caller.purpose)
+
+    async def permit_to_search(self, caller: Caller, study_uid: str | None = None) -> Permit:
+        """The permit to search: a study, a patient's own subject, or the whole organisation.
+
+        Args:
+            caller: Who asks.
+            study_uid: The study that the search is within.
+        """
+        actor = caller.actor
+        if study_uid is not None:
+            target = await self.archive.target(actor, checked(study_uid))
+        elif actor.kind == "patient":
+            target = Target("subject", actor.subject_id, actor.tenant, actor.subject_id)
+        else:
+            target = Target("organisation", actor.tenant, actor.tenant)
+        return await self._policy.require(actor, "query", target, caller.purpose)
+
+    async def viewing(self, http_request: Request, study_uid: str) -> Viewing:
+        """The caller's viewing of a study: the one that is open, or a new one, told to the ledger first.
+
+        Raises:
+            PermitDenied: There is no such study for this caller.
+        """
+        caller = await self.caller(http_request)
+        held = await self._viewings.find(caller.actor, checked(study_uid), caller.purpose)
+        if held is not None:
+            await held.check()
+            return held
+        async with self._viewings.opening(caller.actor, study_uid, caller.purpose) as slot:
+            if slot.viewing is None:
+                target = await self.archive.target(caller.actor, study_uid)
+                permit = await self._policy.require(caller.actor, "retrieve", target, caller.purpose)
+                slot.viewing = await self.archive.open_study(permit, study_uid)
+            return slot.viewing
+
+    async def open_viewing(self, caller: Caller, study_uid: str) -> Viewing | None:
+        """The viewing that the caller has of a study already, if any."""
+        return await self._viewings.find(caller.actor, study_uid, caller.purpose)
+
+    async def close(self) -> None:
+        """End all viewings, for shutdown."""
+        await self._viewings.close()
+
+
+class Standing:
+    """A permit that is asked for again while a long upload goes on.
+
+    Args:
+        gate: The gate.
+        caller: Who uploads.
+        permit: The first permit.
+    """
+
+    def __init__(self, gate: Gate, caller: Caller, permit: Permit) -> None:
+        self._gate = gate
+        self._caller = caller
+        self._permit = permit
+        self._asked_at: datetime = clock.now()
+
+    async def permit(self) -> Permit:
+        """A permit not older than a second.
+
+        Raises:
+            PermitDenied: It is not allowed any more.
+        """
+        if clock.now() - self._asked_at > _AGAIN:
+            self._permit = await self._gate.permit_to_store(self._caller)
+            self._asked_at = clock.now()
+        return self._permit
+
+
+def checked(uid: str) -> str:
+    """A UID from a path.
+
+    Raises:
+        NotFound: It is no UID, so nothing can be there.
+    """
+    if not is_uid(uid):
+        raise NotFound
+    return uid
+
+
+def is_same_origin(http_request: Request) -> bool:
+    """Whether a page of this very origin sent the request; without a sign of it, no.
+
+    Per: Fetch metadata (Sec-Fetch-Site), RFC 6454.
+    """
+    site = http_request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = http_request.headers.get("origin")
+    if origin is None:
+        return False
+    parts = urlsplit(origin)
+    return (parts.scheme, parts.netloc) == (http_request.url.scheme, http_request.headers.get("host", ""))

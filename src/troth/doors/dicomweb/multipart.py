@@ -1,0 +1,227 @@
+"""Parts of a multipart message: taken apart while they arrive, put together while they leave. Nothing is buffered.
+
+Per: RFC 2046 5.1, RFC 2387, DICOM PS3.18 8.6.1.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from email.message import Message
+
+from troth.doors.dicomweb.errors import MultipartBroken, TooManyParts
+from troth.kit import ids
+
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+_HEADER_BYTES = 8 << 10
+_PREAMBLE_BYTES = 64 << 10
+_MOST_PARTS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class PartBegins:
+    """A part begins.
+
+    Attributes:
+        media_type: Its media type without parameters, in lower case; empty when it says none.
+    """
+
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnds:
+    """The part is whole."""
+
+
+Event = PartBegins | PartEnds | memoryview
+
+
+def parameters_of(content_type: str) -> tuple[str, dict[str, str]]:
+    """Media type in lower case, and its parameters.
+
+    Args:
+        content_type: Value of a Content-Type header.
+    """
+    message = Message()
+    message["Content-Type"] = content_type
+    values = message.get_params(failobj=[]) or []
+    return message.get_content_type(), {name.lower(): value for name, value in values[1:] if isinstance(value, str)}
+
+
+def boundary_of(content_type: str) -> str:
+    """The boundary of a multipart message.
+
+    Raises:
+        MultipartBroken: There is none, or it is not one.
+    """
+    boundary = parameters_of(content_type)[1].get("boundary", "")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise MultipartBroken("The Content-Type has no usable boundary.")
+    return boundary
+
+
+class PartReader:
+    """Takes a multipart message apart as it comes.
+
+    Args:
+        boundary: What stands between the parts.
+
+    Attributes:
+        is_ended: The closing delimiter was met.
+    """
+
+    def __init__(self, boundary: str) -> None:
+        self._delimiter = b"\r\n--" + boundary.encode("ascii")
+        self._held = b"\r\n"  # the first delimiter may stand at the very beginning
+        self._state = self._preamble
+        self._count = 0
+        self.is_ended = False
+
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """Take the next bytes.
+
+        Yields:
+            Beginnings, content and ends of parts, in order. Content is valid until the next call.
+
+        Raises:
+            MultipartBroken: The message does not follow the rules.
+            TooManyParts: There are more parts than are taken.
+        """
+        buffer = self._held + chunk if self._held else chunk
+        self._held = b""
+        position = 0
+        while position < len(buffer) and not self.is_ended:
+            before, state = position, self._state
+            for event, reached in state(buffer, position):
+                position = reached
+                if event is not None:
+                    yield event
+            if position == before and state == self._state:
+                break
+        if not self.is_ended:
+            self._held = buffer[position:]
+
+    def _preamble(self, buffer: bytes, position: int) -> Iterator[tuple[Event | None, int]]:
+        at = buffer.find(self._delimiter, position)
+        if at >= 0:
+            self._state = self._after_delimiter
+            yield None, at + len(self._delimiter)
+        elif len(buffer) > _PREAMBLE_BYTES:
+            raise MultipartBroken("There is no first part.")
+
+    def _after_delimiter(self, buffer: bytes, position: int) -> Iterator[tuple[Event | None, int]]:
+        """What follows a delimiter: `--` for the end, else the rest of the line."""
+        if len(buffer) - position < 2:
+            return
+        if buffer[position : position + 2] == b"--":
+            self.is_ended = True
+            yield None, len(buffer)
+            return
+        end = buffer.find(b"\r\n", position, position + 256)
+        if end < 0:
+            if len(buffer) - position >= 256:
+                raise MultipartBroken("A delimiter does not end.")
+            return
+        if buffer[position:end].strip(b" \t"):
+            raise MultipartBroken("A delimiter is followed by something else.")
+        self._state = self._headers
+        yield None, end
+
+    def _headers(self, buffer: bytes, position: int) -> Iterator[tuple[Event | None, int]]:
+        """Header fields; `position` stands at the line break before them."""
+        end = buffer.find(b"\r\n\r\n", position)
+        if end < 0 or end - position > _HEADER_BYTES:
+            if len(buffer) - position > _HEADER_BYTES:
+                raise MultipartBroken("The header of a part is too long.")
+            return
+        self._count += 1
+        if self._count > _MOST_PARTS:
+            raise TooManyParts
+        self._state = self._content
+        # The blank line's first break may belong to the delimiter of an empty part: it is looked at again.
+        yield PartBegins(_media_type(buffer[position:end])), end + 2
+
+    def _content(self, buffer: bytes, position: int) -> Iterator[tuple[Event | None, int]]:
+        at = buffer.find(self._delimiter, position)
+        start = position
+        if not self._in_content:
+            start = position + 2
+            self._in_content = True
+        if at >= 0:
+            self._in_content = False
+            self._state = self._after_delimiter
+            if at > start:
+                yield memoryview(buffer)[start:at], at
+            yield PartEnds(), at + len(self._delimiter)
+            return
+        safe = len(buffer) - len(self._delimiter) + 1
+        if safe > start:
+            yield memoryview(buffer)[start:safe], safe
+        elif start > position:
+            yield None, start
+
+    _in_content = False
+
+
+def _media_type(fields: bytes) -> str:
+    for line in fields.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-type":
+            return parameters_of(value.decode("latin-1").strip())[0]
+    return ""
+
+
+def new_boundary() -> str:
+    """A boundary that no content has."""
+    return f"troth-{ids.secret(18)}"
+
+
+def part_head(boundary: str, content_type: str, location: str = "", *, is_first: bool = False) -> bytes:
+    """What stands before the content of a part.
+
+    Args:
+        boundary: The boundary.
+        content_type: Content-Type of the part.
+        location: Content-Location of the part, or empty.
+        is_first: Whether it is the first part.
+    """
+    lines = [f"--{boundary}", f"Content-Type: {content_type}"]
+    if location:
+        lines.append(f"Content-Location: {location}")
+    return ("" if is_first else "\r\n").encode() + "\r\n".join([*lines, "", ""]).encode("ascii", "replace")
+
+
+def closing(boundary: str) -> bytes:
+    """What stands after the last part."""
+    return f"\r\n--{boundary}--\r\n".encode()
+
+
+def message(boundary: str, parts: Iterable[tuple[str, str, bytes]]) -> bytes:
+    """A whole small message.
+
+    Args:
+        boundary: The boundary.
+        parts: Content-Type, Content-Location and content of each.
+    """
+    pieces: list[bytes] = []
+    for content_type, location, content in parts:
+        pieces += [part_head(boundary, content_type, location, is_first=not pieces), content]
+    return b"".join([*pieces, closing(boundary)])
+
+
+async def streamed(boundary: str, parts: AsyncIterator[tuple[str, str, AsyncIterator[bytes]]]) -> AsyncIterator[bytes]:
+    """A message whose parts are streams.
+
+    Args:
+        boundary: The boundary.
+        parts: Content-Type, Content-Location and content of each.
+    """
+    is_first = True
+    async for content_type, location, content in parts:
+        yield part_head(boundary, content_type, location, is_first=is_first)
+        is_first = False
+        async for chunk in content:
+            yield chunk
+    yield closing(boundary)

@@ -1,0 +1,273 @@
+"""STOW-RS: instances come in, each is answered for itself.
+
+Per: DICOM PS3.18 10.5, Annex I.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from troth.archive import Archive, Outcome, Received, Receiver, StudyMismatch
+from troth.dicom import Truncated
+from troth.doors.dicomweb import multipart
+from troth.doors.dicomweb.accept import DICOM, json_type
+from troth.doors.dicomweb.answers import base_url, json_answer
+from troth.doors.dicomweb.errors import MediaTypeUnknown, MultipartBroken, PartTooLarge
+from troth.doors.dicomweb.gate import Gate, Standing, checked
+from troth.doors.dicomweb.multipart import PartBegins, PartEnds, PartReader
+from troth.kit.errors import TrothError
+
+_BATCH = 25
+_TAKEN = frozenset({"", DICOM, "application/octet-stream"})
+PROCESSING_FAILURE = 0x0110
+
+Event = multipart.Event
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the parts of one message.
+
+    Attributes:
+        outcomes: Of parts that were instances.
+        others: Reasons of parts that could not even be read (OtherFailuresSequence).
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Instances that were refused."""
+        return [outcome for outcome in self.outcomes if outcome.state == "refused"]
+
+    @property
+    def status(self) -> int:
+        """200 all, 202 some, 409 none. Per: PS3.18 table 10.5.3-1."""
+        failures = len(self.failed) + len(self.others)
+        if not failures:
+            return 200
+        return 202 if failures < len(self.outcomes) + len(self.others) else 409
+
+    def to_json(self, base: str) -> dict[str, Any]:
+        """The Store Instances Response. Per: PS3.18 I.1.
+
+        Args:
+            base: URL under which `/studies` lies.
+        """
+        answer: dict[str, Any] = {}
+        studies = {outcome.study_uid for outcome in self.outcomes if outcome.state != "refused"}
+        if len(studies) == 1:
+            answer["00081190"] = {"vr": "UR", "Value": [f"{base}/studies/{studies.pop()}"]}
+        failed = [_reference(outcome) | _reason(outcome.reason) for outcome in self.failed]
+        held = [
+            _reference(outcome) | {"00081190": {"vr": "UR", "Value": [_url(base, outcome)]}}
+            for outcome in self.outcomes
+            if outcome.state != "refused"
+        ]
+        for key, items in (
+            ("00081198", failed),
+            ("00081199", held),
+            ("0008119A", [_reason(reason) for reason in self.others]),
+        ):
+            if items:
+                answer[key] = {"vr": "SQ", "Value": items}
+        return answer
+
+
+class Intake:
+    """Takes the parts of one message; stores them in batches while the next ones arrive.
+
+    Args:
+        archive: Where they go.
+        standing: Whose permit it is.
+        study_uid: The study they must belong to, if the address names one.
+        instance_bytes: Most bytes of one instance.
+    """
+
+    def __init__(self, archive: Archive, standing: Standing, study_uid: str | None, instance_bytes: int) -> None:
+        self._archive = archive
+        self._standing = standing
+        self._study_uid = study_uid
+        self._instance_bytes = instance_bytes
+        self._receiver: Receiver | None = None
+        self._is_refused = False
+        self._seen = 0
+        self._pending: list[Received] = []
+        self._storing: asyncio.Task[list[Outcome]] | None = None
+        self.tally = Tally()
+
+    async def take(self, event: Event) -> None:
+        """Take the next event of the message. A bad part is answered for and passed over; the others go on."""
+        if isinstance(event, PartBegins):
+            self._is_refused, self._seen = False, 0
+            if event.media_type in _TAKEN:
+                self._receiver = self._archive.receiver(None)
+            else:
+                self._refuse(MediaTypeUnknown())
+        elif isinstance(event, PartEnds):
+            self._end_part()
+            if len(self._pending) >= _BATCH:
+                await self._store()
+        elif not self._is_refused:
+            self._guarded(lambda: self._feed(event))
+
+    async def finish(self) -> None:
+        """The message has ended: store what is left. A part that is still open was cut short."""
+        if self._receiver is not None and not self._is_refused:
+            self._refuse(Truncated())
+        await self._store()
+        await self._settle()
+
+    async def abandon(self) -> None:
+        """The client went away, or the message broke: what came whole is still stored."""
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.abort()
+        await self._store()
+        await self._settle()
+
+    def _feed(self, content: memoryview) -> None:
+        self._seen += len(content)
+        if self._seen > self._instance_bytes:
+            raise PartTooLarge
+        if self._receiver is not None:
+            self._receiver.feed(content)
+
+    def _end_part(self) -> None:
+        if not self._is_refused:
+            self._guarded(self._finish_part)
+        self._receiver = None
+
+    def _finish_part(self) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        received = receiver.finish()
+        header = received.header
+        if self._study_uid is not None and header.study_uid != self._study_uid:
+            receiver.abort()
+            error = StudyMismatch()
+            self.tally.outcomes.append(
+                Outcome(
+                    instance_uid=header.instance_uid,
+                    sop_class=header.sop_class,
+                    study_uid=header.study_uid,
+                    series_uid=header.series_uid,
+                    state="refused",
+                    reason=error.dimse_status,
+                    error=error,
+                )
+            )
+            return
+        self._pending.append(received)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except TrothError as fault:
+            self._refuse(fault)
+
+    def _refuse(self, fault: TrothError) -> None:
+        self._is_refused = True
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.abort()
+        self.tally.others.append(fault.dimse_status)
+
+    async def _store(self) -> None:
+        """Store what is pending; the batch before is awaited first, so that at most two are in flight."""
+        await self._settle()
+        if self._pending:
+            batch, self._pending = self._pending, []
+            permit = await self._standing.permit()
+            self._storing = asyncio.create_task(self._archive.store(permit, batch))
+
+    async def _settle(self) -> None:
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            self.tally.outcomes += await storing
+
+
+def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
+    """The handler of `POST /studies` and `POST /studies/{study}`."""
+
+    async def handle(http_request: Request) -> Response:
+        caller = await gate.caller(http_request)
+        study_uid = http_request.path_params.get("study")
+        if study_uid is not None:
+            checked(study_uid)
+        content_type = http_request.headers.get("content-type", "")
+        events = _events(http_request, content_type)
+        media_type = json_type(http_request)
+        permit = await gate.permit_to_store(caller)
+        intake = Intake(gate.archive, Standing(gate, caller, permit), study_uid, instance_bytes)
+        try:
+            async for event in events:
+                await intake.take(event)
+            await intake.finish()
+        except (MultipartBroken, ClientDisconnect):
+            await intake.abandon()
+            if not intake.tally.outcomes:
+                raise
+            intake.tally.others.append(PROCESSING_FAILURE)
+        except BaseException:
+            await intake.abandon()
+            raise
+        tally = intake.tally
+        if not tally.outcomes and not tally.others:
+            raise MultipartBroken("There is no part in the message.")
+        return json_answer(tally.to_json(base_url(http_request)), media_type, status=tally.status)
+
+    return handle
+
+
+def _events(http_request: Request, content_type: str) -> AsyncIterator[Event]:
+    """Events of a message: a multipart one, or a single instance as its body.
+
+    Raises:
+        MediaTypeUnknown: It is of a type that is not taken.
+        MultipartBroken: It has no boundary.
+    """
+    media_type, parameters = multipart.parameters_of(content_type)
+    if media_type == DICOM:
+        return _single(http_request)
+    if media_type != "multipart/related" or parameters.get("type", DICOM).lower() != DICOM:
+        raise MediaTypeUnknown(hint='Send multipart/related; type="application/dicom".')
+    return _parts(http_request, multipart.boundary_of(content_type))
+
+
+async def _single(http_request: Request) -> AsyncIterator[Event]:
+    yield PartBegins(DICOM)
+    async for chunk in http_request.stream():
+        if chunk:
+            yield memoryview(chunk)
+    yield PartEnds()
+
+
+async def _parts(http_request: Request, boundary: str) -> AsyncIterator[Event]:
+    reader = PartReader(boundary)
+    async for chunk in http_request.stream():
+        for event in reader.feed(chunk):
+            yield event
+
+
+def _reference(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "00081150": {"vr": "UI", "Value": [outcome.sop_class]},
+        "00081155": {"vr": "UI", "Value": [outcome.instance_uid]},
+    }
+
+
+def _reason(reason: int) -> dict[str, Any]:
+    return {"00081197": {"vr": "US", "Value": [reason]}}
+
+
+def _url(base: str, outcome: Outcome) -> str:
+    return f"{base}/studies/{outcome.study_uid}/series/{outcome.series_uid}/instances/{outcome.instance_uid}"

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pydicom
+import pytest
+from pydicom.uid import generate_uid
+
+from tests.unit.archive.rooms import instance, real_files
+from tests.unit.doors.dicomweb.conftest import House
+
+STOW = 'multipart/related; type="application/dicom"; boundary="b-1"'
+
+
+def message(*files: bytes, types: tuple[str, ...] = ()) -> bytes:
+    body = b""
+    for number, content in enumerate(files):
+        kind = types[number] if types else "application/dicom"
+        body += b"\r\n--b-1\r\nContent-Type: " + kind.encode() + b"\r\n\r\n" + content
+    return body + b"\r\n--b-1--\r\n"
+
+
+async def stow(house: House, *files: bytes, to: str = "/studies", **options: Any) -> httpx.Response:
+    async with house.sender() as client:
+        return await client.post(to, content=message(*files, **options), headers={"Content-Type": STOW})
+
+
+def uids(content: bytes) -> pydicom.Dataset:
+    return pydicom.dcmread(BytesIO(content), stop_before_pixels=True)
+
+
+def path_of(content: bytes) -> str:
+    dataset = uids(content)
+    return f"/studies/{dataset.StudyInstanceUID}/series/{dataset.SeriesInstanceUID}/instances/{dataset.SOPInstanceUID}"
+
+
+def parts_of(response: httpx.Response) -> list[tuple[str, bytes]]:
+    boundary = response.headers["content-type"].split('boundary="')[1].rstrip('"').encode()
+    found = []
+    for part in response.content.split(b"--" + boundary)[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        found.append((head.decode(), content[:-2]))
+    return found
+
+
+async def test_store_and_answer(house: House) -> None:
+    first, second = instance(), instance()
+    response = await stow(house, first, second)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/dicom+json"
+    told = response.json()
+    assert len(told["00081199"]["Value"]) == 2
+    assert "00081198" not in told
+    url = told["00081199"]["Value"][0]["00081190"]["Value"][0]
+    assert url == "http://troth.test/dicomweb" + path_of(first)
+
+
+async def test_one_bad_part_never_stops_the_rest(house: House) -> None:
+    good, more = instance(), instance()
+    cut = instance()[:-100]
+    uid = generate_uid()
+    clash = instance(SOPInstanceUID=uid), instance(SOPInstanceUID=uid)
+    response = await stow(
+        house, b"this is not DICOM" * 20, good, cut, b"", clash[0], clash[1], b"{}", more,
+        types=("application/dicom",) * 6 + ("application/json", "application/dicom"),
+    )
+    assert response.status_code == 202
+    told = response.json()
+    assert {item["00081155"]["Value"][0] for item in told["00081199"]["Value"]} == {
+        uids(good).SOPInstanceUID, uids(more).SOPInstanceUID, uid,
+    }
+    assert [item["00081197"]["Value"][0] for item in told["00081198"]["Value"]] == [0x0111]
+    assert len(told["0008119A"]["Value"]) == 4
+
+
+async def test_refusals_of_whole_messages(house: House) -> None:
+    assert (await stow(house, b"nothing" * 50)).status_code == 409
+    assert (await stow(house)).status_code == 400
+    async with house.sender() as client:
+        wrong = await client.post("/studies", content=b"{}", headers={"Content-Type": "application/json"})
+        assert wrong.status_code == 415
+        assert wrong.headers["content-type"] == "application/problem+json"
+        broken = await client.post(
+            "/studies", content=b"x", headers={"Content-Type": 'multipart/related; type="application/dicom"'}
+        )
+        assert broken.status_code == 400
+        single = await client.post("/studies", content=instance(), headers={"Content-Type": "application/dicom"})
+        assert single.status_code == 200
+        nothing = await client.post(
+            "/studies", content=message(instance()), headers={"Content-Type": STOW, "Accept": "application/dicom+xml"}
+        )
+        assert nothing.status_code == 406
+    other = instance()
+    mismatch = await stow(house, other, to=f"/studies/{generate_uid()}")
+    assert mismatch.status_code == 409
+    assert len(mismatch.json()["00081198"]["Value"]) == 1
+    right = await stow(house, other, to=f"/studies/{uids(other).StudyInstanceUID}")
+    assert right.status_code == 200
+    assert (await stow(house, other, to="/studies/..%2F..%2Fetc")).status_code == 404
+
+
+async def test_only_peers_store_and_only_from_here(house: House) -> None:
+    content = message(instance())
+    async with house.client() as nobody:
+        response = await nobody.post("/studies", content=content, headers={"Content-Type": STOW})
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+    async with house.clinician() as client:
+        refused = await client.post(
+            "/studies", content=content, headers={"Content-Type": STOW, "Sec-Fetch-Site": "same-origin"}
+        )
+        assert refused.status_code == 404
+    async with house.signed_in(house.rooms.actor("peer")) as client:
+        kind = {"Content-Type": STOW, "Troth-Purpose": "care"}
+        foreign = await client.post("/studies", content=content, headers=kind | {"Origin": "http://evil.test"})
+        assert foreign.status_code == 403
+        assert (await client.post("/studies", content=content, headers=kind)).status_code == 403
+        near = await client.post("/studies", content=content, headers=kind | {"Origin": "http://troth.test"})
+        assert near.status_code == 200
+
+
+async def test_search_as_ohif_does(house: House) -> None:
+    content = instance(PatientName="Ohifsson^Olaf", PatientID="OH-1", StudyDescription="MR Knee left")
+    await stow(house, content)
+    study = uids(content).StudyInstanceUID
+    usual = "limit=101&offset=0&fuzzymatching=&includefield=00081030%2C00080060%2C00080090%2C00100030"
+    async with house.clinician() as client:
+        for keys in (
+            "PatientName=*ohifs*", "PatientName=%2Aohifs%2A", "00100020=*H-1*", "AccessionNumber=*ACC*&PatientID=OH-1",
+            "StudyDescription=*Knee*&PatientName=Ohifsson*", "ModalitiesInStudy=CT%2CMR&00100020=OH-1",
+            "StudyDate=20240101-20241231&00100020=OH-1", f"StudyInstanceUID={generate_uid()}%5C{study}",
+            "PatientName=OHIFSSON%5EOLAF", "PatientBirthDate=19700102&PatientName=ohif*",
+        ):  # fmt: skip
+            response = await client.get(f"/studies?{usual}&{keys}")
+            assert response.status_code == 200, keys
+            (found,) = response.json()
+            assert found["0020000D"]["Value"] == [study]
+            assert found["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": "Ohifsson^Olaf"}]}
+            assert found["00201208"] == {"vr": "IS", "Value": [1]}
+            assert found["00081190"]["Value"] == [f"http://troth.test/dicomweb/studies/{study}"]
+        nobody = await client.get("/studies?PatientName=*nobody*")
+        assert (nobody.status_code, nobody.content) == (204, b"")
+        series = (await client.get(f"/studies/{study}/series?includefield=0008103E%2C00080021")).json()
+        assert series[0]["0020000E"]["Value"] == [uids(content).SeriesInstanceUID]
+        assert series[0]["00201209"]["Value"] == [1]
+        assert "00100010" not in series[0]
+        found = (await client.get(f"/instances?SOPInstanceUID={uids(content).SOPInstanceUID}")).json()
+        assert found[0]["00280010"] == {"vr": "US", "Value": [16]}
+
+
+async def test_a_search_never_widens(house: House) -> None:
+    async with house.clinician() as client:
+        for keys in (
+            "PatientNmae=X", "00100010.00100020=1", "00091001=1", "SeriesDescription=Axial", "StudyDate=yesterday",
+            "PatientID=a&PatientID=b", "limit=-1", "offset=x", "multiplevaluematching=true", "StudyInstanceUID=abc",
+            "00104000=x",
+        ):  # fmt: skip
+            response = await client.get(f"/studies?{keys}")
+            assert response.status_code == 400, keys
+            assert response.json()["status"] == 400
+        fuzzy = await client.get("/studies?fuzzymatching=true&limit=1")
+        assert fuzzy.headers["warning"].count("299") == 2
+
+
+async def test_whose_studies_a_search_finds(house: House) -> None:
+    mine, other = instance(PatientID="SELF"), instance(PatientID="SELF-2")
+    await stow(house, mine, other)
+    clinician = house.rooms.actor("clinician")
+    target = await house.rooms.archive.target(clinician, uids(mine).StudyInstanceUID)
+    patient = house.rooms.actor("patient", subject_id=target.subject_id)
+    async with house.signed_in(patient) as client:
+        found = (await client.get("/studies")).json()
+        assert [one["0020000D"]["Value"][0] for one in found] == [uids(mine).StudyInstanceUID]
+        assert (await client.get("/studies?PatientID=SELF-2")).status_code == 204
+        assert (await client.get(path_of(mine) + "/metadata")).status_code == 200
+        assert (await client.get(path_of(other) + "/metadata")).status_code == 404
+    async with house.signed_in(house.rooms.actor("clinician", house.rooms.other)) as stranger:
+        assert (await stranger.get("/studies")).status_code == 204
+        there = await stranger.get(path_of(mine) + "/metadata")
+        absent = await stranger.get(path_of(instance()) + "/metadata")
+        malformed = await stranger.get("/studies/1.2..3/metadata")
+        assert (there.status_code, there.content) == (absent.status_code, absent.content) == (404, malformed.content)
+        assert dict(there.headers) == dict(absent.headers)
+
+
+async def test_retrieve(house: House) -> None:
+    first = instance()
+    study, series = uids(first).StudyInstanceUID, uids(first).SeriesInstanceUID
+    second = instance(StudyInstanceUID=study, SeriesInstanceUID=series, InstanceNumber=2)
+    await stow(house, first, second)
+    async with house.clinician() as client:
+        single = await client.get(path_of(first), headers={"Accept": "application/dicom"})
+        assert single.headers["content-type"] == "application/dicom;transfer-syntax=1.2.840.10008.1.2.1"
+        assert int(single.headers["content-length"]) == len(single.content)
+        assert pydicom.dcmread(BytesIO(single.content)) == pydicom.dcmread(BytesIO(first))
+        kind = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+        whole = await client.get(f"/studies/{study}", headers={"Accept": kind})
+        assert [pydicom.dcmread(BytesIO(content)) for _, content in parts_of(whole)] == [
+            pydicom.dcmread(BytesIO(first)), pydicom.dcmread(BytesIO(second)),
+        ]  # fmt: skip
+        metadata = (await client.get(f"/studies/{study}/series/{series}/metadata")).json()
+        assert [one["00200013"]["Value"] for one in metadata] == [[1], [2]]
+        uri = metadata[0]["7FE00010"]["BulkDataURI"]
+        pixels = await client.get(uri.removeprefix("http://troth.test/dicomweb"))
+        assert parts_of(pixels)[0][1] == pydicom.dcmread(BytesIO(first)).PixelData
+        octets = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+        frame = await client.get(path_of(first) + "/frames/1", headers={"Accept": octets})
+        ((head, content),) = parts_of(frame)
+        assert "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1" in head
+        assert content == pydicom.dcmread(BytesIO(first)).PixelData
+        for accept, status in (
+            ("text/html", 406), ("application/dicom; transfer-syntax=1.2.840.10008.1.2.4.50", 406), ("*/*", 200),
+        ):  # fmt: skip
+            assert (await client.get(path_of(first), headers={"Accept": accept})).status_code == status
+        for tail, status in (("/frames/2", 404), ("/frames/x", 400), ("/frames/0", 404), ("/bulkdata/00100010", 404)):
+            assert (await client.get(path_of(first) + tail)).status_code == status, tail
+        for kind in ("image/jpeg", "image/png", "image/gif"):
+            picture = await client.get(path_of(first) + "/rendered?window=100,200", headers={"Accept": kind})
+            assert (picture.status_code, picture.headers["content-type"]) == (200, kind)
+        small = await client.get(f"/studies/{study}/thumbnail")
+        assert small.status_code == 200
+    opened = await house.rooms.events("archive:study:opened")
+    assert len([one for one in opened if one.payload and one.payload["study_uid"] == study]) == 1
+
+
+async def test_many_requests_at_once_are_one_viewing(house: House) -> None:
+    content = instance()
+    await stow(house, content)
+    async with house.clinician() as client:
+        paths = ["/metadata", "/frames/1", "/rendered"] * 5
+        responses = await asyncio.gather(*(client.get(path_of(content) + path) for path in paths))
+        assert {response.status_code for response in responses} == {200}
+        await client.get(f"/studies/{uids(content).StudyInstanceUID}/series")
+    study = uids(content).StudyInstanceUID
+    kinds = ("archive:study:opened", "archive:studies:queried")
+    opened, queried = [await house.rooms.events(kind) for kind in kinds]
+    assert len([one for one in opened if one.payload and one.payload["study_uid"] == study]) == 1
+    assert not [one for one in queried if one.payload and one.payload["keys"].get("StudyInstanceUID") == study]
+
+
+async def test_a_session_that_ended_sees_nothing_more(house: House) -> None:
+    content = instance()
+    await stow(house, content)
+    async with house.clinician() as client:
+        assert (await client.get(path_of(content) + "/frames/1")).status_code == 200
+        house.people.sessions.clear()
+        assert (await client.get(path_of(content) + "/frames/1")).status_code == 401
+
+
+async def test_real_files_go_in_and_out(house: House) -> None:
+    files = [path.read_bytes() for path in real_files()]
+    response = await stow(house, *files)
+    assert response.status_code == 202
+    held = response.json()["00081199"]["Value"]
+    assert len(held) > 30
+    frames = 0
+    async with house.clinician() as client:
+        for item in held:
+            url = item["00081190"]["Value"][0].removeprefix("http://troth.test/dicomweb")
+            metadata = await client.get(url + "/metadata")
+            assert metadata.status_code == 200
+            pydicom.Dataset.from_json(json.dumps(metadata.json()[0]), bulk_data_uri_handler=lambda *_: b"")
+            if "7FE00010" in metadata.json()[0]:
+                octets = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+                frame = await client.get(url + "/frames/1", headers={"Accept": octets})
+                assert frame.status_code == 200
+                frames += 1
+    assert frames > 25
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT"])
+async def test_other_methods(house: House, method: str) -> None:
+    async with house.clinician() as client:
+        assert (await client.request(method, "/studies")).status_code == 405
