@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Samples = NDArray[Any]
 
-_JPEG = frozenset({syntaxes.JPEG_BASELINE, syntaxes.JPEG_EXTENDED})
+_JPEG = frozenset({syntaxes.JPEG_BASELINE, syntaxes.JPEG_EXTENDED, syntaxes.JPEG_LOSSLESS, syntaxes.JPEG_LOSSLESS_14})
 _JPEG_2000 = frozenset(
     {
         syntaxes.JPEG_2000_LOSSLESS,

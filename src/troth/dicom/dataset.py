@@ -88,6 +88,7 @@ class DataSet:
             walker=walker,
             head=head,
             tail=bytes(self._tail),
+            tail_places=tail.places if tail is not None else {},
             bulk_bytes=self._sent,
             fragments=self._fragments,
         )
@@ -165,7 +166,7 @@ def reopen(head: bytes, syntax: str) -> Header:
     """
     walker = Walker(is_explicit=syntaxes.is_explicit(syntax), is_little=syntaxes.is_little(syntax), limits=LIMITS)
     walker.walk(head)
-    return build(syntax=syntax, walker=walker, head=head, tail=b"", bulk_bytes=0, fragments=None)
+    return build(syntax=syntax, walker=walker, head=head)
 
 
 def _check_pixels(header: Header) -> None:

@@ -78,7 +78,7 @@ class FrameTable:
         if self.swap_bytes > 1:
             raw = swapped(raw, self.swap_bytes)
         bits_before = (number - 1) * self.frame_bits - self.ranges(number)[0][0] * 8
-        if bits_before % 8:
+        if bits_before % 8 or self.frame_bits % 8:
             # One-bit frames follow each other without a gap; bit 0 of the first byte comes first (PS3.5 8.1.1).
             value = int.from_bytes(raw, "little") >> bits_before & (1 << self.frame_bits) - 1
             return value.to_bytes(-(-self.frame_bits // 8), "little")

@@ -18,6 +18,7 @@ _NAME = 0x00100010
 _NAMES = frozenset({_NAME, 0x00080090})
 _PAD = " \0"
 _VALUE_BYTES = 1 << 16
+_NOWHERE: Mapping[int, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,10 @@ def build(
     syntax: str,
     walker: Walker,
     head: bytes,
-    tail: bytes,
-    bulk_bytes: int,
-    fragments: Fragments | None,
+    tail: bytes = b"",
+    tail_places: Mapping[int, tuple[int, int]] = _NOWHERE,
+    bulk_bytes: int = 0,
+    fragments: Fragments | None = None,
 ) -> Header:
     """Decode the index attributes that a walk found.
 
@@ -139,14 +141,15 @@ def build(
     charset = charset_of(head[start : start + length])
     decode, may_escape, numbers = charset.decode, charset.may_escape, tags.NUMBERS
     values: dict[int, str] = {}
-    for tag, (start, length) in places.items():
-        raw = head[start : start + min(length, _VALUE_BYTES)]
-        if tag in numbers:
-            values[tag] = _numbers(raw, is_little)
-        elif may_escape or not raw.isascii():
-            values[tag] = decode(raw, is_name=tag in _NAMES).strip(_PAD)
-        else:
-            values[tag] = raw.decode("ascii").strip(_PAD)
+    for buffer, found in ((head, places), (tail, tail_places)):
+        for tag, (start, length) in found.items():
+            raw = buffer[start : start + min(length, _VALUE_BYTES)]
+            if tag in numbers:
+                values[tag] = _numbers(raw, is_little)
+            elif may_escape or not raw.isascii():
+                values[tag] = decode(raw, is_name=tag in _NAMES).strip(_PAD)
+            else:
+                values[tag] = raw.decode("ascii").strip(_PAD)
     if _NAME in values:
         values[_NAME] = values[_NAME].rstrip("=")
     nested = {
