@@ -212,6 +212,7 @@ class Ledger:
 
     def _row_of(self, entry: Entry, event_id: UUID) -> tuple[Any, ...]:
         tenant = entry.tenant or PLATFORM
+        clauses, counts = store.literals(entry.clauses, entry.counts)
         key, payload = None, None
         if entry.payload:
             plain = json.dumps(dict(entry.payload), ensure_ascii=False, separators=(",", ":")).encode()
@@ -227,10 +228,10 @@ class Ledger:
             entry.subject_id,
             entry.study_id,
             entry.purpose,
-            entry.clauses,
+            clauses,
             entry.decision_id,
             entry.outcome,
-            dict(entry.counts),
+            counts,
             key,
             payload,
         )

@@ -186,6 +186,15 @@ def test_consistency_is_proved_for_each_pair_and_nothing_else(leaves: list[bytes
         assert not merkle.proves_consistency(first, second, [], *roots)
 
 
+def test_each_pair_of_sizes_up_to_20_is_consistent() -> None:
+    leaves = [merkle.leaf_hash(bytes([number])) for number in range(20)]
+    for second in range(1, 21):
+        for first in range(1, second + 1):
+            path = merkle.consistency_proof(first, second, over(leaves))
+            roots = naive_root(leaves[:first]), naive_root(leaves[:second])
+            assert merkle.proves_consistency(first, second, path, *roots)
+
+
 def test_what_cannot_be_proved_is_refused() -> None:
     for index, size in ((0, 0), (-1, 3), (3, 3)):
         with pytest.raises(ValueError, match="no leaf"):
