@@ -6,26 +6,24 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from troth.archive import erasing, searching, store, summaries
+from troth.archive import erasing, permits, searching, store, summaries, telling
 from troth.archive import intake as intakes
-from troth.archive.attributes import keyword_of
-from troth.archive.errors import PermitExpired, StudyNotFound, WrongPermit
+from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.intake import Batch, Item, Study
 from troth.archive.model import Erasure, Outcome, Page, Query, Received, Row, StudySummary
+from troth.archive.painter import Painter
 from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
 from troth.archive.results import Search
-from troth.archive.searching import Scope
 from troth.archive.viewing import Viewing
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database
 from troth.kit.errors import Unavailable
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.people import People
 from troth.policy import Actor, Permit, Policy, Target
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
@@ -52,6 +50,7 @@ class Archive:
     ) -> None:
         self.keyring = keyring
         self.packs = packs
+        self.painter = Painter()
         self._db = db
         self._people = people
         self._ledger = ledger
@@ -59,6 +58,10 @@ class Archive:
         self._queue = Queue(self._commit)
         self._discarded: list[bytes] = []
         self._organisation_keys: dict[UUID, KeyRef] = {}
+
+    async def close(self) -> None:
+        """End child processes; nothing that was acknowledged waits for this."""
+        await asyncio.to_thread(self.painter.close)
 
     # Store
 
@@ -84,7 +87,7 @@ class Archive:
 
         Per: DICOM PS3.18 10.5, PS3.4 B.2.
         """
-        tenant = _allowed(permit, "store")
+        tenant = permits.allowed(permit, "store")
         items = [Item(permit, one) for one in received]
         if items:
             await self._queue.put(tenant, items)
@@ -159,7 +162,7 @@ class Archive:
             row = await store.study_by_uid(connection, actor.tenant, study_uid)
         if row is None:
             return Target(kind="study", tenant=actor.tenant)
-        return _target(row)
+        return permits.target(row)
 
     async def target_of(self, actor: Actor, study_id: UUID) -> Target:
         """The same by our id."""
@@ -169,7 +172,7 @@ class Archive:
             row = await store.study_by_id(connection, actor.tenant, study_id)
         if row is None or row["state"] != "held":
             return Target(kind="study", tenant=actor.tenant)
-        return _target(row)
+        return permits.target(row)
 
     async def query(self, permit: Permit, query: Query, viewing: Viewing | None = None) -> Page:
         """Search, and write that it was searched before anything is given out.
@@ -188,9 +191,9 @@ class Archive:
 
         Per: DICOM PS3.18 10.6, PS3.4 C.2.2.2.
         """
-        tenant = _allowed(permit, "query", "retrieve")
+        tenant = permits.allowed(permit, "query", "retrieve")
         key = await self._organisation_key(tenant)
-        plan = searching.plan(query, _scope(permit), partial(self.keyring.token, key))
+        plan = searching.plan(query, permits.scope(permit), partial(self.keyring.token, key))
         async with self._db.transaction(permit) as connection:
             search = Search(
                 self.keyring,
@@ -202,7 +205,7 @@ class Archive:
             )
             page = await search.page()
             if viewing is None or not viewing.covers(permit):
-                await self._ledger.append(connection, self._queried(permit, query, page, key))
+                await self._ledger.append(connection, telling.queried(permit, query, page, key))
         return page
 
     async def studies_of_subject(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
@@ -212,7 +215,7 @@ class Archive:
             permit: Whose target is the subject, its organisation or one of its requests.
             subject_id: The subject.
         """
-        tenant = _current(permit)
+        tenant = permits.current(permit)
         if permit.target.subject_id not in (None, subject_id):
             raise WrongPermit
         async with self._db.transaction(permit) as connection:
@@ -231,25 +234,25 @@ class Archive:
         Raises:
             StudyNotFound: There is no such study for this permit.
         """
-        tenant = _allowed(permit, *_OPENING)
+        tenant = permits.allowed(permit, *_OPENING)
         async with self._db.transaction(permit) as connection:
             row = await store.study_by_uid(connection, tenant, study_uid)
             if row is None or row["id"] != permit.target.id:
                 raise StudyNotFound
             study = summaries.study_summary(self.keyring, row)
-            event_id = await self._ledger.append(connection, _entry(permit, study, _OPENING[permit.action]))
+            event_id = await self._ledger.append(connection, telling.entry(permit, study, _OPENING[permit.action]))
         return Viewing(self, permit, study, KeyRef(row["key"]), event_id)
 
     async def series_rows(self, permit: Permit, study_id: UUID) -> list[Row]:
         """Series of a study, for an open viewing."""
         async with self._db.transaction(permit) as connection:
-            return await store.series_of(connection, _current(permit), [study_id])
+            return await store.series_of(connection, permits.current(permit), [study_id])
 
     async def instance_rows(
         self, permit: Permit, study_id: UUID, series_uid: str | None, instance_uid: str | None
     ) -> list[Row]:
         """Instances of a study, for an open viewing."""
-        tenant = _current(permit)
+        tenant = permits.current(permit)
         async with self._db.transaction(permit) as connection:
             if instance_uid is not None:
                 row = await store.instance_by_uid(connection, tenant, study_id, instance_uid)
@@ -271,11 +274,11 @@ class Archive:
     async def record_opened(self, permit: Permit, study: StudySummary) -> UUID:
         """Write that a study is looked at further, under a fresh permit."""
         async with self._db.transaction(permit) as connection:
-            return await self._ledger.append(connection, _entry(permit, study, _OPENING[permit.action]))
+            return await self._ledger.append(connection, telling.entry(permit, study, _OPENING[permit.action]))
 
     async def record_closed(self, permit: Permit, study: StudySummary, counts: dict[str, int]) -> None:
         """Write what was seen. The audit key may be gone by now; then nobody is left to be told."""
-        entry = _entry(permit, study, "archive:viewing:closed", counts)
+        entry = telling.entry(permit, study, "archive:viewing:closed", counts)
         if self.keyring.is_alive(study.audit_key):
             async with self._db.transaction(permit) as connection:
                 await self._ledger.append(connection, entry)
@@ -294,7 +297,7 @@ class Archive:
         Raises:
             StudyNotFound: There is and was no such study.
         """
-        tenant = _allowed(permit, "erase")
+        tenant = permits.allowed(permit, "erase")
         if permit.target.kind == "study" and permit.target.id != study_id:
             raise WrongPermit
         async with self._db.transaction(permit) as connection:
@@ -345,7 +348,7 @@ class Archive:
             permit: For `erase`, on the subject.
             subject_id: The subject.
         """
-        tenant = _allowed(permit, "erase")
+        tenant = permits.allowed(permit, "erase")
         if permit.target.subject_id != subject_id:
             raise WrongPermit
         subject = await self._people.subject(permit, subject_id)
@@ -362,7 +365,7 @@ class Archive:
             StudyNotFound: It was not erased.
         """
         async with self._db.transaction(permit) as connection:
-            work = await store.erasure(connection, _current(permit), study_id)
+            work = await store.erasure(connection, permits.current(permit), study_id)
         if work is None or work["state"] == "erasing" or permit.target.subject_id not in (None, work["subject_id"]):
             raise StudyNotFound
         return erasing.erasure(work)
@@ -373,7 +376,7 @@ class Archive:
         Returns:
             How many there were.
         """
-        tenant = _allowed(permit, "erase")
+        tenant = permits.allowed(permit, "erase")
         async with self._db.transaction(permit) as connection:
             study_ids = await store.unfinished_erasures(connection, tenant)
         for study_id in study_ids:
@@ -393,101 +396,3 @@ class Archive:
         if key is None:
             key = self._organisation_keys[tenant] = (await self._people.organisation(tenant)).key
         return key
-
-    def _queried(self, permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> Entry:
-        """The entry of a search: under the audit key where one subject is meant, else under the organisation's."""
-        study = page.found[0].study if page.found and permit.target.kind != "organisation" else None
-        payload: dict[str, Any] = {
-            "actor": permit.actor.name,
-            "organisation": permit.actor.organisation,
-            "level": query.level,
-            "keys": {keyword_of(match.tag): match.value for match in query.matches if match.value},
-            "studies": sorted({str(found.study.id) for found in page.found}),
-        }
-        is_of_study = permit.target.kind == "study"
-        return Entry(
-            kind="archive:studies:queried",
-            tenant=permit.tenant,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
-            subject_id=study.subject_id if study else None,
-            study_id=study.id if study and is_of_study else None,
-            key=study.audit_key if study else organisation_key,
-            payload=payload,
-            purpose=permit.purpose,
-            clauses=permit.clauses,
-            decision_id=permit.decision_id,
-            counts={"results": len(page.found), "studies": len(payload["studies"])},
-        )
-
-
-def _entry(permit: Permit, study: StudySummary, kind: str, counts: dict[str, int] | None = None) -> Entry:
-    payload = {
-        "actor": permit.actor.name,
-        "organisation": permit.actor.organisation,
-        "study_uid": study.study_uid,
-        "study_description": study.description,
-        "study_date": study.study_date.isoformat() if study.study_date else "",
-        "modalities": list(study.modalities),
-    }
-    return Entry(
-        kind=kind,
-        tenant=permit.tenant,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        subject_id=study.subject_id,
-        study_id=study.id,
-        key=study.audit_key,
-        payload=payload,
-        purpose=permit.purpose,
-        clauses=permit.clauses,
-        decision_id=permit.decision_id,
-        counts=counts if counts is not None else {"series": study.series_count, "instances": study.instance_count},
-    )
-
-
-def _target(row: Row) -> Target:
-    return Target(
-        kind="study",
-        id=row["id"],
-        tenant=row["tenant"],
-        subject_id=row["subject_id"],
-        is_restricted=row["is_restricted"],
-    )
-
-
-def _scope(permit: Permit) -> Scope:
-    """How far a permit lets a search reach. A patient never reaches beyond their own subject."""
-    target, actor = permit.target, permit.actor
-    if target.kind == "study":
-        if target.id is None:
-            raise StudyNotFound
-        return Scope(study_id=target.id, with_restricted=True)
-    with_restricted = permit.purpose in _SEES_RESTRICTED
-    if target.kind == "subject" or actor.kind == "patient":
-        subject_id = target.subject_id if target.subject_id is not None else target.id
-        if actor.kind == "patient":
-            subject_id = actor.subject_id
-        if subject_id is None:
-            raise WrongPermit
-        return Scope(subject_id=subject_id, with_restricted=with_restricted)
-    if target.kind != "organisation":
-        raise WrongPermit
-    return Scope(with_restricted=with_restricted)
-
-
-def _allowed(permit: Permit, *actions: str) -> UUID:
-    """The tenant of a permit that is for one of these actions."""
-    if permit.action not in actions:
-        raise WrongPermit
-    return _current(permit)
-
-
-def _current(permit: Permit) -> UUID:
-    if permit.expires_at <= clock.now():
-        raise PermitExpired
-    if permit.tenant is None:
-        raise WrongPermit
-    return permit.tenant

@@ -13,6 +13,7 @@ from troth import dicom
 from troth.archive import sealing
 from troth.archive.errors import NoPixels, StoredBytesBroken, StudyNotFound
 from troth.archive.model import InstanceRecord, Row, SeriesRecord, StudySummary, Verified
+from troth.archive.painter import Painter
 from troth.archive.sealing import InstanceSecrets
 from troth.kit import clock
 from troth.policy import Permit
@@ -28,6 +29,7 @@ class Shelf(Protocol):
 
     keyring: Keyring
     packs: Packs
+    painter: Painter
 
     async def series_rows(self, permit: Permit, study_id: UUID) -> list[Row]:
         """Series of a study."""
@@ -277,17 +279,8 @@ class Viewing:
         """
         head = await self.head(instance)
         (pixels,) = await self.frames(instance, [frame])
-        return await asyncio.to_thread(
-            _painted,
-            head,
-            instance.syntax,
-            pixels,
-            frame,
-            media_type=media_type,
-            window=window,
-            size=size,
-            quality=quality,
-        )
+        options = {"media_type": media_type, "window": window, "size": size, "quality": quality}
+        return await self._shelf.painter.paint(head, instance.syntax, pixels, frame, options)
 
     async def verify(self, instance: InstanceRecord) -> Verified:
         """Read a whole instance back and hold it against the digests of what was stored.
@@ -403,11 +396,6 @@ def _described(
         dicom.to_json(head, instance.syntax, prefix)
         for instance, head, prefix in zip(instances, heads, prefixes, strict=True)
     ]
-
-
-def _painted(head: bytes, syntax: str, pixels: bytes, frame: int, options: dict[str, Any]) -> bytes:
-    picture = dicom.Picture.of(dicom.to_json(head, syntax), syntax, frame)
-    return dicom.render(pixels, picture, **options)
 
 
 def _no_counts() -> dict[str, int]:

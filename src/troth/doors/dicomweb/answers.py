@@ -15,7 +15,8 @@ PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosn
 
 def base_url(http_request: Request) -> str:
     """URL under which `/studies` lies, as the client sees it."""
-    return str(http_request.base_url).rstrip("/")
+    url = http_request.url
+    return f"{url.scheme}://{url.netloc}{http_request.scope.get('root_path', '').rstrip('/')}"
 
 
 def json_answer(told: Any, media_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

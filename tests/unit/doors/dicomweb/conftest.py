@@ -80,3 +80,4 @@ async def house(
     made.app = Starlette(routes=[Mount("/dicomweb", app=door)])
     yield made
     await door.state.gate.close()
+    await rooms.archive.close()

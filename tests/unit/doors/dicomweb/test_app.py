@@ -257,7 +257,7 @@ async def test_real_files_go_in_and_out(house: House) -> None:
     assert response.status_code == 202
     held = response.json()["00081199"]["Value"]
     assert len(held) > 30
-    frames = 0
+    frames = pictures = 0
     async with house.clinician() as client:
         for item in held:
             url = item["00081190"]["Value"][0].removeprefix("http://troth.test/dicomweb")
@@ -269,7 +269,11 @@ async def test_real_files_go_in_and_out(house: House) -> None:
                 frame = await client.get(url + "/frames/1", headers={"Accept": octets})
                 assert frame.status_code == 200
                 frames += 1
+                picture = await client.get(url + "/rendered", headers={"Accept": "image/png"})
+                assert picture.status_code in (200, 406)
+                pictures += picture.status_code == 200
     assert frames > 25
+    assert pictures > 20
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PUT"])

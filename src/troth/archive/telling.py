@@ -1,0 +1,73 @@
+"""What the ledger is told of looking and searching."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troth.archive.attributes import keyword_of
+from troth.archive.model import Page, Query, StudySummary
+from troth.ledger import Entry
+from troth.policy import Permit
+from troth.vault import KeyRef
+
+
+def entry(permit: Permit, study: StudySummary, kind: str, counts: dict[str, int] | None = None) -> Entry:
+    """The entry of an act on one study, under the audit key of its subject.
+
+    Args:
+        permit: What allowed it.
+        study: The study.
+        kind: Kind of the entry.
+        counts: Numbers; None for those of the study.
+    """
+    payload = {
+        "actor": permit.actor.name,
+        "organisation": permit.actor.organisation,
+        "study_uid": study.study_uid,
+        "study_description": study.description,
+        "study_date": study.study_date.isoformat() if study.study_date else "",
+        "modalities": list(study.modalities),
+    }
+    return Entry(
+        kind=kind,
+        tenant=permit.tenant,
+        actor_id=permit.actor.id,
+        actor_kind=permit.actor.kind,
+        role=permit.actor.role,
+        subject_id=study.subject_id,
+        study_id=study.id,
+        key=study.audit_key,
+        payload=payload,
+        purpose=permit.purpose,
+        clauses=permit.clauses,
+        decision_id=permit.decision_id,
+        counts=counts if counts is not None else {"series": study.series_count, "instances": study.instance_count},
+    )
+
+
+def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> Entry:
+    """The entry of a search: under the audit key where one subject is meant, else under the organisation's."""
+    study = page.found[0].study if page.found and permit.target.kind != "organisation" else None
+    payload: dict[str, Any] = {
+        "actor": permit.actor.name,
+        "organisation": permit.actor.organisation,
+        "level": query.level,
+        "keys": {keyword_of(match.tag): match.value for match in query.matches if match.value},
+        "studies": sorted({str(found.study.id) for found in page.found}),
+    }
+    is_of_study = permit.target.kind == "study"
+    return Entry(
+        kind="archive:studies:queried",
+        tenant=permit.tenant,
+        actor_id=permit.actor.id,
+        actor_kind=permit.actor.kind,
+        role=permit.actor.role,
+        subject_id=study.subject_id if study else None,
+        study_id=study.id if study and is_of_study else None,
+        key=study.audit_key if study else organisation_key,
+        payload=payload,
+        purpose=permit.purpose,
+        clauses=permit.clauses,
+        decision_id=permit.decision_id,
+        counts={"results": len(page.found), "studies": len(payload["studies"])},
+    )
