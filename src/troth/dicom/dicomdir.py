@@ -194,7 +194,8 @@ def _tree(listed: Iterable[Listed]) -> _Record:
         values = one.values
         if not 1 <= len(one.file_id) <= 8 or not all(map(_COMPONENT.fullmatch, one.file_id)):
             raise Malformed("A file id cannot stand on media")
-        whose = (values.get(0x00100020, ""), values.get(0x00100021, ""))
+        patient_id = values.get(0x00100020, "")
+        whose = (patient_id, values.get(0x00100021, ""), "" if patient_id else values.get(0x00100010, ""))
         patient = root.lower.get(whose)
         if patient is None:
             patient = root.lower[whose] = _record("PATIENT", values, {0x00100020: f"TROTH{len(root.lower) + 1:06d}"})
@@ -209,7 +210,8 @@ def _tree(listed: Iterable[Listed]) -> _Record:
 
 
 def _record(kind: str, values: Mapping[int, str], instead: Mapping[int, str] | None = None) -> _Record:
-    return _Record(_front(kind) + _charset(values) + _keys(kind, values, instead or {}))
+    keys = _keys(kind, values, instead or {})
+    return _Record(_front(kind) + _charset(keys) + keys)
 
 
 def _leaf(one: Listed) -> _Record:
@@ -235,7 +237,7 @@ def _leaf(one: Listed) -> _Record:
     if kind == "SR DOCUMENT" and one.values.get(_VERIFIED) == "VERIFIED":
         codes = _verified_at(one) + codes
     keys = _keys(kind, one.values, {}, codes)
-    return _Record(_front(kind) + file_of + _charset(one.values) + keys)
+    return _Record(_front(kind) + file_of + _charset(keys) + keys)
 
 
 def _verified_at(one: Listed) -> bytes:
@@ -258,11 +260,9 @@ def _front(kind: str) -> bytes:
     )
 
 
-def _charset(values: Mapping[int, str]) -> bytes:
-    """Records are in UTF-8 as soon as the instance is not plain ASCII."""
-    if all(text.isascii() for text in values.values()):
-        return b""
-    return encode.text(tags.CHARSET, "CS", "ISO_IR 192")
+def _charset(keys: bytes) -> bytes:
+    """A record is in UTF-8 as soon as it is not plain ASCII."""
+    return b"" if keys.isascii() else encode.text(tags.CHARSET, "CS", "ISO_IR 192")
 
 
 def _keys(kind: str, values: Mapping[int, str], instead: Mapping[int, str], codes: bytes = b"") -> bytes:

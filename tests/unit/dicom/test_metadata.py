@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+from tests.unit.dicom.files import EXPLICIT, dataset, encode_fragments, name_of, nested, some_files, wheel
+from troth.dicom import encode, find_bulk, scan, swapped, to_json
+from troth.kit.errors import TrothError
+
+Json = Mapping[str, Any]
+
+
+def scanned() -> list[Path]:
+    found = []
+    for path in some_files():
+        try:
+            scan(path.read_bytes())
+        except TrothError:
+            continue
+        found.append(path)
+    return found
+
+
+def plain(metadata: Json, *, swap: bool) -> dict[str, Any]:
+    """Without what we write differently on purpose:
+
+    - group lengths and trailing padding are left out (PS3.18 F.2.2),
+    - Specific Character Set becomes ISO_IR 192, for the text is in UTF-8 now,
+    - trailing spaces of each of several CS values are padding, not only of the last,
+    - an empty value among several is null (F.2.5), not an empty string,
+    - binary values of a big endian data set are turned to little endian (F.2.7).
+    """
+    kept: dict[str, Any] = {}
+    for key, entry in metadata.items():
+        if key.endswith("0000") or key in ("FFFCFFFC", "00080005", "7FE00010"):
+            continue
+        entry = dict(entry)
+        if entry["vr"] == "SQ":
+            entry["Value"] = [plain(item, swap=swap) for item in entry.get("Value", [])]
+        elif "Value" in entry:
+            entry["Value"] = [(v.rstrip() or None) if isinstance(v, str) else v for v in entry["Value"]]
+        elif swap and entry["vr"] == "OW" and "InlineBinary" in entry:
+            entry["InlineBinary"] = base64.b64encode(swapped(base64.b64decode(entry["InlineBinary"]), 2)).decode()
+        kept[key] = entry
+    return kept
+
+
+@pytest.mark.parametrize("path", scanned(), ids=name_of)
+def test_equal_to_pydicom(path: Path) -> None:
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    header, _ = scan(path.read_bytes())
+    metadata = to_json(header.head, header.syntax, tail=header.tail)
+    json.dumps(metadata, allow_nan=False)
+    peer = pydicom.dcmread(path, force=True)
+    expected = plain(peer.to_json_dict(), swap=header.syntax == "1.2.840.10008.1.2.2")
+    assert plain(metadata, swap=False) == expected
+
+
+def walked(metadata: Json) -> Iterator[Json]:
+    for entry in metadata.values():
+        yield entry
+        if entry["vr"] == "SQ":
+            for item in entry["Value"]:
+                yield from walked(item)
+
+
+@pytest.mark.parametrize(
+    "name", ["waveform_ecg.dcm", "examples_overlay.dcm", "MR_small_bigendian.dcm", "liver_1frame.dcm"]
+)
+def test_every_uri_leads_to_its_bytes(name: str) -> None:
+    header, bulk = scan(wheel(name))
+    everything = to_json(header.head, header.syntax)
+    metadata = to_json(header.head, header.syntax, "bulkdata/", inline_bytes=16)
+    uris = [entry["BulkDataURI"] for entry in walked(metadata) if "BulkDataURI" in entry]
+    assert uris
+    for uri in uris:
+        path = uri.removeprefix("bulkdata/")
+        place = find_bulk(header.head, header.syntax, path)
+        assert place is not None
+        if place.is_bulk:
+            assert place.start == len(header.head)
+            assert bulk
+            continue
+        at: Any = everything
+        for step in path.split("/"):
+            at = at[step] if len(step) == 8 else at["Value"][int(step)]
+        raw = swapped(header.head[place.start : place.stop], place.unit_bytes)
+        assert base64.b64encode(raw).decode() == at["InlineBinary"]
+    assert find_bulk(header.head, header.syntax, "00091010/0/00091011") is None
+
+
+def test_bulk_uri_as_a_function() -> None:
+    header, _ = scan(wheel("CT_small.dcm"))
+    metadata = to_json(header.head, header.syntax, lambda path: f"https://here/{path.lower()}")
+    assert metadata["7FE00010"] == {"vr": "OW", "BulkDataURI": "https://here/7fe00010"}
+    assert "7FE00010" not in to_json(header.head, header.syntax)
+
+
+def of(between: bytes) -> dict[str, Any]:
+    header, _ = scan(dataset(between=between), EXPLICIT)
+    return to_json(header.head, header.syntax, "bulkdata/")
+
+
+def test_values_that_json_cannot_say() -> None:
+    metadata = of(
+        encode.text(0x00080005, "CS", "ISO_IR 192")
+        + encode.text(0x00100010, "PN", "Yamada^Tarou=山田^太郎=やまだ^たろう\\Wang^XiaoDong")
+        + encode.text(0x00101030, "DS", "12.5\\\\nan\\6,5")
+        + encode.text(0x00200013, "IS", "7\\x")
+        + encode.element(0x0018605A, "FL", struct.pack("<2f", float("nan"), 1.5))
+        + encode.element(0x00209165, "AT", struct.pack("<2H", 0x0020, 0x9056))
+    )
+    names = [{"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}]
+    assert metadata["00100010"] == {"vr": "PN", "Value": [*names, {"Alphabetic": "Wang^XiaoDong"}]}
+    assert metadata["00101030"]["Value"] == [12.5, None, "nan", "6,5"]
+    assert metadata["00200013"]["Value"] == [7, "x"]
+    assert metadata["0018605A"]["Value"] == ["NaN", 1.5]
+    assert metadata["00209165"]["Value"] == ["00209056"]
+    assert metadata["00080005"]["Value"] == ["ISO_IR 192"]
+    json.dumps(metadata, allow_nan=False)
+
+
+def test_items_have_their_own_repertoire() -> None:
+    item = encode.text(0x00080005, "CS", "ISO_IR 144") + encode.element(0x00081150, "LO", "Люк".encode("iso8859-5"))
+    metadata = of(encode.sequence(0x00081140, [item]) + encode.element(0x00100020, "LO", b"caf\xe9"))
+    assert metadata["00081140"]["Value"][0]["00081150"]["Value"] == ["Люк"]
+    assert metadata["00100020"]["Value"] == ["café"]
+
+
+def test_deepest_nesting_and_encapsulated_icon() -> None:
+    metadata = of(nested(16))
+    depth = 0
+    while "00081140" in metadata:
+        metadata, depth = (metadata["00081140"]["Value"] or [{}])[0], depth + 1
+    assert depth == 16
+    icon = encode_fragments([b"", b"\xff\xd8ab"])
+    metadata = of(encode.sequence(0x00880200, [icon]) + encode.text(0x00100020, "LO", "after"))
+    assert "InlineBinary" in metadata["00880200"]["Value"][0]["7FE00010"]
+    assert metadata["00100020"]["Value"] == ["after"]
