@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cedarpy
 
-from troth.notice import cedar, law
+from troth.notice import law
 from troth.notice.clauses.base import Clause
 from troth.notice.compiling import compile_notices
 from troth.notice.errors import NoticeMalformed
@@ -89,13 +89,14 @@ def _stale(notice: Notice) -> Iterator[Problem]:
 
 def _policies(notice: Notice) -> Iterator[Problem]:
     """The compiled policies against the Cedar schema: a last net below the clauses' own checks."""
-    for policy in compile_notices([notice]).policies:
-        for error in cedarpy.validate_policies(policy.text, cedar.schema()).errors:
-            found = notice.clause(policy.clause_id)
-            line = found.line if found is not None else 1
-            yield Problem(
-                notice.path, line, f"clause {policy.clause_id} does not compile: {error.error}", "report this"
-            )
+    compiled = compile_notices([notice])
+    for error in cedarpy.validate_policies(compiled.text, compiled.schema).errors:
+        policy = compiled.numbered(error.policy_id)
+        clause = notice.clause(policy.clause_id) if policy is not None else None
+        line = clause.line if clause is not None else 1
+        named = f"§ {clause.id}: " if clause is not None else ""
+        hint = "this is a fault of the program; report it"
+        yield Problem(notice.path, line, f"{named}does not compile: {error.error}", hint)
 
 
 def _at(notice: Notice, clause: Clause, what: str, hint: str) -> Problem:

@@ -10,6 +10,8 @@ from troth.notice import cedar
 from troth.notice.clauses.base import Policy
 from troth.notice.model import Notice
 
+_PREFIX = "policy"
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -29,6 +31,15 @@ class Compiled:
     def text(self) -> str:
         """All policies as one Cedar text."""
         return "\n\n".join(policy.text for policy in self.policies) + "\n"
+
+    def numbered(self, policy_id: str) -> Policy | None:
+        """The policy behind an id that Cedar gave by its place in the text, such as `policy3`.
+
+        Args:
+            policy_id: As diagnostics name it; empty where the text cannot be read at all.
+        """
+        number = policy_id.removeprefix(_PREFIX)
+        return self.policies[int(number)] if number.isdecimal() else None
 
     @cached_property
     def purposes(self) -> frozenset[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,7 +42,7 @@ def load(path: Path | str) -> Notice:
     file = Path(path)
     if file.is_dir():
         file = file / "notice.yaml"
-    return _build(reading.read(file))
+    return of_page(reading.read(file))
 
 
 def parse(source: str, path: str = "notice.yaml") -> Notice:
@@ -54,7 +55,13 @@ def parse(source: str, path: str = "notice.yaml") -> Notice:
     Raises:
         NoticeMalformed: As for `load`.
     """
-    return _build(reading.parse(source, path))
+    return replace(_parsed(source), path=path)
+
+
+@lru_cache(maxsize=16)
+def _parsed(source: str) -> Notice:
+    """A version in force is asked for again and again, and its text never changes."""
+    return of_page(reading.parse(source))
 
 
 @cache
@@ -62,7 +69,15 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(schema())
 
 
-def _build(page: Page) -> Notice:
+def of_page(page: Page) -> Notice:
+    """Hold a page against the schema and build the notice.
+
+    Args:
+        page: What was read.
+
+    Raises:
+        NoticeMalformed: It says something that the language does not know; with all problems.
+    """
     problems = []
     for error in _validator().iter_errors(page.content):
         problems += [_problem(leaf, page) for leaf in _leaves(error)]
@@ -142,7 +157,7 @@ def _problem(error: ValidationError, page: Page) -> Problem:
             _MEANT.get(value, f"of the form {value}"),
         )
     if error.validator == "type":
-        return Problem(page.path, line, f"not a {value}{named}", "see the schema's description of this key")
+        return Problem(page.path, line, f"not of the type {value}{named}", "see the schema's description of this key")
     return Problem(page.path, line, f"not accepted{named}: {error.message[:160]}", f"{error.validator}: {value}")
 
 

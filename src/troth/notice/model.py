@@ -37,7 +37,7 @@ class Short:
     audience: str = term("For whom", choices=AUDIENCES)
     ask: str = term("The question in a word or three, such as: How long")
     answer: str = term("The answer in one or two short sentences")
-    clause: str = term("The clause that says it in full", pattern=r"^\d{1,3}\.\d{1,3}$")
+    clause: str = term("The clause that says it in full", pattern=r"^[0-9]{1,3}\.[0-9]{1,3}$")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,9 @@ from ruamel.yaml.events import (
 from troth.notice.errors import NoticeMalformed
 from troth.notice.problem import Problem
 
-LIMIT_BYTES = 512 * 1024
+LIMIT_BYTES = 256 * 1024
 LIMIT_DEPTH = 12
-LIMIT_NODES = 50_000
+LIMIT_NODES = 12_000
 
 Key = str | int
 Place = tuple[Key, ...]

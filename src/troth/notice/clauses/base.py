@@ -3,7 +3,7 @@
 # ruff: noqa: RUF009 - `term` declares a field, it makes no value
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
@@ -107,14 +107,14 @@ class Clause:
     about: ClassVar[str] = ""
 
     id: str = term(
-        "Number of the clause, section.number; once published it keeps its meaning", pattern=r"^\d{1,3}\.\d{1,3}$"
+        "Number of the clause, section.number; once published it keeps its meaning", pattern=r"^[0-9]{1,3}\.[0-9]{1,3}$"
     )
     key: str = term("Short name by which other clauses and the program refer to it", pattern=SLUG, default="")
     says: str = term(
         "The promise in the author's own words, to be read aloud; left out, it is made from the terms", default=""
     )
     promises: tuple[str, ...] = term(
-        "Ids in the ledger of promises that this clause states", pattern=r"^[A-Z]{2}-\d{2}$", default=()
+        "Ids in the ledger of promises that this clause states", pattern=r"^[A-Z]{2}-[0-9]{2}$", default=()
     )
     audiences: tuple[str, ...] = term(
         "Who it is for; left out, everybody", choices=AUDIENCES, name="for", default=AUDIENCES
@@ -156,30 +156,20 @@ class Clause:
 
 C = TypeVar("C", bound=Clause)
 
-_KINDS: dict[str, type[Clause]] = {}
-
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def clause(name: str, about: str) -> Any:
-    """Make a class a kind of clause and register it. Used once in each file of `clauses/`.
+def clause(name: str, about: str) -> Callable[[type[C]], type[C]]:
+    """Make a class a kind of clause. Used once in each file of `clauses/`.
 
     Args:
         name: The word that stands in the file.
         about: What the kind is for.
     """
 
-    def register(model: type[C]) -> type[C]:
+    def declare(model: type[C]) -> type[C]:
         made = dataclass(frozen=True, kw_only=True)(model)
         made.kind = name
         made.about = about
-        if name in _KINDS:
-            raise ValueError(f"two kinds of clause are called {name}")
-        _KINDS[name] = made
         return made
 
-    return register
-
-
-def kinds() -> dict[str, type[Clause]]:
-    """The registered kinds, by name."""
-    return dict(sorted(_KINDS.items()))
+    return declare

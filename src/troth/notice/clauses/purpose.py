@@ -57,17 +57,20 @@ class Purpose(Clause):
             for role in access.who:
                 under = self._recipients_of(role, notice)
                 if under or role == vocabulary.ANYBODY:
-                    yield self._policy(access, role, under)
+                    for about, does in _by_target(access).items():
+                        yield self._policy(access, role, under, about, does)
 
-    def _policy(self, access: Access, role: str, under: tuple[str, ...]) -> Policy:
+    def _policy(
+        self, access: Access, role: str, under: tuple[str, ...], about: frozenset[str], does: list[str]
+    ) -> Policy:
         conditions = [f"context.purpose == {cedar.text(self.key)}"]
         if role != vocabulary.ANYBODY:
             conditions.append(f"principal.role == {cedar.text(role)}")
-        conditions += [cedar.is_one_of(access.about), "resource.is_present", _WITHIN[access.within]]
+        conditions += [cedar.is_one_of(about), "resource.is_present", _WITHIN[access.within]]
         conditions += [f"context.claims.contains({cedar.text(claim)})" for claim in access.requires]
         text = (
             f"@id({cedar.text(self.id)})\n"
-            f"permit (principal, action in {cedar.actions(access.does)}, resource)\n"
+            f"permit (principal, action in {cedar.actions(does)}, resource)\n"
             f"when {{ {' && '.join(conditions)} }};"
         )
         obligations = tuple(f"region:{region}" for region in self.regions)
@@ -143,6 +146,16 @@ class Purpose(Clause):
             if not vocabulary.ACTIONS[name].about & set(access.about):
                 kinds = ", ".join(sorted(vocabulary.ACTIONS[name].about))
                 yield Fault(f"{name!r} cannot be done to {', '.join(access.about)}", f"it is done to: {kinds}")
+
+
+def _by_target(access: Access) -> dict[frozenset[str], list[str]]:
+    """The actions of an access, together where they are done to the same kinds of target."""
+    found: dict[frozenset[str], list[str]] = {}
+    for name in access.does:
+        about = vocabulary.ACTIONS[name].about & frozenset(access.about)
+        if about:
+            found.setdefault(about, []).append(name)
+    return found
 
 
 def _said(access: Access) -> str:

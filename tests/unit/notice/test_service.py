@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.unit.notice.conftest import FOLDER
+from tests.unit.notice.edits import clause_of
+from troth import notice as room
+from troth.kit import clock
+from troth.kit.db import Connection, Database
+from troth.ledger import Entry
+from troth.vault import Keyring
+
+
+@dataclass(frozen=True)
+class Somebody:
+    id: UUID | None = field(default_factory=uuid4)
+    kind: str = "user"
+    role: str = "admin"
+
+
+@dataclass(frozen=True)
+class Allowed:
+    actor: Somebody = field(default_factory=Somebody)
+    action: str = "publish_notice"
+    purpose: str = "administration"
+    clauses: tuple[str, ...] = ("4.5",)
+    decision_id: UUID = field(default_factory=uuid4)
+
+
+class Book:
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    async def append(self, connection: Connection, entry: Entry) -> UUID:
+        self.entries.append(entry)
+        return uuid4()
+
+
+SOURCE = (FOLDER / "notice.yaml").read_text()
+
+
+def named(name: str, version: int = 1, effective_on: str = "2026-11-01", *swaps: tuple[str, str]) -> room.Notice:
+    source = SOURCE.replace("notice: imaging-cloud\n", f"notice: {name}\n").replace(
+        "version: 1\n", f"version: {version}\n"
+    )
+    source = source.replace("effective_on: 2026-11-01\n", f"effective_on: {effective_on}\n")
+    for before, after in swaps:
+        assert before in source
+        source = source.replace(before, after)
+    return room.parse(source, f"{name}.yaml")
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+@pytest.fixture
+def notices(database: Database, keyring: Keyring, book: Book) -> room.Notices:
+    return room.Notices(database, keyring, book)
+
+
+async def test_begin_then_change_with_two_people(notices: room.Notices, keyring: Keyring, book: Book) -> None:
+    one = named("two-people")
+    first = await notices.put_in_force(Allowed(Somebody(None, "system", "operator")), one)
+    assert (first.number, first.is_founding, first.published_by) == (1, True, None)
+    assert first.sha256 == hashlib.sha256(one.source.encode()).digest()
+    assert await notices.put_in_force(Allowed(), one) == first
+    two = named("two-people", 2)
+    with pytest.raises(room.NoticeConflict):
+        await notices.put_in_force(Allowed(), two)
+    permit, second_person = Allowed(), Allowed()
+    second = await notices.publish(permit, two, second_person)
+    assert (second.published_by, second.second_person, second.is_founding) == (
+        permit.actor.id,
+        second_person.actor.id,
+        False,
+    )
+    assert await notices.publish(Allowed(), two, Allowed()) == second
+    for version in await notices.versions("two-people"):
+        assert version.is_signed_by(keyring.public_key)
+        assert not version.is_signed_by(bytes(31) + b"\x01")
+    assert [entry.kind for entry in book.entries] == ["notice:version:published"] * 2
+    assert book.entries[1].counts["number"] == 2
+    assert book.entries[1].actor_id == permit.actor.id
+
+
+async def test_publishing_takes_two_different_people_who_may(notices: room.Notices, book: Book) -> None:
+    notice = named("who-may")
+    permit = Allowed()
+    for second in (permit, Allowed(permit.actor), Allowed(Somebody(None)), Allowed(action="retrieve")):
+        with pytest.raises(room.SecondPersonMissing):
+            await notices.publish(permit, notice, second)
+    with pytest.raises(room.SecondPersonMissing):
+        await notices.put_in_force(Allowed(action="retrieve"), notice)
+    assert await notices.versions("who-may") == []
+    assert book.entries == []
+    assert (await notices.publish(permit, notice, Allowed())).number == 1
+
+
+async def test_a_number_is_used_once(notices: room.Notices) -> None:
+    await notices.publish(Allowed(), named("numbers", 3), Allowed())
+    for number in (2, 3):
+        with pytest.raises(room.NoticeConflict) as caught:
+            await notices.publish(
+                Allowed(), named("numbers", number, "2026-11-01", ("Nothing goes abroad", "It stays")), Allowed()
+            )
+        assert "4" in caught.value.hint
+
+
+async def test_what_has_problems_is_not_published(
+    notices: room.Notices, changed: Callable[[Callable[[dict[str, Any]], Any]], room.Notice]
+) -> None:
+    broken = changed(lambda n: clause_of(n, "4.1").update(retention=["forever"]))
+    before = await notices.versions()
+    with pytest.raises(room.NoticeMalformed):
+        await notices.publish(Allowed(), broken, Allowed())
+    with pytest.raises(room.NoticeMalformed):
+        await notices.put_in_force(Allowed(), broken)
+    assert await notices.versions() == before
+
+
+async def test_in_force_from_its_day_on_and_for_its_audience(database: Database, keyring: Keyring, book: Book) -> None:
+    notices = room.Notices(database, keyring, book)
+    today = clock.today()
+    only_patients = SOURCE[SOURCE.index("  - audience: users\n") : SOURCE.index("short:")]
+    soon = named("zz-later", 8, str(today + timedelta(days=2)), (only_patients, "\n"))
+    now = named("zz-later", 7, str(today))
+    await notices.publish(Allowed(), now, Allowed())
+    await notices.publish(Allowed(), soon, Allowed())
+    assert (await notices.in_force("patients")).number == 7
+    with clock.moved(timedelta(days=3)):
+        assert (await notices.in_force("patients")).number == 8
+        assert (await notices.in_force("users")).number == 7
+    with clock.moved(timedelta(days=-3650)), pytest.raises(room.NothingInForce):
+        await notices.in_force("patients")
+    assert (await room.Notices(database, keyring, book).in_force()).notice.clauses == now.clauses
+    assert (await notices.version(8, "zz-later")).effective_on > date(2026, 1, 1)
+    with pytest.raises(room.VersionNotFound):
+        await notices.version(99)
+
+
+async def test_what_was_published_cannot_be_altered(notices: room.Notices, database: Database) -> None:
+    await notices.publish(Allowed(), named("stone"), Allowed())
+    for statement in ("update notice_version set number = 9", "delete from notice_version", "truncate notice_version"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with database.transaction(None) as connection:
+                await connection.execute(statement)
+
+
+async def test_if_the_ledger_fails_nothing_is_published(database: Database, keyring: Keyring) -> None:
+    class Torn(Book):
+        async def append(self, connection: Connection, entry: Entry) -> UUID:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await room.Notices(database, keyring, Torn()).publish(Allowed(), named("torn"), Allowed())
+    assert await room.Notices(database, keyring, Book()).versions("torn") == []
+
+
+async def test_the_real_ledger_takes_the_entry(database: Database, keyring: Keyring) -> None:
+    from troth.ledger import Ledger
+
+    version = await room.Notices(database, keyring, Ledger(keyring)).publish(Allowed(), named("real"), Allowed())
+    assert version.number == 1

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.policy.conftest import HERE, THERE, Refusals, Said, actor, target
+from troth import notice
+from troth.kit import clock, errors
+from troth.policy import PERMIT_LIFETIME, PermitDenied, Policy, Target
+
+
+async def test_a_permit_says_who_what_why_and_for_how_long(policy: Policy) -> None:
+    who, what = actor("clinician"), target("study")
+    permit = await policy.require(who, "retrieve", what, "diagnosis")
+    assert (permit.actor, permit.action, permit.target, permit.purpose) == (who, "retrieve", what, "diagnosis")
+    assert permit.clauses == ("4.1", "5.1")
+    assert permit.basis == "A6-1-f"
+    assert permit.notice_version == policy.notice_version == "imaging-cloud 1"
+    assert permit.obligations == ("region:GB",)
+    assert permit.tenant == HERE
+    assert permit.expires_at - permit.decided_at == PERMIT_LIFETIME == timedelta(minutes=5)
+    assert abs(clock.now() - permit.decided_at) < timedelta(minutes=1)
+    assert (await policy.require(who, "retrieve", what, "diagnosis")).decision_id != permit.decision_id
+
+
+async def test_a_refusal_is_told_and_looks_like_absence(policy: Policy, refusals: Refusals) -> None:
+    who = actor("clinician")
+    absent, theirs = Target("study", None, HERE), target("study", THERE)
+    said = []
+    for what in (absent, theirs):
+        with pytest.raises(PermitDenied) as caught:
+            await policy.require(who, "retrieve", what, "diagnosis")
+        said.append(
+            (str(caught.value), caught.value.detail, caught.value.hint, caught.value.clauses, caught.value.http_status)
+        )
+        assert isinstance(caught.value, errors.NotFound)
+    assert said[0] == said[1]
+    assert said[0][3] == ()
+    assert refusals.told == [
+        (who, "retrieve", absent, "diagnosis", ()),
+        (who, "retrieve", theirs, "diagnosis", ("1.3",)),
+    ]
+
+
+async def test_who_has_access_is_told_the_clause_apart_from_the_text(
+    policy: Policy, facts: Said, refusals: Refusals
+) -> None:
+    who, what = actor("clinician"), target("study")
+    assert await policy.may(who, "retrieve", what, "care")
+    facts.set(is_restricted=True)
+    with pytest.raises(PermitDenied) as caught:
+        await policy.require(who, "retrieve", what, "care")
+    assert caught.value.clauses == ("9.4",)
+    assert "9.4" not in str(caught.value)
+    assert refusals.told[0][4] == ("9.4",)
+    with pytest.raises(PermitDenied) as caught:
+        await policy.require(actor("office"), "retrieve", what, "care")
+    assert caught.value.clauses == ()
+
+
+async def test_what_ended_has_ended_at_the_next_decision(policy: Policy, facts: Said) -> None:
+    who, what = actor("patient"), target("study")
+    await policy.require(who, "retrieve", what, "own_access")
+    facts.set(session_alive=False)
+    with pytest.raises(PermitDenied):
+        await policy.require(who, "retrieve", what, "own_access")
+
+
+async def test_asking_whether_is_not_an_attempt(policy: Policy, refusals: Refusals) -> None:
+    assert not await policy.may(actor("office"), "retrieve", target("study"), "care")
+    assert refusals.told == []
+
+
+async def test_nobody_in_particular_is_not_written_down(policy: Policy, refusals: Refusals) -> None:
+    assert (await policy.require(actor("none"), "open_notice", target("notice"), "site")).clauses == ("4.12",)
+    with pytest.raises(PermitDenied):
+        await policy.require(actor("none"), "retrieve", target("study"), "care")
+    assert refusals.told == []
+
+
+async def test_if_a_refusal_cannot_be_written_down_nothing_is_allowed_either(
+    compiled: notice.Compiled, facts: Said
+) -> None:
+    async def torn(*refusal: Any) -> None:
+        raise errors.Unavailable
+
+    with pytest.raises(errors.Unavailable):
+        await Policy(compiled, facts, torn).require(actor("office"), "retrieve", target("study"), "care")
+
+
+async def test_without_anybody_to_tell_it_is_refused_all_the_same(compiled: notice.Compiled, facts: Said) -> None:
+    with pytest.raises(PermitDenied):
+        await Policy(compiled, facts).require(actor("office"), "retrieve", target("study"), "care")
+
+
+async def test_another_notice_decides_from_the_next_decision_on(policy: Policy) -> None:
+    who, what = actor("clinician"), target("study")
+    assert await policy.may(who, "retrieve", what, "care")
+    policy.adopt(notice.compile([]))
+    assert not await policy.may(who, "retrieve", what, "care")
+    assert policy.notice_version == ""
+
+
+async def test_a_permit_on_the_platform_lies_in_the_actors_space(policy: Policy) -> None:
+    permit = await policy.require(actor("clinician"), "open_notice", target("notice"), "site")
+    assert permit.tenant == HERE
