@@ -68,5 +68,5 @@ def require_token(fields: Mapping[str, str], session: str) -> None:
     Raises:
         FormForeign: It was not.
     """
-    if not session or not hmac.compare_digest(fields.get("token", ""), token_of(session)):
+    if not session or not hmac.compare_digest(fields.get("token", "").encode(), token_of(session).encode()):
         raise FormForeign

@@ -130,14 +130,18 @@ def notice_page(
             for each in ORDER
             if each in version.notice.audiences
         ),
-        version_line=f"Version {version.number} · in force since {words.day(version.effective_on)} · "
-        "agreed by two people, signed",
+        version_line=_version_line(version),
         kept=_kept_line([each for section in sections for each in section.clauses], report),
         short=tuple(ShortLine(each.ask, each.answer, each.clause) for each in rendered.short),
         changes=changes,
         changes_since=before.number if before is not None else 0,
         sections=sections,
     )
+
+
+def _version_line(version: NoticeVersion) -> str:
+    agreed = "agreed by two people" if version.second_person is not None else "the first one"
+    return f"Version {version.number} · in force since {words.day(version.effective_on)} · {agreed} · signed"
 
 
 def by_clause(report: Report | None) -> Mapping[str, Proven]:

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.responses import JSONResponse
+from starlette.routing import Route, Router
+
+from troth.doors.viewer.app import create
+from troth.doors.viewer.configuration import configuration
+from troth.doors.viewer.dist import Dist
+from troth.policy import Actor
+
+ORIGIN = "http://127.0.0.1:8081"
+WEB = "http://127.0.0.1:8080"
+INDEX = '<!doctype html><script>window.PUBLIC_URL="/"</script><script src="/app-config.js"></script><div id="root">'
+DOCTOR = Actor("user", role="clinician", name='B. "Specimen" </script>', organisation="Example Hospital")
+
+
+class People:
+    async def actor_of_session(self, token: str) -> Actor | None:
+        return DOCTOR if token == "alive" else None
+
+
+async def studies(http_request: Any) -> JSONResponse:
+    return JSONResponse([])
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Dist:
+    folder = tmp_path_factory.mktemp("dist")
+    (folder / "assets").mkdir()
+    for name, text in (("index.html", INDEX), ("app.bundle.0123456789abcdef.js", "run()"), ("app.css", "b{}")):
+        (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    (folder / "assets" / "mark.png").write_bytes(b"png")
+    (folder / "stamp.json").write_text("{}")
+    return Dist(folder)
+
+
+def client(dist: Dist, session: str = "", **headers: str) -> httpx.AsyncClient:
+    rooms = SimpleNamespace(people=People(), settings=SimpleNamespace(http_url=WEB, viewer_origin=ORIGIN))
+    app = create(rooms, Router([Route("/studies", studies)]), dist)
+    cookies = {"troth_session": session} if session else {}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN, cookies=cookies, headers=headers)
+
+
+async def test_the_viewer_opens_for_who_is_signed_in_and_for_nobody_else(dist: Dist) -> None:
+    async with client(dist, "alive") as signed_in, client(dist, "over") as over, client(dist) as nobody:
+        opened = await signed_in.get("/viewer?StudyInstanceUIDs=1.2.3")
+        assert (opened.status_code, opened.text) == (200, INDEX)
+        assert opened.headers["cache-control"] == "no-store"
+        for stranger in (over, nobody):
+            refused = await stranger.get("/viewer?StudyInstanceUIDs=1.2.3")
+            assert (refused.status_code, refused.headers["location"]) == (303, f"{WEB}/sign-in")
+
+
+async def test_dicomweb_is_beside_it_and_the_list_is_on_the_pages(dist: Dist) -> None:
+    async with client(dist, "alive") as signed_in:
+        assert (await signed_in.get("/dicomweb/studies")).json() == []
+        assert (await signed_in.get("/")).headers["location"] == f"{WEB}/"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "kept"),
+    [
+        ("/app.bundle.0123456789abcdef.js", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"),
+        ("/app.css", "text/css; charset=utf-8", "public, max-age=3600"),
+        ("/assets/mark.png", "image/png", "public, max-age=3600"),
+    ],
+)
+async def test_files_are_served_compressed_with_their_kind(dist: Dist, path: str, kind: str, kept: str) -> None:
+    async with client(dist) as anybody:
+        squeezed, plain = await anybody.get(path), await anybody.get(path, headers={"Accept-Encoding": "identity"})
+        assert squeezed.status_code == 200
+        assert (squeezed.headers["content-type"], squeezed.headers["cache-control"]) == (kind, kept)
+        assert "content-encoding" not in plain.headers
+        assert squeezed.content == plain.content
+
+
+@pytest.mark.parametrize("path", ["/index.html", "/stamp.json", "/../app.py", "/assets/", "/%2e%2e/app.py", "/sw.js"])
+async def test_nothing_else_is_there(dist: Dist, path: str) -> None:
+    async with client(dist, "alive") as signed_in:
+        assert (await signed_in.get(path)).status_code == 404
+
+
+async def test_every_answer_carries_the_policy(dist: Dist) -> None:
+    async with client(dist, "alive") as signed_in:
+        for path in ("/viewer", "/app-config.js", "/app.css", "/nothing", "/dicomweb/studies"):
+            headers = (await signed_in.get(path)).headers
+            policy = headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "connect-src 'self' blob: data:" in policy
+            assert "unsafe-eval'" not in policy.replace("'wasm-unsafe-eval'", "")
+            assert "'unsafe-inline'" not in policy.split("script-src")[1].split(";")[0]
+            assert policy.split("script-src")[1].split(";")[0].count("sha256-") == 1
+            assert headers["cross-origin-opener-policy"] == "same-origin"
+            assert headers["cross-origin-embedder-policy"] == "require-corp"
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_it_answers_to_its_own_name_only(dist: Dist) -> None:
+    async with client(dist, "alive", host="evil.example:8081") as rebound:
+        assert (await rebound.get("/viewer")).status_code == 421
+
+
+async def test_the_script_is_told_no_secret_and_no_second_server(dist: Dist) -> None:
+    async with client(dist, "alive") as signed_in:
+        answer = await signed_in.get("/app-config.js")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "alive" not in answer.text
+    assert "window.config = {" in answer.text
+    told = json.loads(answer.text.partition("window.config = ")[2].partition(";\n")[0])
+    assert [source["namespace"].rpartition(".")[2] for source in told["dataSources"]] == ["dicomweb"]
+    roots = {value for key, value in told["dataSources"][0]["configuration"].items() if key.endswith("Root")}
+    assert roots == {"/dicomweb"}
+    assert told["showStudyList"] is False
+    assert told["customizationService"] == {"ohif.tours": {"$set": []}}
+    assert DOCTOR.name in told["corner"]["line"]
+
+
+def test_nobody_signed_in_is_named_nobody() -> None:
+    assert configuration(None, WEB)["corner"]["line"] == "Not signed in"
+
+
+async def test_without_the_build_the_page_says_what_to_do(tmp_path: Path) -> None:
+    async with client(Dist(tmp_path / "absent"), "alive") as signed_in:
+        answer = await signed_in.get("/viewer")
+        assert (answer.status_code, answer.text) == (503, "The viewer was not fetched. Run: make setup\n")
+        assert (await signed_in.get("/init-service-worker.js")).status_code == 200

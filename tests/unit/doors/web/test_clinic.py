@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in
+
+
+async def test_the_list_shows_the_studies_of_ones_own_organisation(house: House) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as own:
+        page = (await own.get("/studies")).text
+        for words in ("Miller, James", "P-1", "2 Jan 1970", "CT head", "Chest, two views", "ACC-99", "3 match"):
+            assert words in page
+        assert "Purpose: <b>diagnosis</b>" in page
+        assert "<b>Example Hospital</b>" in page
+        assert 'href="/notice?for=users#p4-1"' in page
+    async with house.client(await house.session_of("Dr D. Mock")) as other:
+        assert "No study matches" in (await other.get("/studies")).text
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "missing"),
+    [
+        ("q=mill", "Miller, James", "Sample, Anna"),
+        ("q=Sample%2C+A", "Sample, Anna", "Miller"),
+        ("q=P-9", "Sample, Anna", "Miller"),
+        ("q=ACC-99", "Sample, Anna", "Miller"),
+        ("modality=CR", "Sample, Anna", "Miller"),
+        ("q=nobody", "No study matches", "Miller"),
+    ],
+)
+async def test_filters_work(house: House, query: str, found: str, missing: str) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        page = (await clinician.get(f"/studies?{query}")).text
+        assert found in page
+        assert missing not in page
+
+
+@pytest.mark.parametrize("query", ["modality=XX", "days=2", "page=0", "page=x", "study=abc"])
+async def test_a_filter_that_does_not_exist_is_refused_not_ignored(house: House, query: str) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        assert (await clinician.get(f"/studies?{query}")).status_code == 404
+
+
+async def test_the_preview_opens_nothing_and_says_what_opening_writes(house: House) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        page = (await clinician.get(f"/studies?study={house.studies[NEW]}")).text
+        assert "What opening this writes" in page
+        assert "Invite the patient" in page
+        assert "1 you may see" in page
+        opened = await clinician.get(f"/studies/{house.studies[NEW]}/open")
+        assert opened.headers["location"] == f"http://127.0.0.1:8081/viewer?StudyInstanceUIDs={NEW}"
+    async with house.rooms.database.transaction(house.hospital) as connection:
+        assert await house.rooms.ledger.latest(connection, kinds=["archive:study:opened"]) == []
+
+
+async def test_not_yours_and_not_there_are_one_answer(house: House) -> None:
+    async with house.client(await house.session_of("Dr D. Mock")) as stranger:
+        pages = [
+            (await stranger.get(f"/studies/{study_id}/{act}"))
+            for act in ("open", "invite")
+            for study_id in (house.studies[NEW], "0190a5b0-0000-7000-8000-000000000000", "no-id")
+        ]
+        assert {page.status_code for page in pages} == {404}
+        assert len({page.text for page in pages}) == 1
+
+
+async def test_inviting_mails_a_link_and_shows_the_code_once(house: House) -> None:
+    path = f"/studies/{house.studies[CHEST]}/invite"
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        page = (await clinician.get(path)).text
+        assert "Sample, Anna" in page
+        assert (await clinician.post(path, data={"email": "a@x.example"})).status_code == 403
+        wrong = await clinician.post(path, data={"email": "a", "token": token_in(page)})
+        assert wrong.status_code == 422
+        before = len(house.mails())
+        made = await clinician.post(path, data={"email": "a@x.example", "token": token_in(page)})
+        assert 'id="code"' in made.text
+        assert len(house.mails()) == before + 1
+        assert "/invitation/" in house.mails()[-1]
+        assert 'id="code"' not in (await clinician.get(path)).text
+
+
+async def test_old_studies_are_found_by_no_recent_filter(house: House) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        assert f"study={house.studies[OLD]}" not in (await clinician.get("/studies?days=7")).text
+        assert f"study={house.studies[OLD]}" in (await clinician.get("/studies")).text

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in
+from troth.main.first_start import permit_for
+from troth.policy import Target
+
+
+@pytest.fixture(scope="module")
+async def session(house: House) -> str:
+    return await house.session_of_patient()
+
+
+async def test_home_shows_own_scans_and_no_others(house: House, session: str) -> None:
+    async with house.client(session) as patient:
+        page = (await patient.get("/scans")).text
+    assert "CT head" in page
+    assert "CT chest, old" in page
+    assert "Chest, two views" not in page
+    assert "because it is yours to see" in page
+    assert "<title>Your scans · Example Imaging Cloud</title>" in page
+    assert "Kept until 14 Nov 2034" in page
+    assert "you may have it erased" in page
+
+
+async def test_a_study_says_who_looked_why_and_by_which_clause_with_proof(house: House, session: str) -> None:
+    rooms = house.rooms
+    doctor = await rooms.people.actor_of_session(await house.session_of("Dr B. Specimen"))
+    assert doctor is not None
+    target = await rooms.archive.target(doctor, NEW)
+    await rooms.archive.open_study(await rooms.policy.require(doctor, "retrieve", target, "diagnosis"), NEW)
+    async with house.client(session) as patient:
+        path = f"/scans/{house.studies[NEW]}"
+        page = (await patient.get(path)).text
+        assert "Dr B. Specimen" in page
+        assert "to find out what is wrong with you" in page
+        assert 'href="/notice#p4-1"' in page
+        assert "Written down; sealed into the book within a second" in page
+        await house.sequence()
+        page = (await patient.get(path)).text
+        assert "The entry is in the book, unchanged" in page
+        assert "Complete: " in page
+        assert "CT1" in page
+        treating = (await patient.get(f"{path}?show=care")).text
+        assert "Dr B. Specimen" in treating
+        refused = (await patient.get(f"{path}?show=refused")).text
+        assert "Nothing of this kind is written" in refused
+
+
+async def test_a_refused_colleague_appears_by_role_only(house: House, session: str) -> None:
+    rooms = house.rooms
+    office = await rooms.people.actor_of_session(await house.session_of("E. Fixture"))
+    assert office is not None
+    target = await rooms.archive.target(office, NEW)
+    with pytest.raises(Exception, match="nothing here for you"):
+        await rooms.policy.require(office, "retrieve", target, "diagnosis")
+    async with house.client(session) as patient:
+        page = (await patient.get("/looked?show=refused")).text
+    assert "Someone with the role “privacy officer”" in page
+    assert "E. Fixture" not in page
+    assert "They saw nothing" in page
+
+
+async def test_the_whole_list_has_pages(house: House, session: str) -> None:
+    async with house.client(session) as patient:
+        for _ in range(50):
+            await patient.get("/scans")
+        page = (await patient.get("/looked")).text
+        further = re.search(r'href="(/looked\?show=&amp;before=[^"]+)"', page)
+        assert further is not None
+        earlier = (await patient.get(further[1].replace("&amp;", "&"))).text
+        assert "CT1" in earlier
+        assert (await patient.get("/looked?before=abc")).status_code == 404
+
+
+async def test_the_viewer_opens_own_studies_only(house: House, session: str) -> None:
+    async with house.client(session) as patient:
+        own = await patient.get(f"/scans/{house.studies[NEW]}/open")
+        assert own.headers["location"] == f"http://127.0.0.1:8081/viewer?StudyInstanceUIDs={NEW}"
+        absent = "0190a5b0-0000-7000-8000-000000000000"
+        answers = [await patient.get(f"/scans/{each}{end}") for each in (house.studies[CHEST], absent) for end in ("", "/open")]
+        assert {each.status_code for each in answers} == {404}
+        assert len({each.text for each in answers}) == 1
+
+
+async def test_asking_for_a_copy_starts_a_clock(house: House, session: str) -> None:
+    async with house.client(session) as patient:
+        page = (await patient.get("/requests/new?right=access")).text
+        assert "You have our answer by" in page
+        sent = await patient.post("/requests", data={"right": "access", "token": token_in(page)})
+        assert sent.status_code == 303
+        request = (await patient.get(sent.headers["location"])).text
+        for words in ("You asked for a copy of everything", "R-20", "Received", "days left", "Identity proved"):
+            assert words in request
+        assert "You asked for a copy of everything" in (await patient.get("/scans")).text
+        assert "a copy of everything" in (await patient.get("/requests")).text
+        early = await patient.get(sent.headers["location"] + "/copy")
+        assert early.status_code == 409
+        assert (await patient.get(sent.headers["location"] + "/certificate")).status_code == 404
+    async with house.client(await house.session_of("E. Fixture")) as office:
+        console = (await office.get("/office/requests")).text
+        assert "Miller" in console
+        href = re.search(r'href="(/office/requests/[0-9a-f-]+)"', console)
+        assert href is not None
+        assert "asks for a copy of everything" in (await office.get(href[1])).text
+        assert (await office.get("/office/requests?queue=lost")).status_code == 404
+
+
+async def test_erasure_shows_the_harm_before_it_happens(house: House, session: str) -> None:
+    new, old = house.studies[NEW], house.studies[OLD]
+    async with house.client(session) as patient:
+        choose = (await patient.get("/requests/new?right=erase")).text
+        assert "No law keeps it any more" in choose
+        assert "checked" not in choose
+        nothing = await patient.get("/requests/new?right=erase&look=1")
+        assert nothing.status_code == 422
+        look = (await patient.get(f"/requests/new?right=erase&look=1&study={old}&study={new}")).text
+        assert "Erase 1 scan?" in look
+        goes, _, stays = look.partition("<b>Stays</b>")
+        assert "CT chest, old" in goes
+        assert "CT head" in stays
+        fields = {"right": "erase", "study-1": str(old), "study-2": str(new), "token": token_in(look)}
+        unsure = await patient.post("/requests", data=fields)
+        assert unsure.status_code == 422
+        foreign = await patient.post("/requests", data={**fields, "sure": "erase", "study-2": str(house.studies[CHEST])})
+        assert foreign.status_code == 422
+        sent = await patient.post("/requests", data={**fields, "sure": "“Erase”"})
+        assert sent.status_code == 303
+        assert "You asked us to erase something" in (await patient.get(sent.headers["location"])).text
+        assert (await patient.get("/requests/new?right=fly")).status_code == 404
+        assert (await patient.post("/requests", data={**fields, "right": "fly"})).status_code == 422
+
+
+async def test_a_request_of_somebody_else_is_not_there(house: House, session: str) -> None:
+    async with house.client(session) as patient:
+        for end in ("", "/copy", "/certificate"):
+            assert (await patient.get(f"/requests/0190a5b0-0000-7000-8000-000000000000{end}")).status_code == 404
+        assert (await patient.get("/requests/no-id")).status_code == 404
+
+
+async def test_registering_matches_all_or_nothing(house: House) -> None:
+    people, subject_id = house.rooms.people, house.subject_id
+    target = Target("subject", subject_id, house.hospital.id, subject_id)
+    made = await people.invite_subject(await permit_for(house.rooms, "invite", target), subject_id, "j@x.example")
+    path = f"/invitation/{made.secret}"
+    told = {"name": "Miller James", "day": "2", "month": "1", "year": "1970", "code": made.code, "email": "j@x.example"}
+    async with house.client() as stranger:
+        page = (await stranger.get(path)).text
+        assert "Example Hospital invites you" in page
+        assert "Miller" not in page
+        for wrong in ({"year": "70"}, {"day": "32"}, {"month": "x"}, {"code": ""}, {"email": "j"}, {"name": ""}):
+            assert (await stranger.post(path, data=told | wrong)).status_code == 422
+        answers = [
+            await stranger.post(path, data=told | wrong)
+            for wrong in ({"name": "Miller Jane"}, {"day": "3"}, {"code": "000000" if made.code != "000000" else "1"})
+        ]
+        assert {each.status_code for each in answers} == {422}
+        assert all("is not what Example Hospital holds" in each.text for each in answers)
+        assert all("set-cookie" not in each.headers for each in answers)
+        matched = await stranger.post(path, data=told)
+        assert (matched.status_code, matched.headers["location"]) == (303, "/scans")
+        assert (await stranger.get(path)).status_code == 410
+
+
+async def test_a_colleague_is_invited_and_joins_by_a_press(house: House) -> None:
+    async with house.client(await house.session_of("D. Admin")) as admin:
+        page = (await admin.get("/admin")).text
+        assert "CT1" in page
+        assert "Dr B. Specimen" in page
+        fields = {"name": "Dr N. Testcase", "email": "n@x.example", "role": "clinician", "token": token_in(page)}
+        assert (await admin.post("/admin", data=fields | {"role": "king"})).status_code == 422
+        sent = await admin.post("/admin", data=fields)
+        assert "The invitation is on its way" in sent.text
+    link = re.findall(r"http://\S+(/invitation/\S+)", house.mails()[-1])[0]
+    async with house.client() as colleague:
+        assert "Accept" in (await colleague.get(link)).text
+        joined = await colleague.post(link)
+        assert joined.headers["location"] == "/studies"
+        assert "Dr N. Testcase" in (await colleague.get("/studies")).text

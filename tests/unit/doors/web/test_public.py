@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.unit.doors.web.conftest import ORIGIN, House, token_in
+
+LINK = re.compile(r"http://\S+/sign-in/(\S+)")
+
+
+async def test_the_notice_is_the_first_page(house: House) -> None:
+    async with house.client() as anybody:
+        start = await anybody.get("/")
+        assert (start.status_code, start.headers["location"]) == (303, "/notice")
+        page = (await anybody.get("/notice")).text
+        assert "What we do with the images of your body" in page
+        assert 'id="p4-1"' in page
+        assert "Everything stored about you is sealed" in page
+        assert "<title>Privacy notice · Example Imaging Cloud</title>" in page
+
+
+@pytest.mark.parametrize(("audience", "words"), [("users", "people who work with us"), ("visitors", "when you visit")])
+async def test_each_audience_has_its_own_part(house: House, audience: str, words: str) -> None:
+    async with house.client() as anybody:
+        assert words in (await anybody.get(f"/notice?for={audience}")).text
+        assert (await anybody.get("/notice?for=advertisers")).status_code == 404
+
+
+async def test_versions_stay_to_be_read(house: House) -> None:
+    async with house.client() as anybody:
+        assert "version 1" in (await anybody.get("/notice/versions")).text
+        assert "Not checked yet" in (await anybody.get("/notice/versions/1")).text
+        assert (await anybody.get("/notice/versions/9")).status_code == 404
+
+
+async def test_promises_say_what_they_rest_on(house: House) -> None:
+    await house.sequence()
+    async with house.client() as anybody:
+        page = (await anybody.get("/promises")).text
+    assert "promises</h1>" in page
+    assert "computed again, and every one fits" in page
+    assert "Nothing has happened yet that could show it" in page
+
+
+async def test_sign_in_answers_alike_for_known_and_unknown(house: House) -> None:
+    async with house.client() as anybody:
+        answers = [
+            await anybody.post("/sign-in", data={"email": email}) for email in ("drb.specimen@x.example", "no@x.example")
+        ]
+        assert {(each.status_code, each.headers["location"]) for each in answers} == {(303, "/sign-in/sent")}
+        assert "Look in your mail" in (await anybody.get("/sign-in/sent")).text
+        wrong = await anybody.post("/sign-in", data={"email": "nobody"})
+        assert wrong.status_code == 422
+        assert 'aria-invalid="true"' in wrong.text
+
+
+async def test_a_link_from_the_mail_signs_in_once(house: House) -> None:
+    async with house.client() as clinician:
+        await clinician.post("/sign-in", data={"email": "drb.specimen@x.example"})
+        await house.rooms.people.settled()
+        links = [match[1] for mail in house.mails() if (match := LINK.search(mail))]
+        path = f"/sign-in/{links[-1]}"
+        looked_at = await clinician.get(path)
+        assert "Sign in now" in looked_at.text
+        entered = await clinician.post(path)
+        assert (entered.status_code, entered.headers["location"]) == (303, "/studies")
+        cookie = entered.headers["set-cookie"]
+        for part in ("troth_session=", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age="):
+            assert part in cookie
+        assert "Dr B. Specimen" in (await clinician.get("/studies")).text
+        again = await clinician.post(path)
+        assert again.status_code == 401
+        assert "This sign-in link is over" in again.text
+
+
+async def test_signing_out_ends_the_session_at_once(house: House) -> None:
+    session = await house.session_of("E. Fixture")
+    async with house.client(session) as office:
+        page = (await office.get("/office/requests")).text
+        forged = await office.post("/sign-out", data={"token": "0" * 40})
+        assert forged.status_code == 403
+        assert (await office.get("/office/requests")).status_code == 200
+        assert (await office.post("/sign-out", data={"token": token_in(page)})).status_code == 303
+    async with house.client(session) as stolen:
+        gone = await stolen.get("/office/requests")
+        assert (gone.status_code, gone.headers["location"]) == (303, "/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "null"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": ORIGIN}, 303),
+        ({"Origin": "null"}, 303),
+        ({}, 303),
+    ],
+)
+async def test_a_form_from_elsewhere_changes_nothing(house: House, headers: dict[str, str], status: int) -> None:
+    async with house.client(**headers) as somebody:
+        email = f"{len(headers)}{status}@elsewhere.example"
+        assert (await somebody.post("/sign-in", data={"email": email})).status_code == status
+
+
+async def test_it_answers_to_its_own_name_only(house: House) -> None:
+    async with house.client(Host="evil.example") as rebound:
+        assert (await rebound.get("/notice")).status_code == 421
+
+
+async def test_every_page_carries_the_headers(house: House) -> None:
+    async with house.client() as anybody:
+        for path in ("/notice", "/sign-in", "/nothing-here", "/static/troth.css"):
+            headers = (await anybody.get(path)).headers
+            assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+            assert "unsafe" not in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert "set-cookie" not in headers
+        assert (await anybody.get("/notice")).headers["cache-control"] == "no-store"
+        assert "max-age" in (await anybody.get("/static/troth.css")).headers["cache-control"]
+
+
+async def test_no_cookie_that_the_notice_does_not_name(house: House) -> None:
+    async with house.client() as anybody:
+        page = (await anybody.get("/notice")).text
+        assert "/theme" not in page
+        assert (await anybody.post("/theme", data={"theme": "dark", "back": "/"})).status_code == 404
+
+
+async def test_an_invitation_that_is_over_says_what_to_do(house: House) -> None:
+    async with house.client() as anybody:
+        over = await anybody.get("/invitation/" + "0" * 75)
+        assert over.status_code == 410
+        assert "This invitation is over" in over.text
+        assert (await anybody.post("/invitation", data={"link": "no link!"})).status_code == 422
+        opened = await anybody.post("/invitation", data={"link": "http://127.0.0.1:8080/invitation/abc"})
+        assert opened.headers["location"] == "/invitation/abc"
+
+
+async def test_pages_of_others_are_not_there(house: House) -> None:
+    async with house.client() as nobody, house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        for path in ("/scans", "/looked", "/requests", "/studies", "/office/requests", "/admin"):
+            answer = await nobody.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        for path in ("/scans", "/looked", "/requests", "/office/requests", "/admin", "/nothing-at-all"):
+            answer = await clinician.get(path)
+            assert answer.status_code == 404
+            assert "There is nothing here that you may see" in answer.text

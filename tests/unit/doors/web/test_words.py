@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from troth.doors.web import words
+
+START = datetime(2026, 11, 12, 9, 30, tzinfo=UTC)
+DUE = datetime(2026, 12, 12, 23, 59, tzinfo=UTC)
+
+
+def test_dates_have_the_month_as_a_word() -> None:
+    assert words.day(date(2026, 11, 2)) == "2 Nov 2026"
+    assert words.moment(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)) == "22 Nov 2026, 14:05"
+    assert (words.day(None), words.moment(None), words.iso(None)) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Sample^Anna^^Dr", "Sample, Anna"),
+        ("Sample", "Sample"),
+        ("^Anna", "Anna"),
+        ("", ""),
+        ("Yamada^Tarou=山田^太郎", "Yamada, Tarou"),
+        ("Sample^Anna^Maria", "Sample, Anna Maria"),
+    ],
+)
+def test_names_are_shown_family_name_first(name: str, shown: str) -> None:
+    assert words.person_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("now", "closed", "left", "tint"),
+    [
+        (START, None, "30 days left", ""),
+        (START + timedelta(days=11), None, "19 days left", ""),
+        (START + timedelta(days=20), None, "10 days left", "near"),
+        (START + timedelta(days=30), None, "due today", "near"),
+        (START + timedelta(days=32), None, "2 days late", "late"),
+        (START + timedelta(days=40), START + timedelta(days=3), "answered after 3 days", "off"),
+        (START + timedelta(days=40), START + timedelta(hours=1), "answered on the same day", "off"),
+        (START + timedelta(days=40), START + timedelta(days=32), "answered after 30 days", "late"),
+    ],
+)
+def test_a_clock_says_days_left_and_turns_amber_in_its_last_third(
+    now: datetime, closed: datetime | None, left: str, tint: str
+) -> None:
+    clock = words.clock_of(START, DUE, now, closed)
+    assert (clock.left, clock.tint) == (left, tint)
+    assert "12 Dec 2026" in clock.by
+    assert 0 <= clock.day <= clock.days == 30
+
+
+def test_numbers_say_of_what() -> None:
+    assert words.counted(1, "image") == "1 image"
+    assert words.counted(1204, "image") == "1,204 images"
+    assert words.counted(2, "entry", "entries") == "2 entries"
+    assert words.length(88_400_000) == "88.4 MB"
+    assert words.length(12) == "12 bytes"
+    assert words.length(5_200_000_000) == "5.2 GB"
+    assert words.entry_number(51877).split() == ["51", "877"]
+
+
+def test_a_fingerprint_is_eight_groups_and_never_the_whole() -> None:
+    assert words.fingerprint(bytes(range(32))) == "0001 0203 0405 0607 · 0809 0a0b 0c0d 0e0f"
+
+
+def test_a_scan_has_an_everyday_name() -> None:
+    assert words.scan(["SR", "CT"]) == "CT scan"
+    assert words.scan(["DX"]) == "X-ray"
+    assert words.scan([]) == "Images"
