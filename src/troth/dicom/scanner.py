@@ -42,11 +42,14 @@ class Scanner:
     Per: DICOM PS3.10 7.1, PS3.5 7 and A.4, PS3.18 10.5.
     """
 
-    __slots__ = ("_buffer", "_dataset", "_inflater", "_limits")
+    __slots__ = ("_buffer", "_claimed", "_dataset", "_inflater", "_limits", "_need", "_position")
 
     def __init__(self, syntax: str | None = None, *, limits: Limits = LIMITS) -> None:
         self._limits = limits
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._position = -1  # how far the meta group is read; -1 before it
+        self._need = _PREAMBLE_BYTES
+        self._claimed = ""  # the transfer syntax it names
         self._inflater: Inflater | None = None
         self._dataset: DataSet | None = None if syntax is None else self._begin(syntax)
 
@@ -94,7 +97,7 @@ class Scanner:
 
     def _feed(self, chunk: bytes) -> None:
         if self._dataset is None:
-            self._buffer = self._buffer + chunk if self._buffer else chunk
+            self._buffer += chunk
             self._open(is_end=False)
         elif self._inflater is None:
             self._dataset.feed(chunk)
@@ -109,57 +112,48 @@ class Scanner:
     def _open(self, *, is_end: bool) -> None:
         """Get through preamble and meta group to the data set."""
         buffer = self._buffer
-        if len(buffer) < _PREAMBLE_BYTES and not is_end:
+        if len(buffer) < self._need and not is_end:
             return
-        start = self._start_of_meta(buffer)
-        syntax = ""
-        if start >= 0:
-            found = self._read_meta(buffer, start, is_end=is_end)
-            if found is None:
-                return
-            start, syntax = found
-        self._dataset = self._begin(syntax)
-        self._buffer = b""
-        if len(buffer) > start:
-            self._feed(buffer[max(start, 0) :])
+        if self._position < 0:
+            self._position = _start_of_meta(buffer)
+        if self._position >= 0 and not self._read_meta(buffer, is_end=is_end):
+            return
+        self._dataset = self._begin(self._claimed)
+        rest = bytes(memoryview(buffer)[max(self._position, 0) :])
+        self._buffer = bytearray()
+        if rest:
+            self._feed(rest)
 
-    @staticmethod
-    def _start_of_meta(buffer: bytes) -> int:
-        """Where group 0002 begins; -1 for a bare data set, as old archives and some toolkits write it."""
-        if buffer[128:132] == b"DICM":
-            return _PREAMBLE_BYTES
-        if buffer[:6] == b"\x02\x00\x00\x00UL":
-            return 0
-        if len(buffer) >= 8 and buffer[:2] in (b"\x08\x00", b"\x00\x08"):
-            return -1
-        raise NotDicom
-
-    @staticmethod
-    def _read_meta(buffer: bytes, position: int, *, is_end: bool) -> tuple[int, str] | None:
+    def _read_meta(self, buffer: bytearray, *, is_end: bool) -> bool:
         """Group 0002, always explicit little endian; only the transfer syntax is of interest (PS3.10 7.1).
 
         Returns:
-            Where the data set begins and its syntax, or None while bytes are missing.
+            Whether its end was met; else `_need` says how many bytes it takes to go on.
         """
-        syntax = ""
+        position = self._position
         while len(buffer) - position >= 12 or (is_end and len(buffer) - position >= 8):
             group, element, vr, length = _ELEMENT(buffer, position)
             if group != 2:
-                return position, syntax
+                self._position = position
+                return True
             start = position + 8
             if vr in tags.LONG:
-                if len(buffer) < start + 4:
-                    return None
-                length = _LENGTH(buffer, start)[0]
+                length = _LENGTH(buffer, start)[0] if len(buffer) >= start + 4 else 0
                 start += 4
             elif vr not in tags.SHORT:
                 raise Malformed("The file meta group is not written in explicit VR")
             if start + length > _META_LIMIT_BYTES:
                 raise HeadTooLarge("The file meta group is larger than is taken here")
+            if start + length > len(buffer):
+                self._need = start + length
+                break
             if element == 0x10:
-                syntax = buffer[start : start + length].decode("ascii", "replace").strip(" \0")
+                self._claimed = buffer[start : start + length].decode("ascii", "replace").strip(" \0")
             position = start + length
-        return None
+        else:
+            self._need = position + 12
+        self._position = position
+        return False
 
     def _begin(self, syntax: str) -> DataSet:
         """The data set comes next. Without a syntax it is guessed, as toolkits do."""
@@ -168,6 +162,17 @@ class Scanner:
         if syntax in syntaxes.INFLATED:
             self._inflater = Inflater(self._limits)
         return DataSet(syntaxes.INFLATED.get(syntax, syntax), self._limits)
+
+
+def _start_of_meta(buffer: bytearray) -> int:
+    """Where group 0002 begins; -1 for a bare data set, as old archives and some toolkits write it."""
+    if buffer[128:132] == b"DICM":
+        return _PREAMBLE_BYTES
+    if buffer[:6] == b"\x02\x00\x00\x00UL":
+        return 0
+    if len(buffer) >= 8 and bytes(buffer[:2]) in (b"\x08\x00", b"\x00\x08"):
+        return -1
+    raise NotDicom
 
 
 def scan(content: bytes, syntax: str | None = None, *, limits: Limits = LIMITS) -> tuple[Header, bytes]:

@@ -62,7 +62,7 @@ class Limits:
     elements: int = 120_000
     fragments: int = 1 << 20
     inflate_ratio: int = 100
-    inflated_bytes: int = 4 << 30
+    inflated_bytes: int = 1 << 30
     pending_bytes: int = 32 << 20
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import struct
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -305,6 +306,22 @@ def test_many_elements_are_refused_at_little_cost() -> None:
     content = file(dataset(between=encode.element(0x00210010, "LO", b"") * 200_000))
     with flat_memory(32 << 20), pytest.raises(HeadTooLarge):
         feed_all(content, 65536)
+
+
+def test_meta_group_byte_by_byte_is_read_once() -> None:
+    content = bytes(128) + b"DICM" + encode.text(0x00020016, "AE", "") * 8000 + file(dataset(pixels=bytes(16)))[132:]
+    steps = 0
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        assert feed_all(content, 1).instance_uid == "1.2.3"
+    finally:
+        sys.setprofile(None)
+    assert steps < 20 * len(content)
 
 
 def test_many_fragments_are_refused() -> None:
