@@ -178,6 +178,34 @@ class Batch:
             "counts": self._counts(studies),
         }
 
+    def known(self, prepared: Mapping[str, Study]) -> tuple[list[Row], list[Row]]:
+        """Studies and series of this batch as `store.held` would give them now.
+
+        Args:
+            prepared: New studies by UID.
+        """
+        studies = self._studies | {uid: prepared[uid] for uid in self.new_studies}
+        touched = {item.header.study_uid for item in self.accepted}
+        study_rows: list[Row] = [
+            {
+                "id": study.id,
+                "study_uid": uid,
+                "key": study.key,
+                "audit_key": study.audit_key,
+                "subject_id": study.subject_id,
+                "state": "held",
+                "patient_key_token": study.patient_token,
+            }
+            for uid, study in studies.items()
+            if uid in touched
+        ]
+        series_rows: list[Row] = [
+            {"id": series_id, "study_id": studies[study_uid].id, "series_uid": uid}
+            for uid, (series_id, study_uid) in self._series.items()
+            if study_uid in touched
+        ]
+        return study_rows, series_rows
+
     def entries(self, prepared: Mapping[str, Study]) -> list[Entry]:
         """What the ledger is told: one entry per permit, study and kind of outcome."""
         groups: dict[tuple[UUID, str, str], list[Item]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -18,17 +18,20 @@ from troth.archive.model import Erasure, Outcome, Page, Query, Received, Row, St
 from troth.archive.painter import Painter
 from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
+from troth.archive.recent import Recent
 from troth.archive.results import Search
 from troth.archive.viewing import Viewing
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database
 from troth.kit.errors import Unavailable
 from troth.ledger import Ledger
-from troth.people import People
+from troth.people import People, Subject
 from troth.policy import Actor, Permit, Policy, Target
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 _ATTEMPTS = 8
+_INLINE_ITEMS = 16  # more are tokenised in a thread
+_SUBJECTS_AT_ONCE = 4
 _OPENING = {"retrieve": "archive:study:opened", "copy": "archive:study:copied"}
 _SEES_RESTRICTED = frozenset({"own_access", "rights"})
 
@@ -56,6 +59,7 @@ class Archive:
         self._ledger = ledger
         self._policy = policy
         self._queue = Queue(self._commit)
+        self._recent = Recent()
         self._discarded: list[bytes] = []
         self._organisation_keys: dict[UUID, KeyRef] = {}
 
@@ -94,44 +98,80 @@ class Archive:
         return [item.outcome for item in items if item.outcome is not None]
 
     async def _commit(self, tenant: UUID, items: list[Item]) -> None:
-        scope = items[0].permit
         key = await self._organisation_key(tenant)
-        _, batch = await asyncio.gather(self.packs.sync(), asyncio.to_thread(Batch, self.keyring, key, items))
+        syncing = asyncio.create_task(self.packs.sync())
+        try:
+            if len(items) > _INLINE_ITEMS:
+                batch = await asyncio.to_thread(Batch, self.keyring, key, items)
+            else:
+                batch = Batch(self.keyring, key, items)
+            prepared = await self._settle(tenant, batch, syncing)
+        finally:
+            await asyncio.wait([syncing])
+        await self._tidy(items, [study for uid, study in prepared.items() if uid not in batch.new_studies])
+
+    async def _settle(self, tenant: UUID, batch: Batch, syncing: Awaitable[None]) -> dict[str, Study]:
+        """Decide and write a batch; what others change meanwhile makes it look and decide again.
+
+        Returns:
+            New studies whose keys were made, also those that turned out not to be needed.
+        """
         prepared: dict[str, Study] = {}
+        wanted = batch.wanted()
+        uids = wanted["studies"], wanted["series"]
+        held = self._recent.recall(tenant, *uids)
         for _ in range(_ATTEMPTS):
             try:
-                async with self._db.transaction(scope) as connection:
-                    batch.decide(await store.held(connection, tenant, **batch.wanted()), prepared)
+                async with self._db.transaction(batch.items[0].permit) as connection:
+                    batch.decide(held or await store.held(connection, tenant, **wanted), prepared)
                     missing = batch.new_studies.keys() - prepared.keys()
                     if not missing:
                         await self._write(connection, tenant, batch, prepared)
-            except KeyDestroyed:
-                continue  # a study was erased as we looked: its tombstone is there now
-            except psycopg.Error as fault:
-                if store.is_race(fault):
-                    continue
-                raise Unavailable from fault
+                        await syncing  # bytes are durable before the rows that name them
+            except (KeyDestroyed, psycopg.Error) as fault:
+                if not isinstance(fault, KeyDestroyed) and not store.is_race(fault):
+                    raise Unavailable from fault
+                held = None
+                self._recent.forget(tenant, *uids)
+                continue
             if not missing:
-                break
-            for study_uid in sorted(missing):
-                prepared[study_uid] = await self._prepare(tenant, batch.new_studies[study_uid])
-        else:
-            raise Unavailable("Too many were writing the same studies; nothing was stored.")
-        await self._tidy(items, [study for uid, study in prepared.items() if uid not in batch.new_studies])
+                self._recent.remember(tenant, *batch.known(prepared))
+                return prepared
+            prepared |= await self._prepare(tenant, {uid: batch.new_studies[uid] for uid in missing})
+        raise Unavailable("Too many were writing the same studies; nothing was stored.")
 
     async def _write(self, connection: Connection, tenant: UUID, batch: Batch, prepared: dict[str, Study]) -> None:
         studies = {uid: prepared[uid] for uid in batch.new_studies}
-        if batch.accepted:
-            await store.write(connection, tenant, batch.rows(studies, clock.now()))
-        await self._ledger.append_many(connection, batch.entries(studies))
+        async with connection.pipeline():
+            if batch.accepted:
+                await store.write(connection, tenant, batch.rows(studies, clock.now()))
+            await self._ledger.append_many(connection, batch.entries(studies))
 
-    async def _prepare(self, tenant: UUID, item: Item) -> Study:
-        """Find or make the subject, and make the study's key, durable before the transaction that needs it."""
-        header = item.header
-        patient = intakes.patient_key(header.study_uid, header.values)
-        subject = await self._people.ensure_subject(tenant, patient, intakes.demographics(header))
-        key = await asyncio.to_thread(self.keyring.create, subject.key)
-        return Study(ids.uuid7(), subject.id, key, subject.audit_key, item.patient_token)
+    async def _prepare(self, tenant: UUID, items: Mapping[str, Item]) -> dict[str, Study]:
+        """Find or make subjects, and make keys of studies, durable before the transaction that needs them."""
+        limit = asyncio.Semaphore(_SUBJECTS_AT_ONCE)
+
+        async def subject_of(item: Item) -> Subject:
+            values = item.header.values
+            async with limit:
+                patient = intakes.patient_key(item.header.study_uid, values)
+                return await self._people.ensure_subject(tenant, patient, intakes.demographics(item.header))
+
+        patients = {item.patient_token: item for item in items.values()}
+        found = await asyncio.gather(*(subject_of(item) for item in patients.values()))
+        subjects = dict(zip(patients, found, strict=True))
+        parents = [subjects[item.patient_token].key for item in items.values()]
+        keys = await asyncio.to_thread(self.keyring.create_many, parents)
+        return {
+            uid: Study(
+                ids.uuid7(),
+                subjects[item.patient_token].id,
+                key,
+                subjects[item.patient_token].audit_key,
+                item.patient_token,
+            )
+            for (uid, item), key in zip(items.items(), keys, strict=True)
+        }
 
     async def _tidy(self, items: Sequence[Item], unused: Sequence[Study]) -> None:
         """Give back the bytes of what was not stored, and keys that were made in vain."""
