@@ -69,6 +69,9 @@ class Durable:
         first_wait_seconds: Pause after the first attempt; doubled after each further one.
     """
 
+    #: What `step` raises, for workflows that are imported where the engine is not.
+    Failed = StepFailed
+
     def __init__(
         self, dsn: str, executor_id: str = EXECUTOR, *, attempts: int = 8, first_wait_seconds: float = 0.5
     ) -> None:

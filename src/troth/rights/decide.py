@@ -6,6 +6,7 @@ that day the answer for this study is a refusal with its ground, its clause and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
@@ -28,18 +29,28 @@ def title_of(study: StudySummary) -> str:
     return f"{study.description or kind} · {day}"
 
 
-def decision_on(study: StudySummary, birth_date: date | None, notice: Notice, item_id: UUID | None = None) -> Item:
-    """Whether a study would be erased today, or why not and until when.
+def kept_until(study: StudySummary, birth_date: date | None, notice: Notice) -> date:
+    """The day from which no law keeps a study any more.
 
     Args:
         study: The study.
         birth_date: Of the subject, where known: children's studies are kept longer.
         notice: The notice in force.
+    """
+    return notice.retention(STUDY).dispose_on(study.study_date or study.stored_at.date(), birth_date)
+
+
+def decision_on(study: StudySummary, birth_date: date | None, notice: Notice, item_id: UUID | None = None) -> Item:
+    """Whether a study would be erased today, or why not and until when.
+
+    Args:
+        study: The study.
+        birth_date: Of the subject, where known.
+        notice: The notice in force.
         item_id: Id of the item where there is one already.
     """
     terms = notice.retention(STUDY)
-    anchor = study.study_date or study.stored_at.date()
-    dispose_on = terms.dispose_on(anchor, birth_date)
+    until = kept_until(study, birth_date, notice)
     item = Item(
         id=item_id or ids.uuid7(),
         kind="study",
@@ -48,15 +59,7 @@ def decision_on(study: StudySummary, birth_date: date | None, notice: Notice, it
         outcome=Outcome.WAITING,
         clause=terms.clause_id,
     )
-    if dispose_on <= clock.today():
+    if until <= clock.today():
         return item
-    return Item(
-        id=item.id,
-        kind="study",
-        target_id=study.id,
-        title=item.title,
-        outcome=Outcome.REFUSED,
-        ground="The law makes us keep medical images for this long. Nothing but your care and your wishes uses them.",
-        clause=terms.clause_id,
-        until=dispose_on,
-    )
+    law = f" The law behind it: {terms.law.source}." if terms.law is not None else ""
+    return replace(item, outcome=Outcome.REFUSED, ground=terms.sentence(notice) + law, until=until)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import Conflict, NotFound, TrothError
+from troth.kit.errors import Conflict, NotFound, TrothError, Unprocessable
 
 
 class RequestNotFound(NotFound):
     """There is no such request for this actor."""
+
+
+class WrongPermit(NotFound):
+    """The permit is for something else, or its time is over."""
+
+
+class RightUnknown(Unprocessable):
+    """No such right can be asked for here."""
+
+    slug = "right-unknown"
+    title = "This cannot be asked for here"
+
+
+class NothingChosen(Unprocessable):
+    """There is nothing, or nothing of the person's own, that the request would be about."""
+
+    slug = "nothing-chosen"
+    title = "The request names nothing that it could be about"
 
 
 class CopyNotReady(Conflict):
@@ -28,3 +46,10 @@ class CopyDiffers(TrothError):
 
     slug = "copy-differs"
     title = "The copy that was read back differs from what is held"
+
+
+class CopyOutdated(TrothError):
+    """Since the copy was begun something came or went: it is made again."""
+
+    slug = "copy-outdated"
+    title = "What is held changed while the copy was made"

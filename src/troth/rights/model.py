@@ -47,7 +47,7 @@ class Item:
     """One thing that a request touches, with its own outcome.
 
     Attributes:
-        kind: `study`, `account`, `access_list`, `copy`.
+        kind: `study`, `account` (what we know of the person), `access_list`, `copy` (made for an earlier request).
         target_id: Our id of it.
         title: What a person calls it ("CT · 14 Nov 2026"); personal, unsealed for the reader only.
         ground: Why it was refused, one sentence; empty otherwise.
@@ -72,7 +72,7 @@ class Step:
     """One step of the durable workflow as a reader sees it.
 
     Attributes:
-        name: "Received", "Acknowledged", "Identity proved", "Copy made", "Read back", "Answered".
+        name: "Received", "Identity proved", "Acknowledged", "Copy made", "Decided", "Answered" and the like.
         at: When it was done; None while it waits.
         detail: Counts and the like, never personal.
     """
@@ -89,7 +89,7 @@ class RightsRequest:
     Attributes:
         number: Shown as R-<number>, counted per organisation.
         due_at: End of the time limit (GDPR Art. 12(3)).
-        acknowledge_by: When it must be acknowledged.
+        scope: The studies that it is about; empty for all.
         copy_bytes: Size of the copy that waits, 0 if none.
         copy_expires_at: Until when the copy can be collected.
     """
@@ -105,6 +105,7 @@ class RightsRequest:
     acknowledged_at: datetime | None
     closed_at: datetime | None
     clauses: tuple[str, ...]
+    scope: tuple[UUID, ...] = ()
     items: tuple[Item, ...] = ()
     steps: tuple[Step, ...] = ()
     copy_bytes: int = 0

@@ -12,20 +12,22 @@ from uuid import UUID
 from troth.archive import Archive, StudySummary
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
-from troth.kit.errors import Unprocessable
 from troth.ledger import Entry, Ledger
-from troth.notice import Notices
+from troth.notice import Notices, RightTerms
 from troth.people import People, Subject
 from troth.policy import Permit, Policy
 from troth.rights import store
+from troth.rights.copies import Copies
 from troth.rights.decide import decision_on, title_of
-from troth.rights.errors import CopyNotReady, RequestNotFound
+from troth.rights.errors import CopyNotReady, NothingChosen, RequestNotFound, RightUnknown, WrongPermit
 from troth.rights.model import Item, Outcome, Right, RightsRequest, State, Step
-from troth.vault import KeyRef, Keyring, Packs
+from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 # What can be asked for now; the other rights of the notice are answered by a person until their workflow is there.
 SERVED = frozenset({Right.ACCESS, Right.ERASE})
-COPY_LIFETIME = timedelta(days=30)
+CHECK_EVERY = timedelta(seconds=1)
+
+_READS = ("see_request", "decide_request", "open_request", "copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Rights:
         self.people = people
         self.notices = notices
         self.policy = policy
+        self.copies = Copies(self)
 
     async def preview_erasure(self, permit: Permit, subject_id: UUID) -> list[Item]:
         """What an erasure asked for now would erase, and what it would not, with ground and end.
@@ -84,87 +87,125 @@ class Rights:
             permit: `open_request` on the subject.
             subject_id: Whose studies.
         """
+        _allowed(permit, "open_request", subject_id=subject_id)
         subject = await self.people.subject(permit, subject_id)
         studies = await self.archive.studies_of_subject(permit, subject_id)
         notice = (await self.notices.in_force("patients")).notice
-        return [decision_on(study, subject.birth_date, notice) for study in studies]
+        return [decision_on(study, subject.demographics.birth_date, notice) for study in studies]
 
     async def open(
-        self, permit: Permit, right: Right, subject_id: UUID, *, study_ids: Sequence[UUID] | None = None
+        self, permit: Permit, right: Right | str, subject_id: UUID, *, study_ids: Sequence[UUID] | None = None
     ) -> RightsRequest:
-        """Take a request; the worker acknowledges and fulfils it.
+        """Take a request; the worker acknowledges and fulfils it. Asking twice for the same is one request.
 
         Args:
             permit: `open_request` on the subject.
             right: What is asked for.
             subject_id: By or for whom.
-            study_ids: The studies an erasure is about; None for all.
+            study_ids: The studies it is about; None for all.
 
         Raises:
-            Unprocessable: This right is not served yet, or a named study is not the subject's.
+            RightUnknown: There is no such right, or it is not served here yet.
+            NothingChosen: No study is named, one is not the subject's, or there is none to erase.
 
         Per: GDPR Art. 12(2) and (3).
         """
-        if right not in SERVED:
-            raise Unprocessable("this cannot be asked for here yet", hint="Write to the contact named in the notice.")
+        _allowed(permit, "open_request", subject_id=subject_id)
+        kind = _served(right)
         subject = await self.people.subject(permit, subject_id)
-        studies = await self._chosen(permit, subject_id, study_ids)
+        studies = await self._chosen(permit, kind, subject_id, study_ids)
+        scope = sorted(set(study_ids or ()))
         version = await self.notices.in_force("patients")
-        terms = version.notice.right(right.value)
-        now = clock.now()
-        request_id = ids.uuid7()
-        tenant = _tenant(permit)
         async with self.database.transaction(permit) as connection:
-            number = await store.next_number(connection, tenant)
-            await store.add_request(
-                connection,
-                {
-                    "tenant": tenant,
-                    "id": request_id,
-                    "number": number,
-                    "right": right.value,
-                    "state": State.OPENED.value,
-                    "subject_id": subject_id,
-                    "subject_key": bytes(subject.key),
-                    "audit_key": bytes(subject.audit_key),
-                    "opened_by": permit.actor.id,
-                    "opened_by_kind": permit.actor.kind,
-                    "opened_at": now,
-                    "acknowledge_by": terms.acknowledge_by(now),
-                    "due_at": terms.due_at(now),
-                    "clauses": [terms.clause_id],
-                    "notice_version": permit.notice_version,
-                },
-            )
-            await store.add_step(connection, tenant, request_id, "Received", now)
-            if permit.actor.kind == "patient":
-                await store.add_step(connection, tenant, request_id, "Identity proved", now, "by the account")
-            await store.add_items(connection, self._rows(tenant, request_id, right, subject, studies))
-            await self.write(
-                connection, "rights:request:opened", permit, request_id, subject, {"number": number},
-                {"right": right.value, "studies": len(studies)},
-            )  # fmt: skip
+            await store.lock_subject(connection, subject_id)
+            request_id = await store.same_open_request(connection, subject_id, kind.value, scope)
+            if request_id is None:
+                request_id = ids.uuid7()
+                terms = version.notice.right(kind.value)
+                await self._add(connection, permit, request_id, kind, subject, scope, studies, terms)
         return await self.request(permit, request_id)
+
+    async def _add(
+        self,
+        connection: Connection,
+        permit: Permit,
+        request_id: UUID,
+        right: Right,
+        subject: Subject,
+        scope: Sequence[UUID],
+        studies: Sequence[StudySummary],
+        terms: RightTerms,
+    ) -> None:
+        now, tenant = clock.now(), subject.tenant
+        number = await store.next_number(connection, tenant)
+        await store.add_request(
+            connection,
+            {
+                "tenant": tenant,
+                "id": request_id,
+                "number": number,
+                "right": right.value,
+                "state": State.OPENED.value,
+                "subject_id": subject.id,
+                "subject_key": bytes(subject.key),
+                "audit_key": bytes(subject.audit_key),
+                "opened_by": permit.actor.id,
+                "opened_by_kind": permit.actor.kind,
+                "opened_at": now,
+                "acknowledge_by": terms.acknowledge_by(now),
+                "due_at": terms.due_at(now),
+                "scope": list(scope),
+                "clauses": [terms.clause_id],
+                "notice_version": permit.notice_version,
+            },
+        )
+        await store.add_step(connection, tenant, request_id, "Received", now)
+        if permit.actor.kind == "patient":
+            await store.add_step(connection, tenant, request_id, "Identity proved", now, "by the account")
+        named: list[tuple[str, UUID | None, str]] = [("study", each.id, title_of(each)) for each in studies]
+        if right is Right.ACCESS:
+            named += [("account", None, "What we know about you"), ("access_list", None, "The list of who looked")]
+        await self.add_items(connection, request_id, subject, named)
+        await self.write(
+            connection, "rights:request:opened", permit, request_id, subject,
+            {"number": number, "right": right.value}, {"studies": len(studies)},
+        )  # fmt: skip
 
     async def request(self, permit: Permit, request_id: UUID) -> RightsRequest:
         """One request with its items and steps.
 
+        Args:
+            permit: `see_request` on the request, its subject or the organisation.
+            request_id: Our id of it.
+
         Raises:
-            RequestNotFound: There is none for this actor.
+            RequestNotFound: There is none for this permit.
         """
+        _allowed(permit, *_READS, request_id=request_id)
         async with self.database.transaction(permit) as connection:
-            row = await store.request(connection, request_id)
-            if row is None:
-                raise RequestNotFound
+            row = await self._row(connection, permit, request_id)
             return (await self._whole(connection, [row]))[0]
 
     async def of_subject(self, permit: Permit, subject_id: UUID) -> list[RightsRequest]:
-        """Requests of a subject, newest first."""
+        """Requests of a subject, newest first.
+
+        Args:
+            permit: `see_request` on the subject, the organisation or one of the subject's requests.
+            subject_id: Whose.
+        """
+        _allowed(permit, *_READS, subject_id=subject_id)
         async with self.database.transaction(permit) as connection:
             return await self._whole(connection, await store.requests_of(connection, subject_id))
 
     async def of_organisation(self, permit: Permit) -> list[RightsRequest]:
-        """Requests of the organisation: open ones by due date, then closed ones."""
+        """Requests of the organisation: open ones by due date, then closed ones.
+
+        Args:
+            permit: `see_request` on the organisation.
+        """
+        _allowed(permit, *_READS)
+        if permit.target.subject_id is not None or permit.actor.kind == "patient":
+            raise WrongPermit
         async with self.database.transaction(permit) as connection:
             return await self._whole(connection, await store.requests_of(connection, None))
 
@@ -182,32 +223,48 @@ class Rights:
             RequestNotFound: There is none for this actor.
             CopyNotReady: It is not made yet, or its time is over.
         """
+        _allowed(permit, "copy", request_id=request_id)
         async with self.database.transaction(permit) as connection:
-            row = await store.request(connection, request_id)
-            if row is None:
-                raise RequestNotFound
+            row = await self._row(connection, permit, request_id)
+        subject = await self.people.subject(permit, row["subject_id"])
+        async with self.database.transaction(permit) as connection:
             copy = await store.copy(connection, request_id)
             if copy is None or copy["expires_at"] <= clock.now() or row["closed_at"] is None:
                 raise CopyNotReady
-            locator = bytes(copy["locator"])
-            key = self.keyring.unseal(KeyRef(bytes(row["subject_key"])), bytes(copy["key"]), b"object:" + locator)
-            subject = await self.people.subject(permit, row["subject_id"])
+            try:
+                key = self.copies.key(copy)
+            except KeyDestroyed:
+                raise CopyNotReady from None
             await store.count_collection(connection, request_id)
             await self.write(
                 connection, "rights:copy:collected", permit, request_id, subject, {"number": row["number"]},
                 {"bytes": copy["length_bytes"]},
             )  # fmt: skip
-        return f"R-{row['number']}.zip", int(copy["length_bytes"]), self.packs.stream(locator, key)
+        return f"R-{row['number']}.zip", int(copy["length_bytes"]), self._chunks(permit, bytes(copy["locator"]), key)
+
+    async def _chunks(self, permit: Permit, locator: bytes, key: bytes) -> AsyncIterator[bytes]:
+        """The bytes of a copy; stops within a second after it is not allowed any more."""
+        checked_at = clock.now()
+        async for chunk in self.packs.stream(locator, key):
+            if clock.now() - checked_at > CHECK_EVERY:
+                permit = await self.policy.require(permit.actor, permit.action, permit.target, permit.purpose)
+                checked_at = clock.now()
+            yield chunk
 
     async def certificate(self, permit: Permit, request_id: UUID) -> SignedCertificate:
         """The signed certificate of an erasure.
 
+        Args:
+            permit: `see_request` on the request, its subject or the organisation.
+            request_id: The request.
+
         Raises:
-            RequestNotFound: There is none for this actor, or the request has no certificate.
+            RequestNotFound: There is none for this permit, or the request has no certificate.
         """
+        _allowed(permit, *_READS, request_id=request_id)
         async with self.database.transaction(permit) as connection:
-            row = await store.request(connection, request_id)
-        if row is None or row["certificate"] is None:
+            row = await self._row(connection, permit, request_id)
+        if row["certificate"] is None:
             raise RequestNotFound
         return SignedCertificate(
             bytes(row["certificate"]), bytes(row["certificate_signature"]), self.keyring.public_key
@@ -234,7 +291,7 @@ class Rights:
             connection,
             Entry(
                 kind=kind,
-                tenant=_tenant(permit),
+                tenant=permit.tenant,
                 actor_id=actor.id,
                 actor_kind=actor.kind,
                 role=actor.role,
@@ -253,39 +310,61 @@ class Rights:
             ),
         )  # fmt: skip
 
-    async def _chosen(self, permit: Permit, subject_id: UUID, study_ids: Sequence[UUID] | None) -> list[StudySummary]:
-        studies = await self.archive.studies_of_subject(permit, subject_id)
-        if study_ids is None:
-            return studies
-        chosen = [study for study in studies if study.id in set(study_ids)]
-        if len(chosen) != len(set(study_ids)) or not chosen:
-            raise Unprocessable("choose at least one scan of your own", hint="Go back and choose again.")
-        return chosen
+    async def add_items(
+        self,
+        connection: Connection,
+        request_id: UUID,
+        subject: Subject,
+        named: Iterable[tuple[str, UUID | None, str]],
+        *,
+        outcome: Outcome = Outcome.WAITING,
+        event_id: UUID | None = None,
+    ) -> None:
+        """Add items to a request; those of a target that it has already are left as they are.
 
-    def _rows(
-        self, tenant: UUID, request_id: UUID, right: Right, subject: Subject, studies: Iterable[StudySummary]
-    ) -> list[dict[str, Any]]:
-        rows = []
-        for position, study in enumerate(studies):
-            item_id = ids.uuid7()
-            rows.append(
-                {
-                    "tenant": tenant,
-                    "request_id": request_id,
-                    "id": item_id,
-                    "position": position,
-                    "kind": "study",
-                    "target_id": study.id,
-                    "title": self.keyring.seal(
-                        subject.audit_key, title_of(study).encode(), b"rights-item:" + item_id.bytes
-                    ),
-                    "outcome": Outcome.WAITING.value,
-                    "ground": "",
-                    "clause": "",
-                    "until": None,
-                }
-            )
-        return rows
+        Args:
+            connection: The caller's transaction.
+            request_id: The request.
+            subject: Whose it is; titles are sealed under the audit key, so that the answer stays readable.
+            named: Kind, our id of the target and title of each.
+            outcome: Of all of them.
+            event_id: The entry that shows it.
+        """
+        held = await store.items(connection, [request_id])
+        there = {(row["kind"], row["target_id"]) for row in held}
+        rows: list[dict[str, Any]] = []
+        for kind, target_id, title in named:
+            if (kind, target_id) not in there:
+                item_id = ids.uuid7()
+                sealed = self.keyring.seal(subject.audit_key, title.encode(), _title_context(item_id))
+                rows.append(
+                    {
+                        "tenant": subject.tenant, "request_id": request_id, "id": item_id,
+                        "position": len(held) + len(rows), "kind": kind, "target_id": target_id, "title": sealed,
+                        "outcome": outcome.value, "event_id": event_id,
+                    }
+                )  # fmt: skip
+        await store.add_items(connection, rows)
+
+    async def _row(self, connection: Connection, permit: Permit, request_id: UUID) -> Row:
+        """A request that the permit reaches."""
+        row = await store.request(connection, request_id)
+        if row is None or permit.target.subject_id not in (None, row["subject_id"]):
+            raise RequestNotFound
+        return row
+
+    async def _chosen(
+        self, permit: Permit, right: Right, subject_id: UUID, study_ids: Sequence[UUID] | None
+    ) -> list[StudySummary]:
+        studies = await self.archive.studies_of_subject(permit, subject_id)
+        if study_ids is not None:
+            wanted = set(study_ids)
+            studies = [study for study in studies if study.id in wanted]
+            if len(studies) != len(wanted) or not wanted:
+                raise NothingChosen("Choose at least one scan of your own", hint="Go back and choose again.")
+        if right is Right.ERASE and not studies:
+            raise NothingChosen("There is no scan that could be erased")
+        return studies
 
     async def _whole(self, connection: Connection, rows: Sequence[Row]) -> list[RightsRequest]:
         request_ids = [row["id"] for row in rows]
@@ -299,7 +378,7 @@ class Rights:
         return [replace(_request(row), items=tuple(items[row["id"]]), steps=tuple(steps[row["id"]])) for row in rows]
 
     def _item(self, row: Row, key: KeyRef) -> Item:
-        title = self.keyring.unseal(key, bytes(row["title"]), b"rights-item:" + row["id"].bytes).decode()
+        title = self.keyring.unseal(key, bytes(row["title"]), _title_context(row["id"])).decode()
         return Item(
             id=row["id"],
             kind=row["kind"],
@@ -312,15 +391,16 @@ class Rights:
             event_id=row["event_id"],
         )
 
-    async def waiting(self) -> list[tuple[UUID, UUID]]:
-        """Requests that no worker has taken yet: (tenant, request id). For the worker."""
+    async def waiting(self) -> list[tuple[str, UUID, UUID]]:
+        """What is due and no worker has taken: work, tenant, request id. For the worker."""
         async with self.database.transaction(None) as connection:
-            return [(row["tenant"], row["request_id"]) for row in await store.waiting(connection)]
+            rows = await store.waiting(connection, clock.now())
+        return [(row["work"], row["tenant"], row["request_id"]) for row in rows]
 
-    async def taken(self, request_id: UUID) -> None:
-        """A worker has durably started on a request. For the worker."""
+    async def taken(self, request_id: UUID, work: str) -> None:
+        """A worker has durably started on it. For the worker."""
         async with self.database.transaction(None) as connection:
-            await store.taken(connection, request_id)
+            await store.taken(connection, request_id, work)
 
 
 def canonical(content: dict[str, Any]) -> bytes:
@@ -328,10 +408,29 @@ def canonical(content: dict[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _tenant(permit: Permit) -> UUID:
-    if permit.tenant is None:
-        raise Unprocessable("a request belongs to an organisation")
-    return permit.tenant
+def _title_context(item_id: UUID) -> bytes:
+    return b"rights-item:" + item_id.bytes
+
+
+def _served(right: Right | str) -> Right:
+    try:
+        kind = Right(right)
+    except ValueError:
+        raise RightUnknown from None
+    if kind not in SERVED:
+        raise RightUnknown("This cannot be asked for here yet", hint="Write to the contact named in the notice.")
+    return kind
+
+
+def _allowed(permit: Permit, *actions: str, subject_id: UUID | None = None, request_id: UUID | None = None) -> None:
+    """Refuse a permit that is for another action, subject or request, or of no organisation, or over."""
+    target = permit.target
+    if permit.action not in actions or permit.tenant is None or permit.expires_at <= clock.now():
+        raise WrongPermit
+    if subject_id is not None and target.subject_id not in (None, subject_id):
+        raise WrongPermit
+    if request_id is not None and target.kind == "request" and target.id != request_id:
+        raise WrongPermit
 
 
 def _request(row: Row) -> RightsRequest:
@@ -347,6 +446,7 @@ def _request(row: Row) -> RightsRequest:
         acknowledged_at=row["acknowledged_at"],
         closed_at=row["closed_at"],
         clauses=tuple(row["clauses"]),
+        scope=tuple(row["scope"]),
         copy_bytes=row["copy_bytes"] or 0,
         copy_sha256=bytes(row["copy_sha256"] or b"").hex(),
         copy_expires_at=row["copy_expires_at"],

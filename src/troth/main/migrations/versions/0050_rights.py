@@ -33,6 +33,7 @@ create table rights_request (
     acknowledged_at timestamptz,
     due_at timestamptz not null,
     closed_at timestamptz,
+    scope uuid[] not null default '{}',
     clauses text[] not null,
     notice_version text not null,
     certificate bytea,
@@ -64,18 +65,23 @@ create table rights_step (
     name text not null,
     at timestamptz not null,
     detail text not null default '',
+    position bigint generated always as identity,
     primary key (tenant, request_id, name),
     foreign key (tenant, request_id) references rights_request (tenant, id)
 );
 create table rights_copy (
     tenant uuid not null,
     request_id uuid not null,
+    studies uuid[] not null,
     locator bytea not null,
+    key_ref bytea not null,
     key bytea not null,
     length_bytes bigint not null,
     sha256 bytea not null,
     made_at timestamptz not null,
     expires_at timestamptz not null,
+    files int not null default 0,
+    event_id uuid,
     collected int not null default 0,
     primary key (tenant, request_id),
     foreign key (tenant, request_id) references rights_request (tenant, id)
@@ -83,13 +89,16 @@ create table rights_copy (
 """
 
 # The worker serves all organisations: what waits for it is named here by ids alone, in the same transaction that
-# opens the request, so that none can be lost between the two.
+# opens the request (or makes the copy that ends one day), so that nothing can be lost between the two.
 OUTBOX = """
 create table rights_outbox (
-    request_id uuid primary key,
+    request_id uuid not null,
+    work text not null check (work in ('fulfil', 'expire')),
     tenant uuid not null,
-    opened_at timestamptz not null
+    due_at timestamptz not null,
+    primary key (request_id, work)
 );
+create index rights_outbox_due on rights_outbox (due_at);
 """
 
 
@@ -100,3 +109,10 @@ def upgrade() -> None:
     for table in TENANT_TABLES:
         op.execute(f"select tenant_table('{table}')")
     op.execute("select platform_table('rights_outbox')")
+
+
+def downgrade() -> None:
+    """Take them away again."""
+    op.execute("drop table rights_outbox")
+    for table in reversed(TENANT_TABLES):
+        op.execute(f"drop table {table}")

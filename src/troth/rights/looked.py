@@ -1,0 +1,131 @@
+"""The access list of a person, out of the ledger, as it goes into a copy.
+
+Who looked is named, as the notice promises; a colleague whose attempt was refused appears by role only. Of what an
+entry holds only fields named here go out, so that nothing about other people can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from troth.kit.db import Connection
+from troth.ledger import Completeness, Event, Ledger
+
+REFUSALS = frozenset({"policy:access:refused", "people:match:failed"})
+RECEIVED = frozenset({"archive:study:opened", "archive:study:copied", "rights:copy:collected"})
+STORED = "archive:instances:stored"
+_TOLD = (
+    "study_uid", "study_description", "study_date", "modalities", "level", "on", "action", "request", "number", "due",
+    "state", "right",
+)  # fmt: skip
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AccessList:
+    """Everything the ledger holds about a subject at one moment, newest first."""
+
+    events: tuple[Event, ...]
+    completeness: Completeness
+
+
+async def access_list(ledger: Ledger, connection: Connection, subject_id: UUID) -> AccessList:
+    """Read the whole list.
+
+    Args:
+        ledger: The ledger.
+        connection: A transaction that sees one moment only.
+        subject_id: Whose list.
+    """
+    events: list[Event] = []
+    before: UUID | None = None
+    while page := await ledger.of_subject(connection, subject_id, limit=_PAGE, before=before):
+        events += page
+        before = page[-1].id
+    return AccessList(tuple(events), await ledger.complete_for(connection, subject_id))
+
+
+def is_refused(event: Event) -> bool:
+    """Whether it is an attempt that was refused."""
+    return event.outcome == "refused" or event.kind in REFUSALS
+
+
+def who(event: Event) -> dict[str, str]:
+    """Who acted: by name, role and organisation; by role and organisation where the attempt was refused."""
+    told = event.payload or {}
+    person = {"kind": event.actor_kind, "role": event.role, "organisation": str(told.get("organisation", ""))}
+    if not is_refused(event) and told.get("actor"):
+        person["name"] = str(told["actor"])
+    return person
+
+
+def listed(access: AccessList) -> dict[str, Any]:
+    """The whole list as JSON: every entry with its numbers, and whether the list is all there is."""
+    completeness = access.completeness
+    return {
+        "format": "troth access list 1",
+        "completeness": {
+            "is_complete": completeness.is_complete and completeness.shown == len(access.events),
+            "shown": len(access.events),
+            "held": completeness.held,
+            "not_numbered_yet": completeness.pending,
+            "last_leaf_sha256": completeness.head.hex() if completeness.head else None,
+        },
+        "entries": [_entry(event) for event in access.events],
+    }
+
+
+def _entry(event: Event) -> dict[str, Any]:
+    told = event.payload or {}
+    return {
+        "entry": str(event.id),
+        "number_in_ledger": event.index,
+        "number_in_this_list": event.subject_seq,
+        "at": event.at.isoformat(),
+        "what": event.sentence,
+        "kind": event.kind,
+        "outcome": event.outcome,
+        "who": who(event),
+        "why": event.purpose,
+        "clauses": list(event.clauses),
+        "study": str(event.study_id) if event.study_id else None,
+        "about": {name: told[name] for name in _TOLD if told.get(name)},
+        "counts": dict(event.counts),
+        "is_readable": not (event.is_shredded or event.is_damaged),
+    }
+
+
+def sources(events: Iterable[Event], study_id: UUID) -> list[dict[str, Any]]:
+    """Who brought a study in, when, and how many instances (GDPR Art. 15(1)(g))."""
+    return _grouped([event for event in events if event.kind == STORED and event.study_id == study_id])
+
+
+def recipients(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Who really received something, with how often and when (GDPR Art. 15(1)(c))."""
+    return _grouped([event for event in events if event.kind in RECEIVED and not is_refused(event)])
+
+
+def _grouped(events: Sequence[Event]) -> list[dict[str, Any]]:
+    groups: dict[tuple[tuple[str, str], ...], list[Event]] = {}
+    for event in events:
+        groups.setdefault(tuple(sorted(who(event).items())), []).append(event)
+    return [
+        {
+            "who": dict(key),
+            "times": len(group),
+            "instances": sum(event.counts.get("instances", 0) for event in group),
+            "first": _earliest(group).isoformat(),
+            "last": max(event.at for event in group).isoformat(),
+            "purposes": sorted({event.purpose for event in group}),
+            "clauses": sorted({clause for event in group for clause in event.clauses}),
+        }
+        for key, group in groups.items()
+    ]
+
+
+def _earliest(events: Iterable[Event]) -> datetime:
+    return min(event.at for event in events)
