@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -80,7 +79,7 @@ def of_page(page: Page) -> Notice:
     """
     problems = []
     for error in _validator().iter_errors(page.content):
-        problems += [_problem(leaf, page) for leaf in _leaves(error)]
+        problems.append(_problem(error, page))
         if len(problems) >= _LIMIT_PROBLEMS:
             break
     if problems:
@@ -119,15 +118,6 @@ def _made(model: type[Any], content: dict[str, Any], place: Place, page: Page, *
         raise NoticeMalformed(
             [Problem(page.path, page.line(place), what, "such as 2026-11-01, P8Y, P1M or P30D")]
         ) from fault
-
-
-def _leaves(error: ValidationError) -> Iterator[ValidationError]:
-    """The errors that say something to an author, below those that only say that something is wrong."""
-    if error.context:
-        for inner in error.context:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _problem(error: ValidationError, page: Page) -> Problem:

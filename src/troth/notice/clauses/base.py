@@ -3,6 +3,7 @@
 # ruff: noqa: RUF009 - `term` declares a field, it makes no value
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -94,7 +95,7 @@ class Lookup(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clause:
+class Clause(ABC):
     """One promise.
 
     Attributes:
@@ -137,13 +138,13 @@ class Clause:
         """The one part of the program that keeps it, or an empty string when nothing does."""
         return ""
 
+    @abstractmethod
     def evidence(self) -> Evidence:
         """What shows that it is kept."""
-        return Evidence((), "")
 
+    @abstractmethod
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """How this is kept, apart from the proof: basis, what stops us, and so on."""
-        yield from ()
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """What is wrong with it, taken together with the others."""
