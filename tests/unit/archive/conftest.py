@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.common.servers import ServedDatabase
@@ -10,7 +8,5 @@ from troth.vault import Keyring
 
 
 @pytest.fixture(scope="module")
-async def rooms(
-    database: ServedDatabase, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Rooms]:
-    yield await open_rooms(database, keyring, tmp_path_factory.mktemp("archive"))
+async def rooms(database: ServedDatabase, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Rooms:
+    return await open_rooms(database, keyring, tmp_path_factory.mktemp("archive"))

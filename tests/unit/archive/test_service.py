@@ -137,9 +137,7 @@ async def test_many_at_once_make_one_study(rooms: Rooms) -> None:
         for number in range(24)
     ]
     # A second archive over the same database races with the first, as another process would.
-    rival = type(rooms.archive)(
-        rooms.database, rooms.keyring, rooms.packs, rooms.people, rooms.ledger, rooms.policy
-    )
+    rival = type(rooms.archive)(rooms.database, rooms.keyring, rooms.packs, rooms.people, rooms.ledger, rooms.policy)
     ours = rooms.archive
 
     async def store(archive: object, content: bytes) -> str:

@@ -65,13 +65,23 @@ async def test_one_bad_part_never_stops_the_rest(house: House) -> None:
     uid = generate_uid()
     clash = instance(SOPInstanceUID=uid), instance(SOPInstanceUID=uid)
     response = await stow(
-        house, b"this is not DICOM" * 20, good, cut, b"", clash[0], clash[1], b"{}", more,
+        house,
+        b"this is not DICOM" * 20,
+        good,
+        cut,
+        b"",
+        clash[0],
+        clash[1],
+        b"{}",
+        more,
         types=("application/dicom",) * 6 + ("application/json", "application/dicom"),
     )
     assert response.status_code == 202
     told = response.json()
     assert {item["00081155"]["Value"][0] for item in told["00081199"]["Value"]} == {
-        uids(good).SOPInstanceUID, uids(more).SOPInstanceUID, uid,
+        uids(good).SOPInstanceUID,
+        uids(more).SOPInstanceUID,
+        uid,
     }
     assert [item["00081197"]["Value"][0] for item in told["00081198"]["Value"]] == [0x0111]
     assert len(told["0008119A"]["Value"]) == 4

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from troth.archive import SearchValueInvalid
+from troth.archive.matching import compiled, date_range, matcher
+
+NAME, PATIENT_ID, DESCRIPTION, DATE, TIME = 0x00100010, 0x00100020, 0x00081030, 0x00080020, 0x00080030
+UID, NUMBER, MODALITY = 0x0020000D, 0x00200011, 0x00080060
+
+
+@pytest.mark.parametrize(
+    ("tag", "key", "stored", "expected"),
+    [
+        (NAME, "miller^james", "Miller^James", True),
+        (NAME, "MILLER", "Miller^James", False),
+        (NAME, "mil*", "Miller^James^^^", True),
+        (NAME, "MULLER*", "Müller^J", True),
+        (NAME, "*jam?s", "Miller^James", True),
+        (NAME, "山田*", "Yamada^Tarou=山田^太郎", True),
+        (NAME, "yam*=山田*", "Yamada^Tarou=山田^太郎", True),
+        (NAME, "yam*=佐藤*", "Yamada^Tarou=山田^太郎", False),
+        (PATIENT_ID, "p-1", "P-1", False),
+        (PATIENT_ID, "P-?", "P-1", True),
+        (PATIENT_ID, "P.1", "P-1", False),
+        (DESCRIPTION, "*Knee*", "MR Knee left", True),
+        (DESCRIPTION, "*", "", True),
+        (DESCRIPTION, "", "x", True),
+        (DATE, "20240101-20241231", "20240506", True),
+        (DATE, "-20231231", "20240506", False),
+        (DATE, "20240506-", "2024.05.06", True),
+        (DATE, "20240506", "", False),
+        (TIME, "10-11", "101500", True),
+        (TIME, "1015", "101559.5", True),
+        (TIME, "1016-", "101500", False),
+        (UID, "1.2,1.3", "1.3", True),
+        (UID, "1.2\\1.3", "1.33", False),
+        (NUMBER, "07", "7 ", True),
+        (NUMBER, "7", "8", False),
+        (MODALITY, "CT", "CT\\MR", True),
+        (MODALITY, "C", "CT", False),
+    ],
+)
+def test_rules_of_c_find(tag: int, key: str, stored: str, expected: bool) -> None:
+    assert matcher(tag, key)(stored) is expected
+
+
+@pytest.mark.parametrize(
+    ("tag", "key"),
+    [
+        (DATE, "2024"),
+        (DATE, "-"),
+        (DATE, "20241301"),
+        (TIME, "noon"),
+        (UID, "1.2.x"),
+        (NUMBER, "one"),
+        (NAME, "x" * 2000),
+    ],
+)
+def test_values_that_cannot_be_understood(tag: int, key: str) -> None:
+    with pytest.raises(SearchValueInvalid):
+        matcher(tag, key)
+
+
+def test_a_hostile_pattern_costs_little() -> None:
+    pattern = compiled(DESCRIPTION, "*a" * 16)
+    assert not pattern.fullmatch("a" * 15 + "b" * 20_000)
+    with pytest.raises(SearchValueInvalid):
+        compiled(DESCRIPTION, "*a" * 17)
+
+
+def test_one_day_is_a_range() -> None:
+    first, last = date_range(DATE, "20240506")
+    assert first == last

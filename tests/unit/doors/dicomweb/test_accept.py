@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+from starlette.requests import Request
+
+from troth.doors.dicomweb.accept import DICOM, JPEG, JSON, OCTETS, PLAIN_JSON, PNG, chosen, wanted
+from troth.doors.dicomweb.errors import NothingAcceptable
+
+
+def asked(accept: str, query: bytes = b"") -> Request:
+    headers = [(b"accept", accept.encode())] if accept else []
+    return Request({"type": "http", "method": "GET", "headers": headers, "query_string": query, "path": "/"})
+
+
+@pytest.mark.parametrize(
+    ("accept", "offered", "multipart", "expected"),
+    [
+        ("", (JSON,), False, JSON),
+        ("*/*", (JSON,), False, JSON),
+        ("application/json", (JSON, PLAIN_JSON), False, PLAIN_JSON),
+        ("image/png;q=0.9, image/jpeg;q=0.1", (JPEG, PNG), False, PNG),
+        ("image/*", (JPEG, PNG), False, JPEG),
+        ('multipart/related; type="application/octet-stream"; transfer-syntax=*', (OCTETS,), True, OCTETS),
+        ("multipart/related; type=application/dicom", (DICOM,), True, DICOM),
+        ("text/html, application/dicom+json", (JSON,), False, JSON),
+    ],
+)
+def test_what_is_chosen(accept: str, offered: tuple[str, ...], multipart: bool, expected: str) -> None:
+    assert chosen(wanted(asked(accept)), offered, multipart=multipart) == expected
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/dicom+json;q=0", "application/dicom+json;q=x", "garbage"])
+def test_nothing_fits(accept: str) -> None:
+    with pytest.raises(NothingAcceptable):
+        chosen(wanted(asked(accept)), (JSON,))
+
+
+def test_the_parameter_comes_first() -> None:
+    (only,) = wanted(asked("image/png", b"accept=application/dicom;transfer-syntax=*"))
+    assert (only.media_type, only.syntax) == (DICOM, "*")
