@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -30,7 +31,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--studies", type=int, default=1000, help="loaded for the searches, 50 to 20000")
     parser.add_argument("--notice", type=Path, default=_ROOT / "notices" / "imaging-cloud")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="disk that both servers write to")  # noqa: S108
-    parser.add_argument("--minutes", type=float, default=10, help="no further round begins after this time")
+    parser.add_argument("--minutes", type=float, default=5, help="after this time each row gets one round only")
     chosen = parser.parse_args(given)
     chosen.instances = min(2000, max(10, chosen.instances))
     chosen.studies = min(20_000, max(50, chosen.studies))
@@ -70,8 +71,9 @@ def measure(servers: Sequence[Server], bench: Bench, chosen: argparse.Namespace)
             bench.load(server, chosen.studies)
     figures: dict[str, dict[str, list[float]]] = {}
     for work in plan(bench, chosen.rows):
-        for server in servers:
-            work(server)  # once without counting: caches, connections, first files
+        if time.monotonic() < until:
+            for server in servers:
+                work(server)  # once without counting: caches, connections, first files
         for number in range(chosen.rounds):
             if number and time.monotonic() > until:
                 say("the time is up: fewer rounds than asked for")
@@ -93,11 +95,12 @@ def main() -> int:
     """Measure and print. 0 also where a budget is missed: the table says so."""
     chosen = arguments()
     space.enter()
-    folder = Path(tempfile.mkdtemp(prefix="troth-bench-", dir=chosen.folder))
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the servers are stopped too
+    folder = Path(tempfile.mkdtemp(prefix="troth-measured-", dir=chosen.folder))
     folder.chmod(0o711)
     memory = Path("/dev/shm")  # noqa: S108
     memory = memory if memory.is_dir() else folder
-    scratch = Path(tempfile.mkdtemp(prefix="troth-bench-", dir=memory))
+    scratch = Path(tempfile.mkdtemp(prefix="troth-measured-", dir=memory))
     servers: list[Server] = []
     try:
         servers.append(orthanc.start(folder / "orthanc"))
