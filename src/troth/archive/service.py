@@ -142,10 +142,9 @@ class Archive:
 
     async def _write(self, connection: Connection, tenant: UUID, batch: Batch, prepared: dict[str, Study]) -> None:
         studies = {uid: prepared[uid] for uid in batch.new_studies}
-        async with connection.pipeline():
-            if batch.accepted:
-                await store.write(connection, tenant, batch.rows(studies, clock.now()))
-            await self._ledger.append_many(connection, batch.entries(studies))
+        if batch.accepted:
+            await store.write(connection, tenant, batch.rows(studies, clock.now()))
+        await self._ledger.append_many(connection, batch.entries(studies))
 
     async def _prepare(self, tenant: UUID, items: Mapping[str, Item]) -> dict[str, Study]:
         """Find or make subjects, and make keys of studies, durable before the transaction that needs them."""
