@@ -101,7 +101,7 @@ def test_pydicom_reads_the_file_set(folder: Path, files: list[bytes]) -> None:
 def test_dcmtk_reads_the_directory_and_every_file(folder: Path) -> None:
     listing = subprocess.run(["dcmdump", folder / "DICOMDIR"], check=True, capture_output=True, text=True).stdout
     assert "Ruiz^Alex" in listing
-    assert listing.count("IMAGE") == 5
+    assert listing.count("[IMAGE]") == 5
     for path in (folder / "DICOM").rglob("IM*"):
         subprocess.run(["dcmdump", path], check=True, stdout=subprocess.DEVNULL)
 
