@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.unit.notice.conftest import FOLDER
 from tests.unit.notice.edits import clause_of
 from troth import notice as room
 from troth.kit import clock
@@ -44,13 +43,27 @@ class Book:
         return uuid4()
 
 
-SOURCE = (FOLDER / "notice.yaml").read_text()
+SOURCE = """
+notice: small
+version: 1
+effective_on: 2026-11-01
+deployment: Example
+language: en-GB
+zone: Europe/London
+surfaces: [site]
+covers:
+  - {audience: patients, title: For patients, lead: All of it.}
+  - {audience: users, title: For users, lead: All of it.}
+sections:
+  - number: 1
+    title: Changes
+    clauses:
+      - {id: 1.1, kind: amendment, tells: [posted], says: Nothing changes unseen.}
+"""
 
 
 def named(name: str, version: int = 1, effective_on: str = "2026-11-01", *swaps: tuple[str, str]) -> room.Notice:
-    source = SOURCE.replace("notice: imaging-cloud\n", f"notice: {name}\n").replace(
-        "version: 1\n", f"version: {version}\n"
-    )
+    source = SOURCE.replace("notice: small\n", f"notice: {name}\n").replace("version: 1\n", f"version: {version}\n")
     source = source.replace("effective_on: 2026-11-01\n", f"effective_on: {effective_on}\n")
     for before, after in swaps:
         assert before in source
@@ -111,7 +124,7 @@ async def test_a_number_is_used_once(notices: room.Notices) -> None:
     for number in (2, 3):
         with pytest.raises(room.NoticeConflict) as caught:
             await notices.publish(
-                Allowed(), named("numbers", number, "2026-11-01", ("Nothing goes abroad", "It stays")), Allowed()
+                Allowed(), named("numbers", number, "2026-11-01", ("Nothing changes unseen.", "All is new.")), Allowed()
             )
         assert "4" in caught.value.hint
 
@@ -131,8 +144,12 @@ async def test_what_has_problems_is_not_published(
 async def test_in_force_from_its_day_on_and_for_its_audience(database: Database, keyring: Keyring, book: Book) -> None:
     notices = room.Notices(database, keyring, book)
     today = clock.today()
-    only_patients = SOURCE[SOURCE.index("  - audience: users\n") : SOURCE.index("short:")]
-    soon = named("zz-later", 8, str(today + timedelta(days=2)), (only_patients, "\n"))
+    soon = named(
+        "zz-later",
+        8,
+        str(today + timedelta(days=2)),
+        ("  - {audience: users, title: For users, lead: All of it.}\n", ""),
+    )
     now = named("zz-later", 7, str(today))
     await notices.publish(Allowed(), now, Allowed())
     await notices.publish(Allowed(), soon, Allowed())
