@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 from typing import Any
@@ -25,7 +26,18 @@ ORIGIN = "troth.local/ledger"
 _PAGE = 500
 _FEED_WINDOW = 10_000  # leaves looked at by one call of `follow`
 _INLINE_SEALS = 200  # more are sealed in a thread: 2 us each
+_LOOKS = 20
 _LATE = timedelta(minutes=1)  # an entry without a leaf after this time is no mere delay
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one look through a subject's entries found."""
+
+    shown: int = 0
+    pending: int = 0
+    broken: list[Broken] = field(default_factory=list)
+    sequenced: list[Row] = field(default_factory=list)
 
 
 class Ledger:
@@ -124,23 +136,32 @@ class Ledger:
         Every entry is hashed again and compared with its leaf, and the chain of the subject's leaves is followed from
         the first one to the head.
         """
-        shown, pending, broken = 0, 0, list[Broken]()
-        sequenced: list[Row] = []
+        # Pages are read one after the other while the sequencer works: what it moved meanwhile would be counted twice,
+        # as waiting and as held. A look during which nothing of this subject moved is one moment.
+        for _ in range(_LOOKS):
+            before = await store.select_subject(connection, subject_id)
+            seen = await self._look_through(connection, subject_id)
+            counted = await store.select_subject(connection, subject_id)
+            if counted == before:
+                break
+        held, head = (counted["held"], counted["head"]) if counted else (0, None)
+        broken = [*seen.broken, *_check_chain(seen.sequenced, held, head)]
+        return Completeness(seen.shown, held + seen.pending, seen.pending, head, tuple(broken))
+
+    async def _look_through(self, connection: Connection, subject_id: UUID) -> _Seen:
+        seen = _Seen()
         before: UUID | None = None
         while page := await store.select_of_subject(connection, subject_id, _PAGE, before):
-            before, shown = page[-1]["id"], shown + len(page)
+            before, seen.shown = page[-1]["id"], seen.shown + len(page)
             for row in page:
                 if row["index"] is None:
-                    pending += 1
+                    seen.pending += 1
                     if clock.now() - row["at"] > _LATE:
-                        broken.append(Broken(None, row["id"], "in no leaf"))
+                        seen.broken.append(Broken(None, row["id"], "in no leaf"))
                 else:
-                    broken += leaf.check(row)
-                    sequenced.append({name: row[name] for name in _CHAIN_COLUMNS})
-        counted = await store.select_subject(connection, subject_id)
-        held, head = (counted["held"], counted["head"]) if counted else (0, None)
-        broken += _check_chain(sequenced, held, head)
-        return Completeness(shown, held + pending, pending, head, tuple(broken))
+                    seen.broken += leaf.check(row)
+                    seen.sequenced.append({name: row[name] for name in _CHAIN_COLUMNS})
+        return seen
 
     async def checkpoint(self, connection: Connection, size: int | None = None) -> Checkpoint | None:
         """The latest signed checkpoint, or the one of a size; None where there is none."""

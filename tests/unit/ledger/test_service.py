@@ -11,7 +11,7 @@ import pytest
 from tests.unit.ledger.conftest import Deployment, Scope
 from troth import ledger
 from troth.kit import clock
-from troth.ledger import EventNotFound, NotSequenced, TreeBroken, UnknownKind, merkle
+from troth.ledger import EventNotFound, NotSequenced, TreeBroken, UnknownKind, merkle, store
 
 SUBJECT = UUID(int=0x5)
 STUDY = UUID(int=0x6)
@@ -220,3 +220,21 @@ async def test_the_feed_gives_everything_once_and_in_order(deployment: Deploymen
     assert (again.events, again.offset, again.is_at_end) == ((), 6, True)
     with pytest.raises(UnknownKind):
         await call(deployment, "follow", offset, {"archive:study:seen"})
+
+
+async def test_an_access_list_is_complete_while_the_sequencer_works(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that gets its place between two reads is not counted twice."""
+    await fill(deployment, 3)
+    read = store.select_of_subject
+
+    async def read_then_sequence(*arguments: Any) -> list[Any]:
+        rows = await read(*arguments)
+        await deployment.sequencer.drain()
+        return rows
+
+    monkeypatch.setattr(store, "select_of_subject", read_then_sequence)
+    seen = await call(deployment, "complete_for", SUBJECT)
+    assert seen.is_complete
+    assert (seen.shown, seen.held, seen.pending) == (3, 3, 0)
