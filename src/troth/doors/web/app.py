@@ -66,7 +66,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[guard],
-        exception_handlers={TrothError: faults.known, HTTPException: faults.http, Exception: faults.unknown},
+        exception_handlers={TrothError: faults.known, HTTPException: faults.http},
     )
 
 

@@ -6,7 +6,7 @@ import logging
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from troth.doors.web.desk import Desk, Visitor, go
 from troth.doors.web.errors import SignInNeeded
@@ -20,10 +20,6 @@ NOTHING_HERE = "There is nothing here that you may see"
 ALIKE = (
     "Either there is no such page, or it is not yours to open. We say the same in both cases, so that nobody can find "
     "out who has been here by trying addresses."
-)
-BARE = (
-    '<!doctype html><html lang="en-GB"><title>Troth</title><link rel="stylesheet" href="/static/troth.css">'
-    "<h1>This did not work</h1><p>Nothing was changed. Try again in a minute.</p></html>"
 )
 WRONG = "This did not work"
 
@@ -45,7 +41,7 @@ class FaultPages:
         if isinstance(fault, SignInNeeded):
             return go("/sign-in")
         if not isinstance(fault, TrothError):
-            return await self.unknown(http_request, fault)
+            raise fault
         if isinstance(fault, NotFound):
             return await self._nothing(http_request)
         if fault.http_status >= 500 and not isinstance(fault, Unavailable):
@@ -60,11 +56,6 @@ class FaultPages:
         if status in {404, 405}:
             return await self._nothing(http_request)
         return await self._page(http_request, status, WRONG, "What was sent cannot be understood.", "")
-
-    async def unknown(self, http_request: Request, fault: Exception) -> Response:
-        """Anything else: a plain page that needs no room to work. What went wrong is logged without its text."""
-        _logger.error("a page failed: %s", type(fault).__name__)
-        return HTMLResponse(BARE, 500)
 
     async def _nothing(self, http_request: Request) -> Response:
         visitor = await self._desk.visitor(http_request)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+BARE = (
+    '<!doctype html><html lang="en-GB"><title>Troth</title><link rel="stylesheet" href="/static/troth.css">'
+    "<h1>This did not work</h1><p>Nothing was changed. Try again in a minute.</p></html>"
+)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_logger = logging.getLogger(__name__)
 
 
 def content_security_policy(viewer_origin: str) -> str:
@@ -31,6 +39,10 @@ def content_security_policy(viewer_origin: str) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+class AnswerCutShort(Exception):
+    """A fault after the first byte: the connection is closed, so that nobody takes a part for the whole."""
 
 
 class Guard:
@@ -72,14 +84,24 @@ class Guard:
             await PlainTextResponse("This form did not come from here\n", 403)(scope, receive, send)
             return
 
+        has_started = False
+
         async def dressed(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 answered = MutableHeaders(scope=message)
                 for name, value in self._fixed.items():
                     answered.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, dressed)
+        try:
+            await self._app(scope, receive, dressed)
+        except Exception as fault:
+            _log_fault(fault)
+            if has_started:
+                raise AnswerCutShort from None
+            await HTMLResponse(BARE, 500)(scope, receive, dressed)
 
     def _is_ours(self, host: str) -> bool:
         """Only our own name: another one that resolves to us (DNS rebinding) is refused."""
@@ -99,3 +121,13 @@ class Guard:
         if origin == "null" and site == "same-origin":
             return True  # under our own referrer policy browsers withhold the origin of our own forms too
         return origin is None or origin in {self._origin, f"{urlsplit(self._origin).scheme}://{headers.get('host')}"}
+
+
+def _log_fault(fault: Exception) -> None:
+    """Where it happened and what kind it was; its text may hold what somebody typed, and is left out."""
+    places = (
+        f"{frame.filename.rpartition('/troth/')[2]}:{frame.lineno}"
+        for frame in traceback.extract_tb(fault.__traceback__)
+    )
+    ours = [place for place in places if not place.startswith("/")]
+    _logger.error("a page failed: %s at %s", type(fault).__name__, " < ".join(reversed(ours[-6:])))

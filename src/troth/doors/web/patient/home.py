@@ -112,9 +112,7 @@ class PatientPages:
         permit = await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
         thread = await self._thread(actor, limit=PAGE, before=_event_id(before))
         shown = [event for event in thread.events if looked.is_kind(event, chosen)]
-        further = (
-            f"/looked?show={quote(chosen)}&before={thread.events[-1].id}" if len(thread.events) == PAGE else ""
-        )
+        further = f"/looked?show={quote(chosen)}&before={thread.events[-1].id}" if len(thread.events) == PAGE else ""
         view = LookedPage(
             organisation=actor.organisation,
             filters=looked.filters("/looked", chosen),
