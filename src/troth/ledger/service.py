@@ -114,13 +114,22 @@ class Ledger:
         connection: Connection,
         *,
         kinds: Collection[str] | None = None,
+        clause: str = "",
         limit: int = 100,
         before: UUID | None = None,
     ) -> list[Event]:
-        """What happened in the transaction's tenant (or on the platform), newest first; see `of_subject`."""
+        """What happened in the transaction's tenant (or on the platform), newest first; see `of_subject`.
+
+        Args:
+            connection: A transaction.
+            kinds: Of these kinds only.
+            clause: Only what was allowed or forbidden by this clause.
+            limit: Most events.
+            before: Id of the last event of the page before.
+        """
         for kind in kinds or ():
             vocabulary.require(kind)
-        return await self._events(await store.select_latest(connection, kinds, limit, before))
+        return await self._events(await store.select_latest(connection, kinds, clause, limit, before))
 
     async def event(self, connection: Connection, event_id: UUID) -> Event:
         """One event.

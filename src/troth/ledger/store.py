@@ -104,13 +104,14 @@ async def select_of_study(connection: Connection, study_id: UUID, limit: int, be
 
 
 async def select_latest(
-    connection: Connection, kinds: Collection[str] | None, limit: int, before: UUID | None
+    connection: Connection, kinds: Collection[str] | None, clause: str, limit: int, before: UUID | None
 ) -> list[Row]:
-    """Entries of the scope with their leaves, newest first."""
+    """Entries of the scope with their leaves, newest first; of some kinds, under one clause, where these are given."""
     return await _rows(
         connection,
-        f"{_EVENT} where e.id < %s and (%s::text[] is null or e.kind = any(%s)) order by e.id desc limit %s",
-        (before or _LAST_ID, *[None if kinds is None else list(kinds)] * 2, limit),
+        f"{_EVENT} where e.id < %s and (%s::text[] is null or e.kind = any(%s))"
+        " and (%s = '' or %s = any(e.clauses)) order by e.id desc limit %s",
+        (before or _LAST_ID, *[None if kinds is None else list(kinds)] * 2, clause, clause, limit),
     )
 
 

@@ -80,7 +80,7 @@ class Proofs:
         evidence = clause.evidence()
         events: list[Event] = []
         for kind in evidence.kinds:
-            events += await self._ledger.latest(connection, kinds=[kind], limit=1)
+            events += await self._ledger.latest(connection, kinds=[kind], clause=evidence.names, limit=1)
         events.sort(key=lambda event: event.at, reverse=True)
         shown = [await self._shown(connection, event) for event in events[:_EXAMPLES]]
         checked = tuple(check for check in checks if check.measure in measures_of(clause))
@@ -141,11 +141,11 @@ class Proofs:
 
 def measures_of(clause: Clause) -> tuple[str, ...]:
     """Measures whose live check bears on a clause."""
-    named = getattr(clause, "measure", "")
     if clause.kind == "logging":
         return ("tamper_evident",)
-    if clause.kind == "sharing":
-        return ("apart",)
+    if clause.kind == "capacity":
+        return ("apart",) if getattr(clause, "is_apart", False) else ()
+    named = getattr(clause, "measure", "")
     return (named,) if named else ()
 
 
