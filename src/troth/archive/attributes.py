@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
@@ -104,6 +105,7 @@ _WHOLE = frozenset({"IS", "US", "UL", "SS", "SL", "UV", "SV"})
 _DECIMAL = frozenset({"DS", "FL", "FD"})
 
 
+@cache
 def level_of(tag: int) -> Level | None:
     """The level whose index knows an attribute, or None when no index does."""
     return next((level for level in LEVELS if tag in _CLEAR[level] or tag in _SEALED[level]), None)
@@ -123,6 +125,7 @@ def tag_of(name: str) -> int | None:
     return tag_for_keyword(name)
 
 
+@cache
 def vr_of(tag: int) -> str:
     """Value representation of an indexed attribute; the first one where the dictionary allows several."""
     try:

@@ -76,14 +76,14 @@ class Search:
         return Page(tuple(found[: query.limit]), is_more=len(found) > query.limit)
 
     async def _results(self) -> AsyncIterator[Found]:
-        async for key, study in self._studies():
+        async for key, study, values in self._studies():
             if self._query.level == "study":
-                yield summaries.found_study(study)
+                yield Found("study", study, values=values)
                 continue
             async for result in self._below(key, study):
                 yield result
 
-    async def _studies(self) -> AsyncIterator[tuple[KeyRef, StudySummary]]:
+    async def _studies(self) -> AsyncIterator[tuple[KeyRef, StudySummary, dict[int, str]]]:
         """Studies that match, in steps that grow while little is found."""
         after: tuple[date, UUID] | None = None
         step = self._query.limit + 1
@@ -96,8 +96,9 @@ class Search:
                     study = summaries.study_summary(self._keyring, row)
                 except KeyDestroyed:
                     continue  # erased a moment ago
-                if self._plan.is_exact or holds(self._plan.rules, "study", summaries.study_values(study)):
-                    yield KeyRef(row["key"]), study
+                values = summaries.study_values(study)
+                if self._plan.is_exact or holds(self._plan.rules, "study", values):
+                    yield KeyRef(row["key"]), study, values
             scanned += len(rows)
             if len(rows) < step:
                 return

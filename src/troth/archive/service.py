@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from troth.archive.results import Search
 from troth.archive.viewing import Viewing
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database
-from troth.kit.errors import Unavailable
+from troth.kit.errors import TrothError, Unavailable
 from troth.ledger import Ledger
 from troth.people import People, Subject
 from troth.policy import Actor, Permit, Policy, Target
@@ -96,6 +97,23 @@ class Archive:
         if items:
             await self._queue.put(tenant, items)
         return [item.outcome for item in items if item.outcome is not None]
+
+    async def record_refused(self, permit: Permit, faults: Sequence[TrothError]) -> None:
+        """Write that instances were not even readable, so that `store` never saw them. One entry for each reason.
+
+        Args:
+            permit: For `store`, of whoever sent them.
+            faults: Why, one for each instance.
+        """
+        key = await self._organisation_key(permits.allowed(permit, "store"))
+        by_slug = {fault.slug: fault for fault in faults}
+        numbers = Counter(fault.slug for fault in faults)
+        entries = [
+            telling.refused(permit, "archive:instance:refused", fault, {"instances": numbers[slug]}, key)
+            for slug, fault in by_slug.items()
+        ]
+        async with self._db.transaction(permit) as connection:
+            await self._ledger.append_many(connection, entries)
 
     async def _commit(self, tenant: UUID, items: list[Item]) -> None:
         key = await self._organisation_key(tenant)
@@ -246,6 +264,19 @@ class Archive:
             if viewing is None or not viewing.covers(permit):
                 await self._ledger.append(connection, telling.queried(permit, query, page, key))
         return page
+
+    async def record_search_refused(self, permit: Permit, fault: TrothError) -> None:
+        """Write that a search was refused because its keys cannot be honoured.
+
+        Args:
+            permit: For `query`, or for `retrieve` on a study.
+            fault: Why.
+        """
+        key = await self._organisation_key(permits.allowed(permit, "query", "retrieve"))
+        async with self._db.transaction(permit) as connection:
+            await self._ledger.append(
+                connection, telling.refused(permit, "archive:studies:queried", fault, {"results": 0}, key)
+            )
 
     async def studies_of_subject(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
         """All studies that are held of a subject, newest first. The caller's own entry says why they are read.

@@ -44,9 +44,8 @@ def study_values(study: StudySummary) -> dict[int, str]:
 
     Per: DICOM PS3.18 table 10.6.3-3.
     """
-    empty = dict.fromkeys(_ALWAYS, "")
     return (
-        empty
+        _EMPTY
         | dict(study.values)
         | {
             tags.STUDY_UID: study.study_uid,
@@ -86,11 +85,6 @@ def instance_values(instance: InstanceRecord, values: Mapping[int, str]) -> dict
     }
 
 
-def found_study(study: StudySummary) -> Found:
-    """A study as a result."""
-    return Found("study", study, values=study_values(study))
-
-
 def found_series(study: StudySummary, series: SeriesRecord) -> Found:
     """A series as a result, with the attributes of its study."""
     values = study_values(study) | series_values(series)
@@ -105,14 +99,17 @@ def found_instance(
     return Found("instance", study, series.series_uid, instance.instance_uid, values=together)
 
 
-_ALWAYS = (
-    tags.STUDY_DATE,
-    tags.STUDY_TIME,
-    tags.ACCESSION,
-    tags.REFERRER,
-    tags.PATIENT_NAME,
-    tags.PATIENT_ID,
-    tags.BIRTH_DATE,
-    tags.SEX,
-    tags.STUDY_ID,
+_EMPTY = dict.fromkeys(
+    (
+        tags.STUDY_DATE,
+        tags.STUDY_TIME,
+        tags.ACCESSION,
+        tags.REFERRER,
+        tags.PATIENT_NAME,
+        tags.PATIENT_ID,
+        tags.BIRTH_DATE,
+        tags.SEX,
+        tags.STUDY_ID,
+    ),
+    "",
 )

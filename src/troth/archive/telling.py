@@ -1,11 +1,13 @@
-"""What the ledger is told of looking and searching."""
+"""What the ledger is told of looking, searching and refusing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from troth.archive.attributes import keyword_of
 from troth.archive.model import Page, Query, StudySummary
+from troth.kit.errors import TrothError
 from troth.ledger import Entry
 from troth.policy import Permit
 from troth.vault import KeyRef
@@ -70,4 +72,32 @@ def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) 
         clauses=permit.clauses,
         decision_id=permit.decision_id,
         counts={"results": len(page.found), "studies": len(payload["studies"])},
+    )
+
+
+def refused(permit: Permit, kind: str, fault: TrothError, counts: Mapping[str, int], organisation_key: KeyRef) -> Entry:
+    """The entry of something that somebody known sent and that could not be taken. Whose it was cannot be believed.
+
+    Args:
+        permit: Of whoever sent it.
+        kind: Kind of the entry.
+        fault: Why; only its slug is kept.
+        counts: How much of it.
+        organisation_key: Seals the entry.
+    """
+    return Entry(
+        kind=kind,
+        tenant=permit.tenant,
+        actor_id=permit.actor.id,
+        actor_kind=permit.actor.kind,
+        role=permit.actor.role,
+        subject_id=None,
+        study_id=None,
+        key=organisation_key,
+        payload={"actor": permit.actor.name, "organisation": permit.actor.organisation, "reason": fault.slug},
+        purpose=permit.purpose,
+        clauses=permit.clauses,
+        decision_id=permit.decision_id,
+        outcome="refused",
+        counts=counts,
     )

@@ -22,6 +22,8 @@ _COMMON_FIRST = "aeinrlstohmdcu0123456789kgbpyfvwjzxq"
 
 def fold(text: str) -> str:
     """Text without case, diacritics and double spaces, as it is compared by terms."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     decomposed = unicodedata.normalize("NFKD", text)
     plain = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
     return " ".join(plain.casefold().split())

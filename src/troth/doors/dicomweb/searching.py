@@ -19,6 +19,7 @@ from troth.doors.dicomweb.accept import json_type
 from troth.doors.dicomweb.answers import PRIVATE, base_url, json_answer
 from troth.doors.dicomweb.errors import ParameterInvalid
 from troth.doors.dicomweb.gate import Gate, checked
+from troth.kit.errors import BadInput
 
 _USUAL_LIMIT = 1000
 _MOST = 1000
@@ -42,10 +43,14 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
         media_type = json_type(http_request)
         study_uid = http_request.path_params.get("study")
         series_uid = http_request.path_params.get("series")
-        query, warnings = _query(http_request, level, study_uid, series_uid)
         permit = await gate.permit_to_search(caller, study_uid)
         viewing = await gate.open_viewing(caller, study_uid) if study_uid is not None else None
-        page = await gate.archive.query(permit, query, viewing)
+        try:
+            query, warnings = _query(http_request, level, study_uid, series_uid)
+            page = await gate.archive.query(permit, query, viewing)
+        except BadInput as fault:
+            await gate.archive.record_search_refused(permit, fault)
+            raise
         if page.is_more:
             warnings.append(_MORE)
         headers = {"Warning": ", ".join(f'299 {base_url(http_request)}: "{text}"' for text in warnings)}

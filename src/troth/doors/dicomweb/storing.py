@@ -25,7 +25,6 @@ from troth.kit.errors import TrothError
 
 _BATCH = 25
 _TAKEN = frozenset({"", DICOM, "application/octet-stream"})
-PROCESSING_FAILURE = 0x0110
 
 Event = multipart.Event
 
@@ -36,11 +35,11 @@ class Tally:
 
     Attributes:
         outcomes: Of parts that were instances.
-        others: Reasons of parts that could not even be read (OtherFailuresSequence).
+        others: Faults of parts that could not even be read (OtherFailuresSequence).
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
-    others: list[int] = field(default_factory=list)
+    others: list[TrothError] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Outcome]:
@@ -74,7 +73,7 @@ class Tally:
         for key, items in (
             ("00081198", failed),
             ("00081199", held),
-            ("0008119A", [_reason(reason) for reason in self.others]),
+            ("0008119A", [_reason(fault.dimse_status) for fault in self.others]),
         ):
             if items:
                 answer[key] = {"vr": "SQ", "Value": items}
@@ -101,6 +100,7 @@ class Intake:
         self._seen = 0
         self._pending: list[Received] = []
         self._storing: asyncio.Task[list[Outcome]] | None = None
+        self._untold: list[TrothError] = []
         self.tally = Tally()
 
     async def take(self, event: Event) -> None:
@@ -124,14 +124,22 @@ class Intake:
             self._refuse(Truncated())
         await self._store()
         await self._settle()
+        await self._tell()
 
-    async def abandon(self) -> None:
-        """The client went away, or the message broke: what came whole is still stored."""
+    async def abandon(self, fault: TrothError | None = None) -> None:
+        """The client went away, or the message broke: what came whole is still stored.
+
+        Args:
+            fault: What is wrong with the message as a whole.
+        """
+        if fault is not None:
+            self._untold.append(fault)
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.abort()
         await self._store()
         await self._settle()
+        await self._tell()
 
     def _feed(self, content: memoryview) -> None:
         self._seen += len(content)
@@ -154,6 +162,7 @@ class Intake:
         if self._study_uid is not None and header.study_uid != self._study_uid:
             receiver.abort()
             error = StudyMismatch()
+            self._untold.append(error)
             self.tally.outcomes.append(
                 Outcome(
                     instance_uid=header.instance_uid,
@@ -179,7 +188,14 @@ class Intake:
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.abort()
-        self.tally.others.append(fault.dimse_status)
+        self.tally.others.append(fault)
+        self._untold.append(fault)
+
+    async def _tell(self) -> None:
+        """Write down what the archive never saw, because it could not even be read."""
+        untold, self._untold = self._untold, []
+        if untold:
+            await self._archive.record_refused(await self._standing.permit(), untold)
 
     async def _store(self) -> None:
         """Store what is pending; the batch before is awaited first, so that at most two are in flight."""
@@ -212,11 +228,11 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
             async for event in events:
                 await intake.take(event)
             await intake.finish()
-        except (MultipartBroken, ClientDisconnect):
-            await intake.abandon()
+        except (MultipartBroken, ClientDisconnect) as fault:
+            await intake.abandon(fault if isinstance(fault, MultipartBroken) else None)
             if not intake.tally.outcomes:
                 raise
-            intake.tally.others.append(PROCESSING_FAILURE)
+            intake.tally.others.append(Truncated())
         except BaseException:
             await intake.abandon()
             raise

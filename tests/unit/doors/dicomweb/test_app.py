@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from io import BytesIO
 from typing import Any
 
@@ -10,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from tests.unit.archive.rooms import instance, real_files
+from tests.unit.archive.rooms import instance, real_files, to_file
 from tests.unit.doors.dicomweb.conftest import House
 
 STOW = 'multipart/related; type="application/dicom"; boundary="b-1"'
@@ -290,3 +291,42 @@ async def test_real_files_go_in_and_out(house: House) -> None:
 async def test_other_methods(house: House, method: str) -> None:
     async with house.clinician() as client:
         assert (await client.request(method, "/studies")).status_code == 405
+
+
+def nested(levels: int) -> bytes:
+    """A dataset of sequences within sequences."""
+    item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    sequence = b"\x40\x00\x30\xa7SQ\x00\x00\xff\xff\xff\xff"
+    return (sequence + item) * levels
+
+
+def bad_files() -> dict[str, bytes]:
+    good = instance()
+    deflated = pydicom.dcmread(BytesIO(good))
+    bomb = to_file(deflated, "1.2.840.10008.1.2.1.99")
+    start = bomb.index(b"1.2.840.10008.1.2.1.99") + 22
+    meta_end = bomb.index(b"\x02\x00\x12\x00", start) if b"\x02\x00\x12\x00" in bomb[start:] else start
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    body = packer.compress(b"\x08\x00\x05\x00CS\x00\x00" + bytes(200 << 20)) + packer.flush()
+    pixels = good.rindex(b"\xe0\x7f\x10\x00OW")
+    return {
+        "not DICOM": b"PK\x03\x04" * 200,
+        "truncated": good[: len(good) // 2],
+        "20,000 levels": good[:pixels] + nested(20_000),
+        "deflate bomb": bomb[:meta_end] + body,
+        "a path as UID": good.replace(b"1.2.826.0.1.3680043.8.498", b"../../../../../../../etc/p"[:25]),
+        "a length of 4 GB": good[: pixels + 8] + b"\xf0\xff\xff\xff" + good[pixels + 12 :],
+        "empty": b"",
+    }
+
+
+@pytest.mark.parametrize("name", bad_files())
+async def test_bad_input_is_answered_told_and_changes_nothing(house: House, name: str) -> None:
+    content, good = bad_files()[name], instance()
+    before = len(await house.rooms.events("archive:instance:refused"))
+    response = await stow(house, content, good)
+    assert response.status_code == 202
+    told = response.json()
+    assert len(told["0008119A"]["Value"]) == 1
+    assert len(told["00081199"]["Value"]) == 1
+    assert len(await house.rooms.events("archive:instance:refused")) == before + 1
