@@ -46,6 +46,7 @@ SAID: Mapping[str, str] = {
     "ledger:key:shredded": "Destroyed the key of an access list",
 }
 
+NEWS = frozenset({"archive:study:opened", "archive:study:copied", "archive:study:erased", "policy:access:refused"})
 SEALED_AWAY = "Something that only a destroyed key could open"
 
 
@@ -120,6 +121,7 @@ def entry_of(event: Event, reader: Actor, titles: Mapping[UUID, str], checked: C
         reader: The person it is about.
         titles: What the reader calls the studies, by our id.
         checked: The proof, if it was tried.
+        times: How many entries alike this one stands for; it is the newest of them.
     """
     is_you = event.actor_kind == "patient" and event.actor_id == reader.id
     is_refused = event.outcome == "refused" or event.kind in {"policy:access:refused", "people:match:failed"}
@@ -129,7 +131,7 @@ def entry_of(event: Event, reader: Actor, titles: Mapping[UUID, str], checked: C
         mark="no" if is_refused else "you" if is_you else "done",
         who=who,
         who_more=who_more,
-        what=_what(event, titles) + ("," if why else ""),
+        what=_what(event, titles) + (f", {times} times" if times > 1 else "") + ("," if why else ""),
         purpose=why,
         end=".",
         clauses=event.clauses,
@@ -216,6 +218,11 @@ def filters(base: str, chosen: str) -> tuple[Filter, ...]:
 def looking_people(events: Iterable[Event], since: datetime) -> int:
     """How many different people other than the patient opened something since a moment."""
     return len({event.actor_id for event in events if event.at >= since and _is_look(event)})
+
+
+def is_news(event: Event) -> bool:
+    """Whether an event belongs on the home page: somebody looked, took a copy, or tried and was refused."""
+    return event.kind in NEWS and event.actor_kind != "patient"
 
 
 def _is_look(event: Event) -> bool:

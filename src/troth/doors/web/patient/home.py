@@ -19,7 +19,6 @@ from troth.doors.web.patient.views import HomePage, LookedPage, ScanLine, StudyP
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.errors import NotFound
-from troth.ledger import Event
 from troth.notice import Notice
 from troth.policy import Actor, Permit
 from troth.rights import RightsRequest
@@ -30,7 +29,6 @@ RECENT = timedelta(days=30)
 MOST_STUDIES = 200
 PAGE = 50
 ON_HOME = 4
-OWN_STEPS = frozenset({"archive:studies:queried", "people:session:started", "people:session:ended"})
 
 
 class PatientPages:
@@ -51,7 +49,7 @@ class PatientPages:
         born, notice = await self._born(permit), await self._notice()
         thread = await self._thread(actor, limit=PAGE, with_proofs=False)
         scans = tuple(scan_line(each.study, born, notice) for each in found.found)
-        told = [event for event in thread.events if not _is_own_step(event, actor)]
+        told = [event for event in thread.events if looked.is_news(event)]
         people = looked.looking_people(thread.events, clock.now() - RECENT)
         view = HomePage(
             organisation=actor.organisation,
@@ -70,7 +68,9 @@ class PatientPages:
     async def study(self, http_request: Request) -> Response:
         """One scan: what it is, who looked at it, how long it is kept."""
         visitor, actor = await self._desk.signed_in(http_request, "patient")
-        study, permit = await self._desk.study(actor, id_of(http_request), "query", OWN)
+        query = Query(level="instance", limit=MOST_LISTED)
+        found, permit = await self._desk.listed(actor, id_of(http_request), "query", OWN, query)
+        study = found[0].study
         chosen = http_request.query_params.get("show", "")
         thread = await self._thread(actor, study_id=study.id)
         born, notice = await self._born(permit), await self._notice()
@@ -81,7 +81,7 @@ class PatientPages:
             title=words.scan(study.modalities),
             line=" · ".join(filter(None, (words.day(study.study_date), actor.organisation))),
             description=study.description,
-            film=(),
+            film=film(found) if self._desk.has_images and not study.is_restricted else (),
             images=study.instance_count,
             open_href=f"{here}/open",
             can_ask=asks(study.id, "Get a copy", "Erase it"),
@@ -194,11 +194,6 @@ def scan_line(study: StudySummary, born: date | None, notice: Notice | None) -> 
         kept_clauses=clauses,
         is_past=until is not None and until <= clock.today(),
     )
-
-
-def _is_own_step(event: Event, actor: Actor) -> bool:
-    """Coming, going and looking at the own list: written like everything, but not news on the home page."""
-    return event.actor_kind == "patient" and event.actor_id == actor.id and event.kind in OWN_STEPS
 
 
 def _event_id(text: str) -> UUID | None:
