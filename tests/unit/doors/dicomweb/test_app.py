@@ -250,7 +250,7 @@ async def test_many_requests_at_once_are_one_viewing(house: House) -> None:
     kinds = ("archive:study:opened", "archive:studies:queried")
     opened, queried = [await house.rooms.events(kind) for kind in kinds]
     assert len([one for one in opened if one.payload and one.payload["study_uid"] == study]) == 1
-    assert not [one for one in queried if one.payload and one.payload["keys"].get("StudyInstanceUID") == study]
+    assert not [one for one in queried if one.payload and one.payload.get("keys", {}).get("StudyInstanceUID") == study]
 
 
 async def test_a_session_that_ended_sees_nothing_more(house: House) -> None:
