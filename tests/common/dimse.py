@@ -86,6 +86,7 @@ class RecordingArchive:
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
     receivers: int = 0
+    refused: list[TrothError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.may_go_on.set()
@@ -104,6 +105,10 @@ class RecordingArchive:
         if self.outcome.state == "stored":
             self.stored.extend(received)
         return [self.outcome] * len(received)
+
+    async def record_refused(self, permit: Permit, faults: Sequence[TrothError]) -> None:
+        assert permit.action == "store"
+        self.refused.extend(faults)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""One C-STORE on its way in: permit before the first byte, durable before the answer."""
+"""One C-STORE on its way in: permit before the first byte, durable before the answer, refusals told to the ledger."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from troth.doors.dimse.ports import Archive, Receiver
 from troth.kit.errors import BadInput, Conflict, TrothError
 
 _log = structlog.get_logger("troth.doors.dimse")
+_WRONG = (BadInput, Conflict, UidsDiffer)  # the peer's fault, not ours and not a question of what it may
 
 
 class Delivery:
@@ -34,6 +35,7 @@ class Delivery:
         self._dataset_bytes = dataset_bytes
         self._seen_bytes = 0
         self._receiver: Receiver | None = None
+        self._untold: TrothError | None = None
 
     async def permit(self) -> None:
         """Ask for the decision when the last one is too old; afterwards bytes are either kept or let pass."""
@@ -79,7 +81,16 @@ class Delivery:
                 await self._store()
             except Exception as fault:
                 self.refuse(fault)
+        if self._untold is not None:
+            await self._tell(self._untold)
         return self.status
+
+    async def _tell(self, fault: TrothError) -> None:
+        """Write down what the archive could not, because it never saw the instance. The refusal stands either way."""
+        try:
+            await self._archive.record_refused(await self._gate.permit(), [fault])
+        except Exception as failure:
+            _log.error("dimse.refusal.untold", fault=type(failure).__name__)
 
     async def _store(self) -> None:
         receiver = self._receiver
@@ -95,6 +106,7 @@ class Delivery:
         (outcome,) = await self._archive.store(permit, [received])
         if outcome.state == "refused":
             self.refuse(outcome.error or Conflict())
+            self._untold = None  # the archive has written it
 
     def refuse(self, fault: Exception) -> None:
         """Keep nothing of this instance and say why.
@@ -109,5 +121,6 @@ class Delivery:
             self.status = PROCESSING_FAILURE
             return
         self.status = fault.dimse_status or CANNOT_UNDERSTAND
-        if isinstance(fault, (BadInput, Conflict, UidsDiffer)):
+        if isinstance(fault, _WRONG):
             self.comment = fault.detail
+            self._untold = fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from troth.kit.errors import TrothError
 from troth.policy import Actor, Permit, Target
 
 
@@ -61,6 +62,9 @@ class Archive(Protocol):
 
     async def store(self, permit: Permit, received: Sequence[Any]) -> Sequence[Outcome]:
         """Store; on return what is acknowledged is durable."""
+
+    async def record_refused(self, permit: Permit, faults: Sequence[TrothError]) -> None:
+        """Write that instances were refused before they could be stored."""
 
 
 class People(Protocol):
