@@ -51,7 +51,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
     Returns:
         An ASGI application.
     """
-    desk = Desk(rooms)
+    desk = Desk(rooms, has_images=dicomweb is not None)
     faults = FaultPages(desk)
     routes: list[BaseRoute] = [
         *_public(desk),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from troth.archive import Query, StudySummary
+from troth.archive import Found, Query, StudySummary
 from troth.doors.web import forms
 from troth.doors.web.errors import SignInNeeded
 from troth.doors.web.frame import Frame, Standing, nav_of, standing_of
@@ -52,10 +53,12 @@ class Desk:
 
     Args:
         rooms: What the platform gives this door.
+        has_images: Whether DICOMweb is beside the pages, so that they can show images.
     """
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, *, has_images: bool = False) -> None:
         self.rooms = rooms
+        self.has_images = has_images
         self.promises = Promises(rooms)
         self._renderer = Renderer()
 
@@ -105,17 +108,24 @@ class Desk:
         """
         return await self.rooms.policy.require(actor, action, target, purpose)
 
-    async def study(self, actor: Actor, study_id: UUID, action: str, purpose: str) -> tuple[StudySummary, Permit]:
-        """One study and the permit for an act on it. What is listed of it is read, and that is written down.
+    async def listed(
+        self, actor: Actor, study_id: UUID, action: str, purpose: str, query: Query
+    ) -> tuple[Sequence[Found], Permit]:
+        """What is listed of one study, and the permit for an act on it. That it is read is written down first.
 
         Raises:
             PermitDenied: Not there, or not for this actor: the same answer.
         """
         target = await self.rooms.archive.target_of(actor, study_id)
         permit = await self.permit(actor, action, target, purpose)
-        found = (await self.rooms.archive.query(permit, Query(limit=1))).found
+        found = (await self.rooms.archive.query(permit, query)).found
         if not found:
             raise NotFound
+        return found, permit
+
+    async def study(self, actor: Actor, study_id: UUID, action: str, purpose: str) -> tuple[StudySummary, Permit]:
+        """One study and the permit for an act on it; see `listed`."""
+        found, permit = await self.listed(actor, study_id, action, purpose, Query(limit=1))
         return found[0].study, permit
 
     def viewer_of(self, study: StudySummary) -> str:

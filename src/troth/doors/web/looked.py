@@ -111,7 +111,9 @@ class Filter:
     is_chosen: bool
 
 
-def entry_of(event: Event, reader: Actor, titles: Mapping[UUID, str], checked: Checked | None = None) -> Looked:
+def entry_of(
+    event: Event, reader: Actor, titles: Mapping[UUID, str], checked: Checked | None = None, *, times: int = 1
+) -> Looked:
     """One event as the person it is about reads it.
 
     A colleague whose attempt was refused appears by role only; whoever did something appears by name.

@@ -57,7 +57,9 @@ class House:
         """Invite, match and sign in the patient."""
         target = Target("subject", self.subject_id, self.hospital.id, self.subject_id)
         people = self.rooms.people
-        made = await people.invite_subject(await permit_for(self.rooms, "invite", target), self.subject_id, "j@x.example")
+        made = await people.invite_subject(
+            await permit_for(self.rooms, "invite", target), self.subject_id, "j@x.example"
+        )
         born = (await people.subject(self.hospital, self.subject_id)).demographics.birth_date
         session = await people.register_subject(made.secret, "James Miller", born, made.code, "", "127.0.0.1")
         return session.token

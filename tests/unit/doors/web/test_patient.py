@@ -81,7 +81,9 @@ async def test_the_viewer_opens_own_studies_only(house: House, session: str) -> 
         own = await patient.get(f"/scans/{house.studies[NEW]}/open")
         assert own.headers["location"] == f"http://127.0.0.1:8081/viewer?StudyInstanceUIDs={NEW}"
         absent = "0190a5b0-0000-7000-8000-000000000000"
-        answers = [await patient.get(f"/scans/{each}{end}") for each in (house.studies[CHEST], absent) for end in ("", "/open")]
+        answers = [
+            await patient.get(f"/scans/{each}{end}") for each in (house.studies[CHEST], absent) for end in ("", "/open")
+        ]
         assert {each.status_code for each in answers} == {404}
         assert len({each.text for each in answers}) == 1
 
@@ -125,7 +127,9 @@ async def test_erasure_shows_the_harm_before_it_happens(house: House, session: s
         fields = {"right": "erase", "study-1": str(old), "study-2": str(new), "token": token_in(look)}
         unsure = await patient.post("/requests", data=fields)
         assert unsure.status_code == 422
-        foreign = await patient.post("/requests", data={**fields, "sure": "erase", "study-2": str(house.studies[CHEST])})
+        foreign = await patient.post(
+            "/requests", data={**fields, "sure": "erase", "study-2": str(house.studies[CHEST])}
+        )
         assert foreign.status_code == 422
         sent = await patient.post("/requests", data={**fields, "sure": "“Erase”"})
         assert sent.status_code == 303

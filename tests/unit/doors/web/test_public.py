@@ -46,7 +46,8 @@ async def test_promises_say_what_they_rest_on(house: House) -> None:
 async def test_sign_in_answers_alike_for_known_and_unknown(house: House) -> None:
     async with house.client() as anybody:
         answers = [
-            await anybody.post("/sign-in", data={"email": email}) for email in ("drb.specimen@x.example", "no@x.example")
+            await anybody.post("/sign-in", data={"email": email})
+            for email in ("drb.specimen@x.example", "no@x.example")
         ]
         assert {(each.status_code, each.headers["location"]) for each in answers} == {(303, "/sign-in/sent")}
         assert "Look in your mail" in (await anybody.get("/sign-in/sent")).text
@@ -114,7 +115,9 @@ async def test_every_page_carries_the_headers(house: House) -> None:
     async with house.client() as anybody:
         for path in ("/notice", "/sign-in", "/nothing-here", "/static/troth.css"):
             headers = (await anybody.get(path)).headers
-            assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+            assert headers["content-security-policy"].startswith(
+                "default-src 'none'; style-src 'self'; script-src 'self'"
+            )
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["referrer-policy"] == "no-referrer"

@@ -10,7 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.archive import Query, StudySummary
+from troth.archive import Found, Query, StudySummary
 from troth.doors.web import looked, words
 from troth.doors.web.desk import Desk, go, id_of, of_subject
 from troth.doors.web.patient import thread as threads
@@ -29,6 +29,10 @@ RECENT = timedelta(days=30)
 MOST_STUDIES = 200
 PAGE = 50
 ON_HOME = 4
+FILM = 5
+MOST_LISTED = 300
+MODALITY, INSTANCE_NUMBER = 0x00080060, 0x00200013  # DICOM PS3.6
+WITHOUT_PICTURE = frozenset({"SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "REG", "AU", "ECG"})
 
 
 class PatientPages:
@@ -194,6 +198,27 @@ def scan_line(study: StudySummary, born: date | None, notice: Notice | None) -> 
         kept_clauses=clauses,
         is_past=until is not None and until <= clock.today(),
     )
+
+
+def film(found: Sequence[Found]) -> tuple[str, ...]:
+    """Addresses of a few images of a study, evenly chosen. The door that shows them writes that they were opened.
+
+    Args:
+        found: Instances of the study.
+    """
+    pictures = [each for each in found if each.values.get(MODALITY, "") not in WITHOUT_PICTURE]
+    pictures.sort(key=lambda each: (each.series_uid, _whole_number(each.values.get(INSTANCE_NUMBER, ""))))
+    count = min(len(pictures), FILM)
+    chosen = [pictures[(2 * place + 1) * len(pictures) // (2 * count)] for place in range(count)]
+    return tuple(
+        f"/dicomweb/studies/{each.study.study_uid}/series/{each.series_uid}/instances/{each.instance_uid}"
+        "/rendered?viewport=256,256"
+        for each in chosen
+    )
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.strip().isdigit() else 0
 
 
 def _event_id(text: str) -> UUID | None:

@@ -88,6 +88,32 @@ def titles_of(events: Sequence[Event]) -> dict[UUID, str]:
     return titles
 
 
+def grouped(events: Sequence[Event]) -> list[list[Event]]:
+    """Neighbours that differ in nothing but their second: reading a list several times is one line, with its number.
+
+    Only looks at lists are drawn together; each opening of a study stands for itself.
+    """
+    groups: list[list[Event]] = []
+    for event in events:
+        if groups and event.kind == "archive:studies:queried" and _sort_of(groups[-1][0]) == _sort_of(event):
+            groups[-1].append(event)
+        else:
+            groups.append([event])
+    return groups
+
+
+def _sort_of(event: Event) -> tuple[object, ...]:
+    return (
+        event.kind,
+        event.actor_id,
+        event.study_id,
+        event.purpose,
+        event.clauses,
+        event.outcome,
+        words.day(event.at),
+    )
+
+
 def entries(thread: Thread, reader: Actor, events: Sequence[Event], *, unfold: bool = True) -> tuple[Looked, ...]:
     """Entries for the page; the proof of the first look by somebody else is shown at once.
 
@@ -98,7 +124,10 @@ def entries(thread: Thread, reader: Actor, events: Sequence[Event], *, unfold: b
         unfold: Show one proof at once.
     """
     titles = titles_of(thread.events)
-    shown = [entry_of(event, reader, titles, thread.checked.get(event.id)) for event in events]
+    shown = [
+        entry_of(group[0], reader, titles, thread.checked.get(group[0].id), times=len(group))
+        for group in grouped(events)
+    ]
     for place, each in enumerate(shown):
         if unfold and each.checked and each.mark == "done":
             shown[place] = replace(each, is_unfolded=True)

@@ -234,7 +234,6 @@ def promises_page(notice: Notice | None, report: Report | None) -> PromisesPage:
                 "Enforced, but nothing has happened yet that would show it",
                 _of_kind(clauses, "open"),
             ),
-            Group("kept", "Kept", "Shown by the ledger or by a look just now", _of_kind(clauses, "kept")),
         ),
     )
 
