@@ -198,7 +198,12 @@ def request_line(request: RightsRequest) -> RequestLine:
 
 def request_page(request: RightsRequest) -> RequestPage:
     """One request as who asked sees it."""
-    is_there = request.copy_bytes > 0 and request.copy_expires_at is not None and request.copy_expires_at > clock.now()
+    is_there = (
+        not request.is_open
+        and request.copy_bytes > 0
+        and request.copy_expires_at is not None
+        and request.copy_expires_at > clock.now()
+    )
     copy = None
     if is_there and request.copy_expires_at is not None:
         fingerprint = words.fingerprint(bytes.fromhex(request.copy_sha256)) if request.copy_sha256 else ""
