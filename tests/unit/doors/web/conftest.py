@@ -38,7 +38,7 @@ class House:
     outbox: Path
     staff: dict[str, User] = field(default_factory=dict)
     studies: dict[str, UUID] = field(default_factory=dict)
-    subject_id: UUID = UUID(int=0)
+    subject_id: UUID = field(default_factory=lambda: UUID(int=0))
 
     def client(self, session: str = "", **headers: str) -> httpx.AsyncClient:
         cookies = {"troth_session": session} if session else {}
