@@ -103,7 +103,11 @@ class Durable:
             name: Such as "rights.fulfil".
             body: A function of ids; calls `step` and `sleep` and nothing else that has an effect.
         """
-        self._workflows[name] = DBOS.workflow(name=name)(body)
+
+        def run_body(*arguments: Any) -> None:  # the engine marks what it registers, and a method cannot be marked
+            body(*arguments)
+
+        self._workflows[name] = DBOS.workflow(name=name)(run_body)
 
     def step(self, name: str, work: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any) -> Result:
         """Run one step of a workflow; its result is kept and the step is not run again once it ended.

@@ -5,20 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 from uuid import UUID
 
 from troth.kit import clock
-from troth.kit.db import Row
+from troth.kit.db import Connection, Database, Row
 from troth.people import Subject
 from troth.policy import Permit
 from troth.rights import store
-from troth.vault import KeyRef, SealedObject
-
-if TYPE_CHECKING:
-    from troth.rights.service import Rights
+from troth.vault import KeyRef, Keyring, Packs, SealedObject
 
 LIFETIME = timedelta(days=30)
+
+
+class Room(Protocol):
+    """What copies need of the room."""
+
+    database: Database
+    keyring: Keyring
+    packs: Packs
+
+    async def write(
+        self,
+        connection: Connection,
+        kind: str,
+        permit: Permit,
+        request_id: UUID,
+        subject: Subject,
+        payload: dict[str, Any],
+        counts: dict[str, Any],
+    ) -> UUID:
+        """Write one act to the ledger."""
+        ...
 
 
 class Copies:
@@ -28,7 +46,7 @@ class Copies:
         rights: The room.
     """
 
-    def __init__(self, rights: Rights) -> None:
+    def __init__(self, rights: Room) -> None:
         self._rights = rights
 
     async def of(self, permit: Permit, request_id: UUID) -> Row | None:
