@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import multiprocessing
+import re
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -101,7 +102,9 @@ class Bench:
         return {
             "state": ended.state,
             "steps": [step.name for step in ended.steps],
-            "items": sorted((item.kind, item.title, item.outcome, item.clause) for item in ended.items),
+            "items": sorted(
+                (item.kind, re.sub(r"R-\d+", "R-", item.title), item.outcome, item.clause) for item in ended.items
+            ),
             "certificate": certificate,
             "mails": mails,
             "held": len(await self.platform.studies(subject)),
