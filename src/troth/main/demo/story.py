@@ -215,7 +215,7 @@ class Story:
         head_id = (await self._studies(HOSPITAL))[self.head_uid][0]
         await self.patient.open(f"/requests/new?right=erase&look=1&study={study_id}&study={head_id}")
         holds("Look it over" in self.patient.text or "Erase" in self.patient.text, "a preview comes before harm")
-        await self.patient.press("Erase")
+        await self.patient.press("Erase", sure="erase")
         page = str(self.patient.answer.url)
         await self._until(self.patient, page, "certificate of erasure")
         studies = await self._studies(HOSPITAL)
