@@ -49,6 +49,7 @@ def run_web(settings: Settings, first: socket.socket | None, second: socket.sock
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*serving)
+        await api.state.gate.close()
 
     _run(settings, work)
 
@@ -101,6 +102,8 @@ def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> 
         try:
             await work(rooms, stop)  # type: ignore[misc]
         finally:
+            await rooms.archive.close()
+            await rooms.people.settled()
             await rooms.close()
 
     uvloop.run(main())
