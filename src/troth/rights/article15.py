@@ -72,9 +72,17 @@ def _said(notice: Notice, clause: Clause) -> dict[str, Any]:
     return {
         "clause": clause.id,
         "says": clause.sentence(notice),
-        "kept": {row.term: row.words for row in clause.kept(notice)},
+        "kept": _kept(notice, clause),
         "terms": {name: plain(value) for name, value in clause.content().items() if name not in passed_over},
     }
+
+
+def _kept(notice: Notice, clause: Clause) -> dict[str, str]:
+    """How a clause is kept; what stands under one head is joined."""
+    rows: dict[str, str] = {}
+    for row in clause.kept(notice):
+        rows[row.term] = f"{rows[row.term]}; {row.words}" if row.term in rows else row.words
+    return rows
 
 
 def plain(value: Any) -> Any:
