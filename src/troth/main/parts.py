@@ -14,6 +14,7 @@ import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
 from troth.ledger import Sequencer
+from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
@@ -117,11 +118,10 @@ def _uvicorn(app: object, settings: Settings) -> uvicorn.Config:
         lifespan="off",
         server_header=False,
         date_header=True,
-        http="httptools",
+        http=BoundedProtocol,
         loop="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=64 * 1024,
         proxy_headers=bool(settings.public_url),
         forwarded_allow_ips="127.0.0.1",
     )
