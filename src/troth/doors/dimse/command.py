@@ -42,8 +42,8 @@ class Command:
         field: Which operation, such as `C_STORE_RQ`.
         message_id: The peer's number for it; our answer carries it back.
         has_dataset: Whether a data set follows.
-        sop_class: Affected SOP Class UID, or empty.
-        instance_uid: Affected SOP Instance UID, or empty.
+        sop_class: Affected SOP Class UID; empty where there is none, or something that is not a UID.
+        instance_uid: Affected SOP Instance UID; the same.
     """
 
     field: int
@@ -110,9 +110,10 @@ def _number(values: dict[int, bytes], element: int, otherwise: int | None = None
 
 
 def _uid(value: bytes) -> str:
+    # what we echo must be a UID and nothing else; the instance is then refused, and the association goes on
     text = value.rstrip(b"\x00 ")
     if len(text) > 64 or not all(byte in b"0123456789." for byte in text):
-        raise InvalidPdu
+        return ""
     return text.decode("ascii")
 
 
