@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from troth.doors.web import words
+from troth.kit import clock
 from troth.rights import Item, Outcome, Right, RightsRequest, State, Step
 
 RIGHTS: Mapping[Right, str] = {
@@ -93,7 +94,9 @@ def has_failed(request: RightsRequest) -> bool:
 
 def chip_of(request: RightsRequest) -> Chip:
     """Where a request stands, in a word."""
-    return Chip("broken", "A step failed", "broken") if has_failed(request) else STATES[request.state]
+    if has_failed(request):
+        return Chip("broken", "A step failed", "broken")
+    return STATES[State.FULFILLED if request.state is State.READY and not has_copy(request) else request.state]
 
 
 def clock_of(request: RightsRequest, now: datetime) -> words.Clock:
@@ -142,6 +145,12 @@ def _step(step: Step) -> StepLine:
     return StepLine(step.name, step.detail, step.at, "done" if step.at is not None else "later")
 
 
+def has_copy(request: RightsRequest) -> bool:
+    """Whether a copy waits that was read back and whose time is not over."""
+    is_in_time = request.copy_expires_at is not None and request.copy_expires_at > clock.now()
+    return not request.is_open and request.copy_bytes > 0 and is_in_time
+
+
 def now_words(request: RightsRequest) -> str:
     """What the person who asked should know now, in two sentences."""
     due = words.day(request.due_at)
@@ -149,12 +158,13 @@ def now_words(request: RightsRequest) -> str:
         return (
             f"One step did not work and is tried again. Nothing for you to do; you hear from us by {due} at the latest."
         )
-    if request.state is State.READY:
-        by = words.day(request.copy_expires_at)
-        return f"Your copy is ready. Every file was read back and checked. Take it by {by}."
-    if request.state is State.FULFILLED:
-        done = "Your copy was made and you took it." if request.right is Right.ACCESS else "It is done, and read back."
-        return f"{done} Answered {words.day(request.closed_at)}."
+    if request.state in {State.READY, State.FULFILLED} and request.right is Right.ACCESS:
+        if has_copy(request):
+            by = words.day(request.copy_expires_at)
+            return f"Your copy is ready. Every file was read back and checked. Take it by {by}."
+        return f"Your copy was made and checked {words.day(request.closed_at)}. It is not here any more; ask again."
+    if request.state in {State.READY, State.FULFILLED}:
+        return f"It is done, and read back. Answered {words.day(request.closed_at)}."
     if request.state is State.PARTLY_FULFILLED:
         return "What no law keeps is gone. The rest stays, with its ground and its end date below."
     if request.state is State.REFUSED:

@@ -142,7 +142,7 @@ def _figures(
     ]
     if took:
         half = int(median(took))
-        figures.append(Figure("Half are answered within", words.counted(max(half, 1), "day"), "of one month"))
+        figures.append(Figure("Half are answered within", words.counted(half + 1, "day"), "of one month"))
         tardy = sum(each.closed_at > each.due_at for each in held if each.closed_at is not None)
         figures.append(Figure("Answered late", str(tardy), f"of {words.number(len(took))}"))
     return tuple(figures)

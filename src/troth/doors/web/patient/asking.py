@@ -133,9 +133,13 @@ class AskingPages:
         permit = await self._desk.permit(actor, "open_request", of_subject(actor), RIGHTS)
         assert actor.subject_id is not None
         choices: tuple[Choice, ...] = ()
+        has_copy = False
         if kind == "erase":
             items = await self._desk.rooms.rights.preview_erasure(permit, actor.subject_id)
             choices = tuple(_choice(item, chosen) for item in items)
+            seeing = await self._desk.permit(actor, "see_request", of_subject(actor), OWN)
+            mine = await self._desk.rooms.rights.of_subject(seeing, actor.subject_id)
+            has_copy = any(map(requested.has_copy, mine))
         is_chosen = any(each.is_chosen for each in choices)
         if kind == "erase" and is_looking and not is_chosen:
             faults = (*faults, Fault("", "Choose at least one scan"))
@@ -153,6 +157,7 @@ class AskingPages:
             clauses=clauses_of(version.notice, "right", right=kind),
             organisation=actor.organisation,
             choices=choices,
+            has_copy=has_copy,
             faults=faults,
         )
         return await self._page(
@@ -198,14 +203,8 @@ def request_line(request: RightsRequest) -> RequestLine:
 
 def request_page(request: RightsRequest) -> RequestPage:
     """One request as who asked sees it."""
-    is_there = (
-        not request.is_open
-        and request.copy_bytes > 0
-        and request.copy_expires_at is not None
-        and request.copy_expires_at > clock.now()
-    )
     copy = None
-    if is_there and request.copy_expires_at is not None:
+    if requested.has_copy(request) and request.copy_expires_at is not None:
         fingerprint = words.fingerprint(bytes.fromhex(request.copy_sha256)) if request.copy_sha256 else ""
         copy = CopyView(f"/requests/{request.id}/copy", request.copy_bytes, request.copy_expires_at, fingerprint)
     return RequestPage(

@@ -155,6 +155,7 @@ class AskPage:
         kind: `access` or `erase`.
         step: `choose` or `look`, for erasure.
         terms: By when it is answered.
+        has_copy: A copy that was made for the person waits; what is erased goes from it too.
     """
 
     kind: str
@@ -165,6 +166,7 @@ class AskPage:
     clauses: tuple[str, ...]
     organisation: str
     choices: tuple[Choice, ...] = ()
+    has_copy: bool = False
     faults: tuple[Fault, ...] = ()
 
     @property
