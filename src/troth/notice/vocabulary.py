@@ -87,6 +87,8 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "add_user": _action("add a user", "organisation"),
         "add_peer": _action("add a machine", "organisation"),
         "echo": _action("test the line", "platform", "organisation"),
+        "disclose": _action("pass on to somebody outside", "study", "subject"),
+        "keep_registers": _action("say who may receive data and on what terms", "platform", "organisation"),
     }
 )
 
