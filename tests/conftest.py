@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.common.servers"]
+pytest_plugins = ["tests.common.servers", "tests.common.deployment"]
