@@ -40,7 +40,7 @@ def entry(permit: Permit, work: Row, counts: Mapping[str, int]) -> Entry:
         key=work["audit_key"],
         payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},
         purpose=permit.purpose,
-        clauses=permit.clauses,
+        clauses=permit.grounds,
         decision_id=permit.decision_id,
         counts={name: counts[name] for name in _COUNTS},
     )

@@ -359,7 +359,7 @@ class Batch:
             key=study.audit_key if study else self._organisation_key,
             payload=payload,
             purpose=permit.purpose,
-            clauses=permit.clauses,
+            clauses=permit.grounds,
             decision_id=permit.decision_id,
             outcome="refused" if error else "done",
             counts={"instances": len(items), "bytes": sum(map(_length_bytes, items))},

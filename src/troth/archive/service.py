@@ -33,7 +33,11 @@ from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 _ATTEMPTS = 8
 _INLINE_ITEMS = 16  # more are tokenised in a thread
 _SUBJECTS_AT_ONCE = 4
-_OPENING = {"retrieve": "archive:study:opened", "copy": "archive:study:copied"}
+_OPENING = {
+    "retrieve": "archive:study:opened",
+    "copy": "archive:study:copied",
+    "disclose": "archive:study:copied",
+}
 _SEES_RESTRICTED = frozenset({"own_access", "rights"})
 
 
@@ -298,7 +302,7 @@ class Archive:
         """Open a study. The ledger holds who is about to see it, why and under which clause before this returns.
 
         Args:
-            permit: For `retrieve` or `copy` of this study.
+            permit: For `retrieve`, `copy` or `disclose` of this study.
             study_uid: StudyInstanceUID.
 
         Raises:

@@ -41,7 +41,7 @@ def entry(permit: Permit, study: StudySummary, kind: str, counts: dict[str, int]
         key=study.audit_key,
         payload=payload,
         purpose=permit.purpose,
-        clauses=permit.clauses,
+        clauses=permit.grounds,
         decision_id=permit.decision_id,
         counts=counts if counts is not None else {"series": study.series_count, "instances": study.instance_count},
     )
@@ -69,7 +69,7 @@ def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) 
         key=study.audit_key if study else organisation_key,
         payload=payload,
         purpose=permit.purpose,
-        clauses=permit.clauses,
+        clauses=permit.grounds,
         decision_id=permit.decision_id,
         counts={"results": len(page.found), "studies": len(payload["studies"])},
     )
@@ -96,7 +96,7 @@ def refused(permit: Permit, kind: str, fault: TrothError, counts: Mapping[str, i
         key=organisation_key,
         payload={"actor": permit.actor.name, "organisation": permit.actor.organisation, "reason": fault.slug},
         purpose=permit.purpose,
-        clauses=permit.clauses,
+        clauses=permit.grounds,
         decision_id=permit.decision_id,
         outcome="refused",
         counts=counts,

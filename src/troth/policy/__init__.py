@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from troth.policy.decision import Verdict
 from troth.policy.errors import PermitDenied
-from troth.policy.facts import Facts, FactSet
+from troth.policy.facts import Facts, FactSet, Instructed
 from troth.policy.model import Actor, ActorKind, Permit, Target
 from troth.policy.service import PERMIT_LIFETIME, OnRefusal, Policy
 
@@ -14,6 +14,7 @@ __all__ = [
     "ActorKind",
     "FactSet",
     "Facts",
+    "Instructed",
     "OnRefusal",
     "Permit",
     "PermitDenied",

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from troth.policy.model import Actor, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """An instruction of a controller that is in force (GDPR Art. 28(3)(a)).
+
+    Attributes:
+        id: Our id of it; the permit and the ledger name it.
+        actions: What it covers.
+        purposes: Keys of the activities that it covers.
+    """
+
+    id: UUID
+    actions: frozenset[str]
+    purposes: frozenset[str]
+
+    def covers(self, action: str, purpose: str) -> bool:
+        """Whether it is about this action for this purpose."""
+        return action in self.actions and purpose in self.purposes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +42,8 @@ class FactSet:
             `Target.is_restricted`; either is enough.
         is_held: A legal hold forbids to erase the target.
         region: ISO 3166 code of the place where this node stores; empty while the deployment has not said.
+        instructions: Instructions of the controller that are in force; those that cover the action and purpose are
+            named in the permit.
         claims: Further facts that hold, by name, as clauses ask for them: `support_grant`, `emergency_reason`,
             `consent:<key>`. Issue by issue more rooms give them; what nobody claims does not hold.
     """
@@ -32,6 +54,7 @@ class FactSet:
     is_held: bool = False
     region: str = ""
     claims: frozenset[str] = frozenset()
+    instructions: tuple[Instructed, ...] = ()
 
 
 class Facts(Protocol):

@@ -81,6 +81,11 @@ class Permit:
     obligations: tuple[str, ...] = ()
 
     @property
+    def grounds(self) -> tuple[str, ...]:
+        """What the ledger names for it: the clauses, and the instructions of the controller as `instruction:<id>`."""
+        return (*self.clauses, *(word for word in self.obligations if word.startswith("instruction:")))
+
+    @property
     def tenant(self) -> UUID | None:
         """The tenant in whose space the work is done; sets row-level security."""
         return self.target.tenant if self.target.tenant is not None else self.actor.tenant

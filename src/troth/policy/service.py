@@ -61,12 +61,14 @@ class Policy:
         Raises:
             PermitDenied: No clause allows it, or one forbids it.
         """
-        verdict = await self._verdict(actor, action, target, purpose)
+        facts = await self._facts.about(actor, target)
+        verdict = self._decider.decide(actor, action, target, purpose, facts)
         if not verdict.is_allowed:
             if self._on_refusal is not None and actor.kind != "anonymous":
                 await self._on_refusal(actor, action, target, purpose, verdict.forbidden_by)
             raise PermitDenied(verdict.forbidden_by if verdict.has_access else ())
         decided_at = clock.now()
+        instructed = [each.id for each in facts.instructions if each.covers(action, purpose)]
         return Permit(
             actor=actor,
             action=action,
@@ -78,7 +80,7 @@ class Policy:
             decision_id=ids.uuid7(),
             decided_at=decided_at,
             expires_at=decided_at + PERMIT_LIFETIME,
-            obligations=verdict.obligations,
+            obligations=(*verdict.obligations, *(f"instruction:{one}" for one in instructed)),
         )
 
     async def may(self, actor: Actor, action: str, target: Target, purpose: str) -> bool:

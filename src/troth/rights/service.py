@@ -303,7 +303,7 @@ class Rights:
                     **payload, **spoken,
                 },
                 purpose=permit.purpose,
-                clauses=permit.clauses,
+                clauses=permit.grounds,
                 decision_id=permit.decision_id,
                 outcome=outcome,
                 counts=clear,
