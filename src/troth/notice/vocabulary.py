@@ -5,7 +5,7 @@ These are no rights. Nobody may do anything because a word stands here; a clause
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -41,6 +41,8 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "invitation": "Invitation",
         "notice": "Notice",
         "ledger": "Ledger",
+        "account": "Account",
+        "recipient": "Recipient",
     }
 )
 """Kinds of target and their Cedar entity types."""
@@ -86,11 +88,59 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "administer": _action("run the service", "platform", "organisation"),
         "add_user": _action("add a user", "organisation"),
         "add_peer": _action("add a machine", "organisation"),
+        "send_message": _action("write to", "subject"),
+        "disclose": _action("give to somebody outside", "study", "subject", "account", "organisation", "recipient"),
+        "share": _action("share", "study"),
+        "release": _action("release without names", "study", "organisation", "platform"),
+        "send_message": _action("write to", "subject", "account", "organisation"),
+        "decide_about": _action("decide about somebody by a program", "subject", "account"),
+        "choose": _action("say yes or no", "subject", "account"),
+        "hold": _action("put under a legal hold", "study", "subject", "organisation"),
+        "restrict": _action("stop the use of", "study", "subject"),
+        "dispose": _action("dispose of when its time is over", "study", "subject", "account", "organisation"),
+        "instruct": _action("give an instruction", "organisation"),
+        "keep_register": _action("keep the register of recipients and contracts", "organisation", "platform"),
+        "bring_people": _action("bring in a list of people", "organisation"),
         "echo": _action("test the line", "platform", "organisation"),
+        "send_message": _action("write to", "subject"),
         "disclose": _action("pass on to somebody outside", "study", "subject"),
         "keep_registers": _action("say who may receive data and on what terms", "platform", "organisation"),
     }
 )
+
+LEAVING: Final = ("disclose", "share", "release")
+"""Actions by which something leaves the organisation; each names where from and where to."""
+
+CHANNELS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "post": "letter",
+        "email": "e-mail",
+        "sms": "text message",
+        "call": "a call by a person",
+        "automated_call": "a call by a machine",
+        "push": "a message to an app",
+    }
+)
+"""Ways to reach a person."""
+
+SURFACES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "site": "our public pages",
+        "portal": "the pages after sign-in",
+        "viewer": "the viewer",
+        "dicomweb": "the line for programs (DICOMweb)",
+        "dimse": "the line for machines (DICOM)",
+        "mail": "e-mail",
+        "command_line": "the command line of those who run the service",
+        "contact": "any way of getting in touch",
+        "product": "products and subscriptions",
+        "support": "support",
+        "mobile": "apps for telephones",
+        "desktop": "apps for computers",
+        "affiliates": "pages of our group",
+    }
+)
+"""Where a notice can hold."""
 
 WITHIN: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -108,6 +158,13 @@ CLAIMS: Final[Mapping[str, str]] = MappingProxyType(
         "support_grant": "your hospital let them in, for a stated time",
         "emergency_reason": "they wrote down why, and somebody checks it",
         "referral": "they sent the patient for this scan",
+        "assignment": "they take part in this person's care",
+        "staff_list": "their employer named them on a list that it gave us",
+        "order_document": "the document of a legal order is on file",
+        "order_review": "a person has looked at the legal order",
+        "decided_by_person": "a person has decided",
+        "customer": "the person is a customer already",
+        "guardian": "a parent or guardian asks, and has shown to be one",
     }
 )
 """Facts that an access may require. What no room claims does not hold, so the access is refused."""
@@ -124,3 +181,22 @@ _CODES: Final = (
 
 COUNTRIES: Final = frozenset(_CODES.split())
 """ISO 3166-1 alpha-2 codes."""
+
+_EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+
+GROUPS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"EU": frozenset(_EU.split()), "EEA": frozenset(_EU.split()) | {"IS", "LI", "NO"}}
+)
+"""Groups of countries that may be named in place of each."""
+
+PLACES: Final = tuple(sorted(COUNTRIES | GROUPS.keys()))
+"""Countries and groups of them."""
+
+
+def places(names: Iterable[str]) -> frozenset[str]:
+    """The countries behind some names of countries and groups.
+
+    Args:
+        names: ISO 3166 codes, `EU` or `EEA`.
+    """
+    return frozenset(code for name in names for code in GROUPS.get(name, frozenset({name})))
