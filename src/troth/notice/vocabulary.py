@@ -88,7 +88,6 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "administer": _action("run the service", "platform", "organisation"),
         "add_user": _action("add a user", "organisation"),
         "add_peer": _action("add a machine", "organisation"),
-        "send_message": _action("write to", "subject"),
         "disclose": _action("give to somebody outside", "study", "subject", "account", "organisation", "recipient"),
         "share": _action("share", "study"),
         "release": _action("release without names", "study", "organisation", "platform"),
@@ -102,7 +101,6 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "keep_register": _action("keep the register of recipients and contracts", "organisation", "platform"),
         "bring_people": _action("bring in a list of people", "organisation"),
         "echo": _action("test the line", "platform", "organisation"),
-        "send_message": _action("write to", "subject"),
         "disclose": _action("pass on to somebody outside", "study", "subject"),
         "keep_registers": _action("say who may receive data and on what terms", "platform", "organisation"),
     }
