@@ -101,8 +101,6 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "keep_register": _action("keep the register of recipients and contracts", "organisation", "platform"),
         "bring_people": _action("bring in a list of people", "organisation"),
         "echo": _action("test the line", "platform", "organisation"),
-        "disclose": _action("pass on to somebody outside", "study", "subject"),
-        "keep_registers": _action("say who may receive data and on what terms", "platform", "organisation"),
     }
 )
 
