@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from troth.notice import cedar
@@ -53,5 +53,10 @@ def compile_notices(notices: Sequence[Notice]) -> Compiled:
     Args:
         notices: Those in force.
     """
-    policies = tuple(policy for notice in notices for clause in notice.clauses for policy in clause.policies(notice))
+    policies = tuple(
+        replace(policy, says=clause.sentence(notice))
+        for notice in notices
+        for clause in notice.clauses
+        for policy in clause.policies(notice)
+    )
     return Compiled(policies, cedar.schema(), ", ".join(notice.label for notice in notices))

@@ -25,6 +25,7 @@ class Policy:
         purpose: The purpose it serves; empty for a rule of all purposes.
         basis: DPV name of the lawful basis, such as `A6-1-f`.
         obligations: What whoever uses the permit has to do, such as `region:GB`.
+        says: The sentence of the clause, for whoever may be told why something is refused.
     """
 
     clause_id: str
@@ -34,6 +35,7 @@ class Policy:
     purpose: str = ""
     basis: str = ""
     obligations: tuple[str, ...] = ()
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)
