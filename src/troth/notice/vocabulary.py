@@ -85,6 +85,7 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "decide_request": _action("decide a request", "organisation", "request"),
         "see_proofs": _action("see whether promises are kept", "platform", "organisation", "notice", "ledger"),
         "publish_notice": _action("publish a notice", "platform", "notice"),
+        "tell_change": _action("tell of a change of the notice", "notice"),
         "administer": _action("run the service", "platform", "organisation"),
         "add_user": _action("add a user", "organisation"),
         "add_peer": _action("add a machine", "organisation"),
@@ -137,6 +138,9 @@ SURFACES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Where a notice can hold."""
+
+AMENDING: Final = "amendment"
+"""The purpose of telling people of a change. The clause about changes allows it, no activity has to."""
 
 WITHIN: Final[Mapping[str, str]] = MappingProxyType(
     {
