@@ -57,7 +57,11 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "exchange:instruction:revoked": "A controller revoked an instruction.",
         "exchange:document:asked": "Somebody asked for a copy of a transfer instrument.",
         "exchange:document:sent": "A copy of a transfer instrument was sent.",
+        "notice:version:proposed": "A version of the privacy notice was proposed.",
+        "notice:version:withdrawn": "A proposed version of the privacy notice was withdrawn.",
         "notice:version:published": "A version of the privacy notice was published.",
+        "outreach:amendment:mailed": "An account was written to about a change of the privacy notice.",
+        "outreach:amendment:told": "A change of the privacy notice was told to everybody it is about.",
         "ledger:key:shredded": "The key of an access list was destroyed.",
         "main:node:started": "A server started.",
     }

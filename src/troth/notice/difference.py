@@ -182,7 +182,7 @@ def _of_transfer(before: Notice, clause: Clause) -> Iterator[str]:
 def _places(clause: Clause) -> set[str]:
     """Countries that a clause names, whatever it calls them."""
     found: set[str] = set()
-    for term in ("country", "countries", "regions", "to"):
+    for term in ("destinations", "country", "regions"):
         value = getattr(clause, term, ())
         found |= {value} if isinstance(value, str) else set(value)
     return found - {""}

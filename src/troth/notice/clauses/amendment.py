@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice.period import Period
 from troth.notice.terms import term
 
 
@@ -14,6 +15,13 @@ class Amendment(Clause):
     """The promise about changes."""
 
     tells: tuple[Literal["posted", "mailed"], ...] = term("How people hear of a change", least=1)
+    mails: Literal["never", "material", "every"] = term(
+        "Which changes are mailed to each account, once", default="never"
+    )
+    before: Period | None = term("How long before a change counts it is told", default=None)
+    objection: Literal["leave", "pins"] = term(
+        "Who disagrees with a change: may leave, or keeps the purposes of the version before", default="leave"
+    )
 
     def enforcer(self) -> str:
         """Publishing needs two people and a signature."""
@@ -22,11 +30,32 @@ class Amendment(Clause):
     def evidence(self) -> Evidence:
         """Published versions."""
         return Evidence(
-            ("notice:version:published",), "every version in force was signed and named two different people"
+            ("notice:version:published", *(("outreach:amendment:told",) if self.is_mailed else ())),
+            "every version in force was signed and named two different people"
+            + (", and each account was written to once" if self.is_mailed else ""),
         )
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
+        if self.mails != "never":
+            which = "every change" if self.mails == "every" else "a change that weighs on you"
+            yield Row("By mail", f"{which} is mailed once to the address of your account")
+        if self.objection == "pins":
+            yield Row("If you disagree", "your data stays with the purposes of the version before")
         yield Row(
             "What stops us", "a version counts only with two people behind it and a signature; old ones stay to be read"
         )
+
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """What is mailed is told by mail."""
+        if ("mailed" in self.tells) != (self.mails != "never"):
+            yield Fault("mailed changes and which they are belong together", "give both tells: mailed and mails")
+        if self.is_mailed:
+            which = "every change" if self.mails == "every" else "each change that weighs on what we already hold"
+            yield Row("Who is told", f"{which} is mailed to every account it is about, once, before it counts")
+
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """There is one promise about changes, or two that agree."""
+        for found in notice.all("amendment"):
+            if isinstance(found, Amendment) and (found.tells, found.mails) != (self.tells, self.mails):
+                yield Fault(f"§ {found.id} tells of changes in another way", "make the two agree")

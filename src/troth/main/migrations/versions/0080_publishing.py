@@ -52,6 +52,7 @@ create index amendment_message_waiting on amendment_message (version_id, account
 
 def upgrade() -> None:
     """Create the tables of proposals and of telling."""
+    op.execute("alter table notice_version add column is_material boolean not null default false")
     op.execute(PROPOSALS)
     op.execute(TOLD)
     for table in ("notice_proposal", "amendment", "amendment_message"):
@@ -63,3 +64,4 @@ def downgrade() -> None:
     """Drop them."""
     for table in ("amendment_message", "amendment", "notice_proposal"):
         op.execute(f"drop table {table}")
+    op.execute("alter table notice_version drop column is_material")
