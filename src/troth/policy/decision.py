@@ -135,8 +135,10 @@ def _actor_attributes(actor: Actor) -> dict[str, Any]:
     attributes: dict[str, Any] = {"kind": actor.kind, "role": actor.role if stands else "none"}
     if actor.tenant is not None:
         attributes["tenant"] = str(actor.tenant)
-    if actor.subject_id is not None:
-        attributes["subject"] = str(actor.subject_id)
+    # Staff are data subjects too: what is held about them is held about their account.
+    own = actor.subject_id or (actor.id if actor.kind == "user" else None)
+    if own is not None:
+        attributes["subject"] = str(own)
     return attributes
 
 
