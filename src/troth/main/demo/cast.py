@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from troth.dicom.specimens import Study, phantom_cr, phantom_ct, retagged, wheel_ct_series
+from troth.kit.errors import Unprocessable
+from troth.main.first_start import seeds
+from troth.main.settings import Settings
 
-HOSPITAL = "Example Hospital"
-CLINIC = "Sample Clinic"
 PATIENT_ID = "77654033"  # that of the real CT series in pydicom's own test files; used in both organisations on purpose
 PATIENT_NAME = "Doe^Archibald"
 PATIENT_BORN = date(1950, 4, 1)
@@ -29,6 +30,18 @@ class Files:
     old: list[bytes]
     head: list[bytes]
     other: list[bytes]
+
+
+def houses(settings: Settings) -> tuple[str, str]:
+    """Names of the two organisations of the story: the first two that the deployment begins with.
+
+    Raises:
+        Unprocessable: The deployment begins with fewer.
+    """
+    names = [seed.name for path in settings.notice for seed in seeds(path if path.is_dir() else path.parent)]
+    if len(names) < 2:
+        raise Unprocessable("the story needs two organisations", hint="Name two in organisations.yaml.")
+    return names[0], names[1]
 
 
 def files(today: date) -> Files:

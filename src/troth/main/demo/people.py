@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.main.demo.cast import HOSPITAL
+from troth.main.demo.cast import houses
 from troth.main.first_start import permit_for
 from troth.main.wiring import Rooms
 from troth.policy import Target
@@ -19,7 +19,7 @@ async def one_time_links(rooms: Rooms) -> list[tuple[str, str]]:
     Returns:
         Who, and the link.
     """
-    place = await rooms.people.organisation_named(HOSPITAL)
+    place = await rooms.people.organisation_named(houses(rooms.settings)[0])
     permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
     links = []
     known = {user.email: user for user in await rooms.people.users(permit)}

@@ -24,17 +24,19 @@ from troth.dicom import scan
 from troth.doors.dimse import scu
 from troth.kit import ids
 from troth.kit.postgres import SUPERUSER, EmbeddedServer
-from troth.main.demo.cast import CLINIC, HOSPITAL, PATIENT_ID, Files
+from troth.main.demo.cast import PATIENT_ID, Files, houses
 from troth.main.demo.visit import Visitor
 from troth.main.first_start import permit_for
 from troth.main.ledger_command import proofs_of
 from troth.main.node import Node
 from troth.main.wiring import Rooms
+from troth.notice import NothingInForce, NoticeVersion
 from troth.policy import Target
 from troth.proofs import Standing
 
 DICOM_JSON = "application/dicom+json"
 REFUSED = (0x0124, 0xA900, 0xC000)
+TAKING_IN = "care"
 
 
 class DoesNotHold(Exception):
@@ -53,6 +55,8 @@ class Story:
     rooms: Rooms
     files: Files
     say: Callable[[str], None]
+    hospital: str = ""
+    clinic: str = ""
     places: dict[str, UUID] = field(default_factory=dict)
     clinician: Visitor | None = None
     patient: Visitor | None = None
@@ -67,7 +71,13 @@ class Story:
         return self.node.settings.http_url
 
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
-        """The steps in order."""
+        """The steps in order; where no notice of the deployment has a use for scans, that none gets in."""
+        if TAKING_IN not in self.rooms.compiled.purposes:
+            return [
+                ("The notice is checked, compiled and published", self.notice),
+                ("No notice here has a use for scans, so none gets in", self.take_nothing),
+                ("Everything can be proved", self.prove),
+            ]
         return [
             ("The notice is checked, compiled and published", self.notice),
             ("Two organisations receive studies, with the same PatientID for two people", self.receive),
@@ -82,13 +92,12 @@ class Story:
         """Step 1."""
         visitor = Visitor(self.url)
         words = await visitor.open("/")
-        version = await self.rooms.notices.in_force("patients")
+        version = await self._version()
         holds(visitor.answer.status_code == 200 and version.notice.head.deployment in words, "the notice has its page")
         await visitor.close()
         clauses = len(version.notice.clauses)
-        self.say(
-            f"{version.name}, version {version.number}: {clauses} clauses, {len(self.rooms.compiled.policies)} policies"
-        )
+        self.say(f"{version.name}, version {version.number}: {clauses} clauses")
+        self.say(f"in force: {self.rooms.compiled.label}; {len(self.rooms.compiled.policies)} policies decide")
         self.say(f"signed, sha256 {version.sha256.hex()[:16]}")
         self.say(f"read it: {self.url}/")
         settings = self.node.settings
@@ -99,16 +108,17 @@ class Story:
     async def receive(self) -> None:
         """Step 2."""
         people, settings = self.rooms.people, self.node.settings
-        for name in (HOSPITAL, CLINIC):
+        self.hospital, self.clinic = houses(settings)
+        for name in (self.hospital, self.clinic):
             self.places[name] = (await people.organisation_named(name)).id
-        hospital = await self._inside("administer", HOSPITAL)
-        await people.add_peer(hospital, self.places[HOSPITAL], "CT1", "127.0.0.1", 11113)
+        hospital = await self._inside("administer", self.hospital)
+        await people.add_peer(hospital, self.places[self.hospital], "CT1", "127.0.0.1", 11113)
         sent = [*self.files.old, *self.files.head]
         statuses = await asyncio.to_thread(
             scu.send, sent, settings.dicom.host, settings.dicom.port, calling_ae="CT1", called_ae=settings.ae
         )
         holds(statuses == [0] * len(sent), "every C-STORE is answered 0000")
-        self.say(f"{HOSPITAL}: {len(sent)} CT images by C-STORE from CT1, every one acknowledged 0000")
+        self.say(f"{self.hospital}: {len(sent)} CT images by C-STORE from CT1, every one acknowledged 0000")
         stranger = await asyncio.to_thread(
             scu.send, sent[:1], settings.dicom.host, settings.dicom.port, calling_ae="STRANGER", called_ae=settings.ae
         )
@@ -116,17 +126,41 @@ class Story:
         self.say("an unknown AE title is rejected before it can send a byte")
         self.old_uid, self.head_uid = (scan(files[0])[0].study_uid for files in (self.files.old, self.files.head))
         self.other_uid = scan(self.files.other[0])[0].study_uid
-        clinic = await self._inside("administer", CLINIC)
-        self.other_token = await people.issue_token(clinic, self.places[CLINIC], "peer", "care", timedelta(hours=1))
+        clinic = await self._inside("administer", self.clinic)
+        self.other_token = await people.issue_token(
+            clinic, self.places[self.clinic], "peer", "care", timedelta(hours=1)
+        )
         async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
             answer = await client.post("/dicomweb/studies", **multipart(self.files.other, self.other_token))
             holds(answer.status_code == 200, f"STOW-RS answers 200, not {answer.status_code}")
-        self.say(f"{CLINIC}: {len(self.files.other)} X-ray images by STOW-RS, answered 200")
+        self.say(f"{self.clinic}: {len(self.files.other)} X-ray images by STOW-RS, answered 200")
         self.say(f"both have PatientID {PATIENT_ID}: two different people, two subjects, two keys")
+
+    async def take_nothing(self) -> None:
+        """Step 2 where no notice lets anybody bring in a scan."""
+        settings = self.node.settings
+        self.hospital, self.clinic = houses(settings)
+        place = await self.rooms.people.organisation_named(self.hospital)
+        self.places[self.hospital] = place.id
+        inside = await self._inside("administer", self.hospital)
+        await self.rooms.people.add_peer(inside, place.id, "CT1", "127.0.0.1", 11113)
+        sent = await asyncio.to_thread(
+            scu.send, self.files.head[:1], settings.dicom.host, settings.dicom.port, calling_ae="CT1",
+            called_ae=settings.ae,
+        )  # fmt: skip
+        holds(all(status in (*REFUSED, -1) for status in sent), f"a scan by DICOM is refused, not {sent}")
+        self.say("a registered machine sends a scan by C-STORE: refused, for no clause allows it")
+        token = await self.rooms.people.issue_token(inside, place.id, "peer", TAKING_IN, timedelta(hours=1))
+        async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
+            answer = await client.post("/dicomweb/studies", **multipart(self.files.other, token))
+        holds(answer.status_code in (403, 404, 409), f"a scan by STOW-RS is refused, not {answer.status_code}")
+        self.say(f"a scan by STOW-RS: refused, {answer.status_code}")
+        holds(not await self._studies(self.hospital), "nothing was kept")
+        self.say("nothing was kept; people here have accounts, and no scans")
 
     async def see(self) -> None:
         """Step 3."""
-        self.clinician = await self._staff(HOSPITAL, "Dr B. Specimen", "b.specimen@example-hospital.invalid")
+        self.clinician = await self._staff(self.hospital, "Dr B. Specimen", "b.specimen@example-hospital.invalid")
         found = await self._query(self.clinician, {"PatientID": PATIENT_ID})
         uids = {study["0020000D"]["Value"][0] for study in found}
         holds(uids == {self.head_uid, self.old_uid}, "the search finds the two studies of this organisation's patient")
@@ -140,21 +174,21 @@ class Story:
         frame = await self.clinician.client.get(f"{base}/series/{series}/instances/{instance}/frames/1")
         holds(frame.status_code == 200 and len(frame.content) > 500_000, "the viewer gets its frames")
         self.say(f"OHIF gets {len(metadata)} images: {viewer}/viewer?StudyInstanceUIDs={self.head_uid}")
-        other = await self._staff(CLINIC, "Dr D. Mock", "d.mock@sample-clinic.invalid")
+        other = await self._staff(self.clinic, "Dr D. Mock", "d.mock@sample-clinic.invalid")
         absent = ids.dicom_uid()
         theirs = await other.client.get(f"/dicomweb/studies/{self.head_uid}/metadata", headers={"Accept": DICOM_JSON})
         nobodys = await other.client.get(f"/dicomweb/studies/{absent}/metadata", headers={"Accept": DICOM_JSON})
         same = (theirs.status_code, theirs.content, plain(theirs)) == (404, nobodys.content, plain(nobodys))
         holds(same and nobodys.status_code == 404, "not yours and not there are the same answer")
-        self.say(f"{CLINIC}'s clinician gets 404 for it, byte for byte the answer for a study that does not exist")
+        self.say(f"{self.clinic}'s clinician gets 404 for it, byte for byte the answer for a study that does not exist")
         await other.close()
 
     async def patient_sees(self) -> None:
         """Step 4."""
         assert self.clinician is not None
-        subject = (await self._studies(HOSPITAL))[self.head_uid]
+        subject = (await self._studies(self.hospital))[self.head_uid]
         permit = await permit_for(
-            self.rooms, "invite", Target("subject", subject[1], self.places[HOSPITAL], subject[1])
+            self.rooms, "invite", Target("subject", subject[1], self.places[self.hospital], subject[1])
         )
         invitation = await self.rooms.people.invite_subject(permit, subject[1], "a.doe@example.invalid")
         self.patient = Visitor(self.url)
@@ -211,17 +245,18 @@ class Story:
     async def erase(self) -> None:
         """Step 6."""
         assert self.patient is not None
-        study_id = (await self._studies(HOSPITAL))[self.old_uid][0]
-        head_id = (await self._studies(HOSPITAL))[self.head_uid][0]
+        study_id = (await self._studies(self.hospital))[self.old_uid][0]
+        head_id = (await self._studies(self.hospital))[self.head_uid][0]
         await self.patient.open(f"/requests/new?right=erase&look=1&study={study_id}&study={head_id}")
         holds("Look it over" in self.patient.text or "Erase" in self.patient.text, "a preview comes before harm")
         await self.patient.press("Erase", sure="erase")
         page = str(self.patient.answer.url)
         await self._until(self.patient, page, "certificate of erasure")
-        studies = await self._studies(HOSPITAL)
+        studies = await self._studies(self.hospital)
         holds(self.old_uid not in studies and self.head_uid in studies, "the old study is gone, the kept one is there")
         self.say("the study of 1995 is erased: key destroyed, bytes freed, rows gone, certificate signed")
-        self.say(f"the study of this year is kept by § 8, with ground and end date in the answer: {page}")
+        kept_by = (await self._version()).notice.retention("imaging_study").clause_id
+        self.say(f"the study of this year is kept by § {kept_by}, with ground and end date in the answer: {page}")
         settings = self.node.settings
         again = await asyncio.to_thread(
             scu.send, self.files.old, settings.dicom.host, settings.dicom.port, calling_ae="CT1", called_ae=settings.ae
@@ -249,7 +284,7 @@ class Story:
             holds(any(one.event_id == event_id for one in broken), "an altered row is found and named")
             self.say(f"one row altered by the database's superuser: found and named, {broken[0].what}")
             holds((await self.rooms.ledger.verify(self.rooms.dsn_sequencer)).is_sound, "put right, it is whole again")
-        version = await self.rooms.notices.in_force("patients")
+        version = await self._version()
         report = await proofs_of(self.rooms).report(version.notice)
         counts = ", ".join(f"{report.count(standing)} {standing.value}" for standing in Standing)
         holds(report.count(Standing.BROKEN) == 0 and report.count(Standing.KEPT) > 0, "no promise is broken")
@@ -261,6 +296,13 @@ class Story:
         for visitor in (self.clinician, self.patient):
             if visitor is not None:
                 await visitor.close()
+
+    async def _version(self) -> NoticeVersion:
+        """The notice for patients, or where there is none, that for the people who work here."""
+        try:
+            return await self.rooms.notices.in_force("patients")
+        except NothingInForce:
+            return await self.rooms.notices.in_force("users")
 
     async def _inside(self, action: str, name: str) -> Any:
         place = self.places[name]
