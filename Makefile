@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FORMAT ?= table
 NOTICE ?= imaging-cloud
 ARGS ?=
@@ -17,9 +18,8 @@ setup: $(VENV)/.stamp vendor.stamp ## Everything a run needs: .venv, locked pack
 
 $(VENV)/.stamp: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: vendor.stamp
@@ -61,6 +61,7 @@ wheel: setup ## A wheel that carries the viewer
 	$(BIN)/python -m build --wheel --no-isolation
 
 lock: ## Renew the locked requirements (hashes, no addresses)
+	$(PIP) 'uv>=0.5'
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml requirements/tools.in -c requirements/runtime.txt -o requirements/dev.txt
 
