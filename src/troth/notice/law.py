@@ -39,6 +39,19 @@ CONDITIONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Conditions for health data and other special categories: GDPR Art. 9(2)."""
 
+DEROGATIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "eu-gdpr:A49-1-a": "your express consent, after you were told of the risks",
+        "eu-gdpr:A49-1-b": "a contract with you needs it",
+        "eu-gdpr:A49-1-c": "a contract in your interest needs it",
+        "eu-gdpr:A49-1-d": "important reasons of public interest",
+        "eu-gdpr:A49-1-e": "legal claims",
+        "eu-gdpr:A49-1-f": "to protect the life of a person who cannot give consent",
+        "eu-gdpr:A49-1-g": "a public register",
+    }
+)
+"""Exceptions for particular transfers: GDPR Art. 49(1)."""
+
 RIGHTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "access": "eu-gdpr:A15",

@@ -16,7 +16,7 @@ from troth.notice.clauses.retention import Retention
 from troth.notice.clauses.right import Right
 from troth.notice.right_terms import RightTerms
 from troth.notice.terms import term
-from troth.notice.vocabulary import AUDIENCES
+from troth.notice.vocabulary import AUDIENCES, PLACES, SURFACES
 
 C = TypeVar("C", bound=Clause)
 
@@ -54,11 +54,17 @@ class Head:
     )
     surfaces: tuple[str, ...] = term(
         "Where the notice holds: every way in and out of the service",
-        choices=("site", "portal", "viewer", "dicomweb", "dimse", "mail", "command_line"),
+        choices=SURFACES,
         least=1,
     )
     covers: tuple[Cover, ...] = term("What each audience sees first; audiences without a cover get no page", least=1)
     short: tuple[Short, ...] = term("The rows of In short", default=())
+    applies_in: tuple[str, ...] = term(
+        "Where the reader lives: ISO 3166 codes, EU or EEA; left out, everywhere", choices=PLACES, default=()
+    )
+    supplements: str = term(
+        "Short name of the notice that this one adds to; readers get both, and this one goes first", default=""
+    )
 
 
 @dataclass(frozen=True, slots=True)

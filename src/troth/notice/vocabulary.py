@@ -105,8 +105,63 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
     }
 )
 
+FACTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "consent:<key>": "the person gave this consent and it counts now (consent without channels)",
+        "consent:<key>:<channel>": "the same, for one channel (consent with channels)",
+        "channel:<channel>": "the message goes this way; said by whoever sends, as attribute `channel` of the target",
+        "stopped:<channel>": "the person stopped messages on this channel (marketing)",
+        "customer": "the person is a customer already (marketing with soft_opt_in)",
+        "objection:<purpose>": "an objection against this purpose was granted (right: object)",
+        "instruction:<key>": "the controller gave this instruction and has not revoked it (instruction with key)",
+        "agreement:dpa": "a data processing agreement with the controller is in force (instruction with agreement)",
+        "agreement:baa": "a business associate agreement with the controller is in force",
+        "controller:<country>": "country of the controller whose data it is (instruction with controllers_in)",
+        "recipient:<key>": "what leaves goes to this recipient; attribute `recipient` of the target",
+        "category:<key>": "what leaves is of this category; attribute `category` of the target",
+        "from:<country>": "what leaves leaves from here",
+        "to:<country>": "what leaves goes there; every disclosure has one (residency, transfer)",
+        "contract:<recipient>": "the contract with this recipient is on file and in force (recipient outside)",
+        "instrument:<key>": "this transfer instrument is on file and valid (transfer)",
+        "order_document": "the document of the legal order is on file (legal_order)",
+        "order_review": "a person has looked at the legal order (legal_order)",
+        "governed_by:<word>": "the record stands under other terms (scope with excludes)",
+        "deidentified:<key>": "the release passed this gate (deidentification)",
+        "decision:<word>": "which significant decision a program is about to take (automation)",
+        "decided_by_person": "a person has decided it (automation)",
+        "ground:contract": "the contract needs the automated decision; also ground:consent, ground:law (automation)",
+        "age:<band>": "the person is in this age band today (minor)",
+        "guardian": "a parent or guardian acts, and has shown to be one (minor)",
+        "accepted:<key>": "the terms were accepted in this edition (accept)",
+    }
+)
+"""Claims that policies ask for, and what each says. Rooms give them through `policy.FactSet.claims`."""
+
 LEAVING: Final = ("disclose", "share", "release")
 """Actions by which something leaves the organisation; each names where from and where to."""
+
+HOLDINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "images": "images and what the machine writes beside them",
+        "demographics": "name, birth date, sex and numbers of a patient",
+        "reports": "reports, orders and appointments",
+        "account": "accounts: name, e-mail address, organisation, role",
+        "sessions": "sign-ins: when, from which address",
+        "requests": "what people ask about their data, and the answers",
+        "choices": "consents, objections and other choices",
+        "ledger": "who did what, when and why",
+        "mail": "messages that were sent",
+        "disclosures": "what was given to whom",
+        "chat": "what is written to support",
+        "visits": "how often pages were read",
+        "contacts": "what people give to be contacted: name, addresses, telephone, organisation",
+        "applications": "what applicants give",
+        "payments": "orders and payments",
+        "telemetry": "what devices and apps report of their use",
+        "posts": "what members write for each other",
+    }
+)
+"""What the platform can hold about people. A form, column, listener or job says which it touches."""
 
 CHANNELS: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -62,7 +62,7 @@ def add(section: int, clause: dict[str, Any]) -> Edit:
         (lambda n: clause_of(n, "9.4").pop("still_allowed"), "still_allowed belongs to a restriction"),
         (lambda n: clause_of(n, "9.4")["still_allowed"]["purposes"].append("fun"), "§ 9.4: the purpose 'fun' is not"),
         (lambda n: clause_of(n, "9.6").update(right="access"), "the right 'access' stands twice"),
-        (lambda n: clause_of(n, "10.1")["cookies"][0].update(is_necessary=False), "needs a choice that nobody can make yet"),
+        (lambda n: clause_of(n, "10.1")["cookies"][0].update(is_necessary=False), "is necessary, or waits for a consent"),
         (lambda n: clause_of(n, "1.5").pop("email"), "a contact that nobody can reach"),
         (lambda n: clause_of(n, "12.1").pop("says"), "§ 12.1: a promise without a sentence"),
         (lambda n: clause_of(n, "12.3").update(id="12.2"), "clause id 12.2 stands twice, first in line"),

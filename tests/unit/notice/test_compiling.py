@@ -53,7 +53,7 @@ def test_every_kind_has_an_enforcer_and_evidence(shipped: room.Notice) -> None:
         for clause in shipped.all(kind):
             assert clause.enforcer()
             assert clause.evidence().looks_for
-    assert {clause.kind for clause in shipped.clauses} == set(clauses.registry())
+    assert {clause.kind for clause in shipped.clauses} <= set(clauses.registry())
 
 
 def test_evidence_is_in_the_vocabulary_of_the_ledger(shipped: room.Notice) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from troth.notice.clauses import (
+    accept,
     amendment,
+    automation,
+    basis,
     capacity,
     category,
     consent,
     contact,
     cookie,
+    deidentification,
     hold,
     instruction,
+    legal_order,
     logging,
+    marketing,
+    minor,
     never,
     purpose,
     recipient,
@@ -19,21 +26,31 @@ from troth.notice.clauses import (
     retention,
     right,
     safeguard,
+    scope,
     sharing,
     source,
+    surface,
+    transfer,
 )
 from troth.notice.clauses.base import Clause
 
 _FILES = (
+    accept,
     amendment,
+    automation,
+    basis,
     capacity,
     category,
     consent,
     contact,
     cookie,
+    deidentification,
     hold,
     instruction,
+    legal_order,
     logging,
+    marketing,
+    minor,
     never,
     purpose,
     recipient,
@@ -41,8 +58,11 @@ _FILES = (
     retention,
     right,
     safeguard,
+    scope,
     sharing,
     source,
+    surface,
+    transfer,
 )
 
 

@@ -23,6 +23,11 @@ class Amendment(Clause):
         "Who disagrees with a change: may leave, or keeps the purposes of the version before", default="leave"
     )
 
+    @property
+    def is_mailed(self) -> bool:
+        """Whether accounts are written to at all."""
+        return self.mails != "never"
+
     def enforcer(self) -> str:
         """Publishing needs two people and a signature."""
         return "notice.publish"
@@ -37,9 +42,9 @@ class Amendment(Clause):
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
-        if self.mails != "never":
-            which = "every change" if self.mails == "every" else "a change that weighs on you"
-            yield Row("By mail", f"{which} is mailed once to the address of your account")
+        if self.is_mailed:
+            which = "every change" if self.mails == "every" else "each change that weighs on what we already hold"
+            yield Row("Who is told", f"{which} is mailed to every account it is about, once, before it counts")
         if self.objection == "pins":
             yield Row("If you disagree", "your data stays with the purposes of the version before")
         yield Row(
@@ -47,15 +52,9 @@ class Amendment(Clause):
         )
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
-        """What is mailed is told by mail."""
-        if ("mailed" in self.tells) != (self.mails != "never"):
+        """What is mailed is told by mail; there is one promise about changes, or two that agree."""
+        if ("mailed" in self.tells) != self.is_mailed:
             yield Fault("mailed changes and which they are belong together", "give both tells: mailed and mails")
-        if self.is_mailed:
-            which = "every change" if self.mails == "every" else "each change that weighs on what we already hold"
-            yield Row("Who is told", f"{which} is mailed to every account it is about, once, before it counts")
-
-    def faults(self, notice: Lookup) -> Iterator[Fault]:
-        """There is one promise about changes, or two that agree."""
         for found in notice.all("amendment"):
             if isinstance(found, Amendment) and (found.tells, found.mails) != (self.tells, self.mails):
                 yield Fault(f"§ {found.id} tells of changes in another way", "make the two agree")

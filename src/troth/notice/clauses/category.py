@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
+from troth.notice import vocabulary
 from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
 from troth.notice.terms import SLUG, term
 from troth.notice.vocabulary import AUDIENCES
@@ -16,7 +18,20 @@ class Category(Clause):
     key: str = term("Short name by which activities refer to it", pattern=SLUG)
     whose: tuple[str, ...] = term("About whom", choices=AUDIENCES, least=1)
     is_special: bool = term("Health data or another special category, GDPR Art. 9(1)", default=False)
+    obtained: Literal["provided", "observed", "inferred"] = term(
+        "Whether the person gave it, it was seen, or it was concluded from other data", default="provided"
+    )
+    covers: tuple[str, ...] = term(
+        "What the platform holds that belongs to it; left out, what is called as its key",
+        choices=vocabulary.HOLDINGS,
+        default=(),
+    )
     iri: str = term("The term of the Data Privacy Vocabulary", pattern=r"^(dpv|dpv-pd|eu-gdpr):[A-Za-z0-9-]+$")
+
+    @property
+    def holdings(self) -> tuple[str, ...]:
+        """What the platform holds that belongs to it."""
+        return self.covers or ((self.key,) if self.key in vocabulary.HOLDINGS else ())
 
     def enforcer(self) -> str:
         """An activity that uses an unlisted category does not pass the check, so it is never published."""
@@ -30,6 +45,8 @@ class Category(Clause):
         """What stops us."""
         if self.is_special:
             yield Row("Kind", "health data, which the law protects most")
+        if self.obtained == "inferred":
+            yield Row("How we know", "concluded from other data, and marked so in your copy")
         yield Row("What stops us", "a notice in which an activity uses something else cannot be published")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
-from troth.notice import cedar
+from troth.notice import cedar, vocabulary
 from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
+from troth.notice.period import Period
 from troth.notice.terms import SLUG, term
 
 
@@ -15,16 +17,32 @@ class Consent(Clause):
 
     key: str = term("Short name of the consent; the fact `consent:<key>` says that it was given", pattern=SLUG)
     purposes: tuple[str, ...] = term("Purposes that need it", pattern=SLUG, least=1)
+    wording_shown: str = term("The question as the person is asked it; kept with the answer", default="")
+    channels: tuple[str, ...] = term(
+        "Asked apart for each; the fact is then `consent:<key>:<channel>`", choices=vocabulary.CHANNELS, default=()
+    )
+    withdrawal: tuple[Literal["page", "link", "reply", "mail", "post", "telephone"], ...] = term(
+        "How it is taken back, as easily as it was given", default=("page",)
+    )
+    expires: Period | None = term("How long a yes counts; left out, until it is taken back", default=None)
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
         """Without the consent, nothing for these purposes."""
-        text = (
+        fact = f"consent:{self.key}"
+        head = (
             f"@id({cedar.text(self.id)})\n"
             "forbid (principal, action, resource)\n"
-            f"when {{ {cedar.texts(self.purposes)}.contains(context.purpose) "
-            f"&& !context.claims.contains({cedar.text('consent:' + self.key)}) }};"
+            f"when {{ {cedar.texts(self.purposes)}.contains(context.purpose) && "
         )
-        yield Policy(self.id, text, "forbid")
+        for channel in self.channels:
+            on, yes = cedar.text(f"channel:{channel}"), cedar.text(f"{fact}:{channel}")
+            text = f"{head}context.claims.contains({on}) && !context.claims.contains({yes}) }};"
+            yield Policy(self.id, text, "forbid")
+        if self.channels:
+            known = cedar.texts(f"channel:{channel}" for channel in self.channels)
+            yield Policy(self.id, f"{head}!context.claims.containsAny({known}) }};", "forbid")
+        else:
+            yield Policy(self.id, f"{head}!context.claims.contains({cedar.text(fact)}) }};", "forbid")
 
     def enforcer(self) -> str:
         """The decision itself."""
@@ -38,4 +56,11 @@ class Consent(Clause):
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
+        if self.wording_shown:
+            yield Row("What you are asked", self.wording_shown)
+        if self.channels:
+            yield Row("Asked apart for", ", ".join(vocabulary.CHANNELS[channel] for channel in self.channels))
+        if self.expires is not None:
+            yield Row("It counts", f"for {self.expires.words}")
+        yield Row("How you take it back", ", ".join(self.withdrawal))
         yield Row("What stops us", "without your yes it is refused; taking it back counts from the next moment")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
 from troth.notice.terms import term
@@ -17,6 +18,19 @@ class Cookie:
     use: str = term("What it is for")
     lasts: str = term("How long it lasts, in words")
     is_necessary: bool = term("The service does not work without it", default=False)
+    consent: str = term("Key of the consent that it waits for; needed unless it is necessary", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Another body's place on the web from which something is loaded."""
+
+    origin: str = term(
+        "The origin, such as https://stats.example", pattern=r"^https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$"
+    )
+    loads: tuple[Literal["script", "style", "image", "font", "frame", "connect"], ...] = term("What is loaded", least=1)
+    use: str = term("What it is for")
+    consent: str = term("Key of the consent that it waits for; empty: it is necessary", default="")
 
 
 @clause("cookie", "Which cookies are set. No other cookie is.")
@@ -24,6 +38,10 @@ class Cookies(Clause):
     """The register of cookies. Only strictly necessary ones until choices are kept."""
 
     cookies: tuple[Cookie, ...] = term("The cookies; an empty list means none", default=())
+    origins: tuple[Origin, ...] = term("Other bodies' places from which pages load something", default=())
+    signals: tuple[Literal["gpc", "dnt"], ...] = term(
+        "Browser signals that are taken as a no: Global Privacy Control, Do Not Track", default=()
+    )
 
     def enforcer(self) -> str:
         """Pages set no cookie that is not listed."""
@@ -37,11 +55,18 @@ class Cookies(Clause):
         """Each cookie."""
         for cookie in self.cookies:
             yield Row(cookie.name, f"{cookie.use}; lasts {cookie.lasts}")
+        for origin in self.origins:
+            yield Row(origin.origin, f"{', '.join(origin.loads)}; {origin.use}")
+        for signal in self.signals:
+            yield Row(signal.upper(), "when your browser says so, that is a no")
         if not self.cookies:
             yield Row("Cookies", "none")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
-        """Optional cookies need the choices that a later version brings."""
+        """What is not necessary waits for a consent that the notice has."""
         for cookie in self.cookies:
-            if not cookie.is_necessary:
-                yield Fault(f"the cookie {cookie.name!r} needs a choice that nobody can make yet", "leave it out")
+            if cookie.is_necessary == bool(cookie.consent):
+                yield Fault(f"the cookie {cookie.name!r} is necessary, or waits for a consent", "add one of the two")
+        for key in (*(each.consent for each in self.cookies), *(each.consent for each in self.origins)):
+            if key and notice.find("consent", key) is None:
+                yield Fault(f"the consent {key!r} is not in this notice", "add a consent clause")

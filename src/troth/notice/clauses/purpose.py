@@ -57,15 +57,23 @@ class Purpose(Clause):
             for role in access.who:
                 under = self._recipients_of(role, notice)
                 if under or role == vocabulary.ANYBODY:
-                    for about, does in _by_target(access).items():
-                        yield self._policy(access, role, under, about, does)
+                    for about, does in _by_target(access):
+                        yield self._policy(access, role, under, about, does, notice)
 
     def _policy(
-        self, access: Access, role: str, under: tuple[str, ...], about: frozenset[str], does: list[str]
+        self,
+        access: Access,
+        role: str,
+        under: tuple[str, ...],
+        about: frozenset[str],
+        does: tuple[str, ...],
+        notice: Lookup,
     ) -> Policy:
         conditions = [f"context.purpose == {cedar.text(self.key)}"]
         if role != vocabulary.ANYBODY:
             conditions.append(f"principal.role == {cedar.text(role)}")
+        if set(does) & set(vocabulary.LEAVING):
+            conditions += _gate(self, notice)
         conditions += [cedar.is_one_of(about), "resource.is_present", _WITHIN[access.within]]
         conditions += [f"context.claims.contains({cedar.text(claim)})" for claim in access.requires]
         text = (
@@ -148,14 +156,27 @@ class Purpose(Clause):
                 yield Fault(f"{name!r} cannot be done to {', '.join(access.about)}", f"it is done to: {kinds}")
 
 
-def _by_target(access: Access) -> dict[frozenset[str], list[str]]:
-    """The actions of an access, together where they are done to the same kinds of target."""
-    found: dict[frozenset[str], list[str]] = {}
+def _by_target(access: Access) -> list[tuple[frozenset[str], tuple[str, ...]]]:
+    """The actions of an access, together where they are done to the same kinds of target under the same conditions."""
+    found: dict[tuple[frozenset[str], bool], list[str]] = {}
     for name in access.does:
         about = vocabulary.ACTIONS[name].about & frozenset(access.about)
         if about:
-            found.setdefault(about, []).append(name)
-    return found
+            found.setdefault((about, name in vocabulary.LEAVING), []).append(name)
+    return [(about, tuple(names)) for (about, _), names in found.items()]
+
+
+def _gate(activity: Purpose, notice: Lookup) -> list[str]:
+    """What leaves goes to a recipient of the activity, and is of its categories."""
+    outside = [
+        f"recipient:{key}" for key in activity.recipients if getattr(notice.find("recipient", key), "is_outside", False)
+    ]
+    others = [f"category:{found.key}" for found in notice.all("category") if found.key not in activity.categories]
+    said = [f"context.claims.containsAny({cedar.texts(outside)})" if outside else "false"]
+    said.append(f"context.claims.containsAny({cedar.texts(f'category:{key}' for key in activity.categories)})")
+    if others:
+        said.append(f"!context.claims.containsAny({cedar.texts(others)})")
+    return said
 
 
 def _said(access: Access) -> str:

@@ -24,6 +24,17 @@ class Residency(Clause):
             f'when {{ context.region != "" && !({cedar.texts(self.regions)}.contains(context.region)) }};'
         )
         yield Policy(self.id, text, "forbid")
+        if self != notice.all("residency")[0]:
+            return
+        known = set(notice.regions)
+        for found in notice.all("transfer"):
+            known.update(getattr(found, "destinations", ()))
+        text = (
+            f"@id({cedar.text(self.id)})\n"
+            f"forbid (principal, action in {cedar.actions(vocabulary.LEAVING)}, resource)\n"
+            f"unless {{ context.claims.containsAny({cedar.texts(f'to:{region}' for region in known)}) }};"
+        )
+        yield Policy(self.id, text, "forbid")
 
     def enforcer(self) -> str:
         """The decision about every arrival."""

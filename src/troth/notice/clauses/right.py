@@ -35,6 +35,8 @@ class Right(Clause):
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
         """A restriction stops every use but those that go on."""
+        if self.right == "object":
+            yield from self._objections(notice)
         if self.right != "restrict":
             return
         allowed = self.still_allowed or StillAllowed()
@@ -47,9 +49,22 @@ class Right(Clause):
         )
         yield Policy(self.id, text, "forbid")
 
+    def _objections(self, notice: Lookup) -> Iterator[Policy]:
+        """A granted objection stops the activity for that person, where the right stands against its basis."""
+        for found in notice.all("purpose"):
+            if getattr(found, "basis", "") in self.except_bases:
+                continue
+            text = (
+                f"@id({cedar.text(self.id)})\n"
+                "forbid (principal, action, resource)\n"
+                f"when {{ context.purpose == {cedar.text(found.key)} "
+                f"&& context.claims.contains({cedar.text('objection:' + found.key)}) }};"
+            )
+            yield Policy(self.id, text, "forbid")
+
     def enforcer(self) -> str:
         """The room that handles requests; a restriction is also part of every decision."""
-        return "policy.require" if self.right == "restrict" else "rights.workflows"
+        return "policy.require" if self.right in ("restrict", "object") else "rights.workflows"
 
     def evidence(self) -> Evidence:
         """Requests, from the first day to the answer."""

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from troth.notice import vocabulary
 from troth.notice.clauses.base import Clause, Evidence, Lookup, Row, clause
 from troth.notice.period import Period
 from troth.notice.terms import term
+
+_NEEDS = {
+    "affirmation": "the receiver affirms to keep it secret",
+    "code": "the receiver enters a code that came another way",
+    "authorisation": "you, or whoever speaks for you, authorise it in writing",
+}
 
 
 @clause("sharing", "What people may share, with whom, and how it ends.")
@@ -17,6 +24,9 @@ class Sharing(Clause):
     by: tuple[str, ...] = term("Roles that may share", choices=vocabulary.ROLES, default=())
     to: tuple[str, ...] = term("Roles that may receive", choices=vocabulary.ROLES, default=())
     longest: Period | None = term("The longest time a share may last", default=None)
+    needs: tuple[Literal["affirmation", "code", "authorisation"], ...] = term(
+        "What the receiver does first: affirm secrecy, enter a code; or what the person gives", default=()
+    )
     is_revocable: bool = term("It can be stopped, at once", default=True)
 
     def enforcer(self) -> str:
@@ -29,4 +39,8 @@ class Sharing(Clause):
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
+        if self.longest is not None:
+            yield Row("How long", f"{self.longest.words} at most")
+        for need in self.needs:
+            yield Row("First", _NEEDS[need])
         yield Row("What stops us", "sharing is not switched on yet, so every attempt is refused")

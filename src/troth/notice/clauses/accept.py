@@ -1,0 +1,43 @@
+"""What somebody agrees to before they use the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from troth.notice import cedar, vocabulary
+from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
+from troth.notice.terms import SLUG, term
+
+
+@clause("accept", "Terms that somebody accepts; which versions, when and where is kept with their account.")
+class Accept(Clause):
+    """Acceptance of terms of use."""
+
+    key: str = term("Short name of the terms; the fact `accepted:<key>` says that they were accepted", pattern=SLUG)
+    title: str = term("Title of the terms")
+    edition: str = term("Edition of the terms, such as 2026-11", pattern=r"^[A-Za-z0-9.-]{1,32}$")
+    before: tuple[str, ...] = term("What needs it first; empty: it is recorded", choices=vocabulary.ACTIONS, default=())
+
+    def policies(self, notice: Lookup) -> Iterator[Policy]:
+        """Nothing of what needs it first."""
+        if not self.before:
+            return
+        text = (
+            f"@id({cedar.text(self.id)})\n"
+            f"forbid (principal, action in {cedar.actions(self.before)}, resource)\n"
+            f"unless {{ context.claims.contains({cedar.text('accepted:' + self.key)}) }};"
+        )
+        yield Policy(self.id, text, "forbid")
+
+    def enforcer(self) -> str:
+        """The decision; where nothing waits for it, the account that records it."""
+        return "policy.require" if self.before else "people.register_subject"
+
+    def evidence(self) -> Evidence:
+        """Accounts that were made."""
+        return Evidence(("people:subject:matched",), "every account names the versions of notice and terms")
+
+    def kept(self, notice: Lookup) -> Iterator[Row]:
+        """The edition."""
+        yield Row("Which", f"{self.title}, edition {self.edition}")
+        yield Row("What stops us", "an account cannot be made without the record of what was accepted")

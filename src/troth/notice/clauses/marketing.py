@@ -1,0 +1,74 @@
+"""Whom we write to without being asked, how, and how it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from troth.notice import cedar, vocabulary
+from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.terms import SLUG, term
+
+
+@clause("marketing", "Messages that nobody asked for: on which channels, with whose yes, and how they stop.")
+class Marketing(Clause):
+    """Direct marketing (GDPR Art. 21(2); ePrivacy Directive 2002/58/EC Art. 13)."""
+
+    purposes: tuple[str, ...] = term("Keys of the activities whose messages these are", pattern=SLUG, least=1)
+    channels: tuple[str, ...] = term("Channels it uses", choices=vocabulary.CHANNELS, least=1)
+    consent: str = term("Key of the consent that it needs; empty where an objection is enough", default="")
+    soft_opt_in: bool = term(
+        "Customers may hear of what is like what they bought, without consent, until they object", default=False
+    )
+    stops_by: tuple[Literal["link", "page", "reply", "mail", "post", "telephone"], ...] = term(
+        "How a person makes it stop", least=1
+    )
+    headers: tuple[Literal["List-Unsubscribe", "List-Unsubscribe-Post"], ...] = term(
+        "Headers of every such e-mail (RFC 2369, RFC 8058)", default=()
+    )
+
+    def policies(self, notice: Lookup) -> Iterator[Policy]:
+        """No message on a channel that the person stopped, and where it needs a consent, none without."""
+        head = (
+            f"@id({cedar.text(self.id)})\n"
+            'forbid (principal, action == Action::"send_message", resource)\n'
+            f"when {{ {cedar.texts(self.purposes)}.contains(context.purpose) && "
+        )
+        for channel in self.channels:
+            on = f"context.claims.contains({cedar.text(f'channel:{channel}')})"
+            stopped = f"context.claims.contains({cedar.text(f'stopped:{channel}')})"
+            yield Policy(self.id, f"{head}{on} && {stopped} }};", "forbid")
+            if self.consent:
+                enough = [f"consent:{self.consent}", f"consent:{self.consent}:{channel}"]
+                if self.soft_opt_in:
+                    enough.append("customer")
+                yes = f"context.claims.containsAny({cedar.texts(enough)})"
+                yield Policy(self.id, f"{head}{on} }}\nunless {{ {yes} }};", "forbid")
+        known = cedar.texts(f"channel:{channel}" for channel in self.channels)
+        yield Policy(self.id, f"{head}true }}\nunless {{ context.claims.containsAny({known}) }};", "forbid")
+
+    def enforcer(self) -> str:
+        """The decision about every message."""
+        return "policy.require"
+
+    def evidence(self) -> Evidence:
+        """Messages refused."""
+        return Evidence(("policy:access:refused",), "nobody was written to on a channel that they had stopped", self.id)
+
+    def kept(self, notice: Lookup) -> Iterator[Row]:
+        """Channels, and how it stops."""
+        yield Row("How", ", ".join(vocabulary.CHANNELS[channel] for channel in self.channels))
+        yield Row("How it stops", ", ".join(self.stops_by))
+        yield Row("What stops us", "each message is decided when it is sent; after you stopped it, it is refused")
+
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """Its activities and its consent exist; e-mail can be stopped by one click."""
+        for key in self.purposes:
+            if notice.find("purpose", key) is None:
+                yield Fault(f"the purpose {key!r} is not in this notice", "add a purpose clause")
+        if self.consent and notice.find("consent", self.consent) is None:
+            yield Fault(f"the consent {self.consent!r} is not in this notice", "add a consent clause")
+        if self.soft_opt_in and not self.consent:
+            yield Fault("a soft opt-in is an exception from a consent, and none is named", "add consent: or remove it")
+        if "email" in self.channels and "link" in self.stops_by and not self.headers:
+            yield Fault("e-mail stops by a link and carries no headers for it", "add headers: [List-Unsubscribe]")
