@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from troth.notice import clock
 from troth.notice.checking import check
+from troth.notice.clauses.amendment import Amendment
 from troth.notice.clauses.base import Clause, Evidence, LegalSource, Policy, Row
 from troth.notice.clauses.category import Category
 from troth.notice.clauses.contact import Contact
@@ -15,10 +16,15 @@ from troth.notice.compiling import Compiled, compile_notices
 from troth.notice.compiling import compile_notices as compile
 from troth.notice.difference import Change, Difference, diff
 from troth.notice.errors import (
+    DayPassed,
+    NothingChanged,
     NothingInForce,
     NoticeConflict,
     NoticeMalformed,
     PeriodMalformed,
+    ProposalNotFound,
+    ProposalOpen,
+    ProposalOver,
     SecondPersonMissing,
     VersionNotFound,
 )
@@ -27,29 +33,34 @@ from troth.notice.loading import load, parse
 from troth.notice.model import Notice, Section, retention, right
 from troth.notice.period import Period
 from troth.notice.problem import Problem
+from troth.notice.proposals import Proposal, Proposals
 from troth.notice.rendering import Rendered, RenderedSection, Sentence, render, sentence
 from troth.notice.right_terms import RightTerms
 from troth.notice.service import Notices
 from troth.notice.version import NoticeVersion
-from troth.notice.vocabulary import ACTIONS, ALWAYS_PRESENT, ANYBODY, AUDIENCES, ROLES, TARGETS
+from troth.notice.vocabulary import ACTIONS, ALWAYS_PRESENT, AMENDING, ANYBODY, AUDIENCES, ROLES, TARGETS
 
 __all__ = [
     "ACTIONS",
     "ALWAYS_PRESENT",
+    "AMENDING",
     "ANYBODY",
     "AUDIENCES",
     "RIGHTS",
     "ROLES",
     "TARGETS",
+    "Amendment",
     "Category",
     "Change",
     "Clause",
     "Compiled",
     "Contact",
     "Cookies",
+    "DayPassed",
     "Difference",
     "Evidence",
     "LegalSource",
+    "NothingChanged",
     "NothingInForce",
     "Notice",
     "NoticeConflict",
@@ -60,6 +71,11 @@ __all__ = [
     "PeriodMalformed",
     "Policy",
     "Problem",
+    "Proposal",
+    "ProposalNotFound",
+    "ProposalOpen",
+    "ProposalOver",
+    "Proposals",
     "Purpose",
     "Rendered",
     "RenderedSection",

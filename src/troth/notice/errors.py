@@ -53,3 +53,38 @@ class VersionNotFound(errors.NotFound):
 
     slug = "version-not-found"
     title = "There is no such version of the notice"
+
+
+class ProposalOpen(errors.Conflict):
+    """Another proposal for this notice waits for a second person."""
+
+    slug = "proposal-open"
+    title = "Another version is proposed already"
+
+
+class ProposalNotFound(errors.NotFound):
+    """No proposal has this id."""
+
+    slug = "proposal-not-found"
+    title = "There is no such proposal"
+
+
+class ProposalOver(errors.Conflict):
+    """The proposal was agreed to, or withdrawn, before, or what was seen is not what it says."""
+
+    slug = "proposal-over"
+    title = "This proposal cannot be agreed to any more"
+
+
+class NothingChanged(errors.Unprocessable):
+    """The proposed text says what the version before says."""
+
+    slug = "nothing-changed"
+    title = "The proposed version changes nothing"
+
+
+class DayPassed(errors.Unprocessable):
+    """A version cannot count from a day that has passed."""
+
+    slug = "day-passed"
+    title = "A version cannot count from a day that has passed"

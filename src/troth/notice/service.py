@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from troth.kit.db import Connection, Database, Row
 from troth.ledger import Entry
 from troth.notice import store
 from troth.notice.checking import check
+from troth.notice.difference import diff
 from troth.notice.errors import (
     NothingInForce,
     NoticeConflict,
@@ -139,27 +141,68 @@ class Notices:
     async def _put(self, permit: Allowed, notice: Notice, people: People, *, is_founding: bool) -> NoticeVersion:
         if problems := check(notice):
             raise NoticeMalformed(problems)
-        sha256 = hashlib.sha256(notice.source.encode()).digest()
         async with self._db.transaction(None) as connection:
-            await store.lock(connection, notice.name)
-            rows = await store.all_of(connection, notice.name)
-            for row in rows:
-                if row["number"] == notice.version and bytes(row["sha256"]) == sha256:
-                    return self._version(row)
-            if rows and is_founding:
-                raise NoticeConflict(
-                    f"The notice {notice.name} was published before, and says something else.",
-                    hint="A change is published by two people.",
-                )
-            if rows and rows[0]["number"] >= notice.version:
-                raise NoticeConflict(
-                    f"Version {rows[0]['number']} of {notice.name} was published before, and says something else.",
-                    hint=f"Give it the number {rows[0]['number'] + 1} or a later one.",
-                )
-            version = self._signed(notice, sha256, people, is_founding)
-            await store.add(connection, version)
-            await self._ledger.append(connection, _entry(permit, version))
+            return await self.put_in(connection, permit, notice, people, is_founding=is_founding)
+
+    async def put_in(
+        self,
+        connection: Connection,
+        permit: Allowed,
+        notice: Notice,
+        people: People,
+        *,
+        is_founding: bool = False,
+        is_material: bool = False,
+    ) -> NoticeVersion:
+        """Put a version into force in a transaction at hand; it has passed its check.
+
+        Args:
+            connection: In a transaction.
+            permit: Of the person whose act puts it in force.
+            notice: What it says.
+            people: Who published it and who agreed.
+            is_founding: The first version.
+            is_material: Two people say that it weighs on data that is held, whatever the difference says.
+
+        Raises:
+            NoticeConflict: The number was published with other words, or a later one was published before.
+        """
+        sha256 = hashlib.sha256(notice.source.encode()).digest()
+        await store.lock(connection, notice.name)
+        rows = await store.all_of(connection, notice.name)
+        for row in rows:
+            if row["number"] == notice.version and bytes(row["sha256"]) == sha256:
+                return self._version(row)
+        if rows and is_founding:
+            raise NoticeConflict(
+                f"The notice {notice.name} was published before, and says something else.",
+                hint="A change is published by two people: troth notice propose, then troth notice agree.",
+            )
+        if rows and rows[0]["number"] >= notice.version:
+            raise NoticeConflict(
+                f"Version {rows[0]['number']} of {notice.name} was published before, and says something else.",
+                hint=f"Give it the number {rows[0]['number'] + 1} or a later one.",
+            )
+        weighs = is_material or bool(rows and diff(self._version(rows[0]).notice, notice).is_material)
+        version = self._signed(notice, sha256, people, is_founding, weighs)
+        await store.add(connection, version)
+        await self._ledger.append(connection, _entry(permit, version))
         return version
+
+    async def current(self) -> list[NoticeVersion]:
+        """The versions in force now, one of each notice, by name."""
+        now = clock.now()
+        async with self._db.transaction(None) as connection:
+            listed = await store.catalogue(connection, now.date() + timedelta(days=1))  # no zone is further ahead
+            if unread := [row["id"] for row in listed if row["id"] not in self._read]:
+                for row in await store.by_ids(connection, unread):
+                    self._version(row)
+        found: dict[str, NoticeVersion] = {}
+        for row in listed:
+            version = self._read[row["id"]]
+            if version.counts_at(now):
+                found.setdefault(version.name, version)
+        return [found[name] for name in sorted(found)]
 
     async def in_force(self, audience: str = "patients") -> NoticeVersion:
         """The version in force today for an audience.
@@ -170,11 +213,10 @@ class Notices:
         Raises:
             NothingInForce: No notice was published for them, or none counts yet.
         """
-        async with self._db.transaction(None) as connection:
-            row = await store.effective(connection, audience, clock.today())
-        if row is None:
+        found = [version for version in await self.current() if audience in version.notice.audiences]
+        if not found:
             raise NothingInForce
-        return self._version(row)
+        return max(found, key=lambda version: (version.effective_on, version.number))
 
     async def version(self, number: int, name: str | None = None) -> NoticeVersion:
         """One version by its number.
@@ -201,7 +243,9 @@ class Notices:
             rows = await store.all_of(connection, name)
         return [self._version(row) for row in rows]
 
-    def _signed(self, notice: Notice, sha256: bytes, people: People, is_founding: bool) -> NoticeVersion:
+    def _signed(
+        self, notice: Notice, sha256: bytes, people: People, is_founding: bool, is_material: bool
+    ) -> NoticeVersion:
         signed = message(notice.name, notice.version, notice.head.effective_on, sha256, people)
         return NoticeVersion(
             id=ids.uuid7(),
@@ -215,6 +259,7 @@ class Notices:
             second_person=people[1],
             is_founding=is_founding,
             notice=notice,
+            is_material=is_material,
         )
 
     def _version(self, row: Row) -> NoticeVersion:
@@ -233,6 +278,7 @@ class Notices:
                 second_person=row["second_person"],
                 is_founding=row["is_founding"],
                 notice=parse(row["source"], f"{row['notice']}.yaml"),
+                is_material=row["is_material"],
             )
         return known
 
@@ -255,5 +301,9 @@ def _entry(permit: Allowed, version: NoticeVersion) -> Entry:
         purpose=permit.purpose,
         clauses=permit.clauses,
         decision_id=permit.decision_id,
-        counts={"number": version.number, "clauses": len(version.notice.clauses)},
+        counts={
+            "number": version.number,
+            "clauses": len(version.notice.clauses),
+            "material": int(version.is_material),
+        },
     )

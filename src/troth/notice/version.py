@@ -30,6 +30,7 @@ class NoticeVersion:
         second_person: Who agreed; None for a founding version.
         is_founding: The first version, with which the deployment began: nobody was promised anything before it.
         notice: What it says.
+        is_material: It weighs on data that was already held, as the difference says and two people confirmed.
     """
 
     id: UUID
@@ -43,6 +44,15 @@ class NoticeVersion:
     second_person: UUID | None
     is_founding: bool
     notice: Notice = field(repr=False)
+    is_material: bool = False
+
+    def counts_at(self, moment: datetime) -> bool:
+        """Whether its day has come, where the notice counts its days.
+
+        Args:
+            moment: An instant.
+        """
+        return moment.astimezone(self.notice.zone).date() >= self.effective_on
 
     @property
     def message(self) -> bytes:
