@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from troth.people.choices import (
+    Activity,
+    Choice,
+    ChoiceFacts,
+    Choices,
+    Proposal,
+    Receipt,
+    Restriction,
+    Said,
+    message_to,
+)
 from troth.people.errors import (
+    ChoiceNotFound,
     EmailMalformed,
     FieldMalformed,
     InvitationOver,
@@ -11,6 +23,7 @@ from troth.people.errors import (
     OrganisationNotFound,
     PeerExists,
     PeerNotFound,
+    PersonNeeded,
     SignInLinkOver,
     StandingNotFound,
     SubjectAmbiguous,
@@ -41,7 +54,12 @@ from troth.people.service import People
 
 __all__ = [
     "ROLES",
+    "Activity",
     "Bearer",
+    "Choice",
+    "ChoiceFacts",
+    "ChoiceNotFound",
+    "Choices",
     "Demographics",
     "EmailMalformed",
     "FieldMalformed",
@@ -60,6 +78,11 @@ __all__ = [
     "PeerNotFound",
     "People",
     "PeopleFacts",
+    "PersonNeeded",
+    "Proposal",
+    "Receipt",
+    "Restriction",
+    "Said",
     "Session",
     "SignInLinkOver",
     "Standing",
@@ -72,4 +95,5 @@ __all__ = [
     "User",
     "UserExists",
     "UserNotFound",
+    "message_to",
 ]

@@ -9,6 +9,7 @@ TrothError
 │   └── SignInLinkOver
 ├── NotFound
 │   ├── OrganisationNotFound
+│   ├── ChoiceNotFound
 │   ├── StandingNotFound
 │   ├── UserNotFound
 │   └── SubjectNotFound
@@ -17,6 +18,7 @@ TrothError
 ├── Conflict
 │   ├── OrganisationExists
 │   ├── PeerExists
+│   ├── PersonNeeded           a program may not decide this
 │   ├── UserExists
 │   └── SubjectAmbiguous
 └── RateLimited
@@ -65,6 +67,10 @@ class StandingNotFound(NotFound):
     """The account cannot stand there."""
 
 
+class ChoiceNotFound(NotFound):
+    """No such choice can be made, or none was made, by or for this person."""
+
+
 class UserNotFound(NotFound):
     """No such user in this organisation."""
 
@@ -103,6 +109,13 @@ class PeerExists(Conflict):
 
     slug = "peer-exists"
     title = "This AE title at this address is registered already"
+
+
+class PersonNeeded(Conflict):
+    """What has a significant effect on somebody is decided by a person who says why."""
+
+    slug = "person-needed"
+    title = "A person has to decide this, and say why"
 
 
 class SubjectAmbiguous(Conflict):

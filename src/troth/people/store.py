@@ -106,6 +106,16 @@ async def account(connection: Connection, account_id: UUID) -> Row | None:
     return await _one(connection, "select id, key, email_sealed from account where id = %(id)s", {"id": account_id})
 
 
+async def holders(connection: Connection, kinds: list[str]) -> list[Row]:
+    """Accounts with a standing of some kinds, and which kinds each has."""
+    return await _all(
+        connection,
+        "select account_id, array_agg(distinct kind) as kinds from standing where kind = any(%(kinds)s)"
+        " group by account_id order by account_id",
+        {"kinds": kinds},
+    )
+
+
 async def insert_account(connection: Connection, values: dict[str, Any]) -> bool:
     """Add an account; False when the address has one."""
     return await _insert(connection, "account", values, "on conflict (email_token) do nothing")

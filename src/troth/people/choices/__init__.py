@@ -1,0 +1,21 @@
+"""What people chose: consents, channels, objections, versions, restrictions, ages; and what heeds it."""
+
+from __future__ import annotations
+
+from troth.people.choices.facts import ChoiceFacts
+from troth.people.choices.model import Choice, Holder, Proposal, Receipt, Restriction, Said
+from troth.people.choices.objections import Activity
+from troth.people.choices.service import Choices, message_to
+
+__all__ = [
+    "Activity",
+    "Choice",
+    "ChoiceFacts",
+    "Choices",
+    "Holder",
+    "Proposal",
+    "Receipt",
+    "Restriction",
+    "Said",
+    "message_to",
+]

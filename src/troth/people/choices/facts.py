@@ -1,0 +1,120 @@
+"""What people chose, as facts of a decision: read each time, so that a withdrawal is felt by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import Protocol
+from uuid import UUID
+
+from troth.kit import clock
+from troth.kit.db import Connection, Database, Row
+from troth.people.choices import store
+from troth.people.choices.model import age_on, context, from_bytes, state_at
+from troth.policy import Actor, FactSet, Target
+from troth.vault import KeyDestroyed, KeyRef, Keyring
+
+_SAID_BY_TARGET = ("channel", "decision")
+
+
+class Band(Protocol):
+    """An age band of the notice."""
+
+    @property
+    def key(self) -> str:
+        """Its word in the notice."""
+
+    @property
+    def from_years(self) -> int:
+        """From this birthday on."""
+
+    @property
+    def below_years(self) -> int:
+        """Until the day before this birthday."""
+
+
+class ChoiceFacts:
+    """Implements `policy.Facts` for consents, channels, objections, versions, restrictions and ages.
+
+    Claims it gives, each about the person that the target is about: `consent:<key>`, `consent:<key>:<channel>`,
+    `stopped:<channel>`, `objection:<activity>`, `pinned:<version>`, `age:<band>`. A target that names a channel or a
+    decision in its attributes also gets `channel:<word>` or `decision:<word>`.
+
+    Args:
+        db: Opened as `troth_app`.
+        keyring: Opens stated birth dates.
+        bands: Age bands of the notices in force.
+    """
+
+    def __init__(self, db: Database, keyring: Keyring, bands: Sequence[Band] = ()) -> None:
+        self._db = db
+        self._keyring = keyring
+        self.bands = tuple(bands)
+
+    async def about(self, actor: Actor, target: Target) -> FactSet:
+        """The facts that hold now.
+
+        Args:
+            actor: Who acts; what somebody chose counts whoever acts.
+            target: What is acted on.
+        """
+        scope = target if target.tenant is not None else actor
+        if not holders_of(target) or scope.tenant is None:
+            return FactSet(claims=frozenset(_said(target)))
+        async with self._db.transaction(scope) as connection:
+            return await self.read(connection, actor, target)
+
+    async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
+        """The same over a connection at hand: one statement, none where the target is about nobody."""
+        holders = holders_of(target)
+        if not holders:
+            return FactSet(claims=frozenset(_said(target)))
+        rows = await store.facts(connection, holders)
+        claims = {*_said(target), *self._claims(rows, dict(target.attributes))}
+        # A restricted study is restricted for every decision about it; a restricted subject for everything of theirs.
+        about = {"", str(target.id)} if target.kind == "study" else {""}
+        is_restricted = any(row["kind"] == "restriction" and row["key"] in about for row in rows)
+        return FactSet(is_restricted=is_restricted, claims=frozenset(claims))
+
+    def _claims(self, rows: Iterable[Row], attributes: dict[str, str]) -> Iterator[str]:
+        now = clock.now()
+        for row in rows:
+            state = state_at(row["state"], row["expires_at"], now)
+            match row["kind"], state:
+                case "consent", "given":
+                    yield f"consent:{row['key']}"
+                case "channel", "refused" | "withdrawn":
+                    channel, _, topic = row["key"].partition(":")
+                    yield f"stopped:{row['key']}"
+                    if topic and topic == attributes.get("topic"):
+                        yield f"stopped:{channel}"
+                case "objection", "granted":
+                    yield f"objection:{row['key']}"
+                case "version", "refused":
+                    yield f"pinned:{row['version']}"
+                    yield f"pinned:{row['key']}:{row['version']}"
+                case "age", "given":
+                    yield from self._ages(row)
+
+    def _ages(self, row: Row) -> Iterator[str]:
+        """The band of an age that was stated. The birth date is the only thing that is opened for a decision."""
+        try:
+            plain = self._keyring.unseal(KeyRef(row["key_ref"]), row["sealed"], context(row["tenant"], row["id"]))
+        except KeyDestroyed:
+            return
+        years = age_on(date.fromisoformat(from_bytes(plain)["birth_date"]), clock.today())
+        for band in self.bands:
+            if band.from_years <= years < band.below_years:
+                yield f"age:{band.key}"
+
+
+def holders_of(target: Target) -> list[UUID]:
+    """Whose choices bear on a target: the subject or account that it is about."""
+    own = target.id if target.kind in ("subject", "account") else None
+    return [each for each in {target.subject_id, own} if each is not None]
+
+
+def _said(target: Target) -> Iterator[str]:
+    for name, word in target.attributes:
+        if name in _SAID_BY_TARGET:
+            yield f"{name}:{word}"
