@@ -34,6 +34,9 @@ MAIN_DATABASE = "troth"
 FLOW_DATABASE = "troth_flow"
 MINIMUM_VERSION = 170000
 
+# Where copies of the server's programs are kept that an unprivileged user can reach.
+_STATE = Path("/var/lib/troth")
+
 # Nothing personal may reach the server's log: reference security §3, measured leak of constraint details.
 _CONFIGURATION = """
 listen_addresses = ''
@@ -361,18 +364,24 @@ def _reachable_binaries(account: pwd.struct_passwd | None) -> Path:
     if account is None or _is_traversable(source, account):
         return source
     mark = hashlib.sha256(f"{source}{(source / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = Path("/var/lib/troth") / f"postgresql-{mark}"
-    if not (copy / "bin" / "postgres").exists():
+    copy = _STATE / f"postgresql-{mark}"
+    # The programs find their libraries beside the package they came in, so the places of both are kept.
+    package = source.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")
+    if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.parent.chmod(0o755)
         unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(source.parent, unfinished, symlinks=True)
-        unfinished.chmod(0o755)
+        shutil.copytree(source.parent, unfinished / package.name / source.parent.name, symlinks=True)
+        if libraries.exists():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+        for folder in (unfinished, unfinished / package.name):
+            folder.chmod(0o755)
         try:
             unfinished.rename(copy)
         except OSError:  # another start was quicker
             shutil.rmtree(unfinished)
-    return copy / "bin"
+    return copy / package.name / source.parent.name / source.name
 
 
 def _unprivileged_account() -> pwd.struct_passwd:

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from tests.common.servers import open_folder
+from troth.kit import postgres
 from troth.kit.postgres import SUPERUSER, EmbeddedServer, ServerUnavailable, url
 
 
@@ -98,3 +99,21 @@ def test_parent_death_stops_the_server(folder: Path) -> None:
         time.sleep(0.05)
     else:
         pytest.fail("the server outlived its parent")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+def test_programs_that_the_server_cannot_reach_are_copied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout in a closed folder, as a newcomer's home is, still starts."""
+    state = open_folder("troth-state-")
+    monkeypatch.setattr(postgres, "_STATE", state)
+    reach = postgres._is_traversable
+    monkeypatch.setattr(postgres, "_is_traversable", lambda place, who: place != binaries and reach(place, who))
+    binaries = postgres.binaries_folder().resolve()
+    server = EmbeddedServer(folder)
+    server.start()
+    try:
+        assert server.pid
+        assert Path(f"/proc/{server.pid}/exe").resolve().is_relative_to(state)
+    finally:
+        server.stop()
+        shutil.rmtree(state)
