@@ -5,6 +5,7 @@ from __future__ import annotations
 from troth.policy.decision import Verdict
 from troth.policy.errors import PermitDenied
 from troth.policy.facts import Facts, FactSet, Instructed
+from troth.policy.filtering import Column, Columns, Filter, RowFacts
 from troth.policy.model import Actor, ActorKind, Permit, Target
 from troth.policy.service import PERMIT_LIFETIME, OnRefusal, Policy
 
@@ -12,13 +13,17 @@ __all__ = [
     "PERMIT_LIFETIME",
     "Actor",
     "ActorKind",
+    "Column",
+    "Columns",
     "FactSet",
     "Facts",
+    "Filter",
     "Instructed",
     "OnRefusal",
     "Permit",
     "PermitDenied",
     "Policy",
+    "RowFacts",
     "Target",
     "Verdict",
 ]

@@ -7,7 +7,7 @@ two small records, and an actor that was kept from an earlier decision could not
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,10 @@ import cedarpy
 
 from troth.notice import ALWAYS_PRESENT, ROLES, TARGETS, Compiled
 from troth.notice import Policy as CompiledPolicy
+from troth.policy import filtering, residual
+from troth.policy.conditions import FALSE
 from troth.policy.facts import FactSet
+from troth.policy.filtering import Filter, RowFacts
 from troth.policy.model import Actor, Target
 
 _NUMBER_PREFIX = "policy"
@@ -29,10 +32,12 @@ class Verdict:
         is_allowed: A clause allows it and none forbids it.
         allowed_by: Ids of the clauses that allow it, each followed by those it rests on.
         forbidden_by: Ids of the clauses that forbid it.
-        has_access: Clauses would allow it if none forbade it; such a person may be told why.
+        has_access: Clauses would allow it if none forbade it; such a person may be told why. Of a refusal only known
+            where the decision was asked to explain itself.
         basis: Lawful basis of the first activity that allows it.
         obligations: What whoever uses the permit has to do.
         label: The notices that decided.
+        reason: What forbids it, in the words of the notice; only for somebody who has access.
     """
 
     is_allowed: bool
@@ -42,6 +47,20 @@ class Verdict:
     basis: str
     obligations: tuple[str, ...]
     label: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Policies that bear on one action, parsed."""
+
+    policies: tuple[CompiledPolicy, ...]
+    parsed: cedarpy.PolicySet
+
+    @classmethod
+    def of(cls, policies: Iterable[CompiledPolicy]) -> _Chosen:
+        chosen = tuple(policies)
+        return cls(chosen, cedarpy.PolicySet.from_str("\n\n".join(policy.text for policy in chosen)))
 
 
 class Decider:
@@ -53,12 +72,14 @@ class Decider:
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
-        self._all = compiled.policies
-        self._permits = tuple(policy for policy in compiled.policies if policy.effect == "permit")
-        self._all_parsed = _parsed(self._all)
-        self._permits_parsed = _parsed(self._permits)
+        # A policy about other actions can neither hold nor fail, so each action is asked of its own policies alone.
+        self._read = _read(compiled.policies)
+        named = frozenset(action for one in self._read for action in residual.actions_of(one) or ())
+        self._of_action = {action: self._about(action) for action in (*named, "")}
 
-    def decide(self, actor: Actor, action: str, target: Target, purpose: str, facts: FactSet) -> Verdict:
+    def decide(
+        self, actor: Actor, action: str, target: Target, purpose: str, facts: FactSet, *, explain: bool = True
+    ) -> Verdict:
         """Decide.
 
         Args:
@@ -67,47 +88,112 @@ class Decider:
             target: What it is done to.
             purpose: What for.
             facts: The facts of the moment.
+            explain: Find out of a refusal whether the actor has access otherwise, and may be told why.
         """
         request, entities = _asked(actor, action, target, purpose, facts)
-        is_allowed, found = _ask(request, entities, self._all_parsed, self._all)
-        forbidden = _unique(policy.clause_id for policy in found if policy.effect == "forbid")
-        if forbidden:
+        every, permits = self._of_action.get(action) or self._of_action[""]
+        is_allowed, found = _ask(request, entities, every)
+        forbidding = [policy for policy in found if policy.effect == "forbid"]
+        if forbidding:
             # A refusal names the clauses that forbid. Whether others would have allowed it is asked apart.
-            _, found = _ask(request, entities, self._permits_parsed, self._permits)
+            _, found = _ask(request, entities, permits) if explain and permits.policies else (False, [])
         return Verdict(
             is_allowed=is_allowed,
             allowed_by=_unique(clause for policy in found for clause in (policy.clause_id, *policy.under)),
-            forbidden_by=forbidden,
+            forbidden_by=_unique(policy.clause_id for policy in forbidding),
             has_access=bool(found),
             basis=next((policy.basis for policy in found), ""),
             obligations=_unique(obligation for policy in found for obligation in policy.obligations),
             label=self.compiled.label,
+            reason=_reason(forbidding) if found else "",
         )
 
+    def filter(
+        self,
+        actor: Actor,
+        action: str,
+        purpose: str,
+        kind: str,
+        facts: FactSet,
+        row_facts: tuple[RowFacts, ...] = (),
+    ) -> Filter:
+        """Which rows of a list a decision would allow.
 
-def _parsed(policies: Iterable[CompiledPolicy]) -> cedarpy.PolicySet:
-    return cedarpy.PolicySet.from_str("\n\n".join(policy.text for policy in policies))
+        Args:
+            actor: Who lists.
+            action: What is to be done with each.
+            purpose: What for.
+            kind: Kind of target that the rows are.
+            facts: The facts of the moment.
+            row_facts: Who tells facts that differ from row to row.
+        """
+        context = _moment(purpose, facts)
+        question = residual.Question(_actor_attributes(actor), action, TARGETS.get(kind, "Unknown"), context)
+        allowing, refusing = [], []
+        for policy, one in zip(self.compiled.policies, self._read, strict=True):
+            truth = question.of(one)
+            if truth.error != FALSE:
+                refusing.append(truth.error)
+            if policy.effect == "permit":
+                allowing.append((policy.clause_id, truth.true))
+            elif truth.true != FALSE:
+                refusing.append(truth.true)
+        return filtering.made(allowing, refusing, facts, row_facts)
+
+    def _about(self, action: str) -> tuple[_Chosen, _Chosen]:
+        """The policies that bear on an action, and those of them that permit."""
+        every = [
+            policy
+            for policy, one in zip(self.compiled.policies, self._read, strict=True)
+            if residual.is_for(one, action)
+        ]
+        return _Chosen.of(every), _Chosen.of(policy for policy in every if policy.effect == "permit")
 
 
-def _ask(
-    request: dict[str, Any], entities: str, parsed: cedarpy.PolicySet, policies: tuple[CompiledPolicy, ...]
-) -> tuple[bool, list[CompiledPolicy]]:
+def _read(policies: tuple[CompiledPolicy, ...]) -> list[Mapping[str, Any]]:
+    """The policies as Cedar itself reads them."""
+    text = "\n\n".join(policy.text for policy in policies)
+    held = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+    return [held[f"{_NUMBER_PREFIX}{number}"] for number in range(len(policies))]
+
+
+def _reason(forbidding: Iterable[CompiledPolicy]) -> str:
+    """What forbids, in the words of the notice."""
+    return " ".join(_unique(f"{policy.says} (§ {policy.clause_id})" for policy in forbidding if policy.says))
+
+
+def _ask(request: dict[str, Any], entities: str, chosen: _Chosen) -> tuple[bool, list[CompiledPolicy]]:
     """Ask Cedar; it numbers policies by their place in the text, and names those that decided.
 
     A policy that cannot be evaluated counts for nothing in Cedar. A forbid that counts for nothing would allow, so
     any error refuses.
     """
-    answer = cedarpy.is_authorized(request, parsed, entities)
+    answer = cedarpy.is_authorized(request, chosen.parsed, entities)
     diagnostics = answer.diagnostics
     numbers = sorted(int(name.removeprefix(_NUMBER_PREFIX)) for name in diagnostics.reasons)
-    return answer.allowed and not diagnostics.errors, [policies[number] for number in numbers]
+    return answer.allowed and not diagnostics.errors, [chosen.policies[number] for number in numbers]
 
 
 def _asked(actor: Actor, action: str, target: Target, purpose: str, facts: FactSet) -> tuple[dict[str, Any], str]:
     """The request and the two entities, as Cedar reads them."""
     principal = {"type": "Actor", "id": str(actor.id or actor.kind)}
     resource = {"type": TARGETS.get(target.kind, "Unknown"), "id": str(target.id or target.kind)}
-    context = {
+    request = {
+        "principal": principal,
+        "action": {"type": "Action", "id": action},
+        "resource": resource,
+        "context": _moment(purpose, facts),
+    }
+    entities = [
+        {"uid": principal, "attrs": _actor_attributes(actor), "parents": []},
+        {"uid": resource, "attrs": _target_attributes(target), "parents": []},
+    ]
+    return request, json.dumps(entities)
+
+
+def _moment(purpose: str, facts: FactSet) -> dict[str, Any]:
+    """The context of a decision."""
+    return {
         "purpose": purpose,
         "is_member": facts.is_member,
         "session_alive": facts.session_alive,
@@ -116,17 +202,6 @@ def _asked(actor: Actor, action: str, target: Target, purpose: str, facts: FactS
         "region": facts.region,
         "claims": sorted(facts.claims),
     }
-    request = {
-        "principal": principal,
-        "action": {"type": "Action", "id": action},
-        "resource": resource,
-        "context": context,
-    }
-    entities = [
-        {"uid": principal, "attrs": _actor_attributes(actor), "parents": []},
-        {"uid": resource, "attrs": _target_attributes(target), "parents": []},
-    ]
-    return request, json.dumps(entities)
 
 
 def _actor_attributes(actor: Actor) -> dict[str, Any]:

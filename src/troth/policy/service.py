@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from troth.kit import clock, ids
 from troth.notice import Compiled
-from troth.policy.decision import Decider, Verdict
+from troth.policy.decision import Decider
 from troth.policy.errors import PermitDenied
 from troth.policy.facts import Facts
+from troth.policy.filtering import Filter, RowFacts
 from troth.policy.model import Actor, Permit, Target
 
 PERMIT_LIFETIME = timedelta(minutes=5)
@@ -26,12 +27,20 @@ class Policy:
         facts: Where the facts of the moment come from.
         on_refusal: Writes a refusal into the ledger; not called for anonymous actors. If it fails, its error is
             raised instead, and nothing was allowed either.
+        row_facts: Who tells SQL the facts that differ from row to row of a list.
     """
 
-    def __init__(self, compiled: Compiled, facts: Facts, on_refusal: OnRefusal | None = None) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        facts: Facts,
+        on_refusal: OnRefusal | None = None,
+        row_facts: tuple[RowFacts, ...] = (),
+    ) -> None:
         self._decider = Decider(compiled)
         self._facts = facts
         self._on_refusal = on_refusal
+        self._row_facts = row_facts
 
     @property
     def notice_version(self) -> str:
@@ -62,11 +71,12 @@ class Policy:
             PermitDenied: No clause allows it, or one forbids it.
         """
         facts = await self._facts.about(actor, target)
-        verdict = self._decider.decide(actor, action, target, purpose, facts)
+        is_known = actor.kind != "anonymous"
+        verdict = self._decider.decide(actor, action, target, purpose, facts, explain=is_known)
         if not verdict.is_allowed:
-            if self._on_refusal is not None and actor.kind != "anonymous":
+            if self._on_refusal is not None and is_known:
                 await self._on_refusal(actor, action, target, purpose, verdict.forbidden_by)
-            raise PermitDenied(verdict.forbidden_by if verdict.has_access else ())
+            raise PermitDenied(verdict.forbidden_by, verdict.reason) if verdict.has_access else PermitDenied
         decided_at = clock.now()
         instructed = [each.id for each in facts.instructions if each.covers(action, purpose)]
         return Permit(
@@ -92,8 +102,20 @@ class Policy:
             target: What it would be done to.
             purpose: What for.
         """
-        return (await self._verdict(actor, action, target, purpose)).is_allowed
-
-    async def _verdict(self, actor: Actor, action: str, target: Target, purpose: str) -> Verdict:
         facts = await self._facts.about(actor, target)
-        return self._decider.decide(actor, action, target, purpose, facts)
+        return self._decider.decide(actor, action, target, purpose, facts, explain=False).is_allowed
+
+    async def filter(self, actor: Actor, action: str, purpose: str, kind: str = "study") -> Filter:
+        """Which rows of a list would be allowed now, so that no list shows what a decision refuses.
+
+        Args:
+            actor: Who lists; the rows are those of the organisation it stands in.
+            action: What is to be done with each, such as `query`.
+            purpose: What for.
+            kind: Kind of target that the rows are.
+
+        Returns:
+            A condition for SQL. Like a permit it holds for the moment.
+        """
+        facts = await self._facts.about(actor, Target(kind, None, actor.tenant))
+        return self._decider.filter(actor, action, purpose, kind, facts, self._row_facts)

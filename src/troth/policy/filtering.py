@@ -1,0 +1,199 @@
+"""Which rows of a list somebody may see, as a condition for SQL made from the very policies that decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, LiteralString, Protocol
+from uuid import UUID
+
+from troth.policy import conditions
+from troth.policy.conditions import FALSE, TRUE, All, Atom, Condition, Not, all_of
+from troth.policy.facts import FactSet
+from troth.policy.residual import CLAIM, MOMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How SQL reads an attribute of a row. Only columns and comparisons that are leakproof belong here.
+
+    Attributes:
+        sql: The expression, such as `s.subject_id`.
+        kind: Its type.
+        is_nullable: It may be null: the row then has no such attribute.
+        parameters: Further parameters that the expression names.
+    """
+
+    sql: LiteralString
+    kind: Literal["uuid", "text", "bool"]
+    is_nullable: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+Columns = Mapping[str, Column | bool]
+"""Attribute to column; `True` and `False` for a flag that all rows share. What is missing no row has."""
+
+
+class RowFacts(Protocol):
+    """Facts that differ from row to row, such as a restriction or an objection. Rooms that give facts implement it."""
+
+    def column(self, name: str, row: Columns) -> Column | None:
+        """How SQL reads a fact of a row.
+
+        Args:
+            name: `context.is_restricted`, `context.is_held`, or a claim such as `claim:objection:care`.
+            row: The columns of the row: `tenant`, `subject`, `id`.
+
+        Returns:
+            The column, or None where the fact does not depend on the row.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows of a list an actor may see. It holds for the moment it was made in, as a permit does.
+
+    Attributes:
+        condition: What a row has to meet.
+        clauses: Clauses that allow some of the rows.
+        facts: The moment; facts that no column tells are taken from it.
+        row_facts: Tells facts of rows.
+    """
+
+    condition: Condition
+    clauses: tuple[str, ...]
+    facts: FactSet
+    row_facts: tuple[RowFacts, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row at all can be seen."""
+        return self.condition == FALSE
+
+    def permits(self, row: conditions.Row) -> bool:
+        """Whether a row may be seen, without SQL.
+
+        Args:
+            row: `tenant`, `subject`, `is_restricted`, `is_present`; facts where they differ from the moment.
+        """
+        known = {name: self._of_moment(name) for name in _names(self.condition) if name.startswith((MOMENT, CLAIM))}
+        return conditions.holds(self.condition, {**known, **row})
+
+    def where(self, columns: Columns, prefix: LiteralString = "filter") -> tuple[LiteralString, dict[str, Any]]:
+        """The condition as SQL.
+
+        Args:
+            columns: How SQL reads the rows.
+            prefix: How the names of the parameters begin.
+
+        Returns:
+            A boolean expression with named parameters, and the parameters.
+        """
+        found: dict[str, Column | bool] = dict(columns)
+        for name in _names(self.condition):
+            if name.startswith((MOMENT, CLAIM)) and name not in found:
+                given = (facts.column(name, columns) for facts in self.row_facts)
+                found[name] = next((one for one in given if one is not None), self._of_moment(name))
+        return _Writer(found, prefix).write(conditions.mapped(self.condition, lambda atom: _settled(atom, found)))
+
+    def _of_moment(self, name: str) -> bool:
+        if name.startswith(CLAIM):
+            return name.removeprefix(CLAIM) in self.facts.claims
+        return bool(getattr(self.facts, name.removeprefix(MOMENT)))
+
+
+def _names(condition: Condition) -> set[str]:
+    match condition:
+        case Atom(name):
+            return {name}
+        case Not(atom):
+            return {atom.name}
+    return {name for part in condition.parts for name in _names(part)}
+
+
+def _settled(atom: Atom, columns: Columns) -> Condition:
+    """An atom of the row, or what it comes to where all rows are alike."""
+    column = columns.get(atom.name, False)
+    if isinstance(column, bool):
+        return TRUE if column and atom.asks == "true" else FALSE
+    if atom.asks == "present" and not column.is_nullable:
+        return TRUE
+    if atom.asks == "equal":
+        values = tuple(value for value in atom.values if column.kind != "uuid" or _uuid(value) is not None)
+        return Atom(atom.name, "equal", values) if values else FALSE
+    return atom
+
+
+def _uuid(value: str) -> UUID | None:
+    try:
+        found = UUID(value)
+    except ValueError:
+        return None
+    return found if str(found) == value else None
+
+
+class _Writer:
+    """Writes a condition as SQL, each value as a parameter."""
+
+    def __init__(self, columns: Columns, prefix: LiteralString) -> None:
+        self._columns = columns
+        self._prefix = prefix
+        self._parameters: dict[str, Any] = {}
+
+    def write(self, condition: Condition) -> tuple[LiteralString, dict[str, Any]]:
+        return self._text(condition), self._parameters
+
+    def _text(self, condition: Condition) -> LiteralString:
+        match condition:
+            case Atom():
+                return self._atom(condition)
+            case Not(atom):
+                return "not " + self._atom(atom)
+            case All(parts):
+                return self._joined(parts, " and ", "true")
+        return self._joined(condition.parts, " or ", "false")
+
+    def _joined(self, parts: Iterable[Condition], word: LiteralString, empty: LiteralString) -> LiteralString:
+        texts = [self._text(part) for part in sorted(parts, key=repr)]
+        return "(" + word.join(texts) + ")" if texts else empty
+
+    def _atom(self, atom: Atom) -> LiteralString:
+        column = self._columns[atom.name]
+        assert isinstance(column, Column)
+        self._parameters.update(column.parameters)
+        if atom.asks == "present":
+            return "(" + column.sql + " is not null)"
+        if atom.asks == "true":
+            return "(" + column.sql + " is true)" if column.is_nullable else column.sql
+        values: list[Any] = [_uuid(value) if column.kind == "uuid" else value for value in atom.values]
+        # The number of parameters so far makes the name; it is a number of ours and no text of anybody's.
+        name: LiteralString = f"{self._prefix}_{len(self._parameters)}"
+        self._parameters[name] = values[0] if len(values) == 1 else values
+        compared: LiteralString = " = %(" + name + ")s" if len(values) == 1 else " = any(%(" + name + ")s)"
+        return "((" + column.sql + compared + ") is true)" if column.is_nullable else "(" + column.sql + compared + ")"
+
+
+def made(
+    permits: Iterable[tuple[str, Condition]],
+    refusals: Iterable[Condition],
+    facts: FactSet,
+    row_facts: tuple[RowFacts, ...] = (),
+) -> Filter:
+    """A filter from what remains of the policies.
+
+    Args:
+        permits: Clause and condition of each policy that allows some row.
+        refusals: Conditions under which something forbids, or cannot be told.
+        facts: The moment.
+        row_facts: Who tells facts of rows.
+    """
+    allowing = [(clause, condition) for clause, condition in permits if condition != FALSE]
+    condition = all_of(
+        [
+            conditions.any_of(each for _, each in allowing),
+            *(conditions.opposite(each) for each in refusals),
+        ]
+    )
+    clauses = tuple(dict.fromkeys(clause for clause, _ in allowing)) if condition != FALSE else ()
+    return Filter(condition, clauses, facts, row_facts)
