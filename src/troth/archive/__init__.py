@@ -5,6 +5,7 @@ holds who sees it and why. `Archive` is the room's service, `Viewing` an open st
 """
 
 from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, vr_of
+from troth.archive.census import Census
 from troth.archive.errors import (
     DuplicateDiffers,
     InstanceRefused,
@@ -44,6 +45,7 @@ from troth.archive.viewing import Viewing
 __all__ = [
     "VIEWING_LASTS",
     "Archive",
+    "Census",
     "DuplicateDiffers",
     "Erasure",
     "Found",

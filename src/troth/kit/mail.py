@@ -109,10 +109,11 @@ class Mail:
             message["Subject"] = subject
             message["Date"] = format_datetime(clock.now())
             # Not make_msgid: that would tell the name of this machine and the number of our process.
-            message["Message-ID"] = f"<{ids.uuid7()}@troth.invalid>"
+            message["Message-ID"] = headers.get("Message-ID") or f"<{ids.uuid7()}@troth.invalid>"
             message["Auto-Submitted"] = "auto-generated"
             for name, value in headers.items():
-                message[name] = value
+                if name != "Message-ID":
+                    message[name] = value
         except ValueError:
             raise MailMalformed from None
         # Without an encoding the library would fold long lines, and links with them.

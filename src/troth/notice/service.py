@@ -218,6 +218,11 @@ class Notices:
             raise NothingInForce
         return max(found, key=lambda version: (version.effective_on, version.number))
 
+    async def changes(self) -> list[UUID]:
+        """Ids of every version that changed another, in the order in which they were published."""
+        async with self._db.transaction(None) as connection:
+            return await store.changes(connection)
+
     async def version(self, number: int, name: str | None = None) -> NoticeVersion:
         """One version by its number.
 

@@ -104,6 +104,16 @@ async def catalogue(connection: Connection, until: date) -> list[Row]:
     return await found.fetchall()
 
 
+async def changes(connection: Connection) -> list[UUID]:
+    """Ids of the versions that are not the first of their notice, oldest first.
+
+    Args:
+        connection: In a transaction.
+    """
+    found = await connection.execute("select id from notice_version where not is_founding order by published_at, id")
+    return [row["id"] for row in await found.fetchall()]
+
+
 _PROPOSAL = """
     id, notice, number, effective_on, source, sha256, is_material, proposed_by, proposed_at, state, decided_by,
     decided_at, version_id

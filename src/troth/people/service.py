@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from troth.people.holders import Holders
 from troth.people.invitations import Invitations
-from troth.people.letters import Letters
 from troth.people.peers import Peers
 
 
-class People(Invitations, Peers, Letters):
+class People(Invitations, Peers, Holders):
     """Organisations, users, sign-in, sessions, subjects, invitations, peers.
 
     Verbs take a `Permit`, but for those that turn what somebody shows (a link, a cookie, a token, an AE title) into
     an `Actor`. The parts are in `room` (organisations), `users`, `subjects`, `sessions`, `sign_in`, `invitations`,
-    `peers` and `letters`, each standing on the one before.
+    `peers`, `letters` and `holders`, each standing on the one before.
     """
