@@ -113,6 +113,8 @@ FACTS: Final[Mapping[str, str]] = MappingProxyType(
         "stopped:<channel>": "the person stopped messages on this channel (marketing)",
         "customer": "the person is a customer already (marketing with soft_opt_in)",
         "objection:<purpose>": "an objection against this purpose was granted (right: object)",
+        "pinned": "the person objected to a version of the notice (amendment with objection: pins)",
+        "before:<purpose>": "this purpose stood in the version that a pinned person stays with",
         "instruction:<key>": "the controller gave this instruction and has not revoked it (instruction with key)",
         "agreement:dpa": "a data processing agreement with the controller is in force (instruction with agreement)",
         "agreement:baa": "a business associate agreement with the controller is in force",

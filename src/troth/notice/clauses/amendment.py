@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice import cedar
+from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
 from troth.notice.period import Period
 from troth.notice.terms import term
 
@@ -27,6 +28,23 @@ class Amendment(Clause):
     def is_mailed(self) -> bool:
         """Whether accounts are written to at all."""
         return self.mails != "never"
+
+    def policies(self, notice: Lookup) -> Iterator[Policy]:
+        """Who objected to a version stays with the activities of the version before it."""
+        if self.objection != "pins":
+            return
+        keys = sorted(found.key for found in notice.all("purpose"))
+        known = (
+            f"(context.purpose == {cedar.text(key)} && context.claims.contains({cedar.text('before:' + key)}))"
+            for key in keys
+        )
+        text = (
+            f"@id({cedar.text(self.id)})\n"
+            "forbid (principal, action, resource)\n"
+            f'when {{ context.claims.contains("pinned") && {cedar.texts(keys)}.contains(context.purpose) }}\n'
+            f"unless {{ {' || '.join(known)} }};"
+        )
+        yield Policy(self.id, text, "forbid")
 
     def enforcer(self) -> str:
         """Publishing needs two people and a signature."""

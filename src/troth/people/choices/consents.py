@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
 
 from troth.kit import clock
 from troth.notice import NoticeVersion
+from troth.notice import clock as notice_clock
 from troth.people.choices.model import Choice, Said
 from troth.people.choices.records import Records
 from troth.people.errors import ChoiceNotFound, FieldMalformed
@@ -42,7 +44,7 @@ class Consents(Records):
             answer: `withdrawn` needs one that was given.
             said: How, and in which words.
             channel: For one channel only.
-            lasts: For how long; without it until it is withdrawn.
+            lasts: For how long; without it as long as the notice says, or until it is withdrawn.
 
         Raises:
             ChoiceNotFound: No notice in force asks for it, or there is nothing to withdraw.
@@ -52,10 +54,16 @@ class Consents(Records):
         about = f"{key}:{_channel(channel)}" if channel else key
         if answer == "withdrawn" and not await self._stands(permit, holder_id, "consent", about, "given"):
             raise ChoiceNotFound(hint="It was not given, or was withdrawn before.")
-        expires_at = clock.now() + lasts if lasts is not None and answer == "given" else None
+        expires_at = None
+        if answer == "given":
+            period = getattr(clause, "expires", None)
+            expires_at = notice_clock.due_at(clock.now(), period, zone=version.notice.zone) if period else None
+            expires_at = clock.now() + lasts if lasts is not None else expires_at
+        shown = said or Said()
+        shown = replace(shown, wording=shown.wording or getattr(clause, "wording_shown", ""))
         return await self._record(
             permit, holder, "consent", about, answer, version,
-            said=said or Said(), event="people:consent:recorded", clause=clause, expires_at=expires_at,
+            said=shown, event="people:consent:recorded", clause=clause, expires_at=expires_at,
             more={"consent_type": "explicit", "lawful_basis": "eu-gdpr:A6-1-a"},
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from troth.kit import clock
@@ -37,8 +37,9 @@ class ChoiceFacts:
     """Implements `policy.Facts` for consents, channels, objections, versions, restrictions and ages.
 
     Claims it gives, each about the person that the target is about: `consent:<key>`, `consent:<key>:<channel>`,
-    `stopped:<channel>`, `objection:<activity>`, `pinned:<version>`, `age:<band>`. A target that names a channel or a
-    decision in its attributes also gets `channel:<word>` or `decision:<word>`.
+    `stopped:<channel>`, `objection:<activity>`, `age:<band>`; of somebody who objected to a version of the notice
+    `pinned`, and `before:<activity>` for each activity of the version that they stay with. A target that names a
+    channel or a decision in its attributes also gets `channel:<word>` or `decision:<word>`.
 
     Args:
         db: Opened as `troth_app`.
@@ -91,21 +92,25 @@ class ChoiceFacts:
                 case "objection", "granted":
                     yield f"objection:{row['key']}"
                 case "version", "refused":
-                    yield f"pinned:{row['version']}"
-                    yield f"pinned:{row['key']}:{row['version']}"
+                    yield "pinned"
+                    yield from (f"before:{purpose}" for purpose in self._record(row).get("purposes", ()))
                 case "age", "given":
                     yield from self._ages(row)
 
     def _ages(self, row: Row) -> Iterator[str]:
-        """The band of an age that was stated. The birth date is the only thing that is opened for a decision."""
+        """The band of an age that was stated: the birth date itself is told to nobody."""
+        if (born := self._record(row).get("birth_date")) is not None:
+            years = age_on(date.fromisoformat(born), clock.today())
+            yield from (f"age:{band.key}" for band in self.bands if band.from_years <= years < band.below_years)
+
+    def _record(self, row: Row) -> dict[str, Any]:
+        """The sealed part, of the few kinds whose facts are not in the clear; nothing once the person is erased."""
         try:
-            plain = self._keyring.unseal(KeyRef(row["key_ref"]), row["sealed"], context(row["tenant"], row["id"]))
+            return from_bytes(
+                self._keyring.unseal(KeyRef(row["key_ref"]), row["sealed"], context(row["tenant"], row["id"]))
+            )
         except KeyDestroyed:
-            return
-        years = age_on(date.fromisoformat(from_bytes(plain)["birth_date"]), clock.today())
-        for band in self.bands:
-            if band.from_years <= years < band.below_years:
-                yield f"age:{band.key}"
+            return {}
 
 
 def holders_of(target: Target) -> list[UUID]:

@@ -17,10 +17,10 @@ _PROPOSAL = "id, tenant, holder_id, what, state, made_at, decided_at, decided_by
 # Everything that a decision asks of this room, in one statement over two partial indexes.
 FACTS = """
 select c.tenant, c.id, c.kind, c.key, c.version, c.state, c.expires_at,
-       case when c.kind = 'age' then c.sealed end as sealed, coalesce(s.key, a.key) as key_ref
+       case when c.kind in ('age', 'version') then c.sealed end as sealed, coalesce(s.key, a.key) as key_ref
 from choice c
-left join subject s on c.kind = 'age' and s.tenant = c.tenant and s.id = c.holder_id
-left join account a on c.kind = 'age' and a.id = c.holder_id
+left join subject s on c.kind in ('age', 'version') and s.tenant = c.tenant and s.id = c.holder_id
+left join account a on c.kind in ('age', 'version') and a.id = c.holder_id
 where c.holder_id = any(%(holders)s) and c.is_current
 union all
 select tenant, id, 'restriction', coalesce(study_id::text, ''), 0, 'given', null, null, null
