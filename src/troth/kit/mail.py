@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -36,6 +36,20 @@ class MailMalformed(Unprocessable):
 
     slug = "mail-malformed"
     title = "The message cannot be written like this"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message.
+
+    Attributes:
+        name: File name; must not carry personal data.
+        media_type: Such as `application/pdf`.
+    """
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,15 @@ class Mail:
             raise ValueError("mail needs a server or an outbox folder")
         self._settings = settings
 
-    async def send(self, to: str, subject: str, text: str, headers: Mapping[str, str] | None = None) -> str:
+    async def send(
+        self,
+        to: str,
+        subject: str,
+        text: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        attachments: Sequence[Attachment] = (),
+    ) -> str:
         """Send one message of plain text to one address.
 
         Args:
@@ -86,6 +108,7 @@ class Mail:
             subject: Must not carry personal data.
             text: The body.
             headers: Further headers.
+            attachments: Files that go with it.
 
         Returns:
             The Message-ID.
@@ -95,6 +118,9 @@ class Mail:
             MailNotSent: The server did not take it.
         """
         message = self._compose(to, subject, text, headers or {})
+        for each in attachments:
+            main, _, sub = each.media_type.partition(";")[0].strip().partition("/")
+            message.add_attachment(each.content, maintype=main, subtype=sub, filename=each.name)
         if self._settings.server:
             await self._submit(message)
         else:
