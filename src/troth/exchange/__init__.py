@@ -1,0 +1,58 @@
+"""Leaving the organisation: registers of recipients and what they rest on, the one gate, the accounting."""
+
+from __future__ import annotations
+
+from troth.exchange.errors import (
+    DisclosureRefused,
+    NotDelivered,
+    RegisterMalformed,
+    RowNotFound,
+    SaleBarred,
+    WrongPermit,
+)
+from troth.exchange.facts import ExchangeFacts
+from troth.exchange.model import (
+    CONTRACT_KINDS,
+    DISCLOSURE_KINDS,
+    INSTRUMENT_KINDS,
+    ORDER_KINDS,
+    PLATFORM,
+    RECIPIENT_KINDS,
+    Accounted,
+    Contract,
+    Disclosure,
+    Instruction,
+    Instrument,
+    LegalOrder,
+    Recipient,
+    Term,
+)
+from troth.exchange.registers import Affected
+from troth.exchange.service import Departure, Exchange
+
+__all__ = [
+    "CONTRACT_KINDS",
+    "DISCLOSURE_KINDS",
+    "INSTRUMENT_KINDS",
+    "ORDER_KINDS",
+    "PLATFORM",
+    "RECIPIENT_KINDS",
+    "Accounted",
+    "Affected",
+    "Contract",
+    "Departure",
+    "Disclosure",
+    "DisclosureRefused",
+    "Exchange",
+    "ExchangeFacts",
+    "Instruction",
+    "Instrument",
+    "LegalOrder",
+    "NotDelivered",
+    "Recipient",
+    "RegisterMalformed",
+    "RowNotFound",
+    "SaleBarred",
+    "Term",
+    "WrongPermit",
+]

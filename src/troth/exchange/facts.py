@@ -1,0 +1,95 @@
+"""What the decision asks of this room: which contracts, instruments and instructions hold, and where something goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import UUID
+
+from troth.exchange import rows, store
+from troth.exchange.model import PLATFORM, STRUCK_DOWN, Recipient, Space
+from troth.kit import clock
+from troth.kit.db import Connection, Database, Row
+from troth.people import OrganisationNotFound, People
+from troth.policy import Actor, FactSet, Instructed, Target
+
+
+class ExchangeFacts:
+    """Implements `policy.Facts` for the registers. Read each time: what ended a moment ago has ended.
+
+    Claims: `contract:<key>` and `contract:<kind>`; `instrument:<key>` and `instrument:<from>-<to>`;
+    `instruction:<key>` and `instruction:<purpose>`; and for a target that names a recipient or an order,
+    `recipient:<key>`, `from:<country>`, `to:<country>`, `order_document`, `order_review`, `legal_order:<id>`.
+
+    Args:
+        db: Opened as `troth_app`.
+        people: Knows where an organisation keeps its data.
+    """
+
+    def __init__(self, db: Database, people: People) -> None:
+        self._db = db
+        self._people = people
+
+    async def about(self, actor: Actor, target: Target) -> FactSet:
+        """The facts that hold now.
+
+        Args:
+            actor: Who acts.
+            target: What is acted on; a disclosure names `recipient` and `order` among its attributes.
+        """
+        tenant = target.tenant or actor.tenant
+        if actor.kind == "anonymous" and tenant is None:
+            return FactSet()
+        named = dict(target.attributes)
+        async with self._db.transaction(Space(tenant or PLATFORM)) as connection:
+            found = await store.facts(connection, clock.today(), clock.now())
+            claims = {claim for row in found for claim in _claims(row)}
+            if named.get("recipient"):
+                claims |= await self._of_recipient(connection, tenant, named["recipient"])
+            if named.get("order"):
+                claims |= await _of_order(connection, named["order"])
+        instructions = tuple(
+            Instructed(row["id"], frozenset(row["actions"]), frozenset(row["purposes"]))
+            for row in found
+            if row["what"] == "instruction"
+        )
+        return FactSet(claims=frozenset(claims), instructions=instructions)
+
+    async def _of_recipient(self, connection: Connection, tenant: UUID | None, key: str) -> set[str]:
+        row = await store.recipient_by_key(connection, key)
+        recipient: Recipient | None = rows.recipient(row) if row is not None else None
+        claims = set()
+        if recipient is not None:
+            claims |= {f"recipient:{recipient.key}", f"to:{recipient.country}"}
+        if tenant is not None:
+            with suppress(OrganisationNotFound):
+                claims.add(f"from:{(await self._people.organisation(tenant)).region}")
+        return claims
+
+
+async def _of_order(connection: Connection, order_id: str) -> set[str]:
+    try:
+        row = await store.order(connection, UUID(order_id))
+    except ValueError:
+        return set()
+    if row is None:
+        return set()
+    order = rows.order(row, lambda _row, _name: "")
+    if not order.holds(clock.now()):
+        return set()
+    # Whoever files an order has read it: the register takes none without what it demands.
+    return {"order_document", "order_review", f"legal_order:{order.id}"}
+
+
+def _claims(row: Row) -> Iterator[str]:
+    what = row["what"]
+    if what == "instrument":
+        struck_down_on = STRUCK_DOWN.get(row["kind"])
+        if struck_down_on is not None and clock.today() >= struck_down_on:
+            return
+        yield f"instrument:{row['actions'][0]}-{row['purposes'][0]}"
+    elif what == "instruction":
+        yield from (f"instruction:{purpose}" for purpose in row["purposes"])
+    else:
+        yield f"contract:{row['kind']}"
+    yield f"{what}:{row['key']}"

@@ -1,0 +1,80 @@
+"""Copies of transfer instruments for whoever asks (GDPR Art. 13(1)(f), 15(2))."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from troth.exchange import rows, store
+from troth.exchange.errors import RegisterMalformed, RowNotFound
+from troth.exchange.model import Space
+from troth.exchange.registers import Registers
+from troth.kit import clock, ids
+from troth.kit.errors import RateLimited
+from troth.kit.mail import Attachment
+from troth.policy import Permit
+from troth.vault import KeyRef
+
+MOST_AN_HOUR = 60
+
+
+class Requests(Registers):
+    """The part of `Exchange` that answers requests for a document."""
+
+    async def send_instrument(self, permit: Permit, instrument_id: UUID, email: str) -> UUID:
+        """Mail a copy of an instrument to whoever asks for it; asking and sending are written down.
+
+        Args:
+            permit: `open_notice`: anybody may ask; or of the organisation whose instrument it is.
+            instrument_id: Our id of it.
+            email: Where to.
+
+        Returns:
+            Our id of the request.
+
+        Raises:
+            RowNotFound: There is no such instrument, or no document of it.
+            RegisterMalformed: No address.
+            RateLimited: Too many asked within an hour.
+        """
+        space = self._space(permit, "open_notice", "keep_register", "see_log")
+        assert space.tenant is not None
+        if not 3 <= len(email) <= 254 or email.count("@") != 1 or any(letter.isspace() for letter in email):
+            raise RegisterMalformed("Write the address in full, like name@example.org.")
+        async with self._db.transaction(space) as connection:
+            found = await store.rows(connection, "exchange_instrument")
+            row = next((each for each in found if each["id"] == instrument_id and each["document_id"]), None)
+            if row is None:
+                raise RowNotFound
+            instrument = rows.instrument(row)
+            if await store.asked_since(connection, clock.now() - timedelta(hours=1)) >= MOST_AN_HOUR:
+                raise RateLimited
+            document = await self._documents.read(connection, row["document_id"])
+            filed = await store.document(connection, row["document_id"])
+            assert filed is not None
+            key, request_id = KeyRef(bytes(filed["key_ref"])), ids.uuid7()
+            await store.insert(
+                connection,
+                "exchange_document_request",
+                {
+                    "tenant": space.tenant,
+                    "id": request_id,
+                    "instrument_id": instrument_id,
+                    "email": self._sealed(request_id, "email", key, email),
+                    "asked_at": clock.now(),
+                },
+            )
+            told = {"to": email, "instrument": instrument.key}
+            grounds = (f"instrument:{instrument.id}",)
+            await self._note(connection, "exchange:document:asked", permit, key=key, payload=told, grounds=grounds)
+        ending = "pdf" if document.media_type == "application/pdf" else "txt"
+        words = (
+            f"You asked for a copy of what transfers from {instrument.origin} to {instrument.destination} rest on.\n"
+            "It is attached.\n"
+        )
+        attachment = Attachment(f"{instrument.key}.{ending}", document.media_type, document.content)
+        await self._mail.send(email, "The copy you asked for", words, attachments=[attachment])
+        async with self._db.transaction(Space(space.tenant)) as connection:
+            await store.sent(connection, request_id, clock.now())
+            await self._note(connection, "exchange:document:sent", permit, key=key, payload=told, grounds=grounds)
+        return request_id

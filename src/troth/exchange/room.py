@@ -1,0 +1,143 @@
+"""What the parts of the room stand on: spaces, keys, notices in force, entries of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from troth.archive import Archive
+from troth.exchange.documents import Documents
+from troth.exchange.errors import WrongPermit
+from troth.exchange.model import PLATFORM, Space
+from troth.kit import clock
+from troth.kit.db import Connection, Database, Row
+from troth.kit.mail import Mail
+from troth.ledger import Entry, Ledger
+from troth.notice import Notice, Notices
+from troth.people import People
+from troth.policy import Facts, Permit
+from troth.vault import KeyRef, Keyring, Packs
+
+
+class Room:
+    """The common ground; `Exchange` joins the parts.
+
+    Args:
+        db: Opened as `troth_app`.
+        keyring: Of the deployment.
+        packs: Where documents lie.
+        ledger: Where what happens is written.
+        mail: The mail transport.
+        notices: The notices in force.
+        people: Organisations, subjects, peers.
+        archive: Studies.
+        facts: Facts of the decision, for consents.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        keyring: Keyring,
+        packs: Packs,
+        ledger: Ledger,
+        mail: Mail,
+        notices: Notices,
+        people: People,
+        archive: Archive,
+        facts: Facts,
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._ledger = ledger
+        self._mail = mail
+        self._notices = notices
+        self._people = people
+        self._archive = archive
+        self._facts = facts
+        self._documents = Documents(keyring, packs)
+
+    def _space(self, permit: Permit, *actions: str) -> Space:
+        """The space of the registers that a permit is for: an organisation's, or the platform's.
+
+        Raises:
+            WrongPermit: It is for something else, or too old.
+        """
+        if permit.action not in actions or permit.expires_at <= clock.now():
+            raise WrongPermit
+        return Space(permit.tenant or PLATFORM)
+
+    async def _key(self, tenant: UUID | None) -> KeyRef | None:
+        """Key of an organisation; None on the platform."""
+        if tenant is None or tenant == PLATFORM:
+            return None
+        return (await self._people.organisation(tenant)).key
+
+    async def _in_force(self) -> tuple[Notice, ...]:
+        """All notices in force today, each in its latest version."""
+        found: dict[str, Notice] = {}
+        for version in await self._notices.versions():
+            notice = version.notice
+            if notice.head.effective_on <= clock.today():
+                found.setdefault(notice.name, notice)
+        return tuple(found.values())
+
+    def _opened(self, row: Row, name: str, key: KeyRef) -> str:
+        """A sealed field of a row."""
+        return self._keyring.unseal(key, bytes(row[name]), _context(row["id"], name)).decode()
+
+    def _sealed(self, row_id: UUID, name: str, key: KeyRef, words: str) -> bytes:
+        return self._keyring.seal(key, words.encode(), _context(row_id, name))
+
+    async def _note(
+        self,
+        connection: Connection,
+        kind: str,
+        permit: Permit,
+        *,
+        key: KeyRef | None,
+        subject_id: UUID | None = None,
+        study_id: UUID | None = None,
+        payload: Mapping[str, Any] | None = None,
+        counts: Mapping[str, int] | None = None,
+        outcome: str = "done",
+        grounds: tuple[str, ...] = (),
+    ) -> UUID:
+        """Write into the ledger, in the transaction that does it.
+
+        Args:
+            connection: The transaction.
+            kind: Kind of the entry.
+            permit: What allowed it.
+            key: What seals the payload; without one it is left out.
+            subject_id: Whose life it touches.
+            study_id: Which study.
+            payload: What it says.
+            counts: Numbers.
+            outcome: How it went.
+            grounds: What it rests on besides the permit, such as `contract:<id>`.
+        """
+        said = {"actor": permit.actor.name, "organisation": permit.actor.organisation, **(payload or {})}
+        return await self._ledger.append(
+            connection,
+            Entry(
+                kind=kind,
+                tenant=permit.tenant,
+                actor_id=permit.actor.id,
+                actor_kind=permit.actor.kind,
+                role=permit.actor.role,
+                subject_id=subject_id,
+                study_id=study_id,
+                key=bytes(key) if key is not None else None,
+                payload=said if key is not None else {},
+                purpose=permit.purpose,
+                clauses=(*permit.grounds, *grounds),
+                decision_id=permit.decision_id,
+                outcome=outcome,
+                counts=counts or {},
+            ),
+        )
+
+
+def _context(row_id: UUID, name: str) -> bytes:
+    return b"exchange:" + name.encode() + b":" + row_id.bytes

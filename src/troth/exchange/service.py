@@ -1,0 +1,356 @@
+"""The one gate through which anything leaves for somebody outside, and the accounting of what left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from troth.archive import StudySummary, Viewing
+from troth.exchange import gate, rows, store
+from troth.exchange.errors import DisclosureRefused, NotDelivered, WrongPermit
+from troth.exchange.model import Accounted, Disclosure, Recipient, Space
+from troth.exchange.requests import Requests
+from troth.kit import clock, ids
+from troth.kit.db import Row
+from troth.kit.errors import Gone, NotFound, TrothError
+from troth.people import Peer, Subject
+from troth.policy import Actor, Permit, Target
+from troth.vault import KeyDestroyed
+
+Send = Callable[[Sequence[bytes], Peer], Awaitable[Sequence[int]]]
+"""Sends Part 10 files to a peer and gives the status of each C-STORE (DICOM PS3.4 B.2.3); -1 for no answer."""
+
+_YEARS_BACK = 6  # 45 CFR 164.528(a)(1)
+_BATCH_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A disclosure that passed the gate and is in the ledger; nothing has left yet.
+
+    Attributes:
+        event_id: The entry of the ledger.
+        rests_on: Recipient, contract, instrument, order and basis.
+    """
+
+    id: UUID
+    event_id: UUID
+    at: datetime
+    rests_on: gate.Passed
+
+
+class Exchange(Requests):
+    """Registers, the gate, and the accounting; see `Room` for what it is given."""
+
+    async def target(self, actor: Actor, wanted: Disclosure) -> Target:
+        """The target of the decision about a disclosure: the study, with the recipient and the order it is for.
+
+        Args:
+            actor: Who wants to disclose.
+            wanted: What.
+        """
+        if wanted.study_id is None:
+            return Target(kind="study", tenant=actor.tenant)
+        study = await self._archive.target_of(actor, wanted.study_id)
+        named = [("recipient", wanted.recipient_key)]
+        if wanted.order_id is not None:
+            named.append(("order", str(wanted.order_id)))
+        return replace(study, attributes=(*study.attributes, *named))
+
+    async def disclose(self, permit: Permit, wanted: Disclosure) -> Departure:
+        """Let a disclosure through the gate. It is in the accounting and in the ledger before this returns.
+
+        Args:
+            permit: `disclose` on the study, for the purpose of the disclosure.
+            wanted: What is to be disclosed, to whom, and on which ground.
+
+        Raises:
+            DisclosureRefused: Something is missing; the ledger holds the refusal.
+        """
+        subject, study = await self._subject_and_study(permit, wanted)
+        held = await self._held(permit, wanted)
+        try:
+            passed = gate.check(wanted, held)
+        except DisclosureRefused as refused:
+            await self._write_refused(permit, wanted, refused, subject, held.recipient)
+            raise
+        return await self._record(permit, wanted, passed, subject, study)
+
+    async def explain(self, permit: Permit, wanted: Disclosure) -> None:
+        """Say why a disclosure that the decision has refused cannot be, where the registers know.
+
+        Args:
+            permit: `keep_register` on the organisation: whoever keeps them may read them.
+            wanted: What was to be disclosed.
+
+        Raises:
+            DisclosureRefused: What is missing; the ledger holds the refusal.
+        """
+        self._space(permit, "keep_register")
+        held = await self._held(permit, wanted)
+        try:
+            gate.check(wanted, held)
+        except DisclosureRefused as refused:
+            target = await self.target(permit.actor, wanted)
+            subject: Subject | None = None
+            if target.subject_id is not None:
+                with suppress(NotFound, Gone):
+                    subject = await self._people.subject(permit, target.subject_id)
+            await self._write_refused(permit, wanted, refused, subject, held.recipient)
+            raise
+
+    async def send_study(self, permit: Permit, wanted: Disclosure, send: Send) -> Departure:
+        """Disclose a study to the registered DICOM node of a recipient.
+
+        The gate is asked again before each batch of files, and the decision at most every second, so that what ends
+        while a study is under way ends its sending.
+
+        Args:
+            permit: `disclose` on the study.
+            wanted: What, to whom, on which ground.
+            send: The door that sends.
+
+        Raises:
+            DisclosureRefused: Something is missing; nothing left, or nothing more.
+            NotDelivered: The recipient's system did not take all of it.
+        """
+        peer = await self._peer(permit, wanted)
+        departure = await self.disclose(permit, wanted)
+        subject, study = await self._subject_and_study(permit, wanted)
+        arrived = 0
+        try:
+            viewing = await self._archive.open_study(permit, study.study_uid)
+            try:
+                async for files in _batches(viewing):
+                    gate.check(wanted, await self._held(viewing.permit, wanted))
+                    statuses = await send(files, peer)
+                    arrived += sum(1 for status in statuses if _was_taken(status))
+                    if not all(_was_taken(status) for status in statuses):
+                        raise NotDelivered
+            finally:
+                await viewing.close()
+        except TrothError:
+            await self._finish(permit, departure, subject, study, "failed", arrived)
+            raise
+        await self._finish(permit, departure, subject, study, "left", arrived)
+        return departure
+
+    async def accounting(self, permit: Permit, subject_id: UUID) -> list[Accounted]:
+        """What was disclosed about a subject in the last six years, newest first (45 CFR 164.528).
+
+        Args:
+            permit: `see_log` on the subject.
+            subject_id: The subject.
+        """
+        space = self._space(permit, "see_log", "copy", "see_request")
+        if permit.target.subject_id != subject_id:
+            raise WrongPermit
+        subject = await self._people.subject(permit, subject_id)
+        now = clock.now()
+        since = now.replace(year=now.year - _YEARS_BACK, day=min(now.day, 28))
+        async with self._db.transaction(space) as connection:
+            found = await store.disclosures_of(connection, subject_id, since)
+        return [self._accounted(row, subject) for row in found]
+
+    # How
+
+    async def _held(self, permit: Permit, wanted: Disclosure) -> gate.Registers:
+        """Everything the gate looks at, read now."""
+        if permit.tenant is None:
+            raise WrongPermit
+        origin = (await self._people.organisation(permit.tenant)).region
+        facts = await self._facts.about(permit.actor, permit.target)
+        async with self._db.transaction(Space(permit.tenant)) as connection:
+            recipient = await store.recipient_by_key(connection, wanted.recipient_key)
+            contracts = await store.rows(connection, "exchange_contract")
+            instruments = await store.rows(connection, "exchange_instrument")
+            order = await store.order(connection, wanted.order_id) if wanted.order_id is not None else None
+        return gate.Registers(
+            now=clock.now(),
+            origin=origin,
+            recipient=rows.recipient(recipient) if recipient is not None else None,
+            contracts=tuple(rows.contract(row) for row in contracts),
+            instruments=tuple(rows.instrument(row) for row in instruments),
+            order=rows.order(order, lambda _row, _name: "") if order is not None else None,
+            claims=facts.claims,
+            instructed=tuple(each.id for each in facts.instructions if each.covers("disclose", wanted.purpose)),
+            notices=await self._in_force(),
+        )
+
+    async def _subject_and_study(self, permit: Permit, wanted: Disclosure) -> tuple[Subject, StudySummary]:
+        self._space(permit, "disclose")
+        target = permit.target
+        if permit.purpose != wanted.purpose or wanted.study_id is None or target.id != wanted.study_id:
+            raise WrongPermit
+        if dict(target.attributes).get("recipient") != wanted.recipient_key or target.subject_id is None:
+            raise WrongPermit  # the decision was about another recipient
+        subject = await self._people.subject(permit, target.subject_id)
+        studies = await self._archive.studies_of_subject(permit, target.subject_id)
+        return subject, next(each for each in studies if each.id == wanted.study_id)
+
+    async def _peer(self, permit: Permit, wanted: Disclosure) -> Peer:
+        """The node of the recipient; where it has none, the gate's own refusals come first."""
+        async with self._db.transaction(Space(permit.tenant)) as connection:
+            row = await store.recipient_by_key(connection, wanted.recipient_key)
+        peers = await self._people.peers(permit)
+        peer = next((each for each in peers if row is not None and each.id == row["peer_id"]), None)
+        if peer is not None:
+            return peer
+        subject, _ = await self._subject_and_study(permit, wanted)
+        held = await self._held(permit, wanted)
+        refused = DisclosureRefused("peer", "The recipient has no registered system to send to.")
+        try:
+            gate.check(wanted, held)
+        except DisclosureRefused as other:
+            refused = other
+        await self._write_refused(permit, wanted, refused, subject, held.recipient)
+        raise refused
+
+    async def _record(
+        self, permit: Permit, wanted: Disclosure, passed: gate.Passed, subject: Subject, study: StudySummary
+    ) -> Departure:
+        disclosure_id, now = ids.uuid7(), clock.now()
+        told = _told(passed.recipient, wanted, study)
+        if passed.instrument is not None:
+            told["instrument"] = passed.instrument.key
+        async with self._db.transaction(permit) as connection:
+            event_id = await self._note(
+                connection, "exchange:disclosure:recorded", permit, key=subject.audit_key, subject_id=subject.id,
+                study_id=study.id, payload=told, counts={"instances": study.instance_count}, grounds=_grounds(passed),
+            )  # fmt: skip
+            await store.insert(
+                connection,
+                "exchange_disclosure",
+                {
+                    "tenant": permit.tenant,
+                    "id": disclosure_id,
+                    "kind": wanted.kind,
+                    "state": "recorded",
+                    "subject_id": subject.id,
+                    "study_id": study.id,
+                    "recipient_id": passed.recipient.id,
+                    "category": wanted.category,
+                    "purpose": wanted.purpose,
+                    "country": passed.recipient.country,
+                    "basis": passed.basis,
+                    "contract_id": passed.contract.id if passed.contract else None,
+                    "instrument_id": passed.instrument.id if passed.instrument else None,
+                    "order_id": passed.order.id if passed.order else None,
+                    "told": self._keyring.seal(
+                        subject.audit_key, json.dumps(told).encode(), b"disclosure:" + disclosure_id.bytes
+                    ),
+                    "event_id": event_id,
+                    "made_by": permit.actor.id,
+                    "at": now,
+                },
+            )
+        return Departure(disclosure_id, event_id, now, passed)
+
+    async def _finish(
+        self, permit: Permit, departure: Departure, subject: Subject, study: StudySummary, state: str, arrived: int
+    ) -> None:
+        told = {"recipient": departure.rests_on.recipient.name, "study_uid": study.study_uid}
+        async with self._db.transaction(permit) as connection:
+            await store.finish(connection, departure.id, state, arrived, clock.now())
+            await self._note(
+                connection, f"exchange:disclosure:{state}", permit, key=subject.audit_key, subject_id=subject.id,
+                study_id=study.id, payload=told, counts={"instances": arrived},
+                outcome="done" if state == "left" else "failed", grounds=_grounds(departure.rests_on),
+            )  # fmt: skip
+
+    async def _write_refused(
+        self,
+        permit: Permit,
+        wanted: Disclosure,
+        refused: DisclosureRefused,
+        subject: Subject | None,
+        recipient: Recipient | None,
+    ) -> None:
+        assert permit.tenant is not None
+        key = subject.audit_key if subject is not None else await self._key(permit.tenant)
+        told = {
+            "reason": refused.reason,
+            "recipient": recipient.name if recipient is not None else wanted.recipient_key,
+            "disclosure": wanted.kind,
+        }
+        async with self._db.transaction(Space(permit.tenant)) as connection:
+            await self._note(
+                connection, "exchange:disclosure:refused", permit, key=key,
+                subject_id=subject.id if subject is not None else None,
+                study_id=wanted.study_id if subject is not None else None, payload=told, outcome="refused",
+            )  # fmt: skip
+
+    def _accounted(self, row: Row, subject: Subject) -> Accounted:
+        try:
+            plain = self._keyring.unseal(subject.audit_key, bytes(row["told"]), b"disclosure:" + row["id"].bytes)
+            told: dict[str, Any] = json.loads(plain)
+        except KeyDestroyed:
+            told = {}
+        return Accounted(
+            id=row["id"],
+            at=row["at"],
+            kind=row["kind"],
+            state=row["state"],
+            recipient=str(told.get("recipient", "")),
+            address=str(told.get("recipient_address", "")),
+            country=row["country"],
+            what=str(told.get("what", "")),
+            category=row["category"],
+            purpose=row["purpose"],
+            instrument=str(told.get("instrument", "")),
+            instances=row["instances"],
+            study_id=row["study_id"],
+            event_id=row["event_id"],
+        )
+
+
+async def _batches(viewing: Viewing) -> AsyncIterator[list[bytes]]:
+    """The files of a study, as many at a time as fit into the memory of a small machine."""
+    files: list[bytes] = []
+    size = 0
+    for record in await viewing.instances():
+        file = b"".join([chunk async for chunk in viewing.part10(record)])
+        files.append(file)
+        size += len(file)
+        if size >= _BATCH_BYTES:
+            yield files
+            files, size = [], 0
+    if files:
+        yield files
+
+
+def _told(recipient: Recipient, wanted: Disclosure, study: StudySummary) -> dict[str, Any]:
+    day = study.study_date.isoformat() if study.study_date else "no date"
+    told = {
+        "recipient": recipient.name,
+        "recipient_address": recipient.address or recipient.country,
+        "country": recipient.country,
+        "what": f"{study.description or 'Study'}, {day}, {study.instance_count} images",
+        "study_uid": study.study_uid,
+        "disclosure": wanted.kind,
+        "category": wanted.category,
+    }
+    if wanted.reason:
+        told["reason"] = wanted.reason
+    return told
+
+
+def _grounds(passed: gate.Passed) -> tuple[str, ...]:
+    """What a disclosure rests on, as the ledger names it in the clear: ids of ours, nothing personal."""
+    found = (
+        ("recipient", passed.recipient),
+        ("contract", passed.contract),
+        ("instrument", passed.instrument),
+        ("legal_order", passed.order),
+    )
+    return tuple(f"{word}:{row.id}" for word, row in found if row is not None)
+
+
+def _was_taken(status: int) -> bool:
+    """Success, or a warning: the instance is stored (DICOM PS3.4 B.2.3)."""
+    return status == 0 or 0xB000 <= status <= 0xBFFF
