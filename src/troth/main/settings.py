@@ -55,6 +55,7 @@ class Settings:
         database_url: A managed PostgreSQL 17 or later instead of the embedded one.
         smtp: HOST:PORT of the mail server; without it mails go to the outbox folder.
         mail_from: Sender of our mails.
+        region: ISO 3166 code of where this node stores.
     """
 
     data_dir: Path
@@ -68,6 +69,7 @@ class Settings:
     database_url: str = ""
     smtp: str = ""
     mail_from: str = "privacy@troth.invalid"
+    region: str = "GB"
 
     @property
     def http_url(self) -> str:

@@ -13,10 +13,13 @@ from troth.kit.errors import Gone, NotFound, Unprocessable
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
 from troth.ledger import Entry, Ledger
+from troth.lifecycle import Lifecycle, LifecycleFacts
+from troth.main.facts import CombinedFacts
 from troth.main.settings import Address, Settings
-from troth.notice import Compiled, Notice, Notices, compile_notices, load
-from troth.people import Links, People, PeopleFacts
-from troth.policy import Actor, Policy, Target
+from troth.notice import Compiled, Notice, Notices, Proposals, compile_notices, load
+from troth.outreach import Outreach
+from troth.people import ChoiceFacts, Choices, Links, People, PeopleFacts
+from troth.policy import Actor, Facts, Policy, Target
 from troth.rights import Rights
 from troth.vault import Keyring, Packs
 
@@ -38,6 +41,10 @@ class Rooms:
     rights: Rights
     compiled: Compiled
     dsn_sequencer: str
+    proposals: Proposals
+    outreach: Outreach
+    choices: Choices
+    lifecycle: Lifecycle
 
     async def close(self) -> None:
         """Give back what the running loop holds."""
@@ -84,13 +91,23 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     async def write_refusal(actor: Actor, action: str, target: Target, purpose: str, clauses: tuple[str, ...]) -> None:
         await _write_refusal(database, ledger, people, actor, action, target, purpose, clauses)
 
-    policy = Policy(compiled, PeopleFacts(database), write_refusal)
+    # A room that knows facts of a decision gives them here; each is asked once for every decision.
+    bands = [band for notice in notices for clause in notice.all("minor") for band in getattr(clause, "bands", ())]
+    sources: list[Facts] = [
+        PeopleFacts(database),
+        ChoiceFacts(database, keyring, bands),
+        LifecycleFacts(database),
+    ]
+    policy = Policy(compiled, CombinedFacts(database, sources, settings.region), write_refusal)
     archive = Archive(database, keyring, packs, people, ledger, policy)
     room_of_notices = Notices(database, keyring, ledger)
     rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy)
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        server.dsn("troth_sequencer"),
+        server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices),
+        Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
+        Choices(database, keyring, ledger, room_of_notices, mail),
+        Lifecycle(database, keyring, ledger, people),
     )  # fmt: skip
 
 

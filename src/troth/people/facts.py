@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.kit import clock
-from troth.kit.db import Database
+from troth.kit.db import Connection, Database
 from troth.people import store
 from troth.policy import Actor, FactSet, Target
 
@@ -25,17 +25,21 @@ class PeopleFacts:
             actor: Who acts.
             target: What is acted on; this room has no facts about it.
         """
-        if actor.kind in ("system", "anonymous"):
-            return FactSet()
-        if actor.tenant is None or actor.id is None:
+        if not _is_asked(actor):
             return FactSet()
         async with self._db.transaction(actor) as connection:
-            if actor.kind == "peer" and actor.session_id is None:
-                is_registered = await store.is_peer(connection, actor.id, actor.tenant)
-                return FactSet(is_member=is_registered, session_alive=is_registered)
-            if actor.session_id is None:
-                return FactSet()
-            row = await store.facts_of_session(connection, actor.session_id, clock.now())
+            return await self.read(connection, actor, target)
+
+    async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
+        """The same over a connection at hand, in the actor's space: one statement at most."""
+        if not _is_asked(actor) or actor.tenant is None or actor.id is None:
+            return FactSet()
+        if actor.kind == "peer" and actor.session_id is None:
+            is_registered = await store.is_peer(connection, actor.id, actor.tenant)
+            return FactSet(is_member=is_registered, session_alive=is_registered)
+        if actor.session_id is None:
+            return FactSet()
+        row = await store.facts_of_session(connection, actor.session_id, clock.now())
         if row is None:
             return FactSet()
         # A patient's session holds no role of its own; the match with the subject is what must still be there.
@@ -46,3 +50,8 @@ class PeopleFacts:
             actor.subject_id,
         )
         return FactSet(is_member=bool(row["belongs"]) and same_role and is_same, session_alive=bool(row["is_alive"]))
+
+
+def _is_asked(actor: Actor) -> bool:
+    """Whether there is anything to ask about an actor."""
+    return actor.kind not in ("system", "anonymous") and actor.tenant is not None and actor.id is not None

@@ -199,7 +199,7 @@ class Records:
             key=holder.audit_key,
             payload={"actor": permit.actor.name, "organisation": permit.actor.organisation, **payload},
             purpose=permit.purpose,
-            clauses=permit.clauses,
+            clauses=permit.grounds,
             decision_id=permit.decision_id,
             outcome="refused" if kind == "people:objection:decided" and state == "refused" else "done",
             counts=counts,

@@ -1,0 +1,10 @@
+"""Legal holds: what a court or the law says must stay is not erased. The face of the room."""
+
+from __future__ import annotations
+
+from troth.lifecycle.errors import HoldIncomplete, HoldNotFound
+from troth.lifecycle.facts import LifecycleFacts
+from troth.lifecycle.model import Hold, HoldScope
+from troth.lifecycle.service import Lifecycle
+
+__all__ = ["Hold", "HoldIncomplete", "HoldNotFound", "HoldScope", "Lifecycle", "LifecycleFacts"]
