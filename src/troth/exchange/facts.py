@@ -40,14 +40,18 @@ class ExchangeFacts:
         tenant = target.tenant or actor.tenant
         if actor.kind == "anonymous" and tenant is None:
             return FactSet()
-        named = dict(target.attributes)
         async with self._db.transaction(Space(tenant or PLATFORM)) as connection:
-            found = await store.facts(connection, clock.today(), clock.now())
-            claims = {claim for row in found for claim in _claims(row)}
-            if named.get("recipient"):
-                claims |= await self._of_recipient(connection, tenant, named["recipient"])
-            if named.get("order"):
-                claims |= await _of_order(connection, named["order"])
+            return await self.read(connection, actor, target)
+
+    async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
+        """The same over a connection at hand, in the space that the decision is about."""
+        named = dict(target.attributes)
+        found = await store.facts(connection, clock.today(), clock.now())
+        claims = {claim for row in found for claim in _claims(row)}
+        if named.get("recipient"):
+            claims |= await self._of_recipient(connection, target.tenant or actor.tenant, named["recipient"])
+        if named.get("order"):
+            claims |= await _of_order(connection, named["order"])
         instructions = tuple(
             Instructed(row["id"], frozenset(row["actions"]), frozenset(row["purposes"]))
             for row in found
