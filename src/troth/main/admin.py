@@ -12,6 +12,7 @@ import typer
 
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
+from troth.main.adopting import InForce
 from troth.main.first_start import permit_for
 from troth.main.node import server_for
 from troth.main.settings import Settings, load
@@ -74,6 +75,7 @@ def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Re
     async def run() -> Result:
         rooms = open_rooms(settings, server, load_notices(settings), connections=2)
         try:
+            await InForce(rooms).look()
             return await work(rooms)
         finally:
             await rooms.people.settled()

@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from troth.kit import migrate
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import Postgres
+from troth.main.adopting import InForce
 from troth.main.node import migrations
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
@@ -56,6 +57,7 @@ async def permit_for(rooms: Rooms, action: str, target: Target) -> Permit:
 async def _publish_and_found(settings: Settings, server: Postgres, notices: list[Notice]) -> None:
     rooms = open_rooms(settings, server, notices, connections=2)
     try:
+        await InForce(rooms).look()
         permit = await permit_for(rooms, "publish_notice", Target("notice"))
         for notice in notices:
             await rooms.notices.put_in_force(permit, notice)

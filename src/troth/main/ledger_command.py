@@ -13,9 +13,10 @@ import typer
 from troth.kit.errors import Unprocessable
 from troth.ledger import Verification
 from troth.main.admin import beside
+from troth.main.adopting import notices_in_force
 from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
-from troth.main.wiring import Rooms, load_notices
+from troth.main.wiring import Rooms
 from troth.policy import Target
 from troth.proofs import Proofs, Report, Standing
 
@@ -89,7 +90,7 @@ def verify_promises(settings: Settings, as_json: bool) -> int:
     """
 
     async def work(rooms: Rooms) -> list[Report]:
-        return [await proofs_of(rooms).report(notice) for notice in load_notices(settings)]
+        return [await proofs_of(rooms).report(notice) for notice in await notices_in_force(rooms)]
 
     reports = beside(settings, work)
     if as_json:

@@ -14,10 +14,12 @@ import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
 from troth.ledger import Sequencer
+from troth.main.adopting import InForce
 from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
+from troth.outreach import Amendments
 from troth.rights import Fulfilment
 
 Ready = Callable[[], None]
@@ -78,10 +80,15 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
         sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop))
         durable = Durable(server.dsn("troth_flow", "troth_flow"))
         fulfilment = Fulfilment(rooms.rights, durable)
+        amendments = Amendments(rooms.outreach, durable)
         await durable.launch()
         ready()
-        taking = asyncio.create_task(fulfilment.take(stop))
-        ended, _ = await asyncio.wait({sequencing, taking}, return_when=asyncio.FIRST_EXCEPTION)
+        working = {
+            sequencing,
+            asyncio.create_task(fulfilment.take(stop)),
+            asyncio.create_task(amendments.take(stop)),
+        }
+        ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_EXCEPTION)
         stop.set()
         await durable.stop()
         for task in ended:
@@ -100,9 +107,14 @@ def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> 
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         rooms = open_rooms(settings, server_for(settings), load_notices(settings))
+        in_force = InForce(rooms)
+        await in_force.look()
+        following = asyncio.create_task(in_force.follow(stop))
         try:
             await work(rooms, stop)  # type: ignore[misc]
         finally:
+            stop.set()
+            await following
             await rooms.archive.close()
             await rooms.people.settled()
             await rooms.close()

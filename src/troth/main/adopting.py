@@ -1,0 +1,58 @@
+"""The notices in force, in every process: a published version decides from its day on, within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from uuid import UUID
+
+from troth.kit.errors import TrothError
+from troth.main.wiring import Rooms
+from troth.notice import Notice, compile_notices
+
+LOOK_SECONDS = 0.4
+
+_logger = logging.getLogger(__name__)
+
+
+class InForce:
+    """Keeps the policy of this process at the versions in force; the notice files only found the first ones.
+
+    Args:
+        rooms: Of this process.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._adopted: tuple[UUID, ...] = ()
+
+    async def look(self) -> bool:
+        """Adopt what came into force since the last look.
+
+        Returns:
+            Whether anything did.
+        """
+        versions = await self._rooms.notices.current()
+        ids = tuple(version.id for version in versions)
+        if not ids or ids == self._adopted:
+            return False
+        compiled = await asyncio.to_thread(compile_notices, [version.notice for version in versions])
+        self._rooms.policy.adopt(compiled)
+        self._adopted = ids
+        return True
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Look again and again until told to stop. While the database is away, what decided goes on deciding."""
+        while not stop.is_set():
+            try:
+                await self.look()
+            except TrothError as fault:
+                _logger.warning("the notices in force could not be read: %s", fault.slug)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+
+async def notices_in_force(rooms: Rooms) -> list[Notice]:
+    """What the notices in force say, one of each name."""
+    return [version.notice for version in await rooms.notices.current()]
