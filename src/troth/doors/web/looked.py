@@ -112,7 +112,12 @@ class Filter:
 
 
 def entry_of(
-    event: Event, reader: Actor, titles: Mapping[UUID, str], checked: Checked | None = None, *, times: int = 1
+    event: Event,
+    reader: Actor,
+    titles: Mapping[UUID, str],
+    checked: Checked | None = None,
+    *,
+    alike: Sequence[Event] = (),
 ) -> Looked:
     """One event as the person it is about reads it.
 
@@ -123,7 +128,7 @@ def entry_of(
         reader: The person it is about.
         titles: What the reader calls the studies, by our id.
         checked: The proof, if it was tried.
-        times: How many entries alike this one stands for; it is the newest of them.
+        alike: The entries that this one stands for, if it is more than itself; it is the newest of them.
     """
     is_you = event.actor_kind == "patient" and event.actor_id == reader.id
     is_refused = event.outcome == "refused" or event.kind in {"policy:access:refused", "people:match:failed"}
@@ -133,7 +138,7 @@ def entry_of(
         mark="no" if is_refused else "you" if is_you else "done",
         who=who,
         who_more=who_more,
-        what=_what(event, titles) + (f", {times} times" if times > 1 else "") + ("," if why else ""),
+        what=_what(event, titles, alike or [event]) + ("," if why else ""),
         purpose=why,
         end=".",
         clauses=event.clauses,
@@ -165,17 +170,24 @@ def _who(event: Event, reader: Actor, *, is_you: bool, is_refused: bool) -> tupl
     return f"Someone with the role “{words.role(event.role)}”", reader.organisation
 
 
-def _what(event: Event, titles: Mapping[UUID, str]) -> str:
+def _what(event: Event, titles: Mapping[UUID, str], alike: Sequence[Event]) -> str:
     if event.is_shredded:
         return SEALED_AWAY
     what = titles.get(event.study_id, "one of your scans") if event.study_id else "your scans"
-    count = event.counts.get("instances", event.counts.get("images", 0))
+    is_sum = event.kind == "archive:instances:stored"
+    count = sum(_images(each) for each in alike) if is_sum else _images(event)
     said = SAID.get(event.kind, event.sentence.rstrip("."))
+    if len(alike) > 1:
+        said += f", in {len(alike)} entries" if is_sum else f", {len(alike)} times"
     return said.format(
         what=what,
         images=f"{words.counted(count, 'image')} " if count else "images ",
         images_after=f", {words.counted(count, 'image')}" if count else "",
     )
+
+
+def _images(event: Event) -> int:
+    return event.counts.get("instances", event.counts.get("images", 0))
 
 
 def complete_line(complete: Completeness) -> CompleteLine:

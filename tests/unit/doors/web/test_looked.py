@@ -83,7 +83,16 @@ def test_looks_at_lists_are_drawn_together_and_openings_never() -> None:
     other = event("archive:studies:queried", actor_id=UUID(int=8))
     opened = [event(), event()]
     assert [len(group) for group in grouped([*listed, other, *opened, *listed])] == [3, 1, 1, 1, 3]
-    assert "3 times" in looked.entry_of(listed[0], READER, {}, times=3).what
+    assert "3 times" in looked.entry_of(listed[0], READER, {}, alike=listed).what
+
+
+def test_images_are_counted_together_as_they_arrive() -> None:
+    arrived = [event("archive:instances:stored", counts={"instances": 2}) for _ in range(3)]
+    assert [len(group) for group in grouped([*arrived, event()])] == [3, 1]
+    assert (
+        "Sent 6 images of your CT scan, in 3 entries"
+        in looked.entry_of(arrived[0], READER, {STUDY: "your CT scan"}, alike=arrived).what
+    )
 
 
 def test_a_list_that_is_not_complete_says_so() -> None:

@@ -16,6 +16,7 @@ from troth.ledger import Completeness, Event, verify_inclusion
 from troth.policy import Actor, Permit
 
 PROVED_AT_ONCE = 25
+FOLDED = frozenset({"archive:studies:queried", "archive:instances:stored"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,13 @@ def titles_of(events: Sequence[Event]) -> dict[UUID, str]:
 
 
 def grouped(events: Sequence[Event]) -> list[list[Event]]:
-    """Neighbours that differ in nothing but their second: reading a list several times is one line, with its number.
+    """Neighbours that differ in nothing but their second are one line, with their number.
 
-    Only looks at lists are drawn together; each opening of a study stands for itself.
+    Looks at lists, and the images of a study as they arrive, are drawn together; each opening stands for itself.
     """
     groups: list[list[Event]] = []
     for event in events:
-        if groups and event.kind == "archive:studies:queried" and _sort_of(groups[-1][0]) == _sort_of(event):
+        if groups and event.kind in FOLDED and _sort_of(groups[-1][0]) == _sort_of(event):
             groups[-1].append(event)
         else:
             groups.append([event])
@@ -125,8 +126,7 @@ def entries(thread: Thread, reader: Actor, events: Sequence[Event], *, unfold: b
     """
     titles = titles_of(thread.events)
     shown = [
-        entry_of(group[0], reader, titles, thread.checked.get(group[0].id), times=len(group))
-        for group in grouped(events)
+        entry_of(group[0], reader, titles, thread.checked.get(group[0].id), alike=group) for group in grouped(events)
     ]
     for place, each in enumerate(shown):
         if unfold and each.checked and each.mark == "done":
