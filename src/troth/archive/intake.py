@@ -137,8 +137,7 @@ class Batch:
         }
         erasing = {row["study_uid"] for row in held["studies"] if row["state"] != "held"}
         erased = {bytes(row["digest"]) for row in held["tombstones"]}
-        uid_of = {study.id: uid for uid, study in self._studies.items()}
-        self._series = {row["series_uid"]: (row["id"], uid_of.get(row["study_id"], "")) for row in held["series"]}
+        self._series = {row["series_uid"]: (row["id"], row["study_uid"]) for row in held["series"]}
         self._new_series, self.new_studies, self.accepted = {}, {}, []
         here = {row["instance_uid"]: row for row in held["instances"]}
         taken: dict[str, Item] = {}
@@ -200,7 +199,7 @@ class Batch:
             if uid in touched
         ]
         series_rows: list[Row] = [
-            {"id": series_id, "study_id": studies[study_uid].id, "series_uid": uid}
+            {"id": series_id, "study_uid": study_uid, "series_uid": uid}
             for uid, (series_id, study_uid) in self._series.items()
             if study_uid in touched
         ]

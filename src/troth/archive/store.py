@@ -43,6 +43,9 @@ async def held(
 ) -> Held:
     """What is there already of a batch, in one round trip.
 
+    Each statement sees what was committed when it began: a study made by another process in between can be missing
+    while its series is there, so each row says itself which study it is of.
+
     Returns:
         Rows under `studies`, `series`, `instances` and `tombstones`.
     """
@@ -54,7 +57,8 @@ async def held(
                 (tenant, list(studies)),
             ),
             "series": await connection.execute(
-                "select id, study_id, series_uid from series where tenant = %s and series_uid = any(%s)",
+                "select r.id, s.study_uid, r.series_uid from series r join study s on s.tenant = r.tenant"
+                " and s.id = r.study_id where r.tenant = %s and r.series_uid = any(%s)",
                 (tenant, list(series)),
             ),
             "instances": await connection.execute(
