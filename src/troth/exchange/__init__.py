@@ -28,6 +28,7 @@ from troth.exchange.model import (
     Term,
 )
 from troth.exchange.registers import Affected
+from troth.exchange.room import Send
 from troth.exchange.service import Departure, Exchange
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "RegisterMalformed",
     "RowNotFound",
     "SaleBarred",
+    "Send",
     "Term",
     "WrongPermit",
 ]

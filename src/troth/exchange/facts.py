@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from uuid import UUID
 
 from troth.exchange import rows, store
-from troth.exchange.model import PLATFORM, STRUCK_DOWN, Recipient, Space
+from troth.exchange.model import AGREEMENT, AGREEMENTS, PLATFORM, STRUCK_DOWN, Space
 from troth.kit import clock
 from troth.kit.db import Connection, Database, Row
 from troth.people import OrganisationNotFound, People
@@ -17,9 +17,10 @@ from troth.policy import Actor, FactSet, Instructed, Target
 class ExchangeFacts:
     """Implements `policy.Facts` for the registers. Read each time: what ended a moment ago has ended.
 
-    Claims: `contract:<key>` and `contract:<kind>`; `instrument:<key>` and `instrument:<from>-<to>`;
-    `instruction:<key>` and `instruction:<purpose>`; and for a target that names a recipient or an order,
-    `recipient:<key>`, `from:<country>`, `to:<country>`, `order_document`, `order_review`, `legal_order:<id>`.
+    Claims: `contract:<key>`; `agreement:dpa` and `agreement:baa` for the contract between the controller and us;
+    `controller:<country>`; `instrument:<key>` and `instrument:<from>-<to>`; `instruction:<key>`. For a target that
+    names a recipient, a category or an order: `recipient:<key>`, `contract:<recipient>`, `category:<key>`,
+    `from:<country>`, `to:<country>`, `order_document`, `order_review`, `legal_order:<id>`.
 
     Args:
         db: Opened as `troth_app`.
@@ -45,11 +46,17 @@ class ExchangeFacts:
 
     async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
         """The same over a connection at hand, in the space that the decision is about."""
-        named = dict(target.attributes)
+        named, tenant = dict(target.attributes), target.tenant or actor.tenant
         found = await store.facts(connection, clock.today(), clock.now())
         claims = {claim for row in found for claim in _claims(row)}
+        country = await self._country(tenant)
+        if country:
+            claims.add(f"controller:{country}")
+        if named.get("category"):
+            claims.add(f"category:{named['category']}")
         if named.get("recipient"):
-            claims |= await self._of_recipient(connection, target.tenant or actor.tenant, named["recipient"])
+            claims |= await _of_recipient(connection, named["recipient"], claims)
+            claims.add(f"from:{country}")
         if named.get("order"):
             claims |= await _of_order(connection, named["order"])
         instructions = tuple(
@@ -59,16 +66,24 @@ class ExchangeFacts:
         )
         return FactSet(claims=frozenset(claims), instructions=instructions)
 
-    async def _of_recipient(self, connection: Connection, tenant: UUID | None, key: str) -> set[str]:
-        row = await store.recipient_by_key(connection, key)
-        recipient: Recipient | None = rows.recipient(row) if row is not None else None
-        claims = set()
-        if recipient is not None:
-            claims |= {f"recipient:{recipient.key}", f"to:{recipient.country}"}
+    async def _country(self, tenant: UUID | None) -> str:
+        """Where an organisation keeps its data; empty on the platform."""
         if tenant is not None:
             with suppress(OrganisationNotFound):
-                claims.add(f"from:{(await self._people.organisation(tenant)).region}")
-        return claims
+                return (await self._people.organisation(tenant)).region
+        return ""
+
+
+async def _of_recipient(connection: Connection, key: str, claims: Collection[str]) -> set[str]:
+    row = await store.recipient_by_key(connection, key)
+    if row is None:
+        return set()
+    recipient = rows.recipient(row)
+    known = {recipient.key, recipient.stands_under}
+    found = {f"to:{recipient.country}", *(f"recipient:{each}" for each in known)}
+    if f"contract:{recipient.contract_key}" in claims:
+        found |= {f"contract:{each}" for each in known}
+    return found
 
 
 async def _of_order(connection: Connection, order_id: str) -> set[str]:
@@ -92,8 +107,6 @@ def _claims(row: Row) -> Iterator[str]:
         if struck_down_on is not None and clock.today() >= struck_down_on:
             return
         yield f"instrument:{row['actions'][0]}-{row['purposes'][0]}"
-    elif what == "instruction":
-        yield from (f"instruction:{purpose}" for purpose in row["purposes"])
-    else:
-        yield f"contract:{row['kind']}"
+    elif what == "contract" and row["key"] == AGREEMENT and row["kind"] in AGREEMENTS:
+        yield f"agreement:{AGREEMENTS[row['kind']]}"
     yield f"{what}:{row['key']}"

@@ -157,7 +157,7 @@ def _require_listed(wanted: Disclosure, recipient: Recipient, activity: Purpose)
         raise DisclosureRefused(
             "purpose", f"{recipient.name} is not registered for this purpose.", hint="Change the register."
         )
-    if wanted.kind == "stated" and recipient.key not in activity.recipients:
+    if wanted.kind == "stated" and recipient.stands_under not in activity.recipients:
         raise DisclosureRefused(
             "stated", f"The notice does not name {recipient.name} for this activity (§ {activity.id})."
         )

@@ -32,6 +32,12 @@ INSTRUMENT_KINDS: Final[tuple[str, ...]] = get_args(InstrumentKind)
 ORDER_KINDS: Final[tuple[str, ...]] = get_args(OrderKind)
 DISCLOSURE_KINDS: Final[tuple[str, ...]] = get_args(DisclosureKind)
 
+AGREEMENT: Final = "agreement"
+"""The key of the one contract that is between the controller and us."""
+
+AGREEMENTS: Final = {"processor": "dpa", "baa": "baa"}
+"""Kinds of contract that can be that, and how clauses call them."""
+
 PLATFORM: Final = UUID(int=0)
 """The space of the registers that belong to no organisation; every organisation may read them."""
 
@@ -79,7 +85,8 @@ class Recipient:
     """Another legal body that may receive data (GDPR Art. 4(9)).
 
     Attributes:
-        key: Short name; activities of the notice may name it.
+        key: Short name.
+        stands_under: Key of the recipient in the notice that it is one of.
         address: Where it is: an accounting of disclosures tells it (45 CFR 164.528(b)(2)(ii)).
         country: ISO 3166 code.
         categories: Keys of the categories of data that it may receive.
@@ -91,6 +98,7 @@ class Recipient:
     id: UUID
     tenant: UUID
     key: str
+    stands_under: str
     name: str
     kind: str
     address: str
@@ -122,6 +130,11 @@ class Contract:
     term: Term
     document_id: UUID | None
     end_reason: str = ""
+
+    @property
+    def agreement(self) -> str:
+        """What it is as the agreement between the controller and us, as clauses ask for it; else empty."""
+        return AGREEMENTS.get(self.kind, "") if self.key == AGREEMENT else ""
 
     def holds(self, now: datetime) -> bool:
         """Whether it holds at this moment."""

@@ -106,6 +106,7 @@ class Registers(Room):
         categories: Collection[str],
         purposes: Collection[str],
         *,
+        stands_under: str = "",
         address: str = "",
         contract_key: str = "",
         peer_id: UUID | None = None,
@@ -120,6 +121,7 @@ class Registers(Room):
             country: ISO 3166 code of where it is.
             categories: Keys of the categories of data that it may receive.
             purposes: Keys of the activities that it may receive them for.
+            stands_under: Key of the recipient in the notice that it is one of; the same key when empty.
             address: Where it is.
             contract_key: Under which name its contract is on file.
             peer_id: Its DICOM node.
@@ -132,9 +134,10 @@ class Registers(Room):
         _require(bool(name.strip()), "Name the recipient.")
         _require(bool(_COUNTRY.fullmatch(country)), "A country is an ISO 3166 code, such as GB.")
         _require(bool(categories) and bool(purposes), "Say which data it receives, and what for.")
-        await self._require_stated(categories, purposes)
+        await self._require_stated(stands_under or key, categories, purposes)
         values = {
             "key": _slug(key),
+            "stands_under": _slug(stands_under or key),
             "name": name.strip(),
             "kind": kind,
             "address": address.strip(),
@@ -422,13 +425,13 @@ class Registers(Room):
             return ((await self._people.organisation(space.tenant)).region,)
         return tuple(sorted(EEA)) if origin == "EEA" else (origin,)
 
-    async def _require_stated(self, categories: Collection[str], purposes: Collection[str]) -> None:
+    async def _require_stated(self, recipient: str, categories: Collection[str], purposes: Collection[str]) -> None:
         notices = await self._in_force()
         for purpose in purposes:
             barring = next(((each, found) for each in notices if (found := barred_by(purpose, each))), None)
             if barring is not None:
                 raise SaleBarred(f"The notice {barring[0].name} rules out {purpose!r} (§ {barring[1]}).")
-        for kind, keys in (("purpose", purposes), ("category", categories)):
+        for kind, keys in (("recipient", [recipient]), ("purpose", purposes), ("category", categories)):
             for key in keys:
                 if not any(notice.find(kind, key) for notice in notices):
                     raise RegisterMalformed(f"No notice in force has the {kind} {key!r}.", hint="State it first.")

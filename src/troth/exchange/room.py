@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +15,12 @@ from troth.kit.db import Connection, Database, Row
 from troth.kit.mail import Mail
 from troth.ledger import Entry, Ledger
 from troth.notice import Notice, Notices
-from troth.people import People
+from troth.people import Peer, People
 from troth.policy import Facts, Permit
 from troth.vault import KeyRef, Keyring, Packs
+
+Send = Callable[[Sequence[bytes], Peer], Awaitable[Sequence[int]]]
+"""Sends Part 10 files to a peer and gives the status of each C-STORE (DICOM PS3.4 B.2.3); -1 for no answer."""
 
 
 class Room:
@@ -33,6 +36,7 @@ class Room:
         people: Organisations, subjects, peers.
         archive: Studies.
         facts: Facts of the decision, for consents.
+        send: The door by which studies leave.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Room:
         people: People,
         archive: Archive,
         facts: Facts,
+        send: Send,
     ) -> None:
         self._db = db
         self._keyring = keyring
@@ -55,6 +60,7 @@ class Room:
         self._people = people
         self._archive = archive
         self._facts = facts
+        self._send = send
         self._documents = Documents(keyring, packs)
 
     def _space(self, permit: Permit, *actions: str) -> Space:

@@ -18,6 +18,7 @@ def recipient(row: Row) -> Recipient:
         id=row["id"],
         tenant=row["tenant"],
         key=row["key"],
+        stands_under=row["stands_under"],
         name=row["name"],
         kind=row["kind"],
         address=row["address"],

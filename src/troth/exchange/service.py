@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,9 +21,6 @@ from troth.kit.errors import Gone, NotFound, TrothError
 from troth.people import Peer, Subject
 from troth.policy import Actor, Permit, Target
 from troth.vault import KeyDestroyed
-
-Send = Callable[[Sequence[bytes], Peer], Awaitable[Sequence[int]]]
-"""Sends Part 10 files to a peer and gives the status of each C-STORE (DICOM PS3.4 B.2.3); -1 for no answer."""
 
 _YEARS_BACK = 6  # 45 CFR 164.528(a)(1)
 _BATCH_BYTES = 32 << 20
@@ -57,7 +54,7 @@ class Exchange(Requests):
         if wanted.study_id is None:
             return Target(kind="study", tenant=actor.tenant)
         study = await self._archive.target_of(actor, wanted.study_id)
-        named = [("recipient", wanted.recipient_key)]
+        named = [("recipient", wanted.recipient_key), ("category", wanted.category)]
         if wanted.order_id is not None:
             named.append(("order", str(wanted.order_id)))
         return replace(study, attributes=(*study.attributes, *named))
@@ -104,7 +101,7 @@ class Exchange(Requests):
             await self._write_refused(permit, wanted, refused, subject, held.recipient)
             raise
 
-    async def send_study(self, permit: Permit, wanted: Disclosure, send: Send) -> Departure:
+    async def send_study(self, permit: Permit, wanted: Disclosure) -> Departure:
         """Disclose a study to the registered DICOM node of a recipient.
 
         The gate is asked again before each batch of files, and the decision at most every second, so that what ends
@@ -113,7 +110,6 @@ class Exchange(Requests):
         Args:
             permit: `disclose` on the study.
             wanted: What, to whom, on which ground.
-            send: The door that sends.
 
         Raises:
             DisclosureRefused: Something is missing; nothing left, or nothing more.
@@ -128,7 +124,7 @@ class Exchange(Requests):
             try:
                 async for files in _batches(viewing):
                     gate.check(wanted, await self._held(viewing.permit, wanted))
-                    statuses = await send(files, peer)
+                    statuses = await self._send(files, peer)
                     arrived += sum(1 for status in statuses if _was_taken(status))
                     if not all(_was_taken(status) for status in statuses):
                         raise NotDelivered

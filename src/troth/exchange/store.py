@@ -18,7 +18,8 @@ COLUMNS: Mapping[str, tuple[LiteralString, ...]] = {
         "made_at",
     ),
     "exchange_recipient": (
-        "tenant", "id", "key", "name", "kind", "address", "country", "categories", "purposes", "contract_key",
+        "tenant", "id", "key",
+        "stands_under", "name", "kind", "address", "country", "categories", "purposes", "contract_key",
         "peer_id", "made_by", "made_at",
     ),
     "exchange_instrument": (

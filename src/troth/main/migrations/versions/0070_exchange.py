@@ -48,6 +48,7 @@ create table exchange_recipient (
     tenant uuid not null,
     id uuid not null,
     key text not null,
+    stands_under text not null,
     name text not null,
     kind text not null check (kind in ('affiliate', 'service_provider', 'reseller', 'partner', 'authority', 'research',
         'successor', 'customer', 'provider')),
