@@ -34,6 +34,7 @@ from troth.notice.model import Notice, Section, retention, right
 from troth.notice.period import Period
 from troth.notice.problem import Problem
 from troth.notice.proposals import Proposal, Proposals
+from troth.notice.register import Activity, Register, as_csv, as_jsonld, register
 from troth.notice.rendering import Rendered, RenderedSection, Sentence, render, sentence
 from troth.notice.right_terms import RightTerms
 from troth.notice.service import Notices
@@ -49,6 +50,7 @@ __all__ = [
     "RIGHTS",
     "ROLES",
     "TARGETS",
+    "Activity",
     "Amendment",
     "Category",
     "Change",
@@ -77,6 +79,7 @@ __all__ = [
     "ProposalOver",
     "Proposals",
     "Purpose",
+    "Register",
     "Rendered",
     "RenderedSection",
     "Retention",
@@ -87,6 +90,8 @@ __all__ = [
     "Section",
     "Sentence",
     "VersionNotFound",
+    "as_csv",
+    "as_jsonld",
     "check",
     "clock",
     "compile",
@@ -94,6 +99,7 @@ __all__ = [
     "diff",
     "load",
     "parse",
+    "register",
     "render",
     "retention",
     "right",
