@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from troth.archive import erasing, permits, searching, store, summaries, telling
+from troth.archive import erasing, permits, restricting, searching, store, summaries, telling
 from troth.archive import intake as intakes
 from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.intake import Batch, Item, Study
@@ -356,6 +356,14 @@ class Archive:
         if self.keyring.is_alive(study.audit_key):
             async with self._db.transaction(permit) as connection:
                 await self._ledger.append(connection, entry)
+
+    # Restrict
+
+    async def restrict_study(self, permit: Permit, study_id: UUID, is_restricted: bool, reason: str) -> bool:
+        """Stop the use of a study at once, or allow it again; see `restricting.restrict`."""
+        return await restricting.restrict(
+            self._db, self._ledger, self.keyring, permit, study_id, reason, is_restricted=is_restricted
+        )
 
     # Erase
 

@@ -89,6 +89,15 @@ async def study_by_uid(connection: Connection, tenant: UUID, study_uid: str) -> 
     return await cursor.fetchone()
 
 
+async def mark_restricted(connection: Connection, tenant: UUID, study_id: UUID, *, is_restricted: bool) -> bool:
+    """Mark a held study as restricted or not; False where it was so already, or is not held."""
+    cursor = await connection.execute(
+        "update study set is_restricted = %s where tenant = %s and id = %s and state = 'held' and is_restricted <> %s",
+        (is_restricted, tenant, study_id, is_restricted),
+    )
+    return cursor.rowcount == 1
+
+
 async def study_by_id(connection: Connection, tenant: UUID, study_id: UUID, *, lock: bool = False) -> Row | None:
     """A study in whatever state, or None."""
     ending: LiteralString = " for update" if lock else ""

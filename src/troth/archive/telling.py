@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from troth.archive.attributes import keyword_of
@@ -45,6 +46,12 @@ def entry(permit: Permit, study: StudySummary, kind: str, counts: dict[str, int]
         decision_id=permit.decision_id,
         counts=counts if counts is not None else {"series": study.series_count, "instances": study.instance_count},
     )
+
+
+def restricted(permit: Permit, study: StudySummary, reason: str, *, is_restricted: bool) -> Entry:
+    """The entry of a use that was stopped, or allowed again."""
+    told = entry(permit, study, "archive:study:restricted", {"is_restricted": int(is_restricted)})
+    return replace(told, payload={**told.payload, "reason": reason})
 
 
 def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> Entry:
