@@ -14,6 +14,7 @@ from troth.archive.errors import SearchKeyUnknown, SearchTooBroad, SearchValueIn
 from troth.archive.matching import Matcher, date_range, matcher, parsed_day, uids
 from troth.archive.model import Level, Query
 from troth.archive.tokens import Term
+from troth.policy import Filter
 
 MOST_RESULTS = 1000
 MOST_OFFSET = 10_000
@@ -48,6 +49,7 @@ class Plan:
         dates: First and last StudyDate.
         rules: Matching rules by level, applied to unsealed values.
         is_exact: Every row that the database gives is a result.
+        reach: Which studies a decision would show; None where the one that is asked for was decided already.
     """
 
     dates: tuple[date, date]
@@ -63,6 +65,7 @@ class Plan:
     series_uids: tuple[str, ...] | None = None
     instance_uids: tuple[str, ...] | None = None
     with_restricted: bool = False
+    reach: Filter | None = None
 
 
 def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:

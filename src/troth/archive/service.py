@@ -255,6 +255,8 @@ class Archive:
         tenant = permits.allowed(permit, "query", "retrieve")
         key = await self._organisation_key(tenant)
         plan = searching.plan(query, permits.scope(permit), partial(self.keyring.token, key))
+        if permit.action == "query" and permit.target.kind != "study":
+            plan = replace(plan, reach=await self._policy.rows_of(permit))
         async with self._db.transaction(permit) as connection:
             search = Search(
                 self.keyring,

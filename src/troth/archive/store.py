@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from troth.archive.model import Row
 from troth.archive.searching import Plan
 from troth.kit.db import Connection
+from troth.policy import Column, Columns
 
 Held = dict[str, list[Row]]
 
@@ -23,6 +24,15 @@ _STUDY = """s.id, s.tenant, s.study_uid, s.subject_id, s.key, s.audit_key, s.sta
 _INSTANCE = """i.id, r.series_uid, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
     i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
     i.sealed"""
+
+# How the decision's own conditions read a study, for lists.
+_COLUMNS: Columns = {
+    "is_present": True,
+    "id": Column("s.id", "uuid"),
+    "tenant": Column("s.tenant", "uuid"),
+    "subject": Column("s.subject_id", "uuid"),
+    "is_restricted": Column("s.is_restricted", "bool"),
+}
 
 
 def is_race(fault: BaseException) -> bool:
@@ -245,6 +255,10 @@ def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
             conditions.append(condition)
     if not plan.with_restricted:
         conditions.append("not s.is_restricted")
+    if plan.reach is not None:
+        reach, further = plan.reach.where(_COLUMNS)
+        parameters |= further
+        conditions.append(reach)
     return conditions
 
 

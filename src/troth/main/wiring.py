@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from troth.archive import Archive
+from troth.exchange import Exchange, ExchangeFacts
 from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound, Unprocessable
 from troth.kit.mail import Mail, MailSettings
@@ -15,10 +16,11 @@ from troth.kit.postgres import Postgres
 from troth.ledger import Entry, Ledger
 from troth.lifecycle import Lifecycle, LifecycleFacts
 from troth.main.facts import CombinedFacts
+from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
 from troth.notice import Compiled, Notice, Notices, Proposals, compile_notices, load
 from troth.outreach import Outreach
-from troth.people import ChoiceFacts, Choices, Links, People, PeopleFacts
+from troth.people import ChoiceFacts, ChoiceRows, Choices, Links, People, PeopleFacts
 from troth.policy import Actor, Facts, Policy, Target
 from troth.rights import Rights
 from troth.vault import Keyring, Packs
@@ -45,6 +47,7 @@ class Rooms:
     outreach: Outreach
     choices: Choices
     lifecycle: Lifecycle
+    exchange: Exchange
 
     async def close(self) -> None:
         """Give back what the running loop holds."""
@@ -97,8 +100,10 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         PeopleFacts(database),
         ChoiceFacts(database, keyring, bands),
         LifecycleFacts(database),
+        ExchangeFacts(database, people),
     ]
-    policy = Policy(compiled, CombinedFacts(database, sources, settings.region), write_refusal)
+    facts = CombinedFacts(database, sources, settings.region)
+    policy = Policy(compiled, facts, write_refusal, (ChoiceRows(),))
     archive = Archive(database, keyring, packs, people, ledger, policy)
     room_of_notices = Notices(database, keyring, ledger)
     rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy)
@@ -108,6 +113,9 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
         Choices(database, keyring, ledger, room_of_notices, mail),
         Lifecycle(database, keyring, ledger, people),
+        Exchange(
+            database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings.ae)
+        ),
     )  # fmt: skip
 
 

@@ -22,12 +22,15 @@ class Column:
         kind: Its type.
         is_nullable: It may be null: the row then has no such attribute.
         parameters: Further parameters that the expression names.
+        is_sealed: The fact itself is sealed, and the expression only says that it may hold: a row is then shown only
+            where it is allowed either way.
     """
 
     sql: LiteralString
     kind: Literal["uuid", "text", "bool"]
     is_nullable: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    is_sealed: bool = False
 
 
 Columns = Mapping[str, Column | bool]
@@ -95,7 +98,8 @@ class Filter:
             if name.startswith((MOMENT, CLAIM)) and name not in found:
                 given = (facts.column(name, columns) for facts in self.row_facts)
                 found[name] = next((one for one in given if one is not None), self._of_moment(name))
-        return _Writer(found, prefix).write(conditions.mapped(self.condition, lambda atom: _settled(atom, found)))
+        certain = _certain(self.condition, found)
+        return _Writer(found, prefix).write(conditions.mapped(certain, lambda atom: _settled(atom, found)))
 
     def _of_moment(self, name: str) -> bool:
         if name.startswith(CLAIM):
@@ -110,6 +114,19 @@ def _names(condition: Condition) -> set[str]:
         case Not(atom):
             return {atom.name}
     return {name for part in condition.parts for name in _names(part)}
+
+
+def _certain(condition: Condition, columns: Columns) -> Condition:
+    """What is sure to hold, whatever the sealed facts are: a sealed fact never counts as holding."""
+    match condition:
+        case Atom(name):
+            column = columns.get(name, False)
+            return FALSE if isinstance(column, Column) and column.is_sealed else condition
+        case Not():
+            return condition
+        case All(parts):
+            return all_of(_certain(part, columns) for part in parts)
+    return conditions.any_of(_certain(part, columns) for part in condition.parts)
 
 
 def _settled(atom: Atom, columns: Columns) -> Condition:

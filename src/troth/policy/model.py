@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from troth.policy.facts import FactSet
 
 ActorKind = Literal["user", "patient", "peer", "system", "anonymous"]
 
@@ -66,6 +69,7 @@ class Permit:
         clauses: Ids of the clauses that allowed it, such as ("4.1", "5.1").
         basis: Lawful basis of the activity (DPV name, such as `A6-1-e`), or empty.
         expires_at: A permit covers a viewing of at most five minutes (DESIGN §1).
+        moment: The facts that it was decided on, for lists that follow from it at once.
     """
 
     actor: Actor
@@ -79,6 +83,7 @@ class Permit:
     decided_at: datetime
     expires_at: datetime
     obligations: tuple[str, ...] = ()
+    moment: FactSet | None = field(default=None, repr=False, compare=False)
 
     @property
     def grounds(self) -> tuple[str, ...]:

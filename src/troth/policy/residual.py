@@ -57,7 +57,7 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """One of the four variables."""
+    """Principal, resource or context."""
 
     name: str
 
@@ -121,7 +121,7 @@ class Question:
             case "Value":
                 return _literal(rest)
             case "Var":
-                return Root(rest)
+                return Known(("Action", self.action)) if rest == "action" else Root(rest)
             case "Set":
                 return Known(frozenset(self._known(each) for each in rest))
             case "!":
@@ -184,10 +184,9 @@ class Question:
         raise Untranslatable
 
     def _in(self, of: Value, where: Any) -> Truth:
-        if of != Root("action"):
+        if not isinstance(of, Known):
             raise Untranslatable
-        places = where if isinstance(where, frozenset) else {where}
-        return YES if ("Action", self.action) in places else NO
+        return YES if of.value in (where if isinstance(where, frozenset) else {where}) else NO
 
 
 def is_for(policy: Mapping[str, Any], action: str) -> bool:

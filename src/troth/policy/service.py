@@ -91,6 +91,7 @@ class Policy:
             decided_at=decided_at,
             expires_at=decided_at + PERMIT_LIFETIME,
             obligations=(*verdict.obligations, *(f"instruction:{one}" for one in instructed)),
+            moment=facts,
         )
 
     async def may(self, actor: Actor, action: str, target: Target, purpose: str) -> bool:
@@ -119,3 +120,14 @@ class Policy:
         """
         facts = await self._facts.about(actor, Target(kind, None, actor.tenant))
         return self._decider.filter(actor, action, purpose, kind, facts, self._row_facts)
+
+    async def rows_of(self, permit: Permit, kind: str = "study") -> Filter:
+        """Which rows of a list a permit to look for them reaches, at the moment that it was decided in.
+
+        Args:
+            permit: Decided a moment ago.
+            kind: Kind of target that the rows are.
+        """
+        if permit.moment is None:
+            return await self.filter(permit.actor, permit.action, permit.purpose, kind)
+        return self._decider.filter(permit.actor, permit.action, permit.purpose, kind, permit.moment, self._row_facts)

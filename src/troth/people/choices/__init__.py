@@ -5,12 +5,14 @@ from __future__ import annotations
 from troth.people.choices.facts import ChoiceFacts
 from troth.people.choices.model import Choice, Holder, Proposal, Receipt, Restriction, Said
 from troth.people.choices.objections import Activity
+from troth.people.choices.rows_store import ChoiceRows
 from troth.people.choices.service import Choices, message_to
 
 __all__ = [
     "Activity",
     "Choice",
     "ChoiceFacts",
+    "ChoiceRows",
     "Choices",
     "Holder",
     "Proposal",

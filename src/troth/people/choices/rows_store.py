@@ -1,0 +1,63 @@
+"""What people chose, for whole lists: the SQL that says it of each row. The same facts as `facts.py`, row by row."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+
+from troth.kit import clock
+from troth.policy import Column, Columns
+
+_CHOICE: LiteralString = """exists (select from choice c where c.tenant = {tenant} and c.holder_id = {subject}
+    and c.kind = %(choice_kind)s and c.key = %(choice_key)s and c.state = any(%(choice_states)s) and c.is_current
+    and (c.state <> 'given' or c.expires_at is null or c.expires_at > %(choice_now)s))"""
+_ANY_OF_KIND: LiteralString = """exists (select from choice c where c.tenant = {tenant} and c.holder_id = {subject}
+    and c.kind = %(choice_kind)s and c.state = any(%(choice_states)s) and c.is_current)"""
+_RESTRICTED: LiteralString = """exists (select from restriction x where x.tenant = {tenant}
+    and x.subject_id = {subject} and x.lifted_at is null and (x.study_id is null or x.study_id = {id}))"""
+_KINDS: dict[str, tuple[LiteralString, tuple[LiteralString, ...]]] = {
+    "consent": ("consent", ("given",)),
+    "objection": ("objection", ("granted",)),
+    "stopped": ("channel", ("refused", "withdrawn")),
+}
+
+
+class ChoiceRows:
+    """Implements `policy.RowFacts` for consents, objections, channels, versions, restrictions and ages."""
+
+    def column(self, name: str, row: Columns) -> Column | None:
+        """How SQL reads a choice of the person that a row is about.
+
+        Args:
+            name: A fact, as decisions name it.
+            row: The columns of the row: `tenant`, `subject`, `id`.
+        """
+        if name == "context.is_restricted":
+            return _column(_RESTRICTED, row, {}, "")
+        word, _, key = name.removeprefix("claim:").partition(":")
+        if word in _KINDS and key:
+            kind, states = _KINDS[word]
+            given = {"kind": kind, "key": key, "states": list(states), "now": clock.now()}
+            return _column(_CHOICE, row, given, name)
+        if name == "claim:pinned":
+            return _column(_ANY_OF_KIND, row, {"kind": "version", "states": ["refused"]}, name)
+        if word == "before":
+            return _column(_ANY_OF_KIND, row, {"kind": "version", "states": ["refused"]}, name, is_sealed=True)
+        if word == "age":
+            return _column(_ANY_OF_KIND, row, {"kind": "age", "states": ["given"]}, name, is_sealed=True)
+        return None
+
+
+def _column(
+    template: LiteralString, row: Columns, given: dict[str, Any], name: str, *, is_sealed: bool = False
+) -> Column:
+    text = template
+    for place in ("tenant", "subject", "id"):
+        column = row[place]
+        assert isinstance(column, Column)
+        text = text.replace("{" + place + "}", column.sql)
+    mark: LiteralString = "".join(letter if letter.isalnum() else "_" for letter in name)
+    for word in given:
+        text = text.replace("%(choice_" + word + ")s", "%(" + mark + "_" + word + ")s")
+    return Column(
+        text, "bool", parameters={f"{mark}_{word}": value for word, value in given.items()}, is_sealed=is_sealed
+    )
