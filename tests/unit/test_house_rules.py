@@ -58,7 +58,7 @@ def test_a_room_is_entered_by_its_face(path: Path) -> None:
         (r"\bprint\(", {"main"}),
         (r"importlib\.import_module|__import__\(", set()),
     ],
-    ids=["permits are made by policy", "only kit.db commits", "time comes from the clock", "only main prints", "static"],
+    ids=["permits by policy", "only kit.db commits", "time from the clock", "only main prints", "static"],
 )
 def test_who_may(pattern: str, allowed: set[str]) -> None:
     for path in MODULES:

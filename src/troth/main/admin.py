@@ -15,7 +15,7 @@ from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUn
 from troth.main.adopting import InForce
 from troth.main.first_start import permit_for
 from troth.main.node import server_for
-from troth.main.settings import Settings, load
+from troth.main.settings import Settings, load, shipped_notice
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.policy import Target
 
@@ -66,8 +66,6 @@ def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Re
         settings: Of the deployment.
         work: What to do.
     """
-    from troth.main.cli import shipped_notice
-
     server, is_ours = running(settings)
     if not settings.notice:
         settings = load(settings.data_dir, notice=(shipped_notice(),))

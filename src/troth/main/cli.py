@@ -13,7 +13,7 @@ from troth.main import admin, ledger_command, notice_command, publish_command
 from troth.main.first_start import prepare
 from troth.main.node import Node, bound
 from troth.main.parts import PARTS
-from troth.main.settings import Settings, load
+from troth.main.settings import Settings, load, shipped_notice
 
 app = typer.Typer(
     help="A medical imaging platform that keeps its privacy notice.",
@@ -36,12 +36,6 @@ NoticeFiles = Annotated[
 Http = Annotated[str | None, typer.Option("--http", metavar="HOST:PORT", help="Listener of the pages.")]
 Viewer = Annotated[str | None, typer.Option("--viewer", metavar="HOST:PORT", help="Listener of the viewer's origin.")]
 Dicom = Annotated[str | None, typer.Option("--dicom", metavar="HOST:PORT", help="Listener for DICOM associations.")]
-
-
-def shipped_notice() -> Path:
-    """The example deployment that comes with the package."""
-    packaged = Path(__file__).parents[1] / "notices" / "imaging-cloud"
-    return packaged if packaged.exists() else Path(__file__).parents[3] / "notices" / "imaging-cloud"
 
 
 def settings_of(

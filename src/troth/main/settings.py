@@ -122,3 +122,9 @@ def load(data_dir: Path | None = None, **chosen: Any) -> Settings:
     if isinstance(values.get("notice"), str):
         values["notice"] = tuple(Path(part) for part in values["notice"].split(os.pathsep))
     return replace(Settings(folder.absolute()), **values)
+
+
+def shipped_notice() -> Path:
+    """The example deployment that comes with the package."""
+    packaged = Path(__file__).parents[1] / "notices" / "imaging-cloud"
+    return packaged if packaged.exists() else Path(__file__).parents[3] / "notices" / "imaging-cloud"

@@ -122,7 +122,8 @@ def test_no_text_column_could_hold_a_name(catalogue) -> None:
     known = {
         "study.study_uid", "study.state", "series.series_uid", "series.modality", "instance.instance_uid",
         "instance.sop_class", "instance.syntax", "instance.bulk_vr", "erasure.state", "membership.role",
-        "session.form", "session.kind", "session.proof", "session.role", "session.purpose", "invitation.kind", "invitation.role",
+        "session.form", "session.kind", "session.proof", "session.role", "session.purpose", "invitation.kind",
+        "invitation.role",
         "rights_request.right", "rights_request.state", "rights_request.opened_by_kind",
         "rights_request.notice_version", "rights_item.kind", "rights_item.outcome", "rights_item.ground",
         "rights_item.clause", "rights_step.name", "rights_step.detail",
