@@ -15,12 +15,15 @@ from troth.doors.web.public.views import FaultPage
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.errors import NotFound, TrothError, Unavailable
+from troth.policy import PermitDenied
 
 NOTHING_HERE = "There is nothing here that you may see"
 ALIKE = (
     "Either there is no such page, or it is not yours to open. We say the same in both cases, so that nobody can find "
     "out who has been here by trying addresses."
 )
+FORBIDDEN = "The notice forbids this now"
+OTHERWISE = "You have access otherwise; ask the privacy office if you think that this is a mistake."
 WRONG = "This did not work"
 
 _logger = logging.getLogger(__name__)
@@ -42,6 +45,8 @@ class FaultPages:
             return go("/sign-in")
         if not isinstance(fault, TrothError):
             raise fault
+        if isinstance(fault, PermitDenied) and fault.reason:  # only somebody who has access is told why
+            return await self._page(http_request, 403, FORBIDDEN, fault.reason, OTHERWISE, is_recorded=True)
         if isinstance(fault, NotFound):
             return await self._nothing(http_request)
         if fault.http_status >= 500 and not isinstance(fault, Unavailable):
@@ -64,9 +69,7 @@ class FaultPages:
             if visitor.actor is None
             else "If you need it for your work: ask whoever runs your organisation's space."
         )
-        return await self._page(
-            http_request, 404, NOTHING_HERE, ALIKE, hint, visitor=visitor, is_recorded=visitor.actor is not None
-        )
+        return await self._page(http_request, 404, NOTHING_HERE, ALIKE, hint, visitor=visitor)
 
     async def _page(
         self,
@@ -87,5 +90,7 @@ class FaultPages:
             back=home_of(who.actor),
             back_words="Back to your page" if who.actor is not None else "Back to the notice",
             at=clock.now(),
+            is_recorded=is_recorded,
         )
-        return await self._desk.page(http_request, who, "Nothing here", Page("layout/fault.html", view), status=status)
+        title = "Not allowed" if status == 403 else "Nothing here"
+        return await self._desk.page(http_request, who, title, Page("layout/fault.html", view), status=status)
