@@ -25,6 +25,7 @@ from troth.doors.web.patient.home import PatientPages
 from troth.doors.web.ports import Rooms
 from troth.doors.web.public.doors import Doors
 from troth.doors.web.public.notice import NoticePages
+from troth.doors.web.public.versions import VersionPages
 from troth.kit.errors import TrothError
 
 STATIC = Path(__file__).parent / "static"
@@ -71,11 +72,15 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
 
 
 def _public(desk: Desk) -> list[BaseRoute]:
-    doors, notice = Doors(desk), NoticePages(desk)
+    doors, notice, versions = Doors(desk), NoticePages(desk), VersionPages(desk)
     return [
         Route("/", doors.start),
         Route("/notice", notice.notice),
-        Route("/notice/versions", notice.versions),
+        Route("/notice/versions", versions.versions),
+        Route("/notice/versions/{number:int}/changes", versions.changes),
+        Route("/notice/register", versions.register),
+        Route("/notice/register.csv", versions.register_csv),
+        Route("/notice/register.jsonld", versions.register_jsonld),
         Route("/notice/versions/{number:int}", notice.notice),
         Route("/promises", notice.promises),
         Route("/sign-in", doors.sign_in, methods=BOTH),

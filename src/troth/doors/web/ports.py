@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 from troth.archive import Archive
+from troth.exchange import Exchange
 from troth.kit.db import Database
 from troth.ledger import Ledger
-from troth.notice import Notices
+from troth.notice import Notices, Proposals
+from troth.outreach import Outreach
 from troth.people import People
 from troth.policy import Policy
 from troth.rights import Rights
@@ -74,6 +76,14 @@ class Rooms(Protocol):
         """The notice in force."""
 
     @property
+    def proposals(self) -> Proposals:
+        """Versions that wait for a second person."""
+
+    @property
+    def outreach(self) -> Outreach:
+        """What a change would do, and whom it was told."""
+
+    @property
     def policy(self) -> Policy:
         """Decides."""
 
@@ -88,6 +98,10 @@ class Rooms(Protocol):
     @property
     def rights(self) -> Rights:
         """Requests of data subjects."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """Who receives data, and what left."""
 
     @property
     def dsn_sequencer(self) -> str:

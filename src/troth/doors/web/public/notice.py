@@ -22,8 +22,6 @@ from troth.doors.web.public.views import (
     ShortLine,
     StateMark,
     Tally,
-    VersionsPage,
-    VersionView,
 )
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
@@ -54,33 +52,12 @@ class NoticePages:
         version = await self._desk.version(audience)
         asked = http_request.path_params.get("number")
         if version is not None and asked is not None:
-            version = await self._desk.rooms.notices.version(asked, version.name)
+            name = http_request.query_params.get("of", version.name)
+            version = await self._desk.rooms.notices.version(asked, name)
         visitor = await self._desk.visitor(http_request)
         view = NoticePage() if version is None else await self._view(version, audience, is_old=asked is not None)
         return await self._desk.page(
             http_request, visitor, "Privacy notice", Page("public/notice.html", view), here="/notice"
-        )
-
-    async def versions(self, http_request: Request) -> Response:
-        """Every version that was ever published."""
-        in_force = await self._desk.version()
-        versions = await self._desk.rooms.notices.versions()
-        view = VersionsPage(
-            tuple(
-                VersionView(
-                    f"{each.notice.head.deployment}, version {each.number}",
-                    f"/notice/versions/{each.number}" if in_force and each.name == in_force.name else "",
-                    each.effective_on,
-                    each.published_at,
-                    each.sha256,
-                    in_force is not None and each.id == in_force.id,
-                )
-                for each in versions
-            )
-        )
-        visitor = await self._desk.visitor(http_request)
-        return await self._desk.page(
-            http_request, visitor, "Versions of the notice", Page("public/versions.html", view), here="/notice"
         )
 
     async def promises(self, http_request: Request) -> Response:

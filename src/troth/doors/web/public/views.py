@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from troth.doors.web.forms import Fault
 
@@ -79,25 +79,6 @@ class NoticePage:
     changes: tuple[ChangeView, ...] = ()
     changes_since: int = 0
     sections: tuple[SectionView, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class VersionView:
-    """One published version."""
-
-    label: str
-    href: str
-    effective_on: date
-    published_at: datetime
-    sha256: bytes
-    is_in_force: bool
-
-
-@dataclass(frozen=True, slots=True)
-class VersionsPage:
-    """Every version that was ever published."""
-
-    versions: tuple[VersionView, ...]
 
 
 @dataclass(frozen=True, slots=True)
