@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from troth.main.wiring import notice_files
-from troth.notice import NoticeMalformed, diff, load, render
-from troth.notice import check as problems_of
+from troth.kit import clock
+from troth.main.modules import modules
+from troth.notice import NoticeMalformed, Problem, check_all, diff, load, load_all, notice_files, render, sarif
+
+
+class Form(StrEnum):
+    """How problems are told."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+
 
 app = typer.Typer(help="Read, compare and render notices.", no_args_is_help=True)
 
 
-def check(paths: list[Path], form: str) -> int:
-    """Check notices and print what is wrong.
-
-    Args:
-        paths: Files or deployment folders.
-        form: `text` or `json`.
-
-    Returns:
-        0 when nothing is wrong, else 1.
-    """
-    found = []
-    for file in notice_files(tuple(paths)):
+def check(
+    notice: Annotated[
+        list[Path], typer.Argument(help="Notice files or deployment folders; a folder is one deployment.")
+    ],
+    form: Annotated[Form, typer.Option("--format", help="How problems are told.")] = Form.text,
+) -> None:
+    """Check notices: every clause complete, known, lawful and enforced. Problems are told with file:line and a hint."""
+    found: list[Problem] = []
+    parts = modules()
+    for path in notice:
         try:
-            notice = load(file)
+            notices = load_all([path])
         except NoticeMalformed as fault:
-            found += list(fault.problems)
+            found += fault.problems
             continue
-        wrong = problems_of(notice)
+        wrong = check_all(notices, modules=parts, today=clock.now().date())
         found += wrong
-        if form == "text" and not wrong:
-            typer.echo(f"{file}: {len(notice.clauses)} clauses, version {notice.version}, every clause is enforced")
-    if form == "json":
-        typer.echo(json.dumps([{"path": p.path, "line": p.line, "what": p.what, "hint": p.hint} for p in found]))
+        for each in () if wrong or form is not Form.text else notices:
+            typer.echo(f"{each.path}: {len(each.clauses)} clauses, version {each.version}, every clause is enforced")
+    if form is Form.json:
+        typer.echo(json.dumps([asdict(problem) for problem in found], ensure_ascii=False))
+    elif form is Form.sarif:
+        typer.echo(json.dumps(sarif(found, version("troth")), ensure_ascii=False, indent=1))
     else:
         for problem in found:
             typer.echo(f"{problem.path}:{problem.line}: {problem.what}\n    {problem.hint}")
-    return 1 if found else 0
+    raise typer.Exit(1 if found else 0)
+
+
+alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+alone.command("check")(check)
+
+
+@alone.callback()
+def _alone() -> None:
+    """`troth check` by itself, without what only a node needs."""
 
 
 @app.command("diff")

@@ -20,8 +20,8 @@ from troth.kit.errors import Unprocessable
 from troth.main.admin import beside
 from troth.main.first_start import PURPOSE, operator
 from troth.main.settings import load as load_settings
-from troth.main.wiring import Rooms, notice_files
-from troth.notice import Proposal, ProposalNotFound, load
+from troth.main.wiring import Rooms
+from troth.notice import Proposal, ProposalNotFound, load, notice_files
 from troth.policy import Permit, Target
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from troth.archive import Archive
 from troth.exchange import Exchange, ExchangeFacts
 from troth.kit.db import Database
-from troth.kit.errors import Gone, NotFound, Unprocessable
+from troth.kit.errors import Gone, NotFound
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
 from troth.ledger import Entry, Ledger
@@ -18,7 +17,7 @@ from troth.lifecycle import Lifecycle, LifecycleFacts
 from troth.main.facts import CombinedFacts
 from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
-from troth.notice import Compiled, Notice, Notices, Proposals, compile_notices, load
+from troth.notice import Compiled, Notice, Notices, Proposals, compile_notices, load_all
 from troth.outreach import Outreach
 from troth.people import ChoiceFacts, ChoiceRows, Choices, Links, People, PeopleFacts
 from troth.policy import Actor, Facts, Policy, Target
@@ -54,24 +53,9 @@ class Rooms:
         await self.database.close()
 
 
-def notice_files(paths: tuple[Path, ...]) -> list[Path]:
-    """The notice files that paths name; a deployment folder stands for the notices in it.
-
-    Raises:
-        Unprocessable: A path is not there or holds no notice.
-    """
-    files: list[Path] = []
-    for path in paths:
-        found = sorted(path.glob("notice*.yaml")) if path.is_dir() else [path]
-        if not found or not found[0].exists():
-            raise Unprocessable(f"there is no notice at {path}", hint="Name a notice file or a deployment folder.")
-        files += found
-    return files
-
-
 def load_notices(settings: Settings) -> list[Notice]:
     """The notices that the settings put in force."""
-    return [load(file) for file in notice_files(settings.notice)]
+    return load_all(settings.notice)
 
 
 def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, connections: int = 8) -> Rooms:

@@ -14,6 +14,7 @@ from troth.notice.clauses.retention import Retention
 from troth.notice.clauses.right import Right
 from troth.notice.compiling import Compiled, compile_notices
 from troth.notice.compiling import compile_notices as compile
+from troth.notice.deployment import applying, check_all, load_all, notice_files, render_all
 from troth.notice.difference import Change, Difference, diff
 from troth.notice.errors import (
     DayPassed,
@@ -37,6 +38,7 @@ from troth.notice.proposals import Proposal, Proposals
 from troth.notice.register import Activity, Register, as_csv, as_jsonld, register
 from troth.notice.rendering import Rendered, RenderedSection, Sentence, render, sentence
 from troth.notice.right_terms import RightTerms
+from troth.notice.sarif import sarif
 from troth.notice.service import Notices
 from troth.notice.version import NoticeVersion
 from troth.notice.vocabulary import ACTIONS, ALWAYS_PRESENT, AMENDING, ANYBODY, AUDIENCES, ROLES, TARGETS
@@ -90,18 +92,24 @@ __all__ = [
     "Section",
     "Sentence",
     "VersionNotFound",
+    "applying",
     "as_csv",
     "as_jsonld",
     "check",
+    "check_all",
     "clock",
     "compile",
     "compile_notices",
     "diff",
     "load",
+    "load_all",
+    "notice_files",
     "parse",
     "register",
     "render",
+    "render_all",
     "retention",
     "right",
+    "sarif",
     "sentence",
 ]

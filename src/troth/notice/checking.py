@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import date
 from pathlib import Path
 
 import cedarpy
@@ -19,11 +20,15 @@ from troth.notice.problem import Problem
 _STALE = tuple((re.compile(pattern, re.IGNORECASE), hint) for pattern, hint in law.STALE.items())
 
 
-def check(notice: Notice | Path | str) -> list[Problem]:
+def check(
+    notice: Notice | Path | str, *, modules: Collection[str] | None = None, today: date | None = None
+) -> list[Problem]:
     """All problems of a notice, in the order of its lines; an empty list means that it may be published.
 
     Args:
         notice: A loaded notice, or the file or folder to load it from.
+        modules: Names of the modules of the program, such as `policy.decision`; given, each enforcer must be one.
+        today: Given, what has ended by then is a problem as well.
     """
     if not isinstance(notice, Notice):
         try:
@@ -31,6 +36,10 @@ def check(notice: Notice | Path | str) -> list[Problem]:
         except NoticeMalformed as fault:
             return list(fault.problems)
     problems = [*_numbers(notice), *_clauses(notice), *_short(notice), *_stale(notice), *_policies(notice)]
+    if modules is not None:
+        problems += _enforcers(notice, modules)
+    if today is not None:
+        problems += _ended(notice, today)
     return sorted(set(problems))
 
 
@@ -66,6 +75,27 @@ def _clauses(notice: Notice) -> Iterator[Problem]:
             )
         for fault in clause.faults(notice):
             yield _at(notice, clause, fault.what, fault.hint)
+
+
+def _enforcers(notice: Notice, modules: Collection[str]) -> Iterator[Problem]:
+    """A promise is kept by a part of the program that is there."""
+    for clause in notice.clauses:
+        enforcer = clause.enforcer()
+        if enforcer and enforcer not in modules:
+            what = f"{enforcer!r} has to keep this promise, and the program has no such part"
+            yield _at(notice, clause, what, "leave the promise out until something keeps it")
+
+
+def _ended(notice: Notice, today: date) -> Iterator[Problem]:
+    """What a clause rests on has not run out, and has begun."""
+    for clause in notice.clauses:
+        for limit in clause.limits():
+            if limit.until is not None and limit.until < today:
+                what = f"{limit.what} ended on {limit.until.isoformat()}"
+                yield _at(notice, clause, what, "renew it and give the new day, or take the clause out")
+            if limit.since is not None and limit.since > today:
+                what = f"{limit.what} begins only on {limit.since.isoformat()}"
+                yield _at(notice, clause, what, "add the clause when it has begun")
 
 
 def _short(notice: Notice) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from troth.notice.clauses.retention import Retention
 from troth.notice.clauses.right import Right
 from troth.notice.right_terms import RightTerms
 from troth.notice.terms import term
-from troth.notice.vocabulary import AUDIENCES, PLACES, SURFACES
+from troth.notice.vocabulary import AUDIENCES, PLACES, SURFACES, places
 
 C = TypeVar("C", bound=Clause)
 
@@ -143,6 +143,20 @@ class Notice:
         """ISO 3166 codes of the places where the notice says that data is kept."""
         found = {region for clause in self.all("residency") for region in getattr(clause, "regions", ())}
         return tuple(sorted(found))
+
+    @property
+    def places(self) -> frozenset[str]:
+        """ISO 3166 codes of the countries whose readers it is for; empty when it is for all."""
+        return places(self.head.applies_in)
+
+    def applies_to(self, audience: str, region: str = "") -> bool:
+        """Whether it is for a reader of this audience who lives there.
+
+        Args:
+            audience: `patients`, `users` or `visitors`.
+            region: ISO 3166 code; empty when nobody knows, and then only notices for everywhere apply.
+        """
+        return audience in self.audiences and (not self.head.applies_in or region in self.places)
 
     @cached_property
     def zone(self) -> ZoneInfo:

@@ -18,7 +18,7 @@ class Sentence:
         says: The promise, to be read aloud.
         promises: Ids in the ledger of promises.
         kept: "How this is kept", line by line; the last is the proof that is looked for.
-        enforcer: The part of the program that keeps it, such as `policy.require`.
+        enforcer: The part of the program that keeps it, such as `policy.decision`.
         evidence: Kinds of ledger entries that bear on it.
     """
 

@@ -37,7 +37,7 @@ def test_how_a_promise_is_kept(shipped: room.Notice) -> None:
     assert "GDPR Art. 6(1)(f)" in kept[0][1]
     assert kept[1] == ("Health data", "health care, by people bound to keep it secret (GDPR Art. 9(2)(h))")
     assert kept[-1][0] == "Proof"
-    assert sentence.enforcer == "policy.require"
+    assert sentence.enforcer == "policy.decision"
     assert sentence.anchor == "p4-1"
     assert "archive:study:opened" in sentence.evidence
 

@@ -39,7 +39,7 @@ def verdict(content: Any) -> bool:
 def test_any_change_is_judged_as_a_full_validator_judges_it(
     plain: dict[str, Any], choice: Any, strange: Any, drops: bool
 ) -> None:
-    content = {**plain, "sections": copy.deepcopy(choice.sample(plain["sections"], 2))}
+    content = copy.deepcopy({**plain, "sections": choice.sample(plain["sections"], 2)})
     place = choice.choice([place for place in places(content) if place])
     target: Any = content
     for part in place[:-1]:

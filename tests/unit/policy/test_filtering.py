@@ -164,9 +164,8 @@ def compare(
 
 @pytest.fixture(scope="module")
 def deciders() -> list[Decider]:
-    from troth.main.wiring import notice_files
 
-    return [Decider(notice.compile([notice.load(file) for file in notice_files((path,))])) for path in NOTICES]
+    return [Decider(notice.compile([notice.load(file) for file in notice.notice_files((path,))])) for path in NOTICES]
 
 
 @WORLDS

@@ -31,7 +31,7 @@ class Accept(Clause):
 
     def enforcer(self) -> str:
         """The decision; where nothing waits for it, the account that records it."""
-        return "policy.require" if self.before else "people.register_subject"
+        return "policy.decision" if self.before else "people.invitations"
 
     def evidence(self) -> Evidence:
         """Accounts that were made."""

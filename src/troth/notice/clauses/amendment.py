@@ -48,7 +48,7 @@ class Amendment(Clause):
 
     def enforcer(self) -> str:
         """Publishing needs two people and a signature."""
-        return "notice.publish"
+        return "notice.proposals"
 
     def evidence(self) -> Evidence:
         """Published versions."""

@@ -37,7 +37,7 @@ class Automation(Clause):
 
     def enforcer(self) -> str:
         """The decision itself."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Refusals of programs."""

@@ -62,6 +62,21 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """When something that a clause rests on begins and ends.
+
+    Attributes:
+        what: What it is, such as "the contract".
+        since: First day, if it has one.
+        until: Last day, if it has one.
+    """
+
+    what: str
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line below a sentence: what it is about, and the words."""
 
@@ -150,6 +165,10 @@ class Clause(ABC):
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """What is wrong with it, taken together with the others."""
+        yield from ()
+
+    def limits(self) -> Iterator[Limit]:
+        """When what it rests on begins and ends."""
         yield from ()
 
     def content(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Evidence, Fault, Limit, Lookup, Row, clause
 from troth.notice.terms import SLUG, term
 
 
@@ -25,7 +25,7 @@ class Basis(Clause):
 
     def enforcer(self) -> str:
         """An activity whose assessment is missing does not pass the check."""
-        return "notice.check"
+        return "notice.checking"
 
     def evidence(self) -> Evidence:
         """What was checked when the version was published."""
@@ -36,6 +36,10 @@ class Basis(Clause):
         yield Row(
             "Weighed", f"{self.assessed_on.isoformat()}, again by {self.review_on.isoformat()}: {self.assessment}"
         )
+
+    def limits(self) -> Iterator[Limit]:
+        """When it begins and ends."""
+        yield Limit("the assessment", self.assessed_on, self.review_on)
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Its activities exist and rest on an interest; all that do are named by some clause of this kind."""

@@ -35,7 +35,7 @@ class Capacity(Clause):
 
     def enforcer(self) -> str:
         """The decision, and row-level security behind it."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Attempts across the wall."""

@@ -35,7 +35,7 @@ class Category(Clause):
 
     def enforcer(self) -> str:
         """An activity that uses an unlisted category does not pass the check, so it is never published."""
-        return "notice.check"
+        return "notice.checking"
 
     def evidence(self) -> Evidence:
         """What was checked when the version was published."""

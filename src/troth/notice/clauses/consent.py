@@ -46,7 +46,7 @@ class Consent(Clause):
 
     def enforcer(self) -> str:
         """The decision itself."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Refusals without consent."""

@@ -35,7 +35,7 @@ class Contact(Clause):
 
     def enforcer(self) -> str:
         """Shown from the notice, never typed into a page."""
-        return "doors.web"
+        return "doors.web.app"
 
     def evidence(self) -> Evidence:
         """Shown on the pages."""

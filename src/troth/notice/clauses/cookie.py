@@ -45,7 +45,7 @@ class Cookies(Clause):
 
     def enforcer(self) -> str:
         """Pages set no cookie that is not listed."""
-        return "doors.web"
+        return "doors.web.desk"
 
     def evidence(self) -> Evidence:
         """What a browser is given."""

@@ -39,7 +39,7 @@ class Deidentification(Clause):
 
     def enforcer(self) -> str:
         """The decision about every release."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Releases refused."""

@@ -23,7 +23,7 @@ class Hold(Clause):
 
     def enforcer(self) -> str:
         """The decision about every erasure."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Erasures refused while a hold was on."""

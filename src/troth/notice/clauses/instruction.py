@@ -54,7 +54,7 @@ class Instruction(Clause):
 
     def enforcer(self) -> str:
         """A processor's activity without an instruction compiles to nothing, so it is refused."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Every access rests on an instructed activity."""

@@ -31,7 +31,7 @@ class LegalOrder(Clause):
 
     def enforcer(self) -> str:
         """The decision about every disclosure."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Disclosures on an order."""

@@ -18,7 +18,7 @@ class Logging(Clause):
 
     def enforcer(self) -> str:
         """The ledger: no entry, no read."""
-        return "ledger.append"
+        return "ledger.service"
 
     def evidence(self) -> Evidence:
         """The tree, its signatures, and the counts."""

@@ -49,7 +49,7 @@ class Marketing(Clause):
 
     def enforcer(self) -> str:
         """The decision about every message."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Messages refused."""

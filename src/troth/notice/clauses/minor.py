@@ -52,7 +52,7 @@ class Minor(Clause):
 
     def enforcer(self) -> str:
         """The decision itself."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Refusals by age."""

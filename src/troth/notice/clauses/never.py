@@ -31,7 +31,7 @@ class Never(Clause):
 
     def enforcer(self) -> str:
         """The decision itself; a prohibition outweighs every permission."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Refusals name this clause."""

@@ -93,7 +93,7 @@ class Purpose(Clause):
 
     def enforcer(self) -> str:
         """The decision itself: no clause, no permit."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Openings and refusals name the purpose."""

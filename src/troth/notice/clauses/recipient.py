@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from troth.notice import cedar, law, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Evidence, Fault, Limit, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 RELATIONS: Mapping[str, str] = MappingProxyType(
@@ -80,7 +80,7 @@ class Recipient(Clause):
 
     def enforcer(self) -> str:
         """An access is granted only to roles that a recipient of the activity names."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Openings name this clause."""
@@ -100,6 +100,11 @@ class Recipient(Clause):
             yield Row("Its own notice", self.own_notice)
         yield Row("What stops others", "a role that is not named here for an activity gets no permit for it")
 
+    def limits(self) -> Iterator[Limit]:
+        """When the contract begins and ends."""
+        if self.contract is not None:
+            yield Limit("the contract", self.contract.signed_on, self.contract.ends_on)
+
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Outside: name, country and contract; inside: roles; no sale where the notice says that there is none."""
         if self.is_outside and self.contract is None:
@@ -112,6 +117,12 @@ class Recipient(Clause):
                     yield Fault(f"the {kind} {key!r} is not in this notice", f"add a {kind} clause, or leave it out")
         if self.key in _onward(self, notice):
             yield Fault(f"the recipient {self.key!r} passes data on to itself", "break the circle of passes_to")
+        abroad = self.is_outside and self.country and self.country not in notice.regions
+        if abroad and not any(self.country in getattr(found, "destinations", ()) for found in notice.all("transfer")):
+            yield Fault(
+                f"the recipient {self.key!r} is in {self.country}, and no transfer leads there",
+                "add a transfer clause with its instrument",
+            )
         if self.is_outside and not (self.name and self.country):
             yield Fault(f"the recipient {self.key!r} is outside and has no name or country", "add name and country")
         if not self.is_outside and not self.roles:

@@ -38,7 +38,7 @@ class Residency(Clause):
 
     def enforcer(self) -> str:
         """The decision about every arrival."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Arrivals and the region of the node."""
@@ -55,7 +55,14 @@ class Residency(Clause):
         """Activities happen where data is kept."""
         for found in notice.all("purpose"):
             for region in getattr(found, "regions", ()):
-                if not self.leaves and region not in notice.regions:
+                if region in notice.regions:
+                    continue
+                if not self.leaves:
                     yield Fault(
                         f"§ {found.id} happens in {region}, where nothing is kept", "add the region or remove it there"
+                    )
+                elif not any(region in getattr(way, "destinations", ()) for way in notice.all("transfer")):
+                    yield Fault(
+                        f"§ {found.id} happens in {region}, and no transfer leads there",
+                        "add a transfer clause with its instrument",
                     )

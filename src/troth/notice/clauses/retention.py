@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Limit, Lookup, Row, clause
 from troth.notice.period import Period, birthday
 from troth.notice.terms import SLUG, term
 
@@ -63,7 +63,7 @@ class Retention(Clause):
 
     def enforcer(self) -> str:
         """Erasure asks the rule, and refuses before the day."""
-        return "rights.erasure"
+        return "rights.decide"
 
     def evidence(self) -> Evidence:
         """What was erased, and what was kept with its end date."""
@@ -84,6 +84,11 @@ class Retention(Clause):
             "What stops us",
             "the day is computed from this clause each time, and nothing kept by law can be erased earlier",
         )
+
+    def limits(self) -> Iterator[Limit]:
+        """When somebody has to look at the law again."""
+        if self.law is not None:
+            yield Limit("the last look at the law", until=self.law.review_on)
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Children's terms from the youngest up; the law looked at again after it began."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from troth.notice import cedar, vocabulary
 from troth.notice import law as legal
-from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Limit, Lookup, Policy, Row, clause
 from troth.notice.period import Period
 from troth.notice.terms import SLUG, term
 
@@ -64,7 +64,7 @@ class Right(Clause):
 
     def enforcer(self) -> str:
         """The room that handles requests; a restriction is also part of every decision."""
-        return "policy.require" if self.right in ("restrict", "object") else "rights.workflows"
+        return "policy.decision" if self.right in ("restrict", "object") else "rights.workflows"
 
     def evidence(self) -> Evidence:
         """Requests, from the first day to the answer."""
@@ -84,6 +84,11 @@ class Right(Clause):
         for basis in self.except_bases:
             yield Row("Not against", legal.BASES[basis])
         yield Row("Law", legal.article(legal.RIGHTS[self.right]))
+
+    def limits(self) -> Iterator[Limit]:
+        """When somebody has to look at the law again."""
+        if self.law is not None:
+            yield Limit("the last look at the law", until=self.law.review_on)
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """One clause per right; the purposes of a restriction must exist."""

@@ -30,7 +30,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "no byte of a name or of an image can be read from the disk",
         ),
         "sealed_in_transit": Measure(
-            "main.listeners",
+            "main.settings",
             "a listener that others can reach does not start without encryption",
             ("main:node:started",),
             "every listener that is reachable from outside speaks TLS",
@@ -42,25 +42,25 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "the tree adds up and every signed head agrees with it",
         ),
         "no_open_door": Measure(
-            "policy.require",
+            "policy.decision",
             "what no clause allows is refused; there are no passwords to guess or forget",
             ("policy:access:refused", "people:session:started"),
             "nothing was opened by somebody who had not signed in",
         ),
         "live_session": Measure(
-            "policy.require",
+            "policy.decision",
             "every step asks again whether the sign-in still stands",
             ("people:session:ended",),
             "nothing was opened in a session after it had ended",
         ),
         "identity_check": Measure(
-            "people.register_subject",
+            "people.invitations",
             "a wrong detail or code tells nothing, and too many tries are stopped",
             ("people:subject:matched", "people:match:failed"),
             "nobody received anything before the check was passed",
         ),
         "stays_erased": Measure(
-            "archive.tombstones",
+            "archive.intake",
             "a sealed mark of what was erased is looked up at every way in",
             ("archive:study:erased", "archive:study:refused_tombstone"),
             "nothing that was erased is held again",

@@ -37,7 +37,7 @@ class Scope(Clause):
 
     def enforcer(self) -> str:
         """The decision, and the check at the start for surfaces."""
-        return "policy.require" if self.excludes else "notice.coverage"
+        return "policy.decision" if self.excludes else "notice.coverage"
 
     def evidence(self) -> Evidence:
         """The start, and refusals."""

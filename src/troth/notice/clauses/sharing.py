@@ -31,7 +31,7 @@ class Sharing(Clause):
 
     def enforcer(self) -> str:
         """Nothing leaves without a permit, and none is given for sharing yet."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Nothing yet: the kinds come with the room that shares."""

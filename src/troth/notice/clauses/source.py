@@ -29,7 +29,7 @@ class Source(Clause):
 
     def enforcer(self) -> str:
         """Only a registered machine or system may bring something in."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """Every arrival names who brought it."""

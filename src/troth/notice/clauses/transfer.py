@@ -7,7 +7,7 @@ from datetime import date
 from typing import Literal
 
 from troth.notice import cedar, law, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Evidence, Fault, Limit, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 _SAID = {
@@ -62,7 +62,7 @@ class Transfer(Clause):
 
     def enforcer(self) -> str:
         """The decision about everything that leaves."""
-        return "policy.require"
+        return "policy.decision"
 
     def evidence(self) -> Evidence:
         """What left, with the instrument it went on."""
@@ -79,6 +79,10 @@ class Transfer(Clause):
         if self.document:
             yield Row("A copy", f"you can have one: {self.document}")
         yield Row("What stops us", "when the instrument ends or falls, the next transfer that needs it is refused")
+
+    def limits(self) -> Iterator[Limit]:
+        """When it begins and ends."""
+        yield Limit("the instrument", self.valid_from, self.valid_until)
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """A way from here to somewhere else, with an instrument of its time."""
