@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import UUID
 
-if TYPE_CHECKING:
-    from troth.policy.facts import FactSet
+from troth.policy.moment import FactSet
 
 ActorKind = Literal["user", "patient", "peer", "system", "anonymous"]
 
