@@ -12,6 +12,7 @@ from troth.exchange.errors import (
 )
 from troth.exchange.facts import ExchangeFacts
 from troth.exchange.model import (
+    AGREEMENT,
     CONTRACT_KINDS,
     DISCLOSURE_KINDS,
     INSTRUMENT_KINDS,
@@ -32,6 +33,7 @@ from troth.exchange.room import Send
 from troth.exchange.service import Departure, Exchange
 
 __all__ = [
+    "AGREEMENT",
     "CONTRACT_KINDS",
     "DISCLOSURE_KINDS",
     "INSTRUMENT_KINDS",

@@ -1,0 +1,229 @@
+"""Recipients and contracts, transfers and orders, instructions; and disclosing a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
+from troth.doors.web.forms import Fault
+from troth.doors.web.office import exchange_forms as fields
+from troth.doors.web.office.exchange_tables import PAGES, register
+from troth.doors.web.office.exchange_views import ExchangePage, RegisterView
+from troth.doors.web.render import Page
+from troth.exchange import Departure, Disclosure, DisclosureRefused, NotDelivered, RegisterMalformed, SaleBarred
+from troth.kit.errors import NotFound
+from troth.policy import Actor, Permit, PermitDenied
+
+PURPOSE = "administration"
+RECORDED = "Every change of a register is written to the ledger"
+ROLES = ("office", "admin")
+ACTIONS: Mapping[str, str] = {"instructions": "instruct"}
+HOME: Mapping[str, str] = {name: page for page, (_, names) in PAGES.items() for name in names}
+
+
+class ExchangePages:
+    """Handlers for the registers of what leaves.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def show(self, http_request: Request) -> Response:
+        """A page of registers."""
+        return await self._show(http_request, _page_of(http_request))
+
+    async def add(self, http_request: Request) -> Response:
+        """Add a row to a register."""
+        name = str(http_request.path_params["register"])
+        if name not in HOME:
+            raise NotFound
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        permit = await self._permit(actor, name)
+        typed = await self._desk.sent(http_request, visitor)
+        try:
+            await self._add(permit, name, typed)
+        except (RegisterMalformed, SaleBarred) as refused:
+            return await self._show(http_request, HOME[name], name, typed, Fault("", refused.detail))
+        return go(f"/office/{HOME[name]}")
+
+    async def end(self, http_request: Request) -> Response:
+        """End a row; of an instrument, whom that touches is shown."""
+        name, row_id = str(http_request.path_params["register"]), id_of(http_request)
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        if name not in HOME:
+            raise NotFound
+        permit = await self._permit(actor, name)
+        reason = (await self._desk.sent(http_request, visitor)).get("reason", "")
+        exchange = self._desk.rooms.exchange
+        if name == "instruments":
+            try:
+                affected = await exchange.invalidate(permit, row_id, reason)
+            except RegisterMalformed as refused:
+                return await self._show(http_request, HOME[name], "", {}, Fault("", refused.detail))
+            names = tuple(each.name for each in affected.recipients)
+            told = f"Nothing goes there on it any more. {affected.disclosures} disclosures went on it before."
+            return await self._show(http_request, HOME[name], told=told, affected=names)
+        if name == "contracts":
+            await exchange.end_contract(permit, row_id, reason)
+        elif name == "recipients":
+            await exchange.end_recipient(permit, row_id)
+        elif name == "orders":
+            await exchange.end_order(permit, row_id, reason)
+        else:
+            await exchange.revoke_instruction(permit, row_id)
+        return go(f"/office/{HOME[name]}")
+
+    async def disclose(self, http_request: Request) -> Response:
+        """Send a study to a registered recipient, or say why nothing left."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        typed = await self._desk.sent(http_request, visitor)
+        try:
+            wanted = _wanted(typed)
+        except RegisterMalformed as refused:
+            return await self._show(http_request, "recipients", "disclosures", typed, Fault("", refused.detail))
+        try:
+            departure = await self._send(actor, wanted)
+        except (DisclosureRefused, NotDelivered) as refused:
+            alert = f"Nothing left. {refused.detail}" if isinstance(refused, DisclosureRefused) else refused.detail
+            return await self._show(
+                http_request, "recipients", "disclosures", typed, alert=alert, status=refused.http_status
+            )
+        rests_on = departure.rests_on
+        told = f"It arrived at {rests_on.recipient.name} and is in the accounting."
+        if rests_on.instrument is not None:
+            told += f" It went abroad on {rests_on.instrument.key} ({fields.said(rests_on.instrument.kind)})."
+        return await self._show(http_request, "recipients", told=told)
+
+    # How
+
+    async def _send(self, actor: Actor, wanted: Disclosure) -> Departure:
+        exchange, policy = self._desk.rooms.exchange, self._desk.rooms.policy
+        target = await exchange.target(actor, wanted)
+        try:
+            permit = await policy.require(actor, "disclose", target, wanted.purpose)
+        except PermitDenied as denied:
+            if target.id is not None:  # who keeps the registers may read in them what is missing
+                keeping = await self._permit(actor, "recipients")
+                await exchange.explain(keeping, wanted)
+                if denied.clauses:
+                    clauses = ", ".join(denied.clauses)
+                    raise DisclosureRefused("clause", f"The notice forbids it (§ {clauses}).") from None
+            raise
+        return await exchange.send_study(permit, wanted)
+
+    async def _add(self, permit: Permit, name: str, typed: Mapping[str, str]) -> None:
+        exchange = self._desk.rooms.exchange
+        document = typed.get("document", "").encode()
+        if name == "instructions":
+            await exchange.give_instruction(
+                permit, typed.get("key", ""), typed.get("words", ""), fields.listed(typed, "actions"),
+                fields.listed(typed, "purposes"), fields.day(typed, "valid_from"),
+                fields.day_or_none(typed, "valid_until"),
+            )  # fmt: skip
+        elif name == "contracts":
+            await exchange.add_contract(
+                permit, typed.get("key", ""), typed.get("kind", ""), typed.get("party", ""),
+                fields.day(typed, "valid_from"), fields.day_or_none(typed, "valid_until"),
+                approved_by=typed.get("approved_by", ""), document=document,
+            )  # fmt: skip
+        elif name == "instruments":
+            await exchange.add_instrument(
+                permit, typed.get("key", ""), typed.get("kind", ""), typed.get("origin", ""),
+                typed.get("destination", ""), fields.day(typed, "valid_from"),
+                fields.day_or_none(typed, "valid_until"), recipient_key=typed.get("recipient_key", ""),
+                document=document,
+            )  # fmt: skip
+        elif name == "orders":
+            await exchange.add_order(
+                permit, typed.get("kind", ""), typed.get("authority", ""), typed.get("country", ""),
+                typed.get("scope", ""), fields.ids(typed, "studies"), fields.day(typed, "valid_from"),
+                fields.day_or_none(typed, "valid_until"), document=document,
+            )  # fmt: skip
+        else:
+            await self._add_recipient(permit, typed)
+
+    async def _add_recipient(self, permit: Permit, typed: Mapping[str, str]) -> None:
+        wanted = typed.get("peer_ae", "")
+        peers = await self._desk.rooms.people.peers(permit) if wanted else []
+        peer = next((each for each in peers if each.ae == wanted), None)
+        if wanted and peer is None:
+            raise RegisterMalformed("No system with this AE title is registered.", hint="Register it first.")
+        await self._desk.rooms.exchange.add_recipient(
+            permit, typed.get("key", ""), typed.get("name", ""), typed.get("kind", ""), typed.get("country", ""),
+            fields.listed(typed, "categories"), fields.listed(typed, "purposes"),
+            stands_under=typed.get("stands_under", ""), address=typed.get("address", ""),
+            contract_key=typed.get("contract_key", ""), peer_id=peer.id if peer else None,
+        )  # fmt: skip
+
+    async def _permit(self, actor: Actor, name: str) -> Permit:
+        action = ACTIONS.get(name, "keep_register")
+        return await self._desk.permit(actor, action, of_organisation(actor), PURPOSE)
+
+    async def _show(
+        self,
+        http_request: Request,
+        page: str,
+        name: str = "",
+        typed: Mapping[str, str] | None = None,
+        *faults: Fault,
+        told: str = "",
+        alert: str = "",
+        affected: tuple[str, ...] = (),
+        status: int = 0,
+    ) -> Response:
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        heading, names = PAGES[page]
+        permit = await self._permit(actor, names[0])
+        exchange = self._desk.rooms.exchange
+        tables = [await register(exchange, permit, each, (typed or {}) if each == name else {}) for each in names]
+        if page == "recipients":
+            tables.append(_sending((typed or {}) if name == "disclosures" else {}))
+        view = ExchangePage(
+            heading=heading,
+            organisation=actor.organisation,
+            tabs=tuple((f"/office/{each}", PAGES[each][0], each == page) for each in PAGES),
+            registers=tuple(tables),
+            faults=faults,
+            told=told,
+            alert=alert,
+            affected=affected,
+        )
+        return await self._answer(http_request, visitor, view, permit, status or (422 if faults else 200))
+
+    async def _answer(
+        self, http_request: Request, visitor: Visitor, view: ExchangePage, permit: Permit, status: int
+    ) -> Response:
+        return await self._desk.page(
+            http_request, visitor, view.heading, Page("office/exchange.html", view), here="/office/recipients",
+            permit=permit, recorded=RECORDED, status=status,
+        )  # fmt: skip
+
+
+def _page_of(http_request: Request) -> str:
+    return http_request.url.path.rsplit("/", 1)[1]
+
+
+def _sending(typed: Mapping[str, str]) -> RegisterView:
+    return RegisterView(
+        name="disclosures", title="", nothing="", columns=(), rows=(), add_title="Send a study to a recipient",
+        add_path="/office/disclosures", fields=tuple(each.view(typed) for each in fields.FORMS["disclosures"]),
+    )  # fmt: skip
+
+
+def _wanted(typed: Mapping[str, str]) -> Disclosure:
+    return Disclosure(
+        kind=typed.get("kind", ""),
+        recipient_key=typed.get("recipient", ""),
+        category=typed.get("category", ""),
+        purpose=typed.get("purpose", ""),
+        study_id=fields.id_or_none(typed, "study"),
+        order_id=fields.id_or_none(typed, "order"),
+        reason=typed.get("reason", ""),
+        told_on=fields.day_or_none(typed, "told_on"),
+    )

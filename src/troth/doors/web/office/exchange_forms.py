@@ -1,0 +1,175 @@
+"""The forms of the registers: their fields, and from what was typed to values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from troth.doors.web.office.exchange_views import FieldView
+from troth.exchange import (
+    CONTRACT_KINDS,
+    DISCLOSURE_KINDS,
+    INSTRUMENT_KINDS,
+    ORDER_KINDS,
+    RECIPIENT_KINDS,
+    RegisterMalformed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTerm:
+    """A field as it is declared."""
+
+    name: str
+    label: str
+    hint: str = ""
+    type: str = "text"
+    is_optional: bool = False
+    options: tuple[str, ...] = ()
+
+    def view(self, typed: Mapping[str, str]) -> FieldView:
+        """The field with what was typed."""
+        options = tuple((each, said(each)) for each in self.options)
+        value = typed.get(self.name, "")
+        return FieldView(self.name, self.label, self.hint, self.type, value, self.is_optional, options)
+
+
+_KEY = FieldTerm("key", "Short name", "Small letters, digits and underscores; the notice and other rows refer to it.")
+_FROM = FieldTerm("valid_from", "First day", type="date")
+_UNTIL = FieldTerm("valid_until", "Last day", type="date", is_optional=True)
+_DOCUMENT = FieldTerm("document", "Its text", "It is sealed and kept.", "area", is_optional=True)
+_SCOPE = FieldTerm("scope", "What it demands", type="area")
+_COUNTRY = FieldTerm("country", "Country", "ISO 3166 code, such as GB.")
+
+FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
+    "recipients": (
+        _KEY,
+        FieldTerm("name", "Name"),
+        FieldTerm("kind", "What it is to us", type="select", options=RECIPIENT_KINDS),
+        FieldTerm("address", "Address", "A patient who asks who received something reads it.", is_optional=True),
+        _COUNTRY,
+        FieldTerm("stands_under", "Recipient of the notice", "Whose sentence covers it.", is_optional=True),
+        FieldTerm("categories", "Data it may receive", "Short names from the notice, with blanks between."),
+        FieldTerm("purposes", "What for", "Short names from the notice, with blanks between."),
+        FieldTerm("contract_key", "Contract", "Short name of the contract on file.", is_optional=True),
+        FieldTerm("peer_ae", "AE title", "Of its registered system.", is_optional=True),
+    ),
+    "contracts": (
+        _KEY,
+        FieldTerm("kind", "Kind", type="select", options=CONTRACT_KINDS),
+        FieldTerm("party", "Other party"),
+        FieldTerm("approved_by", "Approved by", "For a sub-processor: which controller.", is_optional=True),
+        _FROM,
+        _UNTIL,
+        _DOCUMENT,
+    ),
+    "instruments": (
+        _KEY,
+        FieldTerm("kind", "Kind", type="select", options=INSTRUMENT_KINDS),
+        FieldTerm("origin", "From", "ISO 3166 code, or EEA."),
+        FieldTerm("destination", "To", "ISO 3166 code, or EEA."),
+        FieldTerm("recipient_key", "Only for", "Short name of a recipient.", is_optional=True),
+        _FROM,
+        _UNTIL,
+        _DOCUMENT,
+    ),
+    "orders": (
+        FieldTerm("kind", "Kind", type="select", options=ORDER_KINDS),
+        FieldTerm("authority", "Authority"),
+        _COUNTRY,
+        _SCOPE,
+        FieldTerm("studies", "Studies it is about", "Our ids, with blanks between.", is_optional=True),
+        _FROM,
+        _UNTIL,
+        _DOCUMENT,
+    ),
+    "instructions": (
+        _KEY,
+        FieldTerm("words", "What we are told to do", type="area"),
+        FieldTerm("actions", "Actions it covers", "Such as store query retrieve, with blanks between."),
+        FieldTerm("purposes", "Purposes it covers", "Short names from the notice, with blanks between."),
+        _FROM,
+        _UNTIL,
+    ),
+    "disclosures": (
+        FieldTerm("kind", "On which ground", type="select", options=DISCLOSURE_KINDS),
+        FieldTerm("recipient", "To", "Short name of the recipient."),
+        FieldTerm("study", "Study", "Our id of it."),
+        FieldTerm("category", "Data", "Short name from the notice."),
+        FieldTerm("purpose", "What for", "Short name from the notice."),
+        FieldTerm("order", "Legal order", "Our id of it.", is_optional=True),
+        FieldTerm("told_on", "People were told on", "When the organisation changes hands.", "date", is_optional=True),
+        FieldTerm("reason", "Why it cannot wait", "When it protects somebody.", "area", is_optional=True),
+    ),
+}
+
+
+def said(word: str) -> str:
+    """A word of a register, as people read it."""
+    return {
+        "baa": "business associate agreement",
+        "scc": "standard contractual clauses",
+        "bcr": "binding corporate rules",
+        "adequacy": "adequacy decision",
+        "privacy_shield": "Privacy Shield",
+        "law": "a legal order",
+        "protection": "to protect somebody",
+    }.get(word, word.replace("_", " "))
+
+
+def listed(typed: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The words of a field."""
+    return tuple(re.split(r"[\s,]+", typed.get(name, "").strip())) if typed.get(name, "").strip() else ()
+
+
+def day(typed: Mapping[str, str], name: str) -> date:
+    """A day that has to be there.
+
+    Raises:
+        RegisterMalformed: It is not.
+    """
+    found = day_or_none(typed, name)
+    if found is None:
+        raise RegisterMalformed("Name the first day.")
+    return found
+
+
+def day_or_none(typed: Mapping[str, str], name: str) -> date | None:
+    """A day, or None.
+
+    Raises:
+        RegisterMalformed: Something else was typed.
+    """
+    text = typed.get(name, "")
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise RegisterMalformed("A day is written as 2026-11-30.") from None
+
+
+def id_or_none(typed: Mapping[str, str], name: str) -> UUID | None:
+    """One of our ids, or None.
+
+    Raises:
+        RegisterMalformed: Something else was typed.
+    """
+    text = typed.get(name, "")
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise RegisterMalformed("This is not one of our ids.") from None
+
+
+def ids(typed: Mapping[str, str], name: str) -> tuple[UUID, ...]:
+    """Our ids in a field.
+
+    Raises:
+        RegisterMalformed: Something else was typed.
+    """
+    try:
+        return tuple(UUID(each) for each in listed(typed, name))
+    except ValueError:
+        raise RegisterMalformed("This is not one of our ids.") from None

@@ -1,0 +1,139 @@
+"""From the registers to the tables that the office reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from troth.doors.web import words
+from troth.doors.web.office.exchange_forms import FORMS, said
+from troth.doors.web.office.exchange_views import RegisterView, RowView
+from troth.exchange import Contract, Exchange, Instruction, Instrument, LegalOrder, Recipient, Term
+from troth.kit import clock
+from troth.policy import Permit
+
+TITLES: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "recipients": (
+        "Recipients", "Nobody outside receives anything.", "Register a recipient",
+        ("Recipient", "Where", "Data", "What for", "Contract"),
+    ),
+    "contracts": (
+        "Contracts", "No contract is on file.", "File a contract", ("Contract", "With", "Kind", "Until", "Approved by"),
+    ),
+    "instruments": (
+        "Transfer instruments", "No instrument is on file: nothing goes abroad.", "File an instrument",
+        ("Instrument", "From", "To", "Kind", "Until"),
+    ),
+    "orders": (
+        "Legal orders and requests of governments", "No order has come in.", "Register an order",
+        ("Authority", "Country", "Demands", "Document", "Answer"),
+    ),
+    "instructions": (
+        "Instructions", "No instruction is in force.", "Give an instruction",
+        ("Instruction", "What it says", "Actions", "Purposes", "Until"),
+    ),
+}  # fmt: skip
+
+PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "recipients": ("Recipients", ("recipients", "contracts")),
+    "transfers": ("Transfers and orders", ("instruments", "orders")),
+    "instructions": ("Instructions", ("instructions",)),
+}
+"""Pages, their headings and registers."""
+
+
+async def register(exchange: Exchange, permit: Permit, name: str, typed: Mapping[str, str]) -> RegisterView:
+    """One register as a table with its form.
+
+    Args:
+        exchange: The room.
+        permit: `keep_register`, or `instruct` for instructions.
+        name: Which.
+        typed: What was typed into its form, to be shown again.
+    """
+    title, nothing, add_title, columns = TITLES[name]
+    read: Mapping[str, Callable[[Permit], Any]] = {
+        "recipients": exchange.recipients,
+        "contracts": exchange.contracts,
+        "instruments": exchange.instruments,
+        "orders": exchange.orders,
+        "instructions": exchange.instructions,
+    }
+    held: Sequence[Any] = await read[name](permit)
+    return RegisterView(
+        name=name,
+        title=title,
+        nothing=nothing,
+        columns=columns,
+        rows=tuple(_row(name, each, permit) for each in held),
+        add_title=add_title,
+        add_path=f"/office/{name}",
+        fields=tuple(each.view(typed) for each in FORMS[name]),
+    )
+
+
+def _row(name: str, held: Any, permit: Permit) -> RowView:
+    now = clock.now()
+    cells, state, is_open = _CELLS[name](held, now)
+    is_own = held.tenant == permit.tenant
+    end_words = {"instruments": "Declare invalid", "instructions": "Revoke", "orders": "Close"}.get(name, "End")
+    return RowView(
+        id=str(held.id),
+        cells=cells,
+        state=state,
+        end_path=f"/office/{name}/{held.id}/end" if is_open and is_own else "",
+        end_words=end_words,
+        needs_reason=name in ("instruments", "orders"),
+    )
+
+
+_Cells = tuple[tuple[str, ...], tuple[str, str], bool]
+
+
+def _recipient(held: Recipient, now: datetime) -> _Cells:
+    is_open = held.ended_at is None
+    cells = (held.name, held.country, " ".join(held.categories), " ".join(held.purposes), held.contract_key or "none")
+    return cells, ("kept", "registered") if is_open else ("refused", "ended"), is_open
+
+
+def _contract(held: Contract, now: datetime) -> _Cells:
+    cells = (held.key, held.party, said(held.kind), _until(held.term), held.approved_by or "not needed")
+    if held.kind == "subprocessor" and not held.approved_by:
+        return (*cells[:-1], "nobody"), ("refused", "not approved"), held.term.ended_at is None
+    return cells, _state(held.holds(now)), held.term.ended_at is None
+
+
+def _instrument(held: Instrument, now: datetime) -> _Cells:
+    cells = (held.key, held.origin, held.destination, said(held.kind), _until(held.term))
+    return cells, _state(held.holds(now)), held.term.ended_at is None
+
+
+def _order(held: LegalOrder, now: datetime) -> _Cells:
+    document = "on file" if held.document_id is not None else "not on file"
+    cells = (held.authority, held.country, held.scope, document, held.answer or "none yet")
+    return cells, _state(held.holds(now)), held.term.ended_at is None
+
+
+def _instruction(held: Instruction, now: datetime) -> _Cells:
+    cells = (held.key, held.words, " ".join(held.actions), " ".join(held.purposes), _until(held.term))
+    return cells, _state(held.term.holds(now)), held.term.ended_at is None
+
+
+_CELLS: Mapping[str, Callable[[Any, datetime], _Cells]] = {
+    "recipients": _recipient,
+    "contracts": _contract,
+    "instruments": _instrument,
+    "orders": _order,
+    "instructions": _instruction,
+}
+
+
+def _state(holds: bool) -> tuple[str, str]:
+    return ("kept", "in force") if holds else ("refused", "not in force")
+
+
+def _until(term: Term) -> str:
+    if term.ended_at is not None:
+        return f"ended {words.day(term.ended_at.date())}"
+    return words.day(term.until) if term.until is not None else "no end"

@@ -1,0 +1,179 @@
+"""Who receives data and on what it goes abroad, a copy of that on request, and that nothing is sold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web import forms, words
+from troth.doors.web.desk import ANYBODY, Desk
+from troth.doors.web.forms import Fault
+from troth.doors.web.office.exchange_forms import id_or_none, said
+from troth.doors.web.render import Page
+from troth.exchange import Instrument, RegisterMalformed
+from troth.kit import clock
+from troth.notice import Notice
+from troth.policy import Permit, Target
+
+SITE = "site"
+SALE = "sale"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """A recipient, of the notice or of the register."""
+
+    name: str
+    country: str
+    what: str
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class WayRow:
+    """A way abroad and what it rests on."""
+
+    id: str
+    origin: str
+    destination: str
+    kind: str
+    until: str
+    has_copy: bool
+    state: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientsPage:
+    """Recipients and transfers, and the form to have a copy."""
+
+    recipients: tuple[PlaceRow, ...]
+    ways: tuple[WayRow, ...]
+    faults: tuple[Fault, ...] = ()
+    email: str = ""
+    is_sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SalePage:
+    """That nothing is sold, and what shows it.
+
+    Attributes:
+        sentences: Clause id and sentence of the notice.
+        sellers: Registered recipients for a sale; none, where the notice says that there is none.
+        checked: How many rows were looked at.
+        has_signal: The browser said Global Privacy Control.
+    """
+
+    sentences: tuple[tuple[str, str], ...]
+    sellers: int
+    checked: int
+    has_signal: bool
+
+
+class RecipientPages:
+    """Handlers for recipients, transfers and sale.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def recipients(self, http_request: Request) -> Response:
+        """Recipients and transfers of the platform; a form to have a copy of an instrument."""
+        permit = await self._permit()
+        if http_request.method == "GET":
+            return await self._page(http_request, permit)
+        typed = await forms.read(http_request)
+        email = typed.get("email", "")
+        try:
+            instrument_id = id_or_none(typed, "instrument")
+            if instrument_id is None:
+                raise RegisterMalformed("Choose what you want a copy of.")
+            await self._desk.rooms.exchange.send_instrument(permit, instrument_id, email)
+        except RegisterMalformed as refused:
+            return await self._page(http_request, permit, Fault("email", refused.detail), email=email)
+        return await self._page(http_request, permit, is_sent=True)
+
+    async def do_not_sell(self, http_request: Request) -> Response:
+        """What the notice says of selling, and the registers that show it."""
+        permit = await self._permit()
+        visitor = await self._desk.visitor(http_request)
+        held = await self._desk.rooms.exchange.recipients(permit)
+        found = [
+            (clause.id, clause.sentence(notice))
+            for notice in await self._notices()
+            for clause in notice.all("never")
+            if SALE in getattr(clause, "purposes", ())
+        ]
+        view = SalePage(
+            sentences=tuple(found),
+            sellers=sum(1 for each in held if SALE in each.purposes and each.ended_at is None),
+            checked=len(held),
+            has_signal=http_request.headers.get("sec-gpc", "") == "1",
+        )
+        page = Page("public/do_not_sell.html", view)
+        return await self._desk.page(http_request, visitor, "Nothing is sold", page)
+
+    # How
+
+    async def _permit(self) -> Permit:
+        return await self._desk.permit(ANYBODY, "open_notice", Target("platform"), SITE)
+
+    async def _notices(self) -> tuple[Notice, ...]:
+        found = {
+            version.notice.label: version.notice
+            for audience in ("patients", "users", "visitors")
+            if (version := await self._desk.version(audience)) is not None
+        }
+        return tuple(found.values())
+
+    async def _page(
+        self, http_request: Request, permit: Permit, *faults: Fault, email: str = "", is_sent: bool = False
+    ) -> Response:
+        visitor, exchange = await self._desk.visitor(http_request), self._desk.rooms.exchange
+        registered = [each for each in await exchange.recipients(permit) if each.ended_at is None]
+        view = RecipientsPage(
+            recipients=(
+                *_stated(await self._notices()),
+                *(PlaceRow(each.name, each.country, " ".join(each.purposes), "") for each in registered),
+            ),
+            ways=tuple(_way(each) for each in await exchange.instruments(permit)),
+            faults=faults,
+            email=email,
+            is_sent=is_sent,
+        )
+        return await self._desk.page(
+            http_request, visitor, "Recipients and transfers", Page("public/recipients.html", view),
+            status=422 if faults else 200,
+        )  # fmt: skip
+
+
+def _stated(notices: Iterable[Notice]) -> tuple[PlaceRow, ...]:
+    """The recipients outside that the notices name."""
+    outside: dict[str, PlaceRow] = {}
+    for notice in notices:
+        for clause in notice.all("recipient"):
+            held: Any = clause
+            if held.is_outside:
+                outside.setdefault(held.key, PlaceRow(held.name, held.country, clause.sentence(notice), clause.id))
+    return tuple(outside.values())
+
+
+def _way(held: Instrument) -> WayRow:
+    holds = held.holds(clock.now())
+    until = words.day(held.term.until) if held.term.until is not None else "no end"
+    return WayRow(
+        id=str(held.id),
+        origin=held.origin,
+        destination=held.destination,
+        kind=said(held.kind),
+        until=until,
+        has_copy=held.document_id is not None and holds,
+        state=("kept", "in force") if holds else ("refused", held.reason or "not in force"),
+    )
