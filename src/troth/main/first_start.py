@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from troth.exchange import AGREEMENT
 from troth.kit import migrate
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import Postgres
@@ -69,11 +72,31 @@ async def _publish_and_found(settings: Settings, server: Postgres, notices: list
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """An organisation to be made at the first start."""
+    """An organisation to be made at the first start.
+
+    Attributes:
+        agreement: Its contract with us, by `kind` (`processor` or `baa`) and the day `since` which it holds.
+        instruction: What it tells us to do: `key`, `words`, `actions`, `purposes`, and the day `since` which.
+    """
 
     name: str
     capacity: str
     region: str
+    agreement: Mapping[str, Any] = field(default_factory=dict)
+    instruction: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, one: Mapping[str, Any]) -> Seed:
+        """One entry of `organisations.yaml`.
+
+        Raises:
+            KeyError: Something is missing.
+        """
+        agreement, instruction = one.get("agreement", {}), one.get("instruction", {})
+        for part, keys in ((agreement, ("kind", "since")), (instruction, ("key", "words", "since"))):
+            for key in keys if part else ():
+                part[key]
+        return cls(str(one["name"]), one["capacity"], one["region"], agreement, instruction)
 
 
 def seeds(folder: Path) -> tuple[Seed, ...]:
@@ -90,7 +113,7 @@ def seeds(folder: Path) -> tuple[Seed, ...]:
         return ()
     try:
         content = YAML(typ="safe").load(file.read_text())
-        return tuple(Seed(str(one["name"]), one["capacity"], one["region"]) for one in content["organisations"])
+        return tuple(Seed.read(one) for one in content["organisations"])
     except (YAMLError, KeyError, TypeError) as fault:
         raise Unprocessable(
             f"{file} is not a list of organisations", hint="Give name, capacity and region of each."
@@ -103,8 +126,21 @@ async def found(rooms: Rooms) -> None:
     for path in rooms.settings.notice:
         for seed in seeds(path if path.is_dir() else path.parent):
             place = await rooms.people.add_organisation(permit, seed.name, seed.capacity, seed.region)
+            await _file(rooms, seed, Target("organisation", place.id, place.id))
             inside = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
             email = f"admin@{seed.name.lower().replace(' ', '-')}.invalid"
             user = await rooms.people.add_user(inside, place.id, email, "Administrator", "admin")
             link = await rooms.people.issue_sign_in_link(inside, user.id)
             sys.stdout.write(f"first sign-in  {seed.name}, administrator: {link}\n")
+
+
+async def _file(rooms: Rooms, seed: Seed, place: Target) -> None:
+    """File what an organisation has signed and ordered before its first day."""
+    if agreement := seed.agreement:
+        permit = await permit_for(rooms, "keep_register", place)
+        await rooms.exchange.add_contract(permit, AGREEMENT, agreement["kind"], seed.name, agreement["since"])
+    if order := seed.instruction:
+        permit = await permit_for(rooms, "instruct", place)
+        await rooms.exchange.give_instruction(
+            permit, order["key"], order["words"], order["actions"], order["purposes"], order["since"]
+        )
