@@ -35,8 +35,12 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "copy": ("study", "subject", "request"),
         "open_request": ("study", "subject", "request"),
         "see_request": ("subject", "request"),
+        "choose": ("subject",),
+        "restrict": ("study", "subject"),
     },
     ("office", "rights"): {
+        "hold": STUDY_LIKE,
+        "restrict": ("study", "subject"),
         "see_request": ("organisation", "subject", "request"),
         "decide_request": ("organisation", "request"),
         "see_log": ("organisation", "study", "subject", "ledger"),
