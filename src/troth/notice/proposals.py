@@ -25,6 +25,7 @@ from troth.notice.errors import (
 )
 from troth.notice.loading import parse
 from troth.notice.model import Notice
+from troth.notice.period import Period
 from troth.notice.service import ACTION, Allowed, Appender, Notices
 from troth.notice.version import NoticeVersion
 
@@ -231,6 +232,14 @@ def _against(before: NoticeVersion | None, notice: Notice) -> Difference:
             f"Version {before.number} counts from a later day, {before.effective_on}.",
             hint="Versions follow each other; give it that day or a later one.",
         )
+    for promise in before.notice.all("amendment"):
+        ahead = getattr(promise, "before", None)
+        today = clock.now().astimezone(notice.zone).date()
+        if isinstance(ahead, Period) and notice.head.effective_on < ahead.after(today):
+            raise DayPassed(
+                f"§ {promise.id} promises to tell of a change {ahead.words} before it counts.",
+                hint=f"Let it count from {ahead.after(today)} or a later day.",
+            )
     if not (change := diff(before.notice, notice)) and notice.head.covers == before.notice.head.covers:
         raise NothingChanged(hint="Change a clause, or leave the notice as it is.")
     return change

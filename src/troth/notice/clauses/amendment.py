@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from troth.notice import cedar
+from troth.notice import cedar, vocabulary
 from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
 from troth.notice.period import Period
 from troth.notice.terms import term
@@ -30,7 +30,9 @@ class Amendment(Clause):
         return self.mails != "never"
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
-        """Who objected to a version stays with the activities of the version before it."""
+        """Our programs may write of a change; who objected to it stays with the activities of the version before."""
+        if self.is_mailed:
+            yield self._telling()
         if self.objection != "pins":
             return
         keys = sorted(found.key for found in notice.all("purpose"))
@@ -45,6 +47,19 @@ class Amendment(Clause):
             f"unless {{ {' || '.join(known)} }};"
         )
         yield Policy(self.id, text, "forbid")
+
+    def _telling(self) -> Policy:
+        conditions = [
+            f"context.purpose == {cedar.text(vocabulary.AMENDING)}",
+            'principal.kind == "system" && principal.role == "worker"',
+            cedar.is_one_of(("notice",)),
+        ]
+        text = (
+            f"@id({cedar.text(self.id)})\n"
+            f"permit (principal, action in {cedar.actions(['tell_change'])}, resource)\n"
+            f"when {{ {' && '.join(conditions)} }};"
+        )
+        return Policy(self.id, text, "permit", (), vocabulary.AMENDING, "A6-1-c")
 
     def enforcer(self) -> str:
         """Publishing needs two people and a signature."""
