@@ -19,12 +19,15 @@ from troth.doors.web.clinic.studies import StudyPages
 from troth.doors.web.desk import Desk
 from troth.doors.web.faults import FaultPages
 from troth.doors.web.middleware import Guard
+from troth.doors.web.office.exchange import REGISTERS, ExchangePages
 from troth.doors.web.office.requests import OfficePages
 from troth.doors.web.patient.asking import AskingPages
+from troth.doors.web.patient.given import GivenPages
 from troth.doors.web.patient.home import PatientPages
 from troth.doors.web.ports import Rooms
 from troth.doors.web.public.doors import Doors
 from troth.doors.web.public.notice import NoticePages
+from troth.doors.web.public.recipients import RecipientPages
 from troth.doors.web.public.versions import VersionPages
 from troth.kit.errors import TrothError
 
@@ -58,6 +61,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
         *_public(desk),
         *_patient(desk),
         *_staff(desk),
+        *_exchange(desk),
         Mount("/static", app=Static(directory=STATIC), name="static"),
     ]
     if dicomweb is not None:
@@ -122,6 +126,23 @@ def _staff(desk: Desk) -> list[BaseRoute]:
     ]
 
 
+def _exchange(desk: Desk) -> list[BaseRoute]:
+    office, public, given = ExchangePages(desk), RecipientPages(desk), GivenPages(desk)
+    return [
+        Route("/recipients", public.recipients, methods=BOTH),
+        Route("/do-not-sell", public.do_not_sell),
+        Route("/given", given.given),
+        Route("/office/recipients", office.show),
+        Route("/office/transfers", office.show),
+        Route("/office/instructions", office.show),
+        Route("/office/disclosures", office.disclose, methods=["POST"]),
+        *(Route(f"/office/{name}", office.add, methods=["POST"]) for name in REGISTERS),
+        *(Route(f"/office/{name}/{{id}}/end", office.end, methods=["POST"]) for name in REGISTERS),
+    ]
+
+
 async def _robots(http_request: Request) -> Response:
-    """Nothing but the notice and the promises is for search engines."""
-    return PlainTextResponse("User-agent: *\nAllow: /notice\nAllow: /promises\nDisallow: /\n")
+    """Only what is said to everybody is for search engines."""
+    allowed = ("/notice", "/promises", "/recipients", "/do-not-sell")
+    lines = ["User-agent: *", *(f"Allow: {path}" for path in allowed), "Disallow: /"]
+    return PlainTextResponse("\n".join(lines) + "\n")

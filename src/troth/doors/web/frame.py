@@ -77,6 +77,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "referrer": (NavItem("/studies", "Studies"), NavItem("/notice", "Notice"), NavItem("/promises", "Promises")),
     "office": (
         NavItem("/office/requests", "Requests"),
+        NavItem("/office/recipients", "Recipients"),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
     ),

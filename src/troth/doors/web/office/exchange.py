@@ -14,13 +14,13 @@ from troth.doors.web.office.exchange_tables import PAGES, register
 from troth.doors.web.office.exchange_views import ExchangePage, RegisterView
 from troth.doors.web.render import Page
 from troth.exchange import Departure, Disclosure, DisclosureRefused, NotDelivered, RegisterMalformed, SaleBarred
-from troth.kit.errors import NotFound
 from troth.policy import Actor, Permit, PermitDenied
 
 PURPOSE = "administration"
 RECORDED = "Every change of a register is written to the ledger"
 ROLES = ("office", "admin")
 ACTIONS: Mapping[str, str] = {"instructions": "instruct"}
+REGISTERS = tuple(name for _, names in PAGES.values() for name in names)
 HOME: Mapping[str, str] = {name: page for page, (_, names) in PAGES.items() for name in names}
 
 
@@ -40,9 +40,7 @@ class ExchangePages:
 
     async def add(self, http_request: Request) -> Response:
         """Add a row to a register."""
-        name = str(http_request.path_params["register"])
-        if name not in HOME:
-            raise NotFound
+        name = _register_of(http_request)
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         permit = await self._permit(actor, name)
         typed = await self._desk.sent(http_request, visitor)
@@ -54,10 +52,8 @@ class ExchangePages:
 
     async def end(self, http_request: Request) -> Response:
         """End a row; of an instrument, whom that touches is shown."""
-        name, row_id = str(http_request.path_params["register"]), id_of(http_request)
+        name, row_id = _register_of(http_request), id_of(http_request)
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
-        if name not in HOME:
-            raise NotFound
         permit = await self._permit(actor, name)
         reason = (await self._desk.sent(http_request, visitor)).get("reason", "")
         exchange = self._desk.rooms.exchange
@@ -207,6 +203,10 @@ class ExchangePages:
 
 def _page_of(http_request: Request) -> str:
     return http_request.url.path.rsplit("/", 1)[1]
+
+
+def _register_of(http_request: Request) -> str:
+    return http_request.url.path.split("/")[2]
 
 
 def _sending(typed: Mapping[str, str]) -> RegisterView:
