@@ -14,6 +14,7 @@ from troth.notice.clauses.retention import Retention
 from troth.notice.clauses.right import Right
 from troth.notice.compiling import Compiled, compile_notices
 from troth.notice.compiling import compile_notices as compile
+from troth.notice.coverage import Collecting, coverage
 from troth.notice.deployment import applying, check_all, load_all, notice_files, render_all
 from troth.notice.difference import Change, Difference, diff
 from troth.notice.errors import (
@@ -57,6 +58,7 @@ __all__ = [
     "Category",
     "Change",
     "Clause",
+    "Collecting",
     "Compiled",
     "Contact",
     "Cookies",
@@ -100,6 +102,7 @@ __all__ = [
     "clock",
     "compile",
     "compile_notices",
+    "coverage",
     "diff",
     "load",
     "load_all",

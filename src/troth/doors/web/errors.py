@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import TooLarge, TrothError, Unauthenticated
+from troth.kit.errors import TooLarge, TrothError, Unauthenticated, Unprocessable
 
 
 class SignInNeeded(Unauthenticated):
@@ -15,6 +15,26 @@ class FormForeign(TrothError):
     slug = "form-foreign"
     title = "This form did not come from your page here. Open the page again and send it from there"
     http_status = 403
+
+
+class FormUndeclared(TrothError):
+    """A form that is declared nowhere, so that no notice can cover it. The application does not start."""
+
+    slug = "form-undeclared"
+    title = "A form is not declared"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the form at {path} is not declared",
+            hint="Say in troth/doors/web/declared.py on which surface it stands and what each field takes.",
+        )
+
+
+class FieldUndeclared(Unprocessable):
+    """A field that the form has not."""
+
+    slug = "field-undeclared"
+    title = "The form has no such field. Open the page again and send it from there"
 
 
 class FormTooLarge(TooLarge):

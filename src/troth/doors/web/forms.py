@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from troth.doors.web.declared import require_fields
 from troth.doors.web.errors import FormForeign, FormTooLarge
 
 LIMIT_BYTES = 16_384
@@ -49,6 +50,7 @@ async def read(http_request: Request) -> Mapping[str, str]:
 
     Raises:
         FormTooLarge: More than 16 KiB or 64 fields.
+        FieldUndeclared: A field that the form has not.
     """
     content = bytearray()
     async for chunk in http_request.stream():
@@ -59,6 +61,7 @@ async def read(http_request: Request) -> Mapping[str, str]:
         pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=LIMIT_FIELDS)
     except ValueError:
         raise FormTooLarge from None
+    require_fields(http_request.url.path, (name for name, _ in pairs))
     return {name: value.strip() for name, value in pairs}
 
 

@@ -1,0 +1,114 @@
+"""Every form of the pages and what each of its fields takes. A form or field that is not here is not accepted.
+
+The start compares this with the notice (`notice.coverage`), and the application compares it with its own routes: a
+form without a line here does not start, and a field without one is refused before anything looks at it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from starlette.routing import BaseRoute, Route
+
+from troth.doors.web.errors import FieldUndeclared, FormUndeclared
+from troth.notice import Collecting
+
+NOBODY: Final = ""
+"""What a field takes says nothing about anybody: a choice of ours, a proof, an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form.
+
+    Attributes:
+        path: Its route, as the application writes it.
+        surface: The surface of the notice it stands on.
+        fields: Each field with what it takes, of `notice.HOLDINGS`; a name that ends in * stands for numbered ones.
+    """
+
+    path: str
+    surface: str
+    fields: Mapping[str, str]
+
+
+def _form(path: str, surface: str, **fields: str) -> Form:
+    return Form(path, surface, MappingProxyType({"token": NOBODY, **fields}))
+
+
+FORMS: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "sign_in": _form("/sign-in", "site", email="account"),
+        "enter": _form("/sign-in/{secret}", "site"),
+        "sign_out": _form("/sign-out", "portal"),
+        "invitation": _form("/invitation", "site", link=NOBODY),
+        "register": _form(
+            "/invitation/{secret}",
+            "site",
+            name="demographics",
+            day="demographics",
+            month="demographics",
+            year="demographics",
+            code=NOBODY,
+            email="account",
+        ),
+        "theme": _form("/theme", "site", theme=NOBODY, back=NOBODY),
+        "rights_request": Form(
+            "/requests",
+            "portal",
+            MappingProxyType({"token": NOBODY, "right": "requests", "sure": NOBODY, "study-*": NOBODY}),
+        ),
+        "invite_patient": _form("/studies/{id}/invite", "portal", email="account"),
+        "add_user": _form("/admin", "portal", name="account", email="account", role="account"),
+    }
+)
+
+COOKIES: Final = ("troth_session",)
+"""Cookies that are set whatever the notice says. The cookie of the theme is set only where the notice lists it."""
+
+
+def collecting() -> Iterator[Collecting]:
+    """The forms and cookies, for `notice.coverage`."""
+    for name, form in FORMS.items():
+        yield Collecting("form", name, form.surface, form.fields)
+    for cookie in COOKIES:
+        yield Collecting("cookie", cookie)
+
+
+def require_forms(routes: Iterable[BaseRoute]) -> None:
+    """Refuse to serve a form that is not declared.
+
+    Args:
+        routes: Of the application.
+
+    Raises:
+        FormUndeclared: A route takes a form that has no line here.
+    """
+    known = {form.path for form in FORMS.values()}
+    for route in routes:
+        if isinstance(route, Route) and "POST" in (route.methods or ()) and route.path not in known:
+            raise FormUndeclared(route.path)
+
+
+def require_fields(path: str, names: Iterable[str]) -> None:
+    """Refuse fields that a form has not. Their names are not told: they came from outside.
+
+    Args:
+        path: Path of the request.
+        names: The fields that came.
+
+    Raises:
+        FieldUndeclared: One of them is not declared.
+    """
+    form = next((form for form in FORMS.values() if _pattern(form.path).fullmatch(path)), None)
+    for name in names if form is not None else ():
+        if name not in form.fields and re.sub(r"[0-9]+$", "*", name) not in form.fields:
+            raise FieldUndeclared
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{[a-z]+(:[a-z]+)?\}", "[^/]+", path))
