@@ -9,7 +9,7 @@ FORMAT ?= table
 NOTICE ?= imaging-cloud
 ARGS ?=
 
-.PHONY: help setup packages demo serve test check fix bench crash promises wheel lock clean
+.PHONY: help setup packages demo serve test check fix bench crash promises mutate wheel lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ crash: setup ## 200 kills under load (long; results are kept in docs/)
 
 promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
 	@$(BIN)/python tools/promises.py --format $(FORMAT)
+
+mutate: setup ## Take out and turn round each compiled policy: every one must be missed (FORMAT=json)
+	@$(BIN)/python tools/mutate.py --format $(FORMAT) $(ARGS)
 
 wheel: setup ## A wheel that carries the viewer
 	$(BIN)/python -m build --wheel --no-isolation

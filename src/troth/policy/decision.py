@@ -74,8 +74,8 @@ class Decider:
         self.compiled = compiled
         # A policy about other actions can neither hold nor fail, so each action is asked of its own policies alone.
         self._read = _read(compiled.policies)
-        named = frozenset(action for one in self._read for action in residual.actions_of(one) or ())
-        self._of_action = {action: self._about(action) for action in (*named, "")}
+        self._named = frozenset(action for one in self._read for action in residual.actions_of(one) or ())
+        self._of_action: dict[str, tuple[_Chosen, _Chosen]] = {}
 
     def decide(
         self, actor: Actor, action: str, target: Target, purpose: str, facts: FactSet, *, explain: bool = True
@@ -91,7 +91,7 @@ class Decider:
             explain: Find out of a refusal whether the actor has access otherwise, and may be told why.
         """
         request, entities = _asked(actor, action, target, purpose, facts)
-        every, permits = self._of_action.get(action) or self._of_action[""]
+        every, permits = self._about(action if action in self._named else "")
         is_allowed, found = _ask(request, entities, every)
         forbidding = [policy for policy in found if policy.effect == "forbid"]
         if forbidding:
@@ -141,13 +141,13 @@ class Decider:
         return filtering.made(allowing, refusing, facts, row_facts)
 
     def _about(self, action: str) -> tuple[_Chosen, _Chosen]:
-        """The policies that bear on an action, and those of them that permit."""
-        every = [
-            policy
-            for policy, one in zip(self.compiled.policies, self._read, strict=True)
-            if residual.is_for(one, action)
-        ]
-        return _Chosen.of(every), _Chosen.of(policy for policy in every if policy.effect == "permit")
+        """The policies that bear on an action, and those of them that permit; parsed when they are asked first."""
+        if action not in self._of_action:
+            together = zip(self.compiled.policies, self._read, strict=True)
+            every = [policy for policy, one in together if residual.is_for(one, action)]
+            permits = (policy for policy in every if policy.effect == "permit")
+            self._of_action[action] = _Chosen.of(every), _Chosen.of(permits)
+        return self._of_action[action]
 
 
 def _read(policies: tuple[CompiledPolicy, ...]) -> list[Mapping[str, Any]]:

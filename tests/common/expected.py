@@ -1,0 +1,133 @@
+"""What each shipped notice is expected to decide, written by hand from its sentences: `tests/promises/expected/`.
+
+A file of that folder has the name of a folder of `notices/`:
+
+    always: [instruction:standing_order]        # claims of every row, if any
+    allowed:
+      - {who: clinician, for: diagnosis, may: {query: organisation study subject, retrieve: study}}
+      - {who: support, for: support, given: [support_grant], may: {retrieve: study}}
+    forbidden:                                  # and by which clause
+      - {who: clinician, for: care, does: retrieve, to: study, is_restricted: true, by: "9.4"}
+      - {who: clinician, for: care, does: disclose, to: study, each: ["to:US", "to:CN"], by: "7.1"}
+
+`who` is a role; `platform` stands for an operator outside every organisation, `elsewhere` for a clinician of another
+organisation, `anybody` for nobody in particular. `to` is a kind of target in the organisation (about the patient);
+`own_account` is the subject that a member of staff is. Facts are `is_member`, `session_alive`, `is_restricted`,
+`is_held`, `region`, `given` (claims), `without` (of `always`), and `each` (one row per claim).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from ruamel.yaml import YAML
+
+from troth import notice
+from troth.notice import notice_files
+from troth.policy import Actor, FactSet, Target
+from troth.policy.decision import Decider
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "tests" / "promises" / "expected"
+
+_SPACE = UUID("7f7e7d6c-2f0e-4a43-8f5b-0f1f5a7f2a10")
+HERE, THERE, SUBJECT, SELF = (uuid5(_SPACE, name) for name in ("here", "there", "subject", "self"))
+_KINDS: dict[str, Any] = {"patient": "patient", "peer": "peer", "worker": "system", "operator": "system"}
+_FACTS = ("is_member", "session_alive", "is_restricted", "is_held", "region")
+_GOOD = FactSet(is_member=True, session_alive=True)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One question, and the answer that the notice's sentences give.
+
+    Attributes:
+        by: The clause that forbids it, or empty where it is allowed.
+    """
+
+    who: str
+    action: str
+    to: str
+    purpose: str
+    facts: FactSet
+    by: str
+
+    def __str__(self) -> str:
+        claims = f" given {', '.join(sorted(self.facts.claims))}" if self.facts.claims else ""
+        outcome = f"forbidden by {self.by}" if self.by else "allowed"
+        return f"{self.who} {self.action} {self.to} for {self.purpose}{claims}: {outcome}"
+
+    def is_met(self, decider: Decider) -> bool:
+        """Whether a decision is the expected one."""
+        verdict = decider.decide(
+            _actor(self.who), self.action, _target(self.to, self.who), self.purpose, self.facts, explain=False
+        )
+        if not self.by:
+            return verdict.is_allowed
+        return not verdict.is_allowed and self.by in verdict.forbidden_by
+
+
+def of_notice(name: str) -> list[Expected]:
+    """What is expected of a notice.
+
+    Args:
+        name: Folder of `notices/`.
+    """
+    content = YAML(typ="safe").load((FOLDER / f"{name}.yaml").read_text())
+    always = frozenset(content.get("always", ()))
+    return list(_rows(content["allowed"], content.get("forbidden", ()), always))
+
+
+def names() -> list[str]:
+    """The notices of which something is expected."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def compiled(name: str) -> notice.Compiled:
+    """The notices of a folder, compiled."""
+    return notice.compile([notice.load(path) for path in notice_files([ROOT / "notices" / name])])
+
+
+def _rows(allowed: Iterable[Any], forbidden: Iterable[Any], always: frozenset[str]) -> Iterator[Expected]:
+    for entry in allowed:
+        facts = _facts(entry, always)
+        for action, kinds in entry["may"].items():
+            for kind in kinds.split():
+                yield Expected(entry["who"], action, kind, entry["for"], facts, "")
+    for entry in forbidden:
+        facts = _facts(entry, always)
+        for claim in entry.get("each", [None]):
+            given = replace(facts, claims=facts.claims | {claim}) if claim else facts
+            yield Expected(entry["who"], entry["does"], entry["to"], entry["for"], given, str(entry["by"]))
+
+
+def _facts(entry: Any, always: frozenset[str]) -> FactSet:
+    given = (always | set(entry.get("given", ()))) - set(entry.get("without", ()))
+    return replace(_GOOD, claims=frozenset(given), **{name: entry[name] for name in _FACTS if name in entry})
+
+
+def _actor(who: str) -> Actor:
+    match who:
+        case "platform":
+            return Actor("system", SELF, None, "operator")
+        case "anybody":
+            return Actor("anonymous")
+        case "elsewhere":
+            return Actor("user", SELF, THERE, "clinician")
+    subject = SUBJECT if who == "patient" else None
+    return Actor(_KINDS.get(who, "user"), SELF, HERE, who, subject)
+
+
+def _target(kind: str, who: str) -> Target:
+    if kind in ("platform", "notice") or (who == "platform" and kind == "ledger"):
+        return Target(kind)
+    if kind in ("organisation", "ledger"):
+        return Target(kind, HERE, HERE)
+    if kind == "own_account":
+        return Target("subject", SELF, HERE, SELF)
+    about = (("request", str(uuid5(_SPACE, "request"))),) if who == "worker" else ()
+    return Target(kind, uuid5(_SPACE, kind), HERE, SUBJECT, attributes=about)

@@ -1,0 +1,118 @@
+"""Take each compiled policy of each notice out, and turn it round: every one of these must break an expectation.
+
+The expectations are written by hand from the sentences of the notices (`tests/promises/expected/`); how a mutant is
+found out is by asking them all again. A policy that nothing misses is a promise that no test would miss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.common import expected  # noqa: E402
+from troth.notice import Compiled, Policy  # noqa: E402
+from troth.policy.decision import Decider  # noqa: E402
+
+
+@dataclass
+class Score:
+    """How the mutants of one notice fared."""
+
+    notice: str
+    policies: int = 0
+    wrong: list[str] = field(default_factory=list)
+    killed: int = 0
+    survived: list[str] = field(default_factory=list)
+
+    @property
+    def percent(self) -> float:
+        """Killed of all, in percent; nothing while the notice itself does not meet what is expected."""
+        mutants = self.killed + len(self.survived)
+        return 0.0 if self.wrong or not mutants else 100 * self.killed / mutants
+
+    def as_json(self) -> dict[str, object]:
+        """The line for FORMAT=json."""
+        return {
+            "notice": self.notice,
+            "policies": self.policies,
+            "mutants": self.killed + len(self.survived),
+            "killed": self.killed,
+            "survived": self.survived,
+            "wrong": self.wrong,
+            "score": round(self.percent, 1),
+        }
+
+
+def mutants(compiled: Compiled) -> Iterator[tuple[str, Compiled]]:
+    """Each policy left out, and each policy with the opposite effect."""
+    for number, policy in enumerate(compiled.policies):
+        others = compiled.policies[:number], compiled.policies[number + 1 :]
+        words = " ".join(policy.text.split())
+        yield f"without {words}", replace(compiled, policies=(*others[0], *others[1]))
+        yield f"opposite of {words}", replace(compiled, policies=(*others[0], _turned(policy), *others[1]))
+
+
+def _turned(policy: Policy) -> Policy:
+    if policy.effect == "permit":
+        return replace(policy, effect="forbid", text=policy.text.replace("permit (", "forbid (", 1))
+    return replace(policy, effect="permit", text=policy.text.replace("forbid (", "permit (", 1))
+
+
+def measure(name: str) -> Score:
+    """The score of one notice.
+
+    Args:
+        name: Folder of `notices/`.
+    """
+    score = Score(name)
+    try:
+        rows = expected.of_notice(name)
+    except FileNotFoundError:
+        rows = []
+    compiled = expected.compiled(name)
+    score.policies = len(compiled.policies)
+    whole = Decider(compiled)
+    score.wrong = [str(row) for row in rows if not row.is_met(whole)]
+    met = [row for row in rows if row.is_met(whole)]
+    for words, mutant in mutants(compiled):
+        decider = Decider(mutant)
+        killer = next((at for at, row in enumerate(met) if not row.is_met(decider)), None)
+        if killer is None:
+            score.survived.append(words)
+        else:
+            score.killed += 1
+            met.insert(0, met.pop(killer))  # the neighbours of a policy are likely missed by the same row
+    return score
+
+
+def main() -> int:
+    """Measure all notices and print the score; 0 where every mutant of every notice was killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--format", choices=["table", "json"], default="table")
+    parser.add_argument("notices", nargs="*", help="folders of notices/; all when left out")
+    chosen = parser.parse_args()
+    folders = chosen.notices or sorted(path.parent.name for path in ROOT.glob("notices/*/organisations.yaml"))
+    scores = [measure(name) for name in folders]
+    if chosen.format == "json":
+        print(json.dumps([score.as_json() for score in scores], indent=1))
+    else:
+        for score in scores:
+            for words in score.wrong:
+                print(f"  WRONG     {words}")
+            for words in score.survived:
+                print(f"  SURVIVED  {words}")
+            total = score.killed + len(score.survived)
+            outcome = f"{score.killed} of {total} mutants killed  {score.percent:.1f} %"
+            print(f"{score.notice:<20} {score.policies:>4} policies  {outcome}")
+    return 0 if all(score.percent == 100 for score in scores) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
