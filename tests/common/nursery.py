@@ -12,11 +12,12 @@ import json
 import os
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from types import FrameType
 
 import troth.kit.durable  # noqa: F401  the worker imports it after its fork: a second that every start would pay
-from troth.main import cli
+from troth.main import cli, first_start, parts  # noqa: F401  parts and first start are what `serve` imports
 
 _SET_CHILD_SUBREAPER = 36
 
@@ -39,6 +40,8 @@ def _become_node(log: str, arguments: list[str]) -> None:
         cli.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

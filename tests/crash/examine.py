@@ -40,6 +40,10 @@ _STORED = """
     select coalesce(sum((counts ->> 'instances')::int), 0) as told from ledger_entry
     where tenant = %(tenant)s and kind = 'archive:instances:stored'"""
 
+_ALONE = """
+    select count(*) as alone from subject p where p.tenant = %(tenant)s
+    and not exists (select from study s where s.tenant = p.tenant and s.subject_id = p.id)"""
+
 
 @dataclass
 class Findings:
@@ -52,7 +56,8 @@ class Findings:
         ledger: What its verification names.
         in_clear: Files in which a patient's name stands in clear.
         instances: Rows.
-        leftover_bytes: In packs, and no row knows them.
+        leftover_bytes: In packs, not zero, and no row knows them.
+        lone_subjects: People without a study: their row and keys come before the batch that names them.
     """
 
     lost: set[str] = field(default_factory=set)
@@ -63,6 +68,7 @@ class Findings:
     instances: int = 0
     leftover_bytes: int = 0
     leftovers: int = 0
+    lone_subjects: int = 0
 
     @property
     def is_sound(self) -> bool:
@@ -144,6 +150,8 @@ async def _look_at_rows(connection: Connection, access: Access, keyring: Keyring
     for row in await (await connection.execute(_SERIES, scope)).fetchall():
         if row["instance_count"] != row["instances_there"] or not row["instances_there"]:
             findings.half_made.append(f"series {row['series_uid']}")
+    (alone,) = await (await connection.execute(_ALONE, scope)).fetchall()
+    findings.lone_subjects = alone["alone"]
     (told,) = await (await connection.execute(_STORED, scope)).fetchall()
     if told["told"] != findings.instances:
         findings.ledger.append(f"tells of {told['told']} stored instances, there are {findings.instances}")
@@ -160,12 +168,18 @@ async def _look_at_packs(connection: Connection, access: Access, packs: Path, fi
         at = HEAD_BYTES
         for offset, length in [*sorted(known.pop(pack.name, [])), (pack.stat().st_size, 0)]:
             assert offset >= at, "two rows share bytes of a pack"
-            if offset > at:
+            if left := _not_zero(pack, at, offset):
                 findings.leftovers += 1
-                findings.leftover_bytes += offset - at
+                findings.leftover_bytes += left
             at = offset + length
     if known:
         findings.half_made.append(f"rows name {len(known)} packs that are not there")
+
+
+def _not_zero(pack: Path, start: int, stop: int) -> int:
+    with pack.open("rb") as content:
+        content.seek(start)
+        return len(content.read(stop - start).strip(b"\0"))
 
 
 async def _look_at_ledger(rooms: Rooms, checkpoints: list[str], findings: Findings) -> None:

@@ -15,6 +15,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
+from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
@@ -25,6 +26,7 @@ CANARY = "Zqxkillcanary"  # in every patient's name: must be nowhere on the disk
 SLICES = 6
 SIZE = 64
 STOW_BATCH = 4
+_PATIENCE_SECONDS = 3.0  # pynetdicom now and then waits this long on a connection that is gone
 
 
 @dataclass(frozen=True)
@@ -144,25 +146,28 @@ class Load:
 
     def _c_store(self) -> None:
         ae = AE(MODALITY)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = _PATIENCE_SECONDS
         ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-        association = ae.associate("127.0.0.1", self._ports["dicom"], ae_title=OUR_AE)
-        while association.is_established and not self._stop.is_set():
-            sent = self._book.take()
-            try:
-                status = association.send_c_store(sent[0].dataset)
-            except RuntimeError:  # the association ended before it was sent
-                self._book.unanswered(sent)
-                break
-            if "Status" not in status:
-                self._book.unanswered(sent)
-            elif status.Status == 0:
-                self._book.acknowledged(sent)
-            else:
-                self._book.not_taken(sent, f"C-STORE {status.Status:04X} {status.get('ErrorComment', '')}")
-        if association.is_established:
-            association.release()
+        while not self._stop.is_set():
+            association = ae.associate("127.0.0.1", self._ports["dicom"], ae_title=OUR_AE)
+            while association.is_established and not self._stop.is_set():
+                self._send(association, self._book.take())
+            if association.is_established:
+                association.release()
         ae.shutdown()
+
+    def _send(self, association: Association, sent: list[Specimen]) -> None:
+        try:
+            status = association.send_c_store(sent[0].dataset)
+        except RuntimeError:  # the association ended before it was sent
+            self._book.unanswered(sent)
+            return
+        if "Status" not in status:
+            self._book.unanswered(sent)
+        elif status.Status == 0:
+            self._book.acknowledged(sent)
+        else:
+            self._book.not_taken(sent, f"C-STORE {status.Status:04X} {status.get('ErrorComment', '')}")
 
     def _stow(self) -> None:
         url = f"http://127.0.0.1:{self._ports['pages']}/dicomweb/studies"
@@ -183,7 +188,7 @@ class Load:
                 self._book.acknowledged([one for one in sent if one.instance_uid in held])
                 rest = [one for one in sent if one.instance_uid not in held]
                 if rest:
-                    self._book.not_taken(rest, f"STOW-RS {answer.status_code} {answer.text[:200]}")
+                    self._book.not_taken(rest, f"STOW-RS {answer.status_code} {answer.text[:2000]}")
 
 
 def multipart(files: list[bytes]) -> bytes:

@@ -103,6 +103,7 @@ def test_nothing_acknowledged_is_lost_or_altered(
             f"lost {len(findings.lost)}, altered {len(findings.altered)}, half-made {len(findings.half_made)}, "
             f"stored without acknowledgement {findings.instances - len(run.book.acked)}, "
             f"left over {findings.leftovers} pieces of packs, {findings.leftover_bytes} bytes, "
+            f"{findings.lone_subjects} people without a study, "
             f"restart median {statistics.median(run.node.starts_seconds):.2f} s, seed {SEED}"
         )
     assert len(run.book.acked) > run.kills
