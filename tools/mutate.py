@@ -107,7 +107,7 @@ def main() -> int:
             for words in score.wrong:
                 print(f"  WRONG     {words}")
             for words in score.survived:
-                print(f"  SURVIVED  {words}")
+                print(f"  SURVIVED  {words[:300]}")
             total = score.killed + len(score.survived)
             outcome = f"{score.killed} of {total} mutants killed  {score.percent:.1f} %"
             print(f"{score.notice:<20} {score.policies:>4} policies  {outcome}")
