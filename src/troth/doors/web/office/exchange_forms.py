@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from troth.doors.web.office.exchange_views import FieldView
 from troth.exchange import (
     CONTRACT_KINDS,
     DISCLOSURE_KINDS,
@@ -17,6 +16,24 @@ from troth.exchange import (
     RECIPIENT_KINDS,
     RegisterMalformed,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One field of a form.
+
+    Attributes:
+        type: `text`, `date`, `area` or `select`.
+        options: For a choice: value and label.
+    """
+
+    name: str
+    label: str
+    hint: str
+    type: str
+    value: str
+    is_optional: bool
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,24 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from troth.doors.web.forms import Fault
-
-
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """One field of a form.
-
-    Attributes:
-        type: `text`, `date`, `area` or `select`.
-        options: For a choice: value and label.
-    """
-
-    name: str
-    label: str
-    hint: str
-    type: str
-    value: str
-    is_optional: bool
-    options: tuple[tuple[str, str], ...] = ()
+from troth.doors.web.office.exchange_forms import FieldView
 
 
 @dataclass(frozen=True, slots=True)
