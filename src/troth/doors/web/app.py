@@ -20,8 +20,10 @@ from troth.doors.web.desk import Desk
 from troth.doors.web.faults import FaultPages
 from troth.doors.web.middleware import Guard
 from troth.doors.web.office.exchange import REGISTERS, ExchangePages
+from troth.doors.web.office.messages import MessagePages
 from troth.doors.web.office.requests import OfficePages
 from troth.doors.web.patient.asking import AskingPages
+from troth.doors.web.patient.choices import ChoicePages
 from troth.doors.web.patient.given import GivenPages
 from troth.doors.web.patient.home import PatientPages
 from troth.doors.web.ports import Rooms
@@ -61,6 +63,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
         *_public(desk),
         *_patient(desk),
         *_staff(desk),
+        *_choices(desk),
         *_exchange(desk),
         Mount("/static", app=Static(directory=STATIC), name="static"),
     ]
@@ -111,6 +114,18 @@ def _patient(desk: Desk) -> list[BaseRoute]:
         Route("/requests/{id}", asking.request),
         Route("/requests/{id}/copy", asking.copy),
         Route("/requests/{id}/certificate", asking.certificate),
+    ]
+
+
+def _choices(desk: Desk) -> list[BaseRoute]:
+    choices, messages = ChoicePages(desk), MessagePages(desk)
+    return [
+        Route("/choices", choices.choices),
+        Route("/choices", choices.choose, methods=["POST"]),
+        Route("/choices/{id}", choices.receipt),
+        Route("/choices/{id}/receipt.json", choices.receipt),
+        Route("/office/messages", messages.write),
+        Route("/office/messages", messages.send, methods=["POST"]),
     ]
 
 

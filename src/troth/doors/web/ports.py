@@ -11,7 +11,7 @@ from troth.kit.db import Database
 from troth.ledger import Ledger
 from troth.notice import Notices, Proposals
 from troth.outreach import Outreach
-from troth.people import People
+from troth.people import Choices, People
 from troth.policy import Policy
 from troth.rights import Rights
 
@@ -22,6 +22,10 @@ class Address(Protocol):
     @property
     def host(self) -> str:
         """IP address or name."""
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
 
 
 class Settings(Protocol):
@@ -90,6 +94,10 @@ class Rooms(Protocol):
     @property
     def people(self) -> People:
         """Sessions, invitations, subjects."""
+
+    @property
+    def choices(self) -> Choices:
+        """Consents, objections, restrictions and other choices."""
 
     @property
     def archive(self) -> Archive:

@@ -10,7 +10,7 @@ from uuid import UUID
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
 from troth.ledger import Entry, Ledger
-from troth.notice import Clause, NothingInForce, Notices, NoticeVersion
+from troth.notice import Clause, Notices, NoticeVersion
 from troth.people.choices import store
 from troth.people.choices.model import (
     SCHEMA_VERSION,
@@ -99,15 +99,13 @@ class Records:
     # The notice
 
     async def versions_for(self, holder: Holder) -> list[NoticeVersion]:
-        """The versions in force that bear on a person: first that of their own audience."""
-        found: dict[UUID, NoticeVersion] = {}
-        for audience in dict.fromkeys((holder.audience, "patients", "users", "visitors")):
-            try:
-                version = await self._notices.in_force(audience)
-            except NothingInForce:
-                continue
-            found[version.id] = version
-        return list(found.values())
+        """The versions in force, of each notice one; first those of the person's own audience."""
+        in_force: dict[str, NoticeVersion] = {}
+        for version in await self._notices.versions():
+            known = in_force.get(version.name)
+            if version.effective_on <= clock.today() and (known is None or known.number < version.number):
+                in_force[version.name] = version
+        return sorted(in_force.values(), key=lambda each: (holder.audience not in each.notice.audiences, each.name))
 
     async def clause_for(self, holder: Holder, kind: str, key: str) -> tuple[NoticeVersion, Clause]:
         """A clause by kind and key, and the version that it stands in.

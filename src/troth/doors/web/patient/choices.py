@@ -1,0 +1,280 @@
+"""Choices: what somebody said yes or no to, what they stopped, and how to undo it. For patients and for staff."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web import words
+from troth.doors.web.desk import Desk, clauses_of, go, id_of
+from troth.doors.web.patient import choosing
+from troth.doors.web.patient.choice_views import ChoicesPage, Press, ReceiptPage, Stoppable
+from troth.doors.web.render import Page
+from troth.kit.errors import Unprocessable
+from troth.notice import NoticeVersion
+from troth.people import Choice, Restriction, Said
+from troth.policy import Actor, Permit, Target
+
+ROLES = ("patient", "clinician", "referrer", "office", "admin")
+RECORDED = "What you choose is written down, and counts from the next moment"
+PURPOSES = ("rights", "own_access")
+_HOW = "page"
+_LONGEST_REASON = 2_000
+
+
+class ChoicePages:
+    """Handlers for choices.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._acts: Mapping[str, Callable[[Permit, str, Said], Awaitable[str]]] = {
+            "yes": self._answer("given"),
+            "no": self._answer("refused"),
+            "take_back": self._answer("withdrawn"),
+            "channel_on": self._channel(is_wanted=True),
+            "channel_off": self._channel(is_wanted=False),
+            "object": self._object,
+            "stand_back": self._stand_back,
+            "stay": self._version(is_accepted=False),
+            "accept": self._version(is_accepted=True),
+        }
+
+    async def choices(self, http_request: Request) -> Response:
+        """All choices, and what can be chosen."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        permit = await self._permit(actor, "choose")
+        page = Page("patient/choices.html", await self._view(actor, permit))
+        return await self._desk.page(
+            http_request, visitor, "Your choices", page, here="/choices", permit=permit, recorded=RECORDED
+        )
+
+    async def choose(self, http_request: Request) -> Response:
+        """Make one choice."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        fields = await self._desk.sent(http_request, visitor)
+        act, about = fields.get("act", ""), fields.get("about", "")
+        said = Said(_HOW, reason=fields.get("reason", "")[:_LONGEST_REASON])
+        if act in ("stop", "allow"):
+            permit = await self._permit(actor, "restrict")
+            restrict = self._stop if act == "stop" else self._allow
+            return go(f"/choices#{await restrict(permit, about, said)}")
+        if act not in self._acts:
+            raise Unprocessable("This cannot be chosen here", hint="Go back and choose again.")
+        permit = await self._permit(actor, "choose")
+        return go(f"/choices#{await self._acts[act](permit, about, said)}")
+
+    async def receipt(self, http_request: Request) -> Response:
+        """One receipt as a page, or as the signed record."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        permit = await self._permit(actor, "choose")
+        receipt = await self._desk.rooms.choices.receipt(permit, id_of(http_request))
+        if http_request.url.path.endswith(".json"):
+            content = {
+                "record": receipt.text.decode(),
+                "signature": b64encode(receipt.signature).decode(),
+                "public_key": b64encode(receipt.public_key).decode(),
+                "algorithm": "Ed25519 over the UTF-8 text of record",
+            }
+            name = f"{receipt.choice.reference}.json"
+            headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+            return Response(json.dumps(content, indent=1), media_type="application/json", headers=headers)
+        page = Page("patient/receipt.html", receipt_page(receipt.choice, receipt.text))
+        title = f"Receipt {receipt.choice.reference}"
+        return await self._desk.page(
+            http_request, visitor, title, page, here="/choices", permit=permit, recorded=RECORDED
+        )
+
+    # Acts
+
+    def _answer(self, answer: Any) -> Callable[[Permit, str, Said], Awaitable[str]]:
+        async def act(permit: Permit, about: str, said: Said) -> str:
+            key, _, channel = about.partition(":")
+            choices = self._desk.rooms.choices
+            made = await choices.answer_consent(permit, _holder(permit), key, answer, said, channel=channel)
+            return made.reference
+
+        return act
+
+    def _channel(self, *, is_wanted: bool) -> Callable[[Permit, str, Said], Awaitable[str]]:
+        async def act(permit: Permit, about: str, said: Said) -> str:
+            channel, _, topic = about.partition(":")
+            choices = self._desk.rooms.choices
+            made = await choices.choose_channel(
+                permit, _holder(permit), channel, said, is_wanted=is_wanted, topic=topic
+            )
+            return made.reference
+
+        return act
+
+    def _version(self, *, is_accepted: bool) -> Callable[[Permit, str, Said], Awaitable[str]]:
+        async def act(permit: Permit, about: str, said: Said) -> str:
+            if not about.isdecimal() or len(about) > 6:
+                raise Unprocessable("There is no such version")
+            choices = self._desk.rooms.choices
+            made = await choices.answer_version(permit, _holder(permit), int(about), said, is_accepted=is_accepted)
+            return made.reference
+
+        return act
+
+    async def _object(self, permit: Permit, about: str, said: Said) -> str:
+        return (await self._desk.rooms.choices.object_to(permit, _holder(permit), about, said)).reference
+
+    async def _stand_back(self, permit: Permit, about: str, said: Said) -> str:
+        return (await self._desk.rooms.choices.withdraw_objection(permit, _holder(permit), about, said)).reference
+
+    async def _stop(self, permit: Permit, about: str, said: Said) -> str:
+        """Restrict a study, or everything; the archive is told of each study, for its searches."""
+        rooms, subject_id = self._desk.rooms, _holder(permit)
+        held = {study.id for study in await rooms.archive.studies_of_subject(permit, subject_id)}
+        study_id = None if about == choosing.EVERYTHING else _uuid(about)
+        if study_id is not None and study_id not in held:
+            raise Unprocessable("Choose one of your own scans")
+        made = await rooms.choices.restrict(permit, subject_id, study_id, said)
+        for each in held if study_id is None else {study_id}:
+            await rooms.archive.restrict_study(permit, each, True, said.reason)
+        return made.reference
+
+    async def _allow(self, permit: Permit, about: str, said: Said) -> str:
+        """Lift a restriction; a study stays restricted while another restriction is on it."""
+        rooms, subject_id = self._desk.rooms, _holder(permit)
+        lifted = await rooms.choices.lift(permit, _uuid(about), said)
+        standing = await rooms.choices.restrictions_of(permit, subject_id)
+        kept = {each.study_id for each in standing}
+        for study in await rooms.archive.studies_of_subject(permit, subject_id):
+            if lifted.study_id in (None, study.id) and not {None, study.id} & kept:
+                await rooms.archive.restrict_study(permit, study.id, False, said.reason)
+        return lifted.reference
+
+    # The page
+
+    async def _permit(self, actor: Actor, action: str) -> Permit:
+        """The permit for a choice about oneself, for the first purpose whose clause allows it."""
+        own = actor.subject_id or actor.id
+        target = Target("subject", own, actor.tenant, own)
+        for purpose in PURPOSES[:-1]:
+            if await self._desk.rooms.policy.may(actor, action, target, purpose):
+                return await self._desk.permit(actor, action, target, purpose)
+        return await self._desk.permit(actor, action, target, PURPOSES[-1])
+
+    async def _view(self, actor: Actor, permit: Permit) -> ChoicesPage:
+        choices, holder_id = self._desk.rooms.choices, _holder(permit)
+        standing = await choices.of_holder(permit, holder_id)
+        holder = await choices.holder(permit, holder_id)
+        versions = await choices.versions_for(holder)
+        by_kind: dict[tuple[str, str], str] = {(each.kind, each.key): each.state for each in standing}
+        answered = [key for kind, key in by_kind if kind == "consent"]
+        activities = await choices.activities_for(permit, holder_id)
+        restrictions = await choices.restrictions_of(permit, holder_id)
+        studies, titles = await self._studies(actor, restrictions)
+        label = versions[0].notice.label if versions else ""
+        receipts = [choosing.receipt_of(each) for each in standing if each.kind != "age"]
+        stopped = [
+            choosing.restriction_receipt(each, titles.get(each.study_id, "A scan"), label) for each in restrictions
+        ]
+        is_pinned = any(each.kind == "version" and each.state == "refused" for each in standing)
+        return ChoicesPage(
+            organisation=actor.organisation,
+            receipts=(*stopped, *receipts),
+            questions=choosing.questions_of((each.notice for each in versions), holder.audience, answered),
+            activities=tuple(
+                choosing.activity_line(each, by_kind.get(("objection", each.key)) == "granted") for each in activities
+            ),
+            studies=studies,
+            channels=_channels(versions, by_kind),
+            version=None if is_pinned else choosing.version_line(versions, await self._desk.rooms.notices.versions()),
+        )
+
+    async def _studies(
+        self, actor: Actor, restrictions: list[Restriction]
+    ) -> tuple[tuple[Stoppable, ...], dict[UUID | None, str]]:
+        """Scans whose use can be stopped; none for staff, or where the notice does not grant it."""
+        titles: dict[UUID | None, str] = {None: "Everything about you"}
+        own = Target("subject", actor.subject_id, actor.tenant, actor.subject_id)
+        policy = self._desk.rooms.policy
+        purpose = "rights"
+        if actor.subject_id is None or not await policy.may(actor, "restrict", own, purpose):
+            return (), titles
+        permit = await self._desk.permit(actor, "restrict", own, purpose)
+        stopped = {each.study_id for each in restrictions}
+        version = await self._desk.version()
+        clauses = clauses_of(version.notice if version else None, "right", right="restrict")
+        lines = []
+        for study in await self._desk.rooms.archive.studies_of_subject(permit, actor.subject_id):
+            title = f"{words.scan(study.modalities)}, {words.day(study.study_date)}"
+            titles[study.id] = title
+            if not {None, study.id} & stopped:
+                press = Press("stop", str(study.id), "Stop using it", f": {title}")
+                lines.append(Stoppable(title, "It stays stored. Nobody but you opens it.", clauses, press))
+        if lines and None not in stopped:
+            press = Press("stop", choosing.EVERYTHING, "Stop using everything")
+            lines.append(Stoppable(titles[None], "Nothing is opened, searched or shared any more.", clauses, press))
+        return tuple(lines), titles
+
+
+def receipt_page(choice: Choice, text: bytes) -> ReceiptPage:
+    """One receipt with its life."""
+    record = choice.record
+    rings, state = choosing.state_of(choice)
+    notice = record.get("notice", {})
+    rows = [
+        ("Receipt", choice.reference),
+        (
+            "Notice",
+            f"{notice.get('name', '')} {notice.get('version', '')}, in force since {notice.get('effective_on', '')}",
+        ),
+        ("Kept by", str(record.get("pii_controller", {}).get("name", ""))),
+        ("Until", words.moment(choice.expires_at) or "you change it"),
+    ]
+    for event in record.get("events", []):
+        rows.append((str(event["state"]).capitalize(), f"{event['at'][:16].replace('T', ', ')} UTC, by {event['how']}"))
+    decided = str(record.get("decided_by_clause", ""))
+    return ReceiptPage(
+        reference=choice.reference,
+        title=choosing.title_of(choice),
+        state=state,
+        rings=rings,
+        wording=choice.wording,
+        ground=choice.ground,
+        clauses=tuple(filter(None, (choice.clause, decided))),
+        rows=tuple(rows),
+        json_href=f"/choices/{choice.id}/receipt.json",
+        fingerprint=words.fingerprint(sha256(text).digest()),
+    )
+
+
+def _channels(versions: list[NoticeVersion], by_kind: Mapping[tuple[str, str], str]) -> tuple[Stoppable, ...]:
+    """The channels that the notices use for messages nobody asked for, as far as no choice stands about them."""
+    found: dict[str, Stoppable] = {}
+    for version in versions:
+        for clause in version.notice.all("marketing"):
+            for channel in getattr(clause, "channels", ()):
+                if ("channel", channel) not in by_kind:
+                    title = choosing.CHANNELS.get(channel, channel)
+                    press = Press("channel_off", channel, "Stop it", f": {title}")
+                    found.setdefault(
+                        channel, Stoppable(title, "News and offers may come this way.", (clause.id,), press)
+                    )
+    return tuple(found.values())
+
+
+def _holder(permit: Permit) -> UUID:
+    assert permit.target.subject_id is not None
+    return permit.target.subject_id
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Unprocessable("This cannot be chosen here", hint="Go back and choose again.") from None
