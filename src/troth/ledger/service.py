@@ -131,6 +131,54 @@ class Ledger:
             vocabulary.require(kind)
         return await self._events(await store.select_latest(connection, kinds, clause, limit, before))
 
+    async def last_of(self, connection: Connection, kinds: Collection[str]) -> dict[tuple[str, str], Event]:
+        """The last event of each kind under each clause, by one pass over the scope; payloads stay closed.
+
+        Args:
+            connection: A transaction; as `troth_sequencer` it sees the whole platform.
+            kinds: Kinds wanted.
+
+        Returns:
+            Events by kind and clause; under the empty clause, the last of the kind whatever its clauses.
+        """
+        for kind in kinds:
+            vocabulary.require(kind)
+        rows = await store.select_last_of(connection, kinds)
+        return {(row["kind"], row["clause"]): _event(row) for row in rows}
+
+    async def prove_all(self, connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Proof]:
+        """Proofs of several events for the latest checkpoint; those without a place in it are left out.
+
+        Raises:
+            TreeBroken: Tiles are missing.
+        """
+        checkpoint = await self.checkpoint(connection)
+        if checkpoint is None:
+            return {}
+        rows = [row for row in await store.select_several(connection, event_ids) if row["index"] is not None]
+        ranges = {
+            row["id"]: merkle.inclusion_ranges(row["index"], checkpoint.size)
+            for row in rows
+            if row["index"] < checkpoint.size
+        }
+        held = await store.select_tiles(
+            connection, tiles.places_for([each for some in ranges.values() for each in some])
+        )
+        try:
+            return {
+                row["id"]: Proof(
+                    row["id"],
+                    row["leaf"],
+                    row["index"],
+                    tuple(tiles.subtree_hash(start, end, held) for start, end in ranges[row["id"]]),
+                    checkpoint,
+                )
+                for row in rows
+                if row["id"] in ranges
+            }
+        except KeyError as fault:
+            raise TreeBroken("a tile of the ledger is missing") from fault
+
     async def event(self, connection: Connection, event_id: UUID) -> Event:
         """One event.
 

@@ -115,10 +115,27 @@ async def select_latest(
     )
 
 
+async def select_last_of(connection: Connection, kinds: Collection[str]) -> list[Row]:
+    """The last entry of each kind under each clause, in one pass; under the empty clause, the last of the kind."""
+    return await _rows(
+        connection,
+        "with last as (select e.kind, c.clause, max(e.id::text)::uuid as id from ledger_entry e"
+        " cross join lateral unnest(array_append(e.clauses, '')) as c (clause)"
+        f" where e.kind = any(%s) group by e.kind, c.clause) select w.clause, f.* from last w join ({_EVENT}) f"
+        " on f.id = w.id",  # noqa: S608 - constant text
+        (list(kinds),),
+    )
+
+
 async def select_one(connection: Connection, event_id: UUID) -> Row | None:
     """One entry of the scope with its leaf."""
     rows = await _rows(connection, f"{_EVENT} where e.id = %s limit 1", (event_id,))
     return rows[0] if rows else None
+
+
+async def select_several(connection: Connection, event_ids: Collection[UUID]) -> list[Row]:
+    """Entries of the scope with their leaves, by their ids."""
+    return await _rows(connection, f"{_EVENT} where e.id = any(%s)", (list(event_ids),))
 
 
 async def select_subject(connection: Connection, subject_id: UUID) -> Row | None:

@@ -18,7 +18,7 @@ from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
 from troth.main.wiring import Rooms
 from troth.policy import Target
-from troth.proofs import Proofs, Report, Standing
+from troth.proofs import Proofs, Report, Site, Standing
 
 app = typer.Typer(help="Recompute the ledger, prove an entry.", no_args_is_help=True)
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
@@ -27,11 +27,10 @@ DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the 
 def proofs_of(rooms: Rooms) -> Proofs:
     """The room of proofs, with what it looks at on this machine."""
     settings = rooms.settings
-    addresses = {"http": settings.http.host, "viewer": settings.viewer.host, "dicom": settings.dicom.host}
-    return Proofs(
-        rooms.database, rooms.ledger, rooms.dsn_sequencer, settings.data_dir / "keys", addresses,
-        is_https=settings.is_https,
-    )  # fmt: skip
+    listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
+    places = {name: (address.host, address.port) for name, address in listeners.items()}
+    site = Site.of(settings.data_dir, places, is_https=settings.is_https)
+    return Proofs(rooms.database, rooms.ledger, rooms.dsn_sequencer, site)
 
 
 @app.command("verify")

@@ -1,6 +1,7 @@
 """Whether each promise is kept, broken or unproven, with its evidence."""
 
 from troth.proofs.model import Checked, Proven, Report, Shown, Standing
+from troth.proofs.safeguards import Site
 from troth.proofs.service import Proofs
 
-__all__ = ["Checked", "Proofs", "Proven", "Report", "Shown", "Standing"]
+__all__ = ["Checked", "Proofs", "Proven", "Report", "Shown", "Site", "Standing"]

@@ -23,6 +23,8 @@ class Shown:
     Attributes:
         number: Its place in the ledger; None while it waits for one.
         is_proved: Whether its inclusion in the latest signed checkpoint was computed and held.
+        proof: The proof of its inclusion in the form of C2SP tlog-proof, for anybody to check; empty where there is
+            none yet.
     """
 
     event_id: UUID
@@ -30,6 +32,7 @@ class Shown:
     at: datetime
     number: int | None
     is_proved: bool
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,12 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All promises of a notice version at one moment."""
+    """All promises of a notice version at one moment.
+
+    Attributes:
+        safeguards: Every live check of the register of safeguards, also those that no clause names.
+        verifier_key: The ledger's public key (C2SP signed-note), with which the proofs are checked.
+    """
 
     notice: str
     version: int
@@ -83,6 +91,8 @@ class Report:
     ledger_size: int
     ledger_holds: bool
     promises: tuple[Proven, ...]
+    safeguards: tuple[Checked, ...] = ()
+    verifier_key: str = ""
 
     def count(self, standing: Standing) -> int:
         """How many stand like this."""

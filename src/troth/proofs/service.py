@@ -6,16 +6,15 @@ shows it and nothing speaks against it, and unproven until then.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Connection, Database
-from troth.ledger import Event, Ledger, Verification
-from troth.notice import Clause, Notice
-from troth.proofs import store
+from troth.ledger import KINDS, CheckpointBroken, Event, Ledger, Proof, ProofBroken, Verification, verify_inclusion
+from troth.notice import Clause, Evidence, Notice
 from troth.proofs.model import Checked, Proven, Report, Shown, Standing
+from troth.proofs.safeguards import Site, look
 
 _EXAMPLES = 3
 
@@ -27,27 +26,14 @@ class Proofs:
         database: As `troth_app`, for the catalogue.
         ledger: What happened.
         dsn_sequencer: Connection string of the role that sees all tenants' entries: ids and kinds, nothing opened.
-        keys: Folder of the keyring.
-        addresses: Hosts that listeners listen on, by name.
-        is_https: Whether people reach the pages by https.
+        site: What of this machine is looked at.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        ledger: Ledger,
-        dsn_sequencer: str,
-        keys: Path,
-        addresses: Mapping[str, str],
-        *,
-        is_https: bool,
-    ) -> None:
+    def __init__(self, database: Database, ledger: Ledger, dsn_sequencer: str, site: Site) -> None:
         self._database = database
         self._ledger = ledger
         self._dsn = dsn_sequencer
-        self._keys = keys
-        self._addresses = addresses
-        self._is_https = is_https
+        self._site = site
 
     async def report(self, notice: Notice) -> Report:
         """The state of every promise of a notice now.
@@ -56,87 +42,91 @@ class Proofs:
             notice: The notice in force.
         """
         verification = await self._ledger.verify(self._dsn)
-        checks = await self._checks(verification)
+        checks = await look(self._site, self._database, verification)
+        evidence = {clause.id: clause.evidence() for clause in notice.clauses}
         everybody = Database(self._dsn, max_size=1)
         try:
             async with everybody.transaction(None) as connection:
-                promises = [
-                    await self._proven(connection, clause, notice, verification, checks) for clause in notice.clauses
-                ]
+                found = await self._evidence(connection, evidence)
         finally:
             await everybody.close()
-        return Report(
-            notice.name, notice.version, clock.now(), verification.size, verification.is_sound, tuple(promises)
-        )
-
-    async def _proven(
-        self,
-        connection: Connection,
-        clause: Clause,
-        notice: Notice,
-        verification: Verification,
-        checks: Sequence[Checked],
-    ) -> Proven:
-        evidence = clause.evidence()
-        events: list[Event] = []
-        for kind in evidence.kinds:
-            events += await self._ledger.latest(connection, kinds=[kind], clause=evidence.names, limit=1)
-        events.sort(key=lambda event: event.at, reverse=True)
-        shown = [await self._shown(connection, event) for event in events[:_EXAMPLES]]
-        checked = tuple(check for check in checks if check.measure in measures_of(clause))
-        standing, reason = judge(verification.is_sound, shown, checked)
-        section = next(section for section in notice.sections if clause in section.clauses)
-        return Proven(
-            clause_id=clause.id,
-            kind=clause.kind,
-            section=f"{section.number} {section.title}",
-            says=clause.sentence(notice),
-            promises=clause.promises,
-            standing=standing,
-            enforcer=clause.enforcer(),
-            looks_for=evidence.looks_for,
-            reason=reason,
-            shown=tuple(shown),
-            checked=checked,
-        )
-
-    async def _shown(self, connection: Connection, event: Event) -> Shown:
-        is_proved = False
-        if event.index is not None:
-            proof = await self._ledger.prove(connection, event.id)
-            is_proved = proof.index == event.index
-        return Shown(event.id, event.kind, event.at, event.index, is_proved)
-
-    async def _checks(self, verification: Verification) -> list[Checked]:
-        root = next(iter(sorted(self._keys.glob("root*"))), None)
-        mode = stat.S_IMODE(root.stat().st_mode) if root else None
-        near = all(host in ("127.0.0.1", "::1", "localhost") for host in self._addresses.values())
-        async with self._database.transaction(None) as connection:
-            open_tables = await store.unprotected_tables(connection)
-            role = await store.application_role(connection)
-        apart = not open_tables and not any(role.values())
-        return [
-            Checked(
-                "tamper_evident",
-                verification.is_sound if verification.size else None,
-                f"{verification.size} entries computed again, {len(verification.broken)} differ",
-            ),
-            Checked(
-                "sealed_at_rest",
-                mode == 0o600 if mode is not None else None,
-                "the root key can be read by nobody but the platform" if mode == 0o600 else "the root key lies open",
-            ),
-            Checked(
-                "sealed_in_transit",
-                near or self._is_https,
-                "nothing listens beyond this machine" if near else "pages are reached by https",
-            ),
-            Checked(
-                "apart",
-                apart,
-                "every table keeps organisations apart" if apart else f"{len(open_tables)} tables do not",
-            ),
+        promises = [
+            _proven(clause, notice, evidence[clause.id], found[clause.id], verification, checks)
+            for clause in notice.clauses
         ]
+        return Report(
+            notice.name,
+            notice.version,
+            clock.now(),
+            verification.size,
+            verification.is_sound,
+            tuple(promises),
+            tuple(checks),
+            self._ledger.verifier_key,
+        )
+
+    async def _evidence(self, connection: Connection, evidence: Mapping[str, Evidence]) -> dict[str, list[Shown]]:
+        """The last entries that bear on each clause: one pass over the ledger for all of them, one for the proofs."""
+        kinds = {kind for each in evidence.values() for kind in each.kinds if kind in KINDS}
+        last = await self._ledger.last_of(connection, kinds)
+        events: dict[str, list[Event]] = {}
+        for clause_id, each in evidence.items():
+            held = [last[kind, each.names] for kind in each.kinds if (kind, each.names) in last]
+            events[clause_id] = sorted(held, key=lambda event: event.at, reverse=True)[:_EXAMPLES]
+        wanted = {event.id for some in events.values() for event in some}
+        proofs = await self._ledger.prove_all(connection, wanted)
+        held_by = self._held(proofs, wanted)
+        return {
+            clause_id: [
+                Shown(
+                    event.id,
+                    event.kind,
+                    event.at,
+                    event.index,
+                    event.id in held_by,
+                    proofs[event.id].text if event.id in held_by else "",
+                )
+                for event in some
+            ]
+            for clause_id, some in events.items()
+        }
+
+    def _held(self, proofs: Mapping[UUID, Proof], wanted: set[UUID]) -> set[UUID]:
+        """Which proofs lead from their leaf to the signed root, computed as a stranger would."""
+        held = set()
+        for event_id in wanted & proofs.keys():
+            try:
+                verify_inclusion(proofs[event_id], self._ledger.verifier_key)
+            except (ProofBroken, CheckpointBroken):
+                continue
+            held.add(event_id)
+        return held
+
+
+def _proven(
+    clause: Clause,
+    notice: Notice,
+    evidence: Evidence,
+    shown: Sequence[Shown],
+    verification: Verification,
+    checks: Sequence[Checked],
+) -> Proven:
+    checked = tuple(check for check in checks if check.measure in measures_of(clause))
+    standing, reason = judge(verification.is_sound, shown, checked)
+    section = next(section for section in notice.sections if clause in section.clauses)
+    return Proven(
+        clause_id=clause.id,
+        kind=clause.kind,
+        section=f"{section.number} {section.title}",
+        says=clause.sentence(notice),
+        promises=clause.promises,
+        standing=standing,
+        enforcer=clause.enforcer(),
+        looks_for=evidence.looks_for,
+        reason=reason,
+        shown=tuple(shown),
+        checked=checked,
+    )
 
 
 def measures_of(clause: Clause) -> tuple[str, ...]:

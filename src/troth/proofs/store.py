@@ -21,3 +21,38 @@ async def application_role(connection: Connection) -> dict[str, bool]:
     row = await cursor.fetchone()
     assert row is not None
     return {"super": bool(row["rolsuper"]), "bypass": bool(row["rolbypassrls"])}
+
+
+async def password_columns(connection: Connection) -> list[str]:
+    """Columns that look as if they kept a password: there must be none."""
+    cursor = await connection.execute(
+        "select c.relname || '.' || a.attname as name from pg_class c join pg_attribute a on a.attrelid = c.oid"
+        " where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and a.attnum > 0 and not a.attisdropped"
+        " and a.attname ~ '(password|passwd|passphrase|pwd)' order by 1"
+    )
+    return [str(row["name"]) for row in await cursor.fetchall()]
+
+
+async def undigested(connection: Connection) -> list[str]:
+    """Where a session, link or invitation could be kept otherwise than as a digest: there must be none."""
+    cursor = await connection.execute(
+        "select c.relname || '.' || a.attname as name from pg_class c join pg_attribute a on a.attrelid = c.oid"
+        " where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and a.attnum > 0 and not a.attisdropped"
+        " and c.relname in ('session', 'sign_in_link', 'invitation')"
+        " and (a.attname ~ '(secret|token|cookie|link)' or (a.attname = 'digest' and a.atttypid <> 'bytea'::regtype))"
+        " order by 1"
+    )
+    found = [str(row["name"]) for row in await cursor.fetchall()]
+    cursor = await connection.execute("select count(*) as held from sign_in_link where octet_length(digest) <> 32")
+    row = await cursor.fetchone()
+    return [*found, *(["sign_in_link.digest"] if row and row["held"] else [])]
+
+
+async def table_files(connection: Connection) -> list[str]:
+    """Files of our tables below the folder of the database."""
+    cursor = await connection.execute(
+        "select pg_relation_filepath(c.oid) as path from pg_class c where c.relkind in ('r', 't')"
+        " and c.relpersistence = 'p' and (c.relnamespace = 'public'::regnamespace or c.oid in"
+        " (select reltoastrelid from pg_class where relnamespace = 'public'::regnamespace))"
+    )
+    return [str(row["path"]) for row in await cursor.fetchall() if row["path"]]

@@ -10,7 +10,7 @@ from datetime import timedelta
 from troth.doors.web.ports import Rooms
 from troth.kit import clock
 from troth.notice import Notice
-from troth.proofs import Proofs, Report, Standing
+from troth.proofs import Proofs, Report, Site, Standing
 
 FRESH = timedelta(seconds=30)
 WORDS: Mapping[Standing, tuple[str, str]] = {
@@ -31,15 +31,10 @@ class Promises:
 
     def __init__(self, rooms: Rooms) -> None:
         settings = rooms.settings
-        addresses = {"http": settings.http.host, "viewer": settings.viewer.host, "dicom": settings.dicom.host}
-        self._proofs = Proofs(
-            rooms.database,
-            rooms.ledger,
-            rooms.dsn_sequencer,
-            settings.data_dir / "keys",
-            addresses,
-            is_https=settings.is_https,
-        )
+        listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
+        places = {name: (address.host, address.port) for name, address in listeners.items()}
+        site = Site.of(settings.data_dir, places, is_https=settings.is_https)
+        self._proofs = Proofs(rooms.database, rooms.ledger, rooms.dsn_sequencer, site)
         self._reports: dict[str, Report] = {}
         self._making: dict[str, asyncio.Task[None]] = {}
 

@@ -1,0 +1,227 @@
+"""The register of safeguards: each measure with the look at the running platform that shows it, or shows it broken.
+
+A look reads what is really there: the files as they lie on the disk, the catalogue of the database, the sockets that
+listen. It knows no secret and opens nothing that is sealed: what it searches for in raw bytes are words that every
+record of the kind would hold in the clear, such as the root of all DICOM UIDs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from troth.kit.db import Database
+from troth.ledger import Verification
+from troth.proofs import store
+from troth.proofs.model import Checked
+
+_IN_PACKS: Final = (b"1.2.840.10008.",)
+_IN_TABLES: Final = (b'"patient_id":"', b'"birth_date":"', b'"00100010":"')
+_READ_BYTES: Final = 4 << 20
+_LOG_BYTES: Final = 16 << 20
+_MOST_FILES: Final = 64
+_HANDSHAKE_SECONDS: Final = 2.0
+_LISTENING: Final = "0A"  # TCP_LISTEN in /proc/net/tcp
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What of this machine is looked at.
+
+    Attributes:
+        keys: Folder of the keyring.
+        packs: Folder of the sealed objects.
+        cluster: Folder of the embedded database; None, or absent, where the database runs elsewhere.
+        listeners: Host and port of each listener, by name.
+        is_https: Whether people reach the pages by https.
+    """
+
+    keys: Path
+    packs: Path
+    cluster: Path | None
+    listeners: Mapping[str, tuple[str, int]]
+    is_https: bool
+
+    @classmethod
+    def of(cls, data_dir: Path, listeners: Mapping[str, tuple[str, int]], *, is_https: bool) -> Site:
+        """The site of a data folder.
+
+        Args:
+            data_dir: Folder of the deployment.
+            listeners: Host and port of each listener, by name.
+            is_https: Whether people reach the pages by https.
+        """
+        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https)
+
+
+async def look(site: Site, database: Database, verification: Verification) -> list[Checked]:
+    """Do every check of the register.
+
+    Args:
+        site: This machine.
+        database: As `troth_app`.
+        verification: What the ledger's own recomputation found.
+    """
+    async with database.transaction(None) as connection:
+        unprotected = await store.unprotected_tables(connection)
+        role = await store.application_role(connection)
+        undigested = await store.undigested(connection)
+        passwords = await store.password_columns(connection)
+        files = await store.table_files(connection)
+    return [
+        ledger_integrity(verification),
+        await asyncio.to_thread(listeners, site),
+        await asyncio.to_thread(key_files, site.keys),
+        await asyncio.to_thread(raw_objects, site.packs),
+        await asyncio.to_thread(raw_tables, site.cluster, files),
+        row_security(unprotected, role),
+        digests_only(undigested),
+        no_passwords(passwords),
+        Checked("backups", None, "no backup is made yet, so none was tried"),
+    ]
+
+
+def ledger_integrity(verification: Verification) -> Checked:
+    """The whole ledger was computed again and agrees with everything that was signed."""
+    differ = len(verification.broken)
+    found = f"{verification.size} ledger entries computed again, {differ or 'none'} of them differ"
+    return Checked("tamper_evident", verification.is_sound if verification.size else None, found)
+
+
+def row_security(unprotected: list[str], role: Mapping[str, bool]) -> Checked:
+    """The database itself keeps organisations apart, and the doors' role cannot get around it."""
+    if any(role.values()):
+        return Checked("apart", False, "the role of the doors can get around row-level security")
+    if unprotected:
+        return Checked("apart", False, f"tables that do not keep organisations apart: {', '.join(unprotected)}")
+    return Checked("apart", True, "row-level security is forced on every table of an organisation")
+
+
+def digests_only(undigested: list[str]) -> Checked:
+    """Sessions, links and invitations are kept as digests: who reads the database cannot sign in with it."""
+    if undigested:
+        return Checked("live_session", False, f"kept in the clear: {', '.join(undigested)}")
+    return Checked("live_session", True, "of sessions, links and invitations only SHA-256 digests are kept")
+
+
+def no_passwords(columns: list[str]) -> Checked:
+    """There is no password, so there is none to hash, guess or lose."""
+    if columns:
+        return Checked("no_open_door", False, f"something like a password is kept: {', '.join(columns)}")
+    return Checked("no_open_door", True, "there are no passwords: people sign in by one-time links")
+
+
+def key_files(folder: Path) -> Checked:
+    """Nobody but the platform's own user can read the keys."""
+    if not folder.is_dir():
+        return Checked("sealed_at_rest", None, "the keys lie on another machine")
+    states = {path: path.lstat() for path in [folder, *sorted(folder.iterdir())]}
+    for path, state in states.items():
+        name = "the folder of the keys" if path == folder else path.name
+        if stat.S_IMODE(state.st_mode) & 0o077:
+            return Checked("sealed_at_rest", False, f"{name} is open to others on this machine")
+        if stat.S_ISLNK(state.st_mode) or state.st_uid not in (os.geteuid(), 0):
+            return Checked("sealed_at_rest", False, f"{name} belongs to somebody else")
+    if not (folder / "root.key").exists():
+        return Checked("sealed_at_rest", None, "the root key lies on another machine")
+    return Checked("sealed_at_rest", True, f"{len(states) - 1} key files that nobody but the platform can read")
+
+
+def raw_objects(folder: Path) -> Checked:
+    """The bytes of stored images, read as they lie on the disk, hold no DICOM in the clear."""
+    packs = sorted(folder.glob("*.pack"), key=lambda path: path.stat().st_mtime, reverse=True)[:_MOST_FILES]
+    return _searched("sealed_at_rest", "stored images", packs, _IN_PACKS)
+
+
+def raw_tables(cluster: Path | None, files: Iterable[str]) -> Checked:
+    """The pages of the tables and the newest of the write-ahead log, read from disk, hold no record in the clear."""
+    if cluster is None or not cluster.is_dir():
+        return Checked("sealed_at_rest", None, "the database lies on another machine")
+    tables = [cluster / name for name in files]
+    log = sorted((cluster / "pg_wal").glob("[0-9A-F]" * 24), key=lambda path: path.stat().st_mtime, reverse=True)[:2]
+    return _searched("sealed_at_rest", "tables", [*(path for path in tables if path.exists()), *log], _IN_TABLES)
+
+
+def _searched(measure: str, what: str, files: Iterable[Path], words: tuple[bytes, ...]) -> Checked:
+    read = 0
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                octets = file.read(_LOG_BYTES if path.parent.name == "pg_wal" else _READ_BYTES)
+        except OSError:
+            return Checked(measure, None, f"the raw bytes of {what} cannot be read by this user")
+        if any(word in octets for word in words):
+            return Checked(measure, False, f"{what}: something lies in the clear in {path.name}")
+        read += len(octets)
+    if not read:
+        return Checked(measure, None, f"{what}: nothing is stored yet")
+    return Checked(measure, True, f"{what}: {read:,} raw bytes read from the disk, nothing in the clear")
+
+
+def listeners(site: Site) -> Checked:
+    """What others can reach speaks TLS; the rest listens on this machine alone. Asked of the sockets themselves."""
+    for name, (host, port) in site.listeners.items():
+        reachable = [address for address in _bound(port) or [host] if not _is_near(address)]
+        if reachable and not _speaks_tls(reachable[0], port):
+            return Checked("sealed_in_transit", False, f"{name} can be reached from outside and is not encrypted")
+    far = [name for name, (host, port) in site.listeners.items() if not all(map(_is_near, _bound(port) or [host]))]
+    if far:
+        return Checked("sealed_in_transit", True, f"what can be reached from outside speaks TLS: {', '.join(far)}")
+    beyond = "; people come by https" if site.is_https else ""
+    return Checked("sealed_in_transit", True, f"nothing listens beyond this machine{beyond}")
+
+
+def _bound(port: int) -> list[str]:
+    """The addresses on which something listens on a port of this machine; empty where that cannot be told."""
+    found = []
+    for table, family in ((Path("/proc/net/tcp"), socket.AF_INET), (Path("/proc/net/tcp6"), socket.AF_INET6)):
+        if not port or not table.exists():
+            continue
+        for line in table.read_text().splitlines()[1:]:
+            local, state = (line.split()[index] for index in (1, 3))
+            address, _, number = local.partition(":")
+            if state == _LISTENING and int(number, 16) == port:
+                found.append(_address(address, family))
+    return found
+
+
+def _address(text: str, family: int) -> str:
+    """An address of /proc/net/tcp: 32-bit words, each in the byte order of the machine."""
+    octets = b"".join(bytes.fromhex(text[place : place + 8])[::-1] for place in range(0, len(text), 8))
+    return socket.inet_ntop(family, octets)
+
+
+def _is_near(host: str) -> bool:
+    """Whether an address is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    """Whether a listener answers a TLS handshake; whose certificate it shows is not asked here."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, never listened on
+    try:
+        with (
+            socket.create_connection((near, port), _HANDSHAKE_SECONDS) as plain,
+            context.wrap_socket(plain) as sealed,
+        ):
+            return sealed.version() is not None
+    except OSError:
+        return False
