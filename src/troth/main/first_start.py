@@ -17,11 +17,13 @@ from troth.exchange import AGREEMENT
 from troth.kit import migrate
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import Postgres
+from troth.main import collecting
 from troth.main.adopting import InForce
+from troth.main.modules import modules
 from troth.main.node import migrations
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
-from troth.notice import Notice, NoticeMalformed, check
+from troth.notice import Notice, NoticeMalformed, Problem, check_all, coverage
 from troth.policy import Actor, Permit, Target
 from troth.vault import Keyring
 
@@ -32,16 +34,20 @@ def prepare(settings: Settings, server: Postgres) -> None:
     """Bring schema, keys and notice up to date; on a first start make the organisations of the deployment.
 
     Raises:
-        NoticeMalformed: A notice does not pass its check; nothing was changed.
+        NoticeMalformed: A notice does not pass its check, or the program collects what no clause covers.
     """
     notices = load_notices(settings)
-    problems = [problem for notice in notices for problem in check(notice)]
-    if problems:
-        raise NoticeMalformed(problems)
+    _require(check_all(notices, modules=modules()) or coverage(notices, [*collecting.program(), *collecting.tables()]))
     migrate.upgrade(server.dsn("troth_owner"), migrations())
+    _require(list(collecting.unsaid(server.dsn("troth_owner"))))
     keys = settings.data_dir / "keys"
     Keyring.open(keys, create=not keys.exists())
     asyncio.run(_publish_and_found(settings, server, notices))
+
+
+def _require(problems: list[Problem]) -> None:
+    if problems:
+        raise NoticeMalformed(problems)
 
 
 OPERATOR = uuid5(NAMESPACE_URL, "troth:operator")

@@ -40,6 +40,7 @@ def run_web(settings: Settings, first: socket.socket | None, second: socket.sock
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
         api = dicomweb.create(rooms)
         applications = (web.create(rooms, api), viewer.create(rooms, api))
+        web.require_forms(applications[0].routes)
         servers = [_Server(_uvicorn(app, settings)) for app in applications]
         serving = [
             asyncio.create_task(server.serve(sockets=[listener] if listener else None))

@@ -8,6 +8,7 @@ from typing import Literal
 
 from troth.notice.clauses.category import Category
 from troth.notice.clauses.cookie import Cookies
+from troth.notice.clauses.purpose import Purpose
 from troth.notice.clauses.surface import Surface
 from troth.notice.model import Notice
 from troth.notice.problem import Problem
@@ -22,6 +23,8 @@ class Collecting:
         way: What it is.
         name: Its name in the program, such as `sign_in`.
         surface: The surface it stands on, such as `portal`; empty for cookies, columns and jobs.
+        by: The actions by which it is filled; where no activity of the notices allows any of them, nothing comes in
+            and nothing has to be said. Empty: it is always in use.
         parts: Its fields or columns, each with what it holds, of `HOLDINGS`; empty where it says nothing of anybody.
     """
 
@@ -29,6 +32,7 @@ class Collecting:
     name: str
     surface: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    by: tuple[str, ...] = ()
 
 
 def coverage(notices: Sequence[Notice], collecting: Iterable[Collecting]) -> list[Problem]:
@@ -51,10 +55,14 @@ class _Said:
         self._surfaces = {surface for notice in notices for surface in notice.head.surfaces}
         self._holdings = {each for clause in clauses if isinstance(clause, Category) for each in clause.holdings}
         self._cookies = {each.name for clause in clauses if isinstance(clause, Cookies) for each in clause.cookies}
+        activities = [clause for clause in clauses if isinstance(clause, Purpose)]
+        self._actions = {name for each in activities for access in each.access for name in access.does}
         self._forms = {clause.key: clause for clause in clauses if isinstance(clause, Surface) and clause.way == "form"}
 
     def missing(self, each: Collecting) -> Iterator[Problem]:
         """What no clause says of one thing."""
+        if each.by and not self._actions & set(each.by):
+            return
         if each.way == "cookie" and each.name not in self._cookies:
             hint = "list it under cookies of a cookie clause, or do not set it"
             yield self._problem(f"the cookie {each.name!r} is in no clause", hint)

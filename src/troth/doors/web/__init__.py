@@ -4,6 +4,7 @@ No rules and no SQL: a handler asks for a permit, calls a room's verb, and hands
 """
 
 from troth.doors.web.app import create
+from troth.doors.web.declared import collecting, require_forms
 from troth.doors.web.ports import Rooms
 
-__all__ = ["Rooms", "create"]
+__all__ = ["Rooms", "collecting", "create", "require_forms"]

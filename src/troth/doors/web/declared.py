@@ -40,6 +40,32 @@ def _form(path: str, surface: str, **fields: str) -> Form:
     return Form(path, surface, MappingProxyType({"token": NOBODY, **fields}))
 
 
+_TELLING: Final = ("scope", "studies", "study", "reason")
+"""Fields of the registers that can say something about a patient; the others are about organisations and rules."""
+
+
+_TIMES: Final = "valid_from valid_until"
+_REGISTERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "recipients": "key name kind address country stands_under categories purposes contract_key peer_ae",
+        "contracts": f"key kind party approved_by document {_TIMES}",
+        "instruments": f"key kind origin destination recipient_key document {_TIMES}",
+        "orders": f"kind authority country scope studies document {_TIMES}",
+        "instructions": f"key words actions purposes {_TIMES}",
+        "disclosures": "kind recipient study category purpose order told_on reason",
+    }
+)
+"""The registers of the privacy office and the fields of each; a test compares them with the pages."""
+
+
+def _register(name: str, terms: str) -> Iterator[tuple[str, Form]]:
+    """The two forms of a register: to add a row, and to end one."""
+    fields = {term: "disclosures" if term in _TELLING else NOBODY for term in terms.split()}
+    yield f"office_{name}", _form(f"/office/{name}", "portal", **fields)
+    if name != "disclosures":
+        yield f"office_{name}_end", _form(f"/office/{name}/{{id}}/end", "portal", reason=NOBODY)
+
+
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "sign_in": _form("/sign-in", "site", email="account"),
@@ -63,6 +89,12 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             MappingProxyType({"token": NOBODY, "right": "requests", "sure": NOBODY, "study-*": NOBODY}),
         ),
         "invite_patient": _form("/studies/{id}/invite", "portal", email="account"),
+        "choices": _form("/choices", "portal", act="choices", about="choices", reason="choices"),
+        "document_request": _form("/recipients", "site", instrument=NOBODY, email="requests"),
+        **{name: form for register, terms in _REGISTERS.items() for name, form in _register(register, terms)},
+        "office_message": _form(
+            "/office/messages", "portal", title="mail", text="mail", person=NOBODY, topic=NOBODY, purpose=NOBODY
+        ),
         "add_user": _form("/admin", "portal", name="account", email="account", role="account"),
     }
 )
@@ -105,7 +137,9 @@ def require_fields(path: str, names: Iterable[str]) -> None:
         FieldUndeclared: One of them is not declared.
     """
     form = next((form for form in FORMS.values() if _pattern(form.path).fullmatch(path)), None)
-    for name in names if form is not None else ():
+    if form is None:
+        return
+    for name in names:
         if name not in form.fields and re.sub(r"[0-9]+$", "*", name) not in form.fields:
             raise FieldUndeclared
 

@@ -61,7 +61,7 @@ async def read(http_request: Request) -> Mapping[str, str]:
         pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=LIMIT_FIELDS)
     except ValueError:
         raise FormTooLarge from None
-    require_fields(http_request.url.path, (name for name, _ in pairs))
+    require_fields(http_request.scope.get("path", ""), (name for name, _ in pairs))
     return {name: value.strip() for name, value in pairs}
 
 
