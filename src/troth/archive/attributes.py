@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-
 from troth.archive.model import Level
+from troth.dicom import dictionary
 
 STUDY_DATE = 0x00080020
 STUDY_TIME = 0x00080030
@@ -122,21 +121,20 @@ def tag_of(name: str) -> int | None:
             return int(name, 16)
         except ValueError:
             pass
-    return tag_for_keyword(name)
+    return dictionary.tags().get(name)
 
 
 @cache
 def vr_of(tag: int) -> str:
     """Value representation of an indexed attribute; the first one where the dictionary allows several."""
-    try:
-        return str(dictionary_VR(tag)).split(" ")[0]
-    except KeyError:
-        return "UN"
+    term = dictionary.term(tag)
+    return term.vr.split(" ")[0] if term is not None else "UN"
 
 
 def keyword_of(tag: int) -> str:
     """Keyword of an attribute, or its eight hexadecimal digits."""
-    return keyword_for_tag(tag) or f"{tag:08X}"
+    term = dictionary.term(tag)
+    return term.keyword if term is not None and term.keyword else f"{tag:08X}"
 
 
 def picked(values: Mapping[int, str], tags: Iterable[int]) -> dict[int, str]:

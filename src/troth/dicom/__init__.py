@@ -4,6 +4,7 @@ A `Scanner` reads a stranger's instance as it arrives, checks its structure with
 comes after works on the header's `head` and on ranges of the bulk. Other parsers see only what a scanner has passed.
 """
 
+from troth.dicom import dictionary
 from troth.dicom.dataset import reopen
 from troth.dicom.dicomdir import Listed, write_dicomdir
 from troth.dicom.errors import (
@@ -46,6 +47,7 @@ __all__ = [
     "TooDeep",
     "Truncated",
     "UidInvalid",
+    "dictionary",
     "find_bulk",
     "frame_table",
     "is_uid",

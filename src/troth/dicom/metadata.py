@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom.datadict import private_dictionary_VR
-
 from troth.dicom import syntaxes, tags
 from troth.dicom.errors import Malformed
 from troth.dicom.frames import swapped
@@ -271,10 +269,7 @@ class _Reader:
             return vr
         if tag >> 16 & 1 and tag & 0xFFFF >= 0x1000:
             creator = scope.dataset.get(f"{tag >> 16:04X}00{tag >> 8 & 0xFF:02X}", {}).get("Value", [None])[0]
-            try:
-                return private_dictionary_VR(tag, creator) if isinstance(creator, str) else "UN"
-            except KeyError:
-                return "UN"
+            return _private_vr(tag, creator) if isinstance(creator, str) else "UN"
         known = tags.dictionary_vr(tag)
         if known == "US or SS":
             return "SS" if scope.is_signed else "US"
@@ -293,3 +288,13 @@ class _Reader:
 
 
 _KNOWN = frozenset(code.decode() for code in tags.SHORT | tags.LONG)
+
+
+def _private_vr(tag: int, creator: str) -> str:
+    """The value representation of a known maker's element in implicit VR; pydicom's table is read when one comes."""
+    from pydicom.datadict import private_dictionary_VR
+
+    try:
+        return private_dictionary_VR(tag, creator)
+    except KeyError:
+        return "UN"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import dictionary_VR
+from troth.dicom import dictionary
 
 CHARSET: Final = 0x00080005
 SOP_CLASS: Final = 0x00080016
@@ -79,7 +78,7 @@ BINARY: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN"})
 @cache
 def vr_table() -> dict[int, bytes]:
     """The value representation of every attribute of the standard; of several, the first (``US or SS`` is ``US``)."""
-    return {tag: entry[0][:2].encode() for tag, entry in DicomDictionary.items()}
+    return {tag: term.vr[:2].encode() for tag, term in dictionary.terms().items()}
 
 
 @cache
@@ -100,19 +99,19 @@ def dictionary_vr(tag: int) -> str:
     Per: DICOM PS3.5 6.2.2 and 7.2.
     """
     known = vr_table().get(tag)
-    if known is not None and tag not in _AMBIGUOUS:
+    if known is not None and tag not in _ambiguous():
         return known.decode()
     if tag & 0xFFFF == 0:
         return "UL"
     if tag >> 16 & 1:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-    try:
-        return dictionary_VR(tag)
-    except KeyError:
-        return "UN"
+    term = dictionary.term(tag)
+    return term.vr if term is not None else "UN"
 
 
-_AMBIGUOUS = frozenset(tag for tag, entry in DicomDictionary.items() if " or " in entry[0])
+@cache
+def _ambiguous() -> frozenset[int]:
+    return frozenset(tag for tag, term in dictionary.terms().items() if " or " in term.vr)
 
 
 def key(tag: int) -> str:

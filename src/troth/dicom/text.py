@@ -5,12 +5,25 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pydicom import charset
-
 _FALLBACK = "iso8859-1"
 _TEXT_DELIMITERS = {0x0A, 0x0C, 0x0D, 0x09, 0x5C}
 _NAME_DELIMITERS = {0x5E, 0x3D, 0x5C}
 _ESCAPE = b"\x1b"
+
+
+_SINGLE_BYTE = {
+    6: "iso8859", 13: "shift_jis", 100: "latin_1", 101: "iso8859_2", 109: "iso8859_3", 110: "iso8859_4",
+    126: "iso_ir_126", 127: "iso_ir_127", 138: "iso_ir_138", 144: "iso_ir_144", 148: "iso_ir_148", 166: "iso_ir_166",
+}  # fmt: skip
+_CODECS = {
+    "": "iso8859",
+    **{f"ISO_IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
+    **{f"ISO 2022 IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
+    "ISO 2022 IR 58": "iso_ir_58", "ISO 2022 58": "GB2312", "ISO 2022 IR 87": "iso2022_jp",
+    "ISO 2022 IR 149": "euc_kr", "ISO 2022 IR 159": "iso2022_jp_2", "ISO 2022 GBK": "GBK",
+    "ISO_IR 192": "UTF8", "GB18030": "GB18030", "GBK": "GBK",
+}  # fmt: skip
+"""Defined terms of Specific Character Set and their codecs (DICOM PS3.3 C.12.1.1.2)."""
 
 
 class Charset:
@@ -39,7 +52,7 @@ class Charset:
         if self._extensions is not None and _ESCAPE in raw:
             try:
                 delimiters = _NAME_DELIMITERS if is_name else _TEXT_DELIMITERS
-                return charset.decode_bytes(raw, self._extensions, delimiters)
+                return _decode_extended(raw, self._extensions, delimiters)
             except (UnicodeError, LookupError):
                 return raw.decode(self._first, "replace")
         if raw.isascii():
@@ -47,13 +60,20 @@ class Charset:
         return raw.decode(self._first, "replace")
 
 
+def _decode_extended(raw: bytes, encodings: list[str], delimiters: set[int]) -> str:
+    """Decode a value that switches repertoires (ISO 2022), with pydicom: rare, and its import costs a second."""
+    from pydicom import charset
+
+    return charset.decode_bytes(raw, encodings, delimiters)
+
+
 def _python_name(term: str) -> str:
     """The codec for a defined term; common misspellings are read as meant, unknown terms as Latin 1."""
-    known = charset.python_encoding.get(term)
+    known = _CODECS.get(term)
     if known is None:
         tidy = re.sub(r"^ISO[ _-]?2022[ _-]?IR[ _-]?", "ISO 2022 IR ", term.upper())
         tidy = re.sub(r"^ISO[ _-]?IR[ _-]?", "ISO_IR ", tidy)
-        known = charset.python_encoding.get(tidy)
+        known = _CODECS.get(tidy)
     if known is None and term.upper().replace("-", "").replace("_", "") == "UTF8":
         known = "utf8"
     return known or _FALLBACK

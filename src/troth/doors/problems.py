@@ -8,10 +8,10 @@ Per: RFC 9457; DESIGN §1.
 from __future__ import annotations
 
 import json
+import logging
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 _NO_STORE = {"Cache-Control": "no-store"}
 _BEARER = {"WWW-Authenticate": "Bearer"}
 
-_log = structlog.get_logger("troth.doors")
+_log = logging.getLogger("troth.doors")
 
 
 def problem(fault: TrothError) -> Response:
@@ -57,7 +57,7 @@ async def on_fault(http_request: Request, fault: Exception) -> Response:
         told = {"type": "about:blank", "title": status.phrase, "status": fault.status_code}
         return _answer(told, dict(fault.headers or {}))
     # The type alone: a message could quote what was sent.
-    _log.error("http.failed", fault=type(fault).__name__, method=http_request.method)
+    _log.error("http.failed: %s at %s", type(fault).__name__, http_request.method)
     return problem(TrothError())
 
 

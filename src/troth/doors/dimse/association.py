@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Protocol
-
-import structlog
 
 from troth.doors.dimse import command as dimse
 from troth.doors.dimse import negotiation, pdu
@@ -17,7 +16,7 @@ from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
 from troth.doors.dimse.upper import State, UpperLayer
 
-_log = structlog.get_logger("troth.doors.dimse")
+_log = logging.getLogger("troth.doors.dimse")
 
 
 class House(Protocol):
@@ -210,7 +209,7 @@ class Association:
             self.upper.abort(2, fault.reason)
         except Exception as fault:
             # the type alone: a message could quote what was sent
-            _log.error("dimse.association.failed", fault=type(fault).__name__)
+            _log.error("dimse.association.failed: %s", type(fault).__name__)
             self.upper.abort(2, 0)
         finally:
             self._work = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import structlog
+import logging
 
 from troth.doors.dimse.command import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUCCESS, Command
 from troth.doors.dimse.errors import DatasetTooLarge, ProtocolFault, UidsDiffer
@@ -10,7 +10,7 @@ from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.ports import Archive, Receiver
 from troth.kit.errors import BadInput, Conflict, TrothError
 
-_log = structlog.get_logger("troth.doors.dimse")
+_log = logging.getLogger("troth.doors.dimse")
 _WRONG = (BadInput, Conflict, UidsDiffer)  # the peer's fault, not ours and not a question of what it may
 
 
@@ -90,7 +90,7 @@ class Delivery:
         try:
             await self._archive.record_refused(await self._gate.permit(), [fault])
         except Exception as failure:
-            _log.error("dimse.refusal.untold", fault=type(failure).__name__)
+            _log.error("dimse.refusal.untold: %s", type(failure).__name__)
 
     async def _store(self) -> None:
         receiver = self._receiver
@@ -117,7 +117,7 @@ class Delivery:
         self.abandon()
         if not isinstance(fault, TrothError):
             # the type alone: a message could quote what was sent
-            _log.error("dimse.store.failed", fault=type(fault).__name__)
+            _log.error("dimse.store.failed: %s", type(fault).__name__)
             self.status = PROCESSING_FAILURE
             return
         self.status = fault.dimse_status or CANNOT_UNDERSTAND
