@@ -63,8 +63,7 @@ def opposite(condition: Condition) -> Condition:
             return atom
         case All(parts):
             return any_of(opposite(part) for part in parts)
-        case Any(parts):
-            return all_of(opposite(part) for part in parts)
+    return all_of(opposite(part) for part in condition.parts)
 
 
 def all_of(conditions: Iterable[Condition]) -> Condition:
@@ -118,8 +117,7 @@ def mapped(condition: Condition, change: Callable[[Atom], Condition]) -> Conditi
             return opposite(change(atom))
         case All(parts):
             return all_of(mapped(part, change) for part in parts)
-        case Any(parts):
-            return any_of(mapped(part, change) for part in parts)
+    return any_of(mapped(part, change) for part in condition.parts)
 
 
 def holds(condition: Condition, row: Row) -> bool:
@@ -139,5 +137,4 @@ def holds(condition: Condition, row: Row) -> bool:
             return not holds(atom, row)
         case All(parts):
             return all(holds(part, row) for part in parts)
-        case Any(parts):
-            return any(holds(part, row) for part in parts)
+    return any(holds(part, row) for part in condition.parts)

@@ -184,7 +184,7 @@ class Question:
         raise Untranslatable
 
     def _in(self, of: Value, where: Any) -> Truth:
-        if not isinstance(of, Known):
+        if not isinstance(of, Known) or not isinstance(of.value, tuple):
             raise Untranslatable
         return YES if of.value in (where if isinstance(where, frozenset) else {where}) else NO
 

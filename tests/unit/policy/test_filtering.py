@@ -139,6 +139,19 @@ moments = st.builds(
 )
 
 
+def as_seen(row: Listed, facts: FactSet) -> dict[str, str | bool | None]:
+    """A row without SQL: attributes, and the facts of its subject."""
+    return {
+        "is_present": True,
+        "tenant": str(row.tenant),
+        "subject": str(row.subject) if row.subject else None,
+        "is_restricted": row.is_restricted,
+        "context.is_restricted": facts.is_restricted,
+        "context.is_held": facts.is_held,
+        **{f"claim:{claim}": claim in facts.claims for claim in (*OBJECTIONS, *CONSENT)},
+    }
+
+
 def compare(
     connection: psycopg.Connection[Any], decider: Decider, who: Actor, action: str, purpose: str, moment: FactSet
 ) -> set[UUID]:
@@ -154,6 +167,7 @@ def compare(
             facts = choices.facts(moment, row.subject)
             if decider.decide(who, action, target, purpose, facts, explain=False).is_allowed:
                 right.add(row.id)
+            assert found.permits(as_seen(row, facts)) is (row.id in right)
         assert shown == right, (who, action, purpose, moment, found.where(COLUMNS))
         allowed |= right
     if found.is_empty:
@@ -235,3 +249,94 @@ def test_lists_show_what_any_policies_allow(
 ) -> None:
     decider = Decider(notice.Compiled(tuple(made), "", "random 1"))
     compare(listed, decider, who, "query", purpose, moment)
+
+
+def remaining(text: str, kind: str = "study") -> Filter:
+    """What remains of one policy beside an open door."""
+    effect: Any = "forbid" if text.startswith("forbid") else "permit"
+    made = [notice.Policy("1.1", text, effect)]
+    if effect == "forbid":
+        made.append(notice.Policy("1.2", "permit (principal, action, resource);", "permit"))
+    who = Actor("user", uuid5(_SPACE, "who"), TENANTS[0], "clinician")
+    return Decider(notice.Compiled(tuple(made), "", "one 1")).filter(who, "query", "care", kind, FactSet(region="GB"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "resource.subject like \"a*\"", "1 < 2", "[resource.subject].contains(\"a\")", "resource == principal",
+        "resource.mood is Study", "resource in Study::\"1\"", "principal has tenant.x",
+        "context.purpose in Action::\"query\"",
+        "resource.subject == resource.tenant", "context.claims.contains(resource.subject)", "context.claims == [\"a\"]",
+        "principal.mood", "[principal.mood].contains(\"a\")", "[\"a\"].contains(principal.mood)", "context.purpose",
+        "principal.mood is Actor", "principal.mood == \"a\"", "(principal.mood) has x", "resource.subject",
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_or_fails_shows_nothing(text: str) -> None:
+    for effect in ("permit", "forbid"):
+        found = remaining(f"{effect} (principal, action, resource) when {{ {text} }};")
+        assert found.is_empty, found
+        assert found.where(COLUMNS) == ("false", {})
+
+
+def test_a_scope_on_somebody_in_particular_is_not_understood() -> None:
+    assert remaining('permit (principal == Actor::"x", action, resource);').is_empty
+    assert remaining('permit (principal, action, resource == Study::"x");').is_empty
+
+
+def test_what_is_known_is_settled() -> None:
+    for text, is_empty in (
+        ("principal is Actor && resource is Study", False),
+        ("resource is Subject", True),
+        ("principal is Study", True),
+        ('if context.region == "GB" then true else false', False),
+        ("(resource is Study) == true", False),
+        ('("a" == true) || resource is Study', False),
+        ("context has region && context has is_held && context has claims", False),
+        ("resource has is_present", False),
+        ('action in Action::"query"', False),
+        ("context has weather", True),
+        ('["a", "b"].containsAny(["b"])', False),
+        ('["a", "b"].containsAll(["b", "c"])', True),
+    ):
+        assert remaining(f"permit (principal, action, resource) when {{ {text} }};").is_empty is is_empty, text
+
+
+def test_a_sealed_fact_never_shows_a_row() -> None:
+    class Sealed:
+        def column(self, name: str, row: Columns) -> Column | None:
+            return Column("r.may", "bool", is_sealed=True) if name.startswith("claim:age:") else None
+
+    text = 'permit (principal, action, resource) when { context.claims.contains("age:child") || resource has subject };'
+    found = remaining(text)
+    sealed = Filter(found.condition, found.clauses, found.facts, (Sealed(),))
+    assert sealed.where(COLUMNS)[0] == "(r.subject_id is not null)"
+    forbidding = remaining('forbid (principal, action, resource) when { context.claims.contains("age:child") };')
+    sealed = Filter(forbidding.condition, forbidding.clauses, forbidding.facts, (Sealed(),))
+    assert sealed.where(COLUMNS)[0] == "not r.may"
+    joined = remaining(
+        'permit (principal, action, resource) when { resource.is_restricted && (context.claims.contains("age:child")'
+        " || resource has subject) };"
+    )
+    sealed = Filter(joined.condition, joined.clauses, joined.facts, (Sealed(),))
+    assert "r.may" not in sealed.where(COLUMNS)[0]
+
+
+def test_only_leakproof_comparisons(listed: psycopg.Connection[Any]) -> None:
+    rows = listed.execute(
+        "select o.oprname, p.proleakproof from pg_operator o join pg_proc p on p.oid = o.oprcode where o.oprname = '='"
+        " and o.oprleft = o.oprright and o.oprleft in ('uuid'::regtype, 'text'::regtype, 'bool'::regtype)"
+    ).fetchall()
+    assert rows == [("=", True)] * 3
+
+
+def test_texts_and_flags_that_all_rows_share() -> None:
+    found = remaining('permit (principal, action, resource) when { ["a", "b"].contains(resource.subject) };')
+    where, parameters = found.where({"subject": Column("r.word", "text")})
+    assert where == "(r.word = any(%(filter_0)s))"
+    assert parameters == {"filter_0": ["a", "b"]}
+    assert found.where({"subject": Column("r.id", "uuid")}) == ("false", {})
+    flag = remaining("permit (principal, action, resource) when { resource.is_restricted };")
+    assert flag.where({"is_restricted": Column("r.flag", "bool", is_nullable=True)})[0] == "(r.flag is true)"
+    assert flag.where({})[0] == "false"
+    assert flag.where({"is_restricted": True})[0] == "true"

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.unit.policy.conftest import HERE, THERE, Refusals, Said, actor, target
 from troth import notice
 from troth.kit import clock, errors
-from troth.policy import PERMIT_LIFETIME, PermitDenied, Policy, Target
+from troth.policy import PERMIT_LIFETIME, Instructed, PermitDenied, Policy, Target
 
 
 async def test_a_permit_says_who_what_why_and_for_how_long(policy: Policy) -> None:
@@ -106,3 +108,40 @@ async def test_another_notice_decides_from_the_next_decision_on(policy: Policy) 
 async def test_a_permit_on_the_platform_lies_in_the_actors_space(policy: Policy) -> None:
     permit = await policy.require(actor("clinician"), "open_notice", target("notice"), "site")
     assert permit.tenant == HERE
+
+
+async def test_a_refusal_says_why_only_to_those_who_have_access(policy: Policy, facts: Said) -> None:
+    facts.set(is_restricted=True)
+    with pytest.raises(PermitDenied) as caught:
+        await policy.require(actor("clinician"), "retrieve", target("study"), "care")
+    assert caught.value.reason.startswith("Ask us to stop using something, and it stops at once.")
+    assert caught.value.reason.endswith("(§ 9.4)")
+    for who, what in ((actor("office"), target("study")), (actor("clinician"), target("study", THERE)),
+                      (actor("none"), target("study"))):  # fmt: skip
+        with pytest.raises(PermitDenied) as caught:
+            await policy.require(who, "retrieve", what, "care")
+        assert caught.value.reason == ""
+
+
+async def test_a_list_is_filtered_at_the_moment_of_its_permit(policy: Policy, facts: Said) -> None:
+    who = actor("clinician")
+    row: dict[str, str | bool | None] = {"tenant": str(HERE), "subject": None, "is_present": True}
+    permit = await policy.require(who, "query", target("organisation"), "diagnosis")
+    facts.set(session_alive=False)
+    assert (await policy.rows_of(permit)).permits(row)
+    assert not (await policy.rows_of(permit)).permits({**row, "tenant": str(THERE)})
+    assert (await policy.filter(who, "query", "diagnosis")).is_empty
+    assert (await policy.rows_of(replace(permit, moment=None))).is_empty
+    facts.set(session_alive=True)
+    found = await policy.filter(who, "query", "diagnosis")
+    assert found.clauses == ("4.1",)
+    assert not found.permits({**row, "is_restricted": True})
+    assert found.permits(row)
+
+
+async def test_an_instruction_that_covers_the_act_stands_in_the_permit(policy: Policy, facts: Said) -> None:
+    covers = Instructed(uuid4(), frozenset({"retrieve"}), frozenset({"care"}))
+    other = Instructed(uuid4(), frozenset({"erase"}), frozenset({"care"}))
+    facts.set(instructions=(covers, other))
+    permit = await policy.require(actor("clinician"), "retrieve", target("study"), "care")
+    assert permit.grounds == (*permit.clauses, f"instruction:{covers.id}")
