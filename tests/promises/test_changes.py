@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -36,14 +36,12 @@ class Mailbox:
     refuse: int = 0
     envelopes: list[tuple[str, str, str, str]] = field(default_factory=list)
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.refuse:
             self.refuse -= 1
             return "451 later, please"
         message = message_from_bytes(envelope.content, policy=policy.default)
-        self.envelopes.append(
-            (envelope.rcpt_tos[0], message["Subject"], message.get_content(), message["Message-ID"])
-        )
+        self.envelopes.append((envelope.rcpt_tos[0], message["Subject"], message.get_content(), message["Message-ID"]))
         return "250 taken"
 
     def to(self, address: str) -> list[str]:

@@ -105,9 +105,12 @@ def verify(
     data_dir: DataDir = None,
     notice: NoticeFiles = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    pdf: Annotated[
+        Path | None, typer.Option("--pdf", help="Write a PDF, and its signature to the same name.sig.")
+    ] = None,
 ) -> None:
     """List every promise of the notice as kept, broken or unproven, from what really happened."""
-    raise typer.Exit(ledger_command.verify_promises(settings_of(data_dir, notice), json))
+    raise typer.Exit(ledger_command.verify_promises(settings_of(data_dir, notice), json, pdf))
 
 
 @app.command()

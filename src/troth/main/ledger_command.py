@@ -18,7 +18,7 @@ from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
 from troth.main.wiring import Rooms
 from troth.policy import Target
-from troth.proofs import Proofs, Report, Site, Standing
+from troth.proofs import Proofs, Report, Site, Standing, as_pdf, signature_of
 
 app = typer.Typer(help="Recompute the ledger, prove an entry.", no_args_is_help=True)
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
@@ -81,15 +81,25 @@ def prove(
     typer.echo(beside(load(data_dir), work))
 
 
-def verify_promises(settings: Settings, as_json: bool) -> int:
+def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) -> int:
     """Print the state of every promise.
+
+    Args:
+        settings: Of the deployment.
+        as_json: As JSON, with the proofs in full.
+        pdf: Write it for an auditor here, and its signature beside it.
 
     Returns:
         0 when none is broken, else 1.
     """
 
     async def work(rooms: Rooms) -> list[Report]:
-        return [await proofs_of(rooms).report(notice) for notice in await notices_in_force(rooms)]
+        found = [await proofs_of(rooms).report(notice) for notice in await notices_in_force(rooms)]
+        if pdf is not None:
+            drawn = as_pdf(found)
+            pdf.write_bytes(drawn)
+            pdf.with_name(pdf.name + ".sig").write_text(signature_of(drawn, rooms.keyring))
+        return found
 
     reports = beside(settings, work)
     if as_json:
@@ -105,5 +115,8 @@ def _tell(report: Report) -> None:
     for promise in report.promises:
         typer.echo(f"  § {promise.clause_id:5} {promise.standing.value:9} {promise.says}")
         typer.echo(f"            {promise.reason}")
+    for check in report.safeguards:
+        holds = {True: "holds", False: "BROKEN", None: "unproven"}[check.holds]
+        typer.echo(f"  {check.measure:17} {holds:9} {check.found}")
     counts = ", ".join(f"{report.count(standing)} {standing.value}" for standing in Standing)
     typer.echo(f"{len(report.promises)} promises: {counts}; ledger of {report.ledger_size} entries")
