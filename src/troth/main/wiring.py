@@ -90,13 +90,14 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     policy = Policy(compiled, facts, write_refusal, (ChoiceRows(),))
     archive = Archive(database, keyring, packs, people, ledger, policy)
     room_of_notices = Notices(database, keyring, ledger)
-    rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy)
+    lifecycle = Lifecycle(database, keyring, ledger, people)
+    rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle)
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
         server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
         Choices(database, keyring, ledger, room_of_notices, mail),
-        Lifecycle(database, keyring, ledger, people),
+        lifecycle,
         Exchange(
             database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings.ae)
         ),

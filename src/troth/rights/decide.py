@@ -6,13 +6,16 @@ that day the answer for this study is a refusal with its ground, its clause and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Protocol
 from uuid import UUID
 
 from troth.archive import StudySummary
 from troth.kit import clock, ids
 from troth.notice import Notice
+from troth.policy import Permit, Target
 from troth.rights.model import Item, Outcome
 
 STUDY = "imaging_study"
@@ -20,6 +23,26 @@ MODALITIES = {
     "CT": "CT scan", "MR": "MR scan", "CR": "X-ray", "DX": "X-ray", "US": "Ultrasound", "MG": "Mammogram",
     "PT": "PET scan", "NM": "Nuclear scan", "XA": "Angiogram", "RF": "Fluoroscopy", "SR": "Report", "OT": "Images",
 }  # fmt: skip
+
+
+class Standing(Protocol):
+    """A legal hold that is in force."""
+
+    @property
+    def review_on(self) -> date:
+        """When somebody looks whether it is still needed."""
+
+    @property
+    def ends_on(self) -> date | None:
+        """Its last day, where that is known."""
+
+
+class Holds(Protocol):
+    """Who knows of legal holds; `main` binds it, because that room is a neighbour."""
+
+    async def holds_on(self, permit: Permit, target: Target) -> Sequence[Standing]:
+        """Holds in force that cover a study."""
+        ...
 
 
 def title_of(study: StudySummary) -> str:
@@ -63,3 +86,23 @@ def decision_on(study: StudySummary, birth_date: date | None, notice: Notice, it
         return item
     law = f" The law behind it: {terms.law.source}." if terms.law is not None else ""
     return replace(item, outcome=Outcome.REFUSED, ground=terms.sentence(notice) + law, until=until)
+
+
+def held_back(item: Item, holds: Sequence[Standing], notice: Notice) -> Item:
+    """What would be erased, but is under a legal hold: refused with its ground and end.
+
+    Args:
+        item: As the retention clause decided it.
+        holds: Holds in force on the study.
+        notice: The notice in force.
+    """
+    if item.outcome is Outcome.REFUSED or not holds:
+        return item
+    ends = [hold.ends_on for hold in holds]
+    until = None if None in ends else max(day for day in ends if day is not None)
+    review = min(hold.review_on for hold in holds)
+    clause = next(iter(notice.all("hold")), None)
+    says = clause.sentence(notice) if clause is not None else ""
+    look = f"A legal hold is on it; we look on {review.day} {review:%B %Y} whether it is still needed."
+    ground = f"{says} {look}".strip()
+    return replace(item, outcome=Outcome.REFUSED, ground=ground, clause=clause.id if clause else "", until=until)

@@ -13,12 +13,12 @@ from troth.archive import Archive, StudySummary
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
 from troth.ledger import Entry, Ledger
-from troth.notice import Notices, RightTerms
+from troth.notice import Notice, Notices, RightTerms
 from troth.people import People, Subject
-from troth.policy import Permit, Policy
+from troth.policy import Permit, Policy, Target
 from troth.rights import store
 from troth.rights.copies import Copies
-from troth.rights.decide import decision_on, title_of
+from troth.rights.decide import Holds, decision_on, held_back, title_of
 from troth.rights.errors import CopyNotReady, NothingChosen, RequestNotFound, RightUnknown, WrongPermit
 from troth.rights.model import Item, Outcome, Right, RightsRequest, State, Step
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
@@ -57,6 +57,7 @@ class Rights:
         people: The subjects.
         notices: The notice in force, for terms and grounds.
         policy: Decides what the worker may do for a request.
+        holds: Knows of legal holds, for their ground and end; that they bind is decided by `policy`.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Rights:
         people: People,
         notices: Notices,
         policy: Policy,
+        holds: Holds | None = None,
     ) -> None:
         self.database = database
         self.keyring = keyring
@@ -78,6 +80,7 @@ class Rights:
         self.people = people
         self.notices = notices
         self.policy = policy
+        self.holds = holds
         self.copies = Copies(self)
 
     async def preview_erasure(self, permit: Permit, subject_id: UUID) -> list[Item]:
@@ -91,7 +94,15 @@ class Rights:
         subject = await self.people.subject(permit, subject_id)
         studies = await self.archive.studies_of_subject(permit, subject_id)
         notice = (await self.notices.in_force("patients")).notice
-        return [decision_on(study, subject.demographics.birth_date, notice) for study in studies]
+        items = [decision_on(study, subject.demographics.birth_date, notice) for study in studies]
+        return [await self.told_of_holds(permit, subject_id, item, notice) for item in items]
+
+    async def told_of_holds(self, permit: Permit, subject_id: UUID, item: Item, notice: Notice) -> Item:
+        """An item as decided, but refused with ground and end where a legal hold is on it."""
+        if self.holds is None or item.target_id is None:
+            return item
+        target = Target("study", item.target_id, permit.tenant, subject_id)
+        return held_back(item, await self.holds.holds_on(permit, target), notice)
 
     async def open(
         self, permit: Permit, right: Right | str, subject_id: UUID, *, study_ids: Sequence[UUID] | None = None

@@ -191,16 +191,20 @@ class Fulfilment:
         studies = {s.id: s for s in await self._rights.archive.studies_of_subject(permit, subject.id)}
         request = await self._rights.request(permit, row["id"])
         birth_date, todo = subject.demographics.birth_date, list[str]()
+        decisions: dict[UUID, Item] = {}
+        for item in request.items:
+            if (study := studies.get(item.target_id) if item.target_id else None) is not None:
+                decided = decision_on(study, birth_date, version.notice, item.id)
+                decisions[item.id] = await self._rights.told_of_holds(permit, subject.id, decided, version.notice)
         async with self._rights.database.transaction(permit) as connection:
             for item in request.items:
                 if item.kind != "study" or item.outcome in _SETTLED:
                     continue
-                study = studies.get(item.target_id) if item.target_id else None
-                decided = decision_on(study, birth_date, version.notice, item.id) if study is not None else None
-                if decided is not None and decided.outcome is Outcome.REFUSED:
+                found = decisions.get(item.id)
+                if found is not None and found.outcome is Outcome.REFUSED:
                     await store.set_outcome(
-                        connection, row["id"], item.id, decided.outcome.value, ground=decided.ground,
-                        clause=decided.clause, until=decided.until,
+                        connection, row["id"], item.id, found.outcome.value, ground=found.ground,
+                        clause=found.clause, until=found.until,
                     )  # fmt: skip
                 else:
                     await store.set_outcome(connection, row["id"], item.id, Outcome.UNDER_WAY.value)
