@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +14,7 @@ from troth.doors.web import words
 from troth.doors.web.desk import Desk
 from troth.doors.web.promises import WORDS
 from troth.doors.web.public.views import (
+    Addition,
     AudienceLink,
     ChangeView,
     ClauseView,
@@ -25,12 +28,18 @@ from troth.doors.web.public.views import (
 )
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
-from troth.notice import AUDIENCES, Notice, NoticeVersion, diff, render, sentence
+from troth.notice import AUDIENCES, Notice, NoticeVersion, applying, diff, render, sentence
+from troth.policy import Actor
 from troth.proofs import Proven, Report, Standing
 
 LABELS = {"visitors": "Visitors", "patients": "Patients", "users": "People who work here"}
 ORDER = ("visitors", "patients", "users")
 CHANGES = {"added": "New", "changed": "Changed", "removed": "Gone"}
+READERS = {"patient": "patients", "user": "users"}
+PLACES = {"EEA": "European Economic Area", "EU": "European Union"}
+ELSEWHERE = "ZZ"
+"""A code that ISO 3166 leaves to users: for readers who live where no notice adds anything."""
+_COUNTRY = re.compile(r"[A-Z]{2}")
 NOT_CHECKED = StateMark("open", "Not checked yet")
 
 
@@ -45,20 +54,52 @@ class NoticePages:
         self._desk = desk
 
     async def notice(self, http_request: Request) -> Response:
-        """The notice in force, or an earlier version, for one audience."""
-        audience = http_request.query_params.get("for", "patients")
-        if audience not in AUDIENCES:
-            raise NotFound
-        version = await self._desk.version(audience)
-        asked = http_request.path_params.get("number")
-        if version is not None and asked is not None:
-            name = http_request.query_params.get("of", version.name)
-            version = await self._desk.rooms.notices.version(asked, name)
+        """The notices in force for one reader, or an earlier version, for one audience."""
         visitor = await self._desk.visitor(http_request)
-        view = NoticePage() if version is None else await self._view(version, audience, is_old=asked is not None)
+        current = await self._desk.rooms.notices.current()
+        audience = _audience(http_request, visitor.actor, current)
+        asked = http_request.path_params.get("number")
+        if asked is None:
+            view = await self._in_force(http_request, visitor.actor, current, audience)
+        else:
+            first = await self._desk.version(audience)
+            name = http_request.query_params.get("of", first.name if first is not None else "")
+            version = await self._desk.rooms.notices.version(asked, name)
+            view = await self._view(version, audience, is_old=True)
         return await self._desk.page(
             http_request, visitor, "Privacy notice", Page("public/notice.html", view), here="/notice"
         )
+
+    async def _in_force(
+        self, http_request: Request, actor: Actor | None, current: Sequence[NoticeVersion], audience: str
+    ) -> NoticePage:
+        """What applies to this reader: the notice for the audience, and what others add where the reader lives."""
+        versions = {each.name: each for each in current}
+        notices = [each.notice for each in current]
+        asked = http_request.query_params.get("in", "")
+        region = _region(asked, notices) if asked else await self._home_of(actor)
+        found = applying(notices, audience, region)
+        bases = [versions[each.name] for each in found if not each.head.supplements]
+        if not bases:
+            return NoticePage()
+        view = await self._view(bases[0], audience, is_old=False)
+        more = [versions[each.name] for each in found if each.head.supplements]
+        return replace(
+            view,
+            audiences=tuple(
+                AudienceLink(LABELS[each], f"/notice?for={each}" + (f"&in={asked}" if asked else ""), each == audience)
+                for each in ORDER
+                if any(each in notice.audiences for notice in notices)
+            ),
+            additions=tuple([_addition(each, await self._view(each, audience, is_old=False)) for each in more]),
+            places=_places(notices, audience, region),
+        )
+
+    async def _home_of(self, actor: Actor | None) -> str:
+        """Where the organisation of somebody signed in is; empty when nobody knows."""
+        if actor is None or actor.tenant is None:
+            return ""
+        return (await self._desk.rooms.people.organisation(actor.tenant)).region
 
     async def promises(self, http_request: Request) -> Response:
         """Every promise of the notice in force, and whether it is kept."""
@@ -77,6 +118,45 @@ class NoticePages:
         ]
         before = max(earlier, key=lambda each: each.number, default=None)
         return notice_page(version, audience, report, before)
+
+
+def _audience(http_request: Request, actor: Actor | None, current: Sequence[NoticeVersion]) -> str:
+    """Whom the page is for: as asked, else as who is signed in, else the first that there is something for."""
+    known = {each for version in current for each in version.notice.audiences}
+    asked = http_request.query_params.get("for", "")
+    if asked and asked not in AUDIENCES:
+        raise NotFound
+    usual = READERS.get(actor.kind if actor is not None else "", "patients")
+    return asked or next((each for each in (usual, *ORDER) if each in known), usual)
+
+
+def _region(asked: str, notices: Sequence[Notice]) -> str:
+    """The country that a reader names, or one of the group that they name."""
+    for notice in notices:
+        if asked in notice.head.applies_in:
+            return min(notice.places)
+    if not _COUNTRY.fullmatch(asked):
+        raise NotFound
+    return asked
+
+
+def _places(notices: Sequence[Notice], audience: str, region: str) -> tuple[AudienceLink, ...]:
+    """The choice of where the reader lives, where it makes a difference."""
+    special = [each for each in notices if each.head.applies_in and audience in each.audiences]
+    links = [
+        AudienceLink(PLACES.get(term, term), f"/notice?for={audience}&in={term}", region in notice.places)
+        for notice in special
+        for term in notice.head.applies_in
+    ]
+    if not links:
+        return ()
+    is_elsewhere = not any(each.is_chosen for each in links)
+    return (AudienceLink("Everywhere else", f"/notice?for={audience}&in={ELSEWHERE}", is_elsewhere), *links)
+
+
+def _addition(version: NoticeVersion, view: NoticePage) -> Addition:
+    anchor = f"also-{version.name}"
+    return Addition(view.heading, view.lead, view.version_line, anchor, view.short, view.sections)
 
 
 def notice_page(
@@ -143,7 +223,9 @@ def clause_view(notice: Notice, clause_id: str, proven: Mapping[str, Proven]) ->
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """As a sentence begins; an address stays as it is."""
+    first = text.partition(" ")[0]
+    return text if "@" in first or ":" in first else text[:1].upper() + text[1:]
 
 
 def _section(number: int, title: str, clauses: Sequence[ClauseView]) -> SectionView:

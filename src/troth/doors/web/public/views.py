@@ -67,8 +67,20 @@ class ChangeView:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """A notice that adds to another for readers of some countries."""
+
+    heading: str
+    lead: str
+    version_line: str
+    anchor: str
+    short: tuple[ShortLine, ...]
+    sections: tuple[SectionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NoticePage:
-    """The notice, layered: in short, what changed, every clause."""
+    """The notice, layered: in short, what changed, every clause; then what is added where the reader lives."""
 
     heading: str = ""
     lead: str = ""
@@ -79,6 +91,8 @@ class NoticePage:
     changes: tuple[ChangeView, ...] = ()
     changes_since: int = 0
     sections: tuple[SectionView, ...] = ()
+    additions: tuple[Addition, ...] = ()
+    places: tuple[AudienceLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
