@@ -123,6 +123,11 @@ async def tell(place: Deployment, engine: AtOnce | None = None) -> AtOnce:
     return engine
 
 
+def _words(line: str) -> str:
+    """The words of a line of a notice that begins a promise."""
+    return line.partition("says: ")[2].strip() or line.strip()
+
+
 async def version_for(place: Deployment, audience: str) -> NoticeVersion:
     return await place.rooms.notices.in_force(audience)
 
@@ -181,9 +186,8 @@ async def test_a_new_version_decides_within_a_second_of_its_day_in_a_process_tha
     await following.look()
     stop = asyncio.Event()
     task = asyncio.create_task(following.follow(stop))
-    access = "does: [administer, publish_notice, see_proofs, echo]"
-    await publish(host, next_version(before.notice, (access, "does: [administer, publish_notice, see_proofs]"),
-                                     after=3 * TOMORROW))  # fmt: skip
+    line = next(each for each in before.notice.source.splitlines() if "publish_notice" in each)
+    await publish(host, next_version(before.notice, (line, line.replace(", echo", "")), after=3 * TOMORROW))
     await host.rooms.policy.require(operator(), "echo", Target("platform"), "administration")
     with clock.moved(4 * TOMORROW):
         for _ in range(100):
@@ -238,6 +242,39 @@ async def test_a_typo_is_posted_and_mailed_to_nobody_a_new_recipient_to_each_acc
     assert len({message_id for *_, message_id in mailbox.envelopes}) == len(mailbox.envelopes)
     amendment = next(each for each in typo.all("amendment"))
     assert all(amendment.id in each.clauses and each.index is not None for each in mailed)
+
+
+@pytest.mark.promise("TV-02")
+async def test_every_change_is_posted_and_mailed_to_every_account_holder(
+    open_deployment: OpenDeployment, mailbox: Mailbox
+) -> None:
+    vendor = await open_deployment("terminology-vendor", smtp=f"127.0.0.1:{mailbox.port}")
+    holders = [await vendor.staff("clinician"), await vendor.staff("office")]
+    before = (await vendor.rooms.notices.versions())[0].notice
+    clause = next(each for each in before.clauses if each.says and each.kind == "purpose")
+    first_line = next(
+        line for line in before.source.splitlines() if line.strip() and clause.says.startswith(_words(line))
+    )
+    await publish(
+        vendor,
+        next_version(
+            before, (first_line, first_line.replace(_words(first_line), "Plainly said, " + _words(first_line)))
+        ),
+    )
+    web = vendor.anybody().web
+    assert "Not yet" in (await web.get("/notice/versions")).text
+    posted = (await web.get(f"/notice/versions/{before.version + 1}/changes?of={before.name}")).text
+    assert "Plainly said," in posted
+    assert [mailbox.to(each.email) for each in holders] == [[], []]
+    await tell(vendor)
+    await tell(vendor)
+    for each in holders:
+        [text] = mailbox.to(each.email)
+        assert "Plainly said," in text
+        assert f"/notice/versions/{before.version + 1}/changes" in text
+    [told] = await vendor.ledgered(kind="outreach:amendment:told")
+    assert told.counts["accounts"] >= 2
+    assert told.index is not None
 
 
 @pytest.mark.promise("EM-24")
