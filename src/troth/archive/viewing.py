@@ -103,9 +103,9 @@ class Viewing:
         async with self._lock:
             if clock.now() - self._checked_at <= CHECK_EVERY:
                 return
-            self.permit = await self._shelf.decide_again(self.permit, self.study.study_uid)
-            if clock.now() - self.opened_at >= LASTS:
-                await self._renew()
+            before, self.permit = self.permit, await self._shelf.decide_again(self.permit, self.study.study_uid)
+            if self.permit.grounds != before.grounds or clock.now() - self.opened_at >= LASTS:
+                await self._renew()  # another clause or instruction allows it now: the ledger names that one
             self._checked_at = clock.now()
 
     async def close(self) -> None:
