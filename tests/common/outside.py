@@ -46,9 +46,11 @@ class Office:
 
     async def recipient(self, key: str, receiver: Receiver, **typed: Any) -> None:
         """Register a recipient with its system."""
-        if receiver.ae not in {each.ae for each in await self.place.rooms.people.peers(self._permit("administer"))}:
-            await self.place.peer(receiver.ae, self.house, receiver.port)
-        given = {"key": key, "name": f"Outside {key}", "address": "1 Elsewhere Street", "peer_ae": receiver.ae}
+        # A title belongs to one organisation, and the receiver answers to any.
+        title = f"{receiver.ae[:10]}_{self.house.id.hex[-5:].upper()}"
+        if title not in {each.ae for each in await self.place.rooms.people.peers(self._permit("administer"))}:
+            await self.place.peer(title, self.house, receiver.port)
+        given = {"key": key, "name": f"Outside {key}", "address": "1 Elsewhere Street", "peer_ae": title}
         await self.filed("recipients", **{**given, **typed})
 
     async def instrument(self, key: str, origin: str, destination: str, kind: str = "scc", **typed: Any) -> None:

@@ -13,6 +13,7 @@ from troth.dicom import is_uid
 from troth.doors.dicomweb.errors import OriginForeign
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.dicomweb.viewings import Viewings
+from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import NotFound, Unauthenticated
 from troth.people import People
@@ -76,7 +77,8 @@ class Gate:
         """The permit to bring instances into the caller's organisation."""
         actor = caller.actor
         target = Target("organisation", actor.tenant, actor.tenant)
-        return await self._policy.require(actor, "store", target, caller.purpose)
+        with telling_why():
+            return await self._policy.require(actor, "store", target, caller.purpose)
 
     async def permit_to_search(self, caller: Caller, study_uid: str | None = None) -> Permit:
         """The permit to search: a study, a patient's own subject, or the whole organisation.

@@ -8,6 +8,7 @@ from troth.doors.dimse.command import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUC
 from troth.doors.dimse.errors import DatasetTooLarge, ProtocolFault, UidsDiffer
 from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.ports import Archive, Receiver
+from troth.doors.taking import NotTaken
 from troth.kit.errors import BadInput, Conflict, TrothError
 
 _log = logging.getLogger("troth.doors.dimse")
@@ -124,3 +125,5 @@ class Delivery:
         if isinstance(fault, _WRONG):
             self.comment = fault.detail
             self._untold = fault
+        elif isinstance(fault, NotTaken):
+            self.comment = fault.detail  # the decision has told the ledger

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from troth.doors.dimse.ports import Rooms
+from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import PermitDenied
 from troth.policy import Actor, Permit, Target
@@ -40,6 +41,7 @@ class Gate:
 
         Raises:
             PermitDenied: The peer is not known any more, or the notice does not allow it.
+            NotTaken: The notice would allow it but for a clause that the peer is told.
         """
         permit = self.fresh()
         if permit is None:
@@ -48,5 +50,6 @@ class Gate:
             if actor is None or actor.tenant is None:
                 raise PermitDenied
             target = Target(kind="organisation", id=actor.tenant, tenant=actor.tenant)
-            permit = self._permit = await self._rooms.policy.require(actor, "store", target, "care")
+            with telling_why():
+                permit = self._permit = await self._rooms.policy.require(actor, "store", target, "care")
         return permit

@@ -1,0 +1,35 @@
+"""What a registered sender is told when the notice forbids to take in what it sends: why, and that nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from troth.kit.errors import TrothError
+from troth.policy import PermitDenied
+
+
+class NotTaken(TrothError):
+    """The sender may store, and a clause stands in the way at this moment; it keeps what it sent and can try again."""
+
+    slug = "not-taken"
+    title = "The notice does not let this be taken in now"
+    http_status = 403
+    dimse_status = 0x0124  # not authorised, DICOM PS3.7 C.5.11
+
+
+@contextmanager
+def telling_why() -> Iterator[None]:
+    """Turn a refusal into one that says which clause stands in the way, for senders who have access otherwise.
+
+    Raises:
+        NotTaken: The notice would allow it without these clauses.
+        PermitDenied: Nobody who may know.
+    """
+    try:
+        yield
+    except PermitDenied as denied:
+        if not denied.clauses:
+            raise
+        said = f"Not taken now: clause {', '.join(denied.clauses)} of the notice."
+        raise NotTaken(said, hint="Keep it and send it again. " + denied.reason) from None
