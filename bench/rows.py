@@ -17,6 +17,7 @@ class Row:
         is_rate: Higher is better; else lower.
         ratio: Times better than the peer that is asked for, or None.
         bound: Figure that is asked for whatever the peer does, or None.
+        is_alone: The peer has nothing to compare with.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Row:
     is_rate: bool
     ratio: float | None = None
     bound: float | None = None
+    is_alone: bool = False
 
     @property
     def budget(self) -> str:
@@ -51,6 +53,9 @@ ROWS = [
     Row("wado-study", "WADO-RS study of 100 instances", "MB/s", True, bound=500),
     Row("metadata", "WADO-RS metadata of a series of 100", "ms", False, bound=10),
     Row("frames", "WADO-RS frames one by one", "frames/s", True, bound=400),
+    Row("decision", "decision p50, 200 policies", "ms", False, bound=1, is_alone=True),
+    Row("decision-denied", "decision p50, 200 policies, denied with its reason", "ms", False, bound=1, is_alone=True),
+    Row("list-filtered", "list of 10,000 studies filtered in SQL", "ms", False, bound=50, is_alone=True),
 ]
 
 
@@ -64,8 +69,10 @@ class Result:
     peer_version: str
 
     @property
-    def ratio(self) -> float:
-        """Times better than the peer; below 1 the peer is better."""
+    def ratio(self) -> float | None:
+        """Times better than the peer; below 1 the peer is better. None where there is no peer."""
+        if not self.peer:
+            return None
         ours, theirs = median(self.troth), median(self.peer)
         return ours / theirs if self.row.is_rate else theirs / ours
 
@@ -75,7 +82,7 @@ class Result:
         row, ours = self.row, median(self.troth)
         if row.ratio is None and row.bound is None:
             return None
-        if row.ratio is not None and self.ratio < row.ratio:
+        if row.ratio is not None and (self.ratio is None or self.ratio < row.ratio):
             return False
         if row.bound is None:
             return True
@@ -86,10 +93,10 @@ class Result:
         return {
             "work": self.row.work,
             "troth": round(median(self.troth), 2),
-            "peer": round(median(self.peer), 2),
-            "peer_version": self.peer_version,
+            "peer": round(median(self.peer), 2) if self.peer else None,
+            "peer_version": self.peer_version if self.peer else None,
             "unit": self.row.unit,
-            "ratio": round(self.ratio, 2),
+            "ratio": round(self.ratio, 2) if self.ratio is not None else None,
             "budget": self.row.budget,
             "met": self.is_met,
         }
@@ -98,8 +105,10 @@ class Result:
         """The line for people: medians, and the range of our rounds."""
         met = {True: "met", False: "MISSED", None: ""}[self.is_met]
         spread = f"[{min(self.troth):.4g}-{max(self.troth):.4g}]"
-        theirs = f"[{min(self.peer):.4g}-{max(self.peer):.4g}]"
+        theirs = f"[{min(self.peer):.4g}-{max(self.peer):.4g}]" if self.peer else ""
+        middle = f"{median(self.peer):.4g}" if self.peer else "-"
+        ratio = f"{self.ratio:.2f}x" if self.ratio is not None else "-"
         return (
-            f"{self.row.work:<52} {median(self.troth):>8.4g} {spread:<14} {median(self.peer):>8.4g} {theirs:<14} "
-            f"{self.row.unit:<9} {self.ratio:>6.2f}x  {self.row.budget:<22} {met}"
+            f"{self.row.work:<52} {median(self.troth):>8.4g} {spread:<14} {middle:>8} {theirs:<14} "
+            f"{self.row.unit:<9} {ratio:>7}  {self.row.budget:<22} {met}"
         )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import orthanc, space, troth
+from bench import decisions, orthanc, space, troth
 from bench.rows import ROWS, Result, Row
 from bench.server import Server
 from bench.work import Bench, Figures
@@ -102,26 +102,34 @@ def main() -> int:
     memory = memory if memory.is_dir() else folder
     scratch = Path(tempfile.mkdtemp(prefix="troth-measured-", dir=memory))
     servers: list[Server] = []
+    alone = {row.id for row in ROWS if row.is_alone} & set(chosen.rows)
+    figures: dict[str, dict[str, list[float]]] = {}
+    peer_name = peer_version = ""
     try:
-        servers.append(orthanc.start(folder / "orthanc"))
-        servers.append(troth.start(folder / "troth", chosen.notice))
-        say(", ".join(f"{server.name} {server.version}" for server in servers))
-        figures = measure(servers, Bench(scratch, chosen.instances, 60), chosen)
+        if set(chosen.rows) - alone:
+            servers.append(orthanc.start(folder / "orthanc"))
+            servers.append(troth.start(folder / "troth", chosen.notice))
+            say(", ".join(f"{server.name} {server.version}" for server in servers))
+            peer_name, peer_version = servers[0].name, f"{servers[0].name} {servers[0].version}"
+            figures = measure(servers, Bench(scratch, chosen.instances, 60), chosen)
+        for _ in range(chosen.rounds if alone else 0):
+            for row, figure in decisions.figures(alone, chosen.notice, folder).items():
+                figures.setdefault(row, {}).setdefault("Troth", []).append(figure)
+                say(f"  {row:<18} troth    {figure:10.3f}")
     finally:
         for server in servers:
             server.stop()
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
-    peer, ours = servers
     results = [
-        Result(row, figures[row.id][ours.name], figures[row.id][peer.name], f"{peer.name} {peer.version}")
+        Result(row, figures[row.id]["Troth"], figures[row.id].get(peer_name, []), peer_version)
         for row in ROWS
         if row.id in figures and _is_wanted(row, chosen.rows)
     ]
     if chosen.format == "json":
         sys.stdout.write(json.dumps([result.as_json() for result in results], indent=1) + "\n")
     else:
-        print_table(results, f"{peer.name} {peer.version}")
+        print_table(results, peer_version or "no peer")
     return 0
 
 

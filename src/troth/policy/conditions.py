@@ -81,6 +81,8 @@ def _joined(kind: type[All | Any], other: type[All | Any], conditions: Iterable[
     parts: set[Condition] = set()
     for condition in conditions:
         parts |= condition.parts if isinstance(condition, kind) else {condition}
+    if len(parts) < 2:
+        return next(iter(parts)) if parts else kind(frozenset())
     nothing: Condition = other(frozenset())
     while True:
         if nothing in parts or any(opposite(part) in parts for part in parts if isinstance(part, Atom | Not)):

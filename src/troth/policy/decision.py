@@ -52,7 +52,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Policies that bear on one action, parsed."""
+    """Some of the policies, parsed together."""
 
     policies: tuple[CompiledPolicy, ...]
     parsed: cedarpy.PolicySet
@@ -61,6 +61,15 @@ class _Chosen:
     def of(cls, policies: Iterable[CompiledPolicy]) -> _Chosen:
         chosen = tuple(policies)
         return cls(chosen, cedarpy.PolicySet.from_str("\n\n".join(policy.text for policy in chosen)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bearing:
+    """The policies that bear on an action for a purpose: all, those that permit, and all as Cedar reads them."""
+
+    every: _Chosen
+    permits: _Chosen
+    read: tuple[Mapping[str, Any], ...]
 
 
 class Decider:
@@ -72,10 +81,12 @@ class Decider:
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
-        # A policy about other actions can neither hold nor fail, so each action is asked of its own policies alone.
         self._read = _read(compiled.policies)
-        self._named = frozenset(action for one in self._read for action in residual.actions_of(one) or ())
-        self._of_action: dict[str, tuple[_Chosen, _Chosen]] = {}
+        scopes = [(residual.actions_of(one), residual.purposes_of(one)) for one in self._read]
+        self._scopes = scopes
+        self._actions = frozenset(action for actions, _ in scopes for action in actions or ())
+        self._purposes = frozenset(purpose for _, purposes in scopes for purpose in purposes or ())
+        self._bearing: dict[tuple[str, str], _Bearing] = {}
 
     def decide(
         self, actor: Actor, action: str, target: Target, purpose: str, facts: FactSet, *, explain: bool = True
@@ -91,12 +102,12 @@ class Decider:
             explain: Find out of a refusal whether the actor has access otherwise, and may be told why.
         """
         request, entities = _asked(actor, action, target, purpose, facts)
-        every, permits = self._about(action if action in self._named else "")
-        is_allowed, found = _ask(request, entities, every)
+        bearing = self._on(action, purpose)
+        is_allowed, found = _ask(request, entities, bearing.every)
         forbidding = [policy for policy in found if policy.effect == "forbid"]
         if forbidding:
             # A refusal names the clauses that forbid. Whether others would have allowed it is asked apart.
-            _, found = _ask(request, entities, permits) if explain and permits.policies else (False, [])
+            _, found = _ask(request, entities, bearing.permits) if explain and bearing.permits.policies else (False, [])
         return Verdict(
             is_allowed=is_allowed,
             allowed_by=_unique(clause for policy in found for clause in (policy.clause_id, *policy.under)),
@@ -130,8 +141,11 @@ class Decider:
         context = _moment(purpose, facts)
         question = residual.Question(_actor_attributes(actor), action, TARGETS.get(kind, "Unknown"), context)
         allowing, refusing = [], []
-        for policy, one in zip(self.compiled.policies, self._read, strict=True):
+        bearing = self._on(action, purpose)
+        for policy, one in zip(bearing.every.policies, bearing.read, strict=True):
             truth = question.of(one)
+            if truth == residual.NO:
+                continue
             if truth.error != FALSE:
                 refusing.append(truth.error)
             if policy.effect == "permit":
@@ -140,14 +154,25 @@ class Decider:
                 refusing.append(truth.true)
         return filtering.made(allowing, refusing, facts, row_facts)
 
-    def _about(self, action: str) -> tuple[_Chosen, _Chosen]:
-        """The policies that bear on an action, and those of them that permit; parsed when they are asked first."""
-        if action not in self._of_action:
-            together = zip(self.compiled.policies, self._read, strict=True)
-            every = [policy for policy, one in together if residual.is_for(one, action)]
-            permits = (policy for policy in every if policy.effect == "permit")
-            self._of_action[action] = _Chosen.of(every), _Chosen.of(permits)
-        return self._of_action[action]
+    def _on(self, action: str, purpose: str) -> _Bearing:
+        """The policies that bear on an action for a purpose; parsed when they are asked first.
+
+        A policy about other actions or purposes can neither hold nor fail, so nobody need ask it.
+        """
+        key = (action if action in self._actions else "", purpose if purpose in self._purposes else "")
+        if key not in self._bearing:
+            chosen = [
+                number
+                for number, (actions, purposes) in enumerate(self._scopes)
+                if (actions is None or key[0] in actions) and (purposes is None or key[1] in purposes)
+            ]
+            every = [self.compiled.policies[number] for number in chosen]
+            self._bearing[key] = _Bearing(
+                every=_Chosen.of(every),
+                permits=_Chosen.of(policy for policy in every if policy.effect == "permit"),
+                read=tuple(self._read[number] for number in chosen),
+            )
+        return self._bearing[key]
 
 
 def _read(policies: tuple[CompiledPolicy, ...]) -> list[Mapping[str, Any]]:

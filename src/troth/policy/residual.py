@@ -92,10 +92,8 @@ class Question:
         """Where a policy is satisfied, and where it stops with an error.
 
         Args:
-            policy: As Cedar writes it in JSON.
+            policy: As Cedar writes it in JSON; one whose scope has the action in it.
         """
-        if not is_for(policy, self.action):
-            return NO
         try:
             if not all(policy[one]["op"] == "All" for one in ("principal", "resource")):
                 return ERROR
@@ -189,17 +187,6 @@ class Question:
         return YES if of.value in (where if isinstance(where, frozenset) else {where}) else NO
 
 
-def is_for(policy: Mapping[str, Any], action: str) -> bool:
-    """Whether a policy is about an action at all.
-
-    Args:
-        policy: As Cedar writes it in JSON.
-        action: The action.
-    """
-    named = actions_of(policy)
-    return named is None or action in named
-
-
 def actions_of(policy: Mapping[str, Any]) -> frozenset[str] | None:
     """The actions that a policy is about; None for all of them."""
     scope = policy["action"]
@@ -207,6 +194,30 @@ def actions_of(policy: Mapping[str, Any]) -> frozenset[str] | None:
         return None
     named = scope["entities"] if "entities" in scope else [scope["entity"]]
     return frozenset(one["id"] for one in named if one["type"] == "Action")
+
+
+def purposes_of(policy: Mapping[str, Any]) -> frozenset[str] | None:
+    """The purposes that a policy is about; None for all of them, or where it does not begin by asking for one.
+
+    For any other purpose Cedar looks at nothing but this beginning, so the policy can neither hold nor fail.
+    """
+    conditions = policy["conditions"]
+    if not conditions or conditions[0]["kind"] != "when":
+        return None
+    node = conditions[0]["body"]
+    while "&&" in node:
+        node = node["&&"]["left"]
+    match node:
+        case {"==": {"left": {".": {"left": {"Var": "context"}, "attr": "purpose"}}, "right": {"Value": str() as one}}}:
+            return frozenset({one})
+        case {
+            "contains": {
+                "left": {"Set": several},
+                "right": {".": {"left": {"Var": "context"}, "attr": "purpose"}},
+            }
+        } if all(isinstance(each.get("Value"), str) for each in several):
+            return frozenset(each["Value"] for each in several)
+    return None
 
 
 def _literal(value: Any) -> Value:
@@ -224,14 +235,20 @@ def _is_never(truth: Truth) -> bool:
 
 
 def _not(truth: Truth) -> Truth:
-    return Truth(truth.false, truth.error)
+    if truth == YES:
+        return NO
+    return YES if truth == NO else Truth(truth.false, truth.error)
 
 
 def _and(left: Truth, right: Truth) -> Truth:
+    if left == YES or (right == NO and left.error == FALSE):
+        return right
     return Truth(all_of([left.true, right.true]), any_of([left.error, all_of([left.true, right.error])]))
 
 
 def _or(left: Truth, right: Truth) -> Truth:
+    if left == NO:
+        return right
     return Truth(
         any_of([left.true, all_of([left.false, right.true])]), any_of([left.error, all_of([left.false, right.error])])
     )

@@ -296,6 +296,9 @@ def test_what_is_known_is_settled() -> None:
         ("resource has is_present", False),
         ('action in Action::"query"', False),
         ("context has weather", True),
+        ("resource.subject == true", True),
+        ("true == resource.subject", True),
+        ("context.region == true", True),
         ('["a", "b"].containsAny(["b"])', False),
         ('["a", "b"].containsAll(["b", "c"])', True),
     ):
