@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 import cedarpy
@@ -16,6 +17,8 @@ from troth.notice.errors import NoticeMalformed
 from troth.notice.loading import load
 from troth.notice.model import Notice
 from troth.notice.problem import Problem
+
+LIMIT_POLICIES = 2_000
 
 _STALE = tuple((re.compile(pattern, re.IGNORECASE), hint) for pattern, hint in law.STALE.items())
 
@@ -119,6 +122,11 @@ def _stale(notice: Notice) -> Iterator[Problem]:
 
 def _policies(notice: Notice) -> Iterator[Problem]:
     """The compiled policies against the Cedar schema: a last net below the clauses' own checks."""
+    made = (policy for clause in notice.clauses for policy in clause.policies(notice))
+    if len(list(islice(made, LIMIT_POLICIES + 1))) > LIMIT_POLICIES:
+        hint = "name groups such as EEA instead of each country, and fewer roles and purposes"
+        yield Problem(notice.path, 1, f"the notice comes to more than {LIMIT_POLICIES:,} policies", hint)
+        return
     compiled = compile_notices([notice])
     for error in cedarpy.validate_policies(compiled.text, compiled.schema).errors:
         policy = compiled.numbered(error.policy_id)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from troth.notice import law
 from troth.notice.clauses.base import Clause
+from troth.notice.clauses.basis import Basis
 from troth.notice.clauses.category import Category
 from troth.notice.clauses.contact import Contact
 from troth.notice.clauses.purpose import Purpose
@@ -35,6 +36,7 @@ _SUBJECTS: Final = {"patients": "dpv:Patient", "users": "dpv:User", "visitors": 
 _COLUMNS: Final = (
     "notice", "version", "clause", "activity", "what it is for", "capacity", "lawful basis", "condition", "data",
     "about whom", "special categories", "recipients", "countries", "retention", "transfers", "safeguards",
+    "assessment of the interest",
 )  # fmt: skip
 
 
@@ -81,6 +83,7 @@ class Activity:
         notice: Short name of the notice, with its version in `version`.
         basis: IRI of the lawful basis, such as `eu-gdpr:A6-1-e`.
         condition: IRI of the condition of Art. 9(2), or empty.
+        assessments: Of a legitimate interest: the clause that names it, and where its assessment can be read.
     """
 
     notice: str
@@ -96,6 +99,7 @@ class Activity:
     recipients: tuple[Receiver, ...]
     regions: tuple[str, ...]
     retention: tuple[Kept, ...]
+    assessments: tuple[tuple[str, str], ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -177,6 +181,11 @@ def _activity(notice: Notice, clause: Purpose) -> Activity:
             for each in retention
             if isinstance(each, Retention)
         ),
+        assessments=tuple(
+            (each.id, each.assessment)
+            for each in notice.all("basis")
+            if isinstance(each, Basis) and clause.key in each.purposes
+        ),
     )
 
 
@@ -226,6 +235,7 @@ def _row(whole: Register, one: Activity) -> tuple[str, ...]:
         "; ".join(f"{each.key}: {each.words} from {each.anchor}" for each in one.retention),
         "; ".join(says for _, says in whole.transfers),
         "; ".join(clause for clause, _ in whole.measures),
+        "; ".join(f"§ {clause}: {where}" for clause, where in one.assessments),
     )
 
 

@@ -24,9 +24,7 @@ STRANGE = st.one_of(
 
 def places(content: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place of some content."""
-    inner = (
-        content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    )
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     return [at, *(place for key, value in inner for place in places(value, (*at, key)))]
 
 
