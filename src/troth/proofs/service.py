@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from troth.kit import clock
-from troth.kit.db import Connection, Database
+from troth.kit.db import Connection, Database, HasTenant
 from troth.ledger import KINDS, CheckpointBroken, Event, Ledger, Proof, ProofBroken, Verification, verify_inclusion
 from troth.notice import Clause, Evidence, Notice
 from troth.proofs.model import Checked, Proven, Report, Shown, Standing
@@ -35,21 +35,25 @@ class Proofs:
         self._dsn = dsn_sequencer
         self._site = site
 
-    async def report(self, notice: Notice) -> Report:
+    async def report(self, notice: Notice, scope: HasTenant | None = None) -> Report:
         """The state of every promise of a notice now.
 
         Args:
             notice: The notice in force.
+            scope: A permit of an organisation: only what happened there and on the platform itself is evidence, so
+                that nobody reads when something happened elsewhere.
         """
         verification = await self._ledger.verify(self._dsn)
         checks = await look(self._site, self._database, verification)
         evidence = {clause.id: clause.evidence() for clause in notice.clauses}
-        everybody = Database(self._dsn, max_size=1)
-        try:
-            async with everybody.transaction(None) as connection:
+        if scope is None:
+            found = await self._everywhere(evidence)
+        else:
+            async with self._database.transaction(None) as connection:
                 found = await self._evidence(connection, evidence)
-        finally:
-            await everybody.close()
+            async with self._database.transaction(scope) as connection:
+                inside = await self._evidence(connection, evidence)
+            found = {clause_id: [*inside[clause_id], *some][:_EXAMPLES] for clause_id, some in found.items()}
         promises = [
             _proven(clause, notice, evidence[clause.id], found[clause.id], verification, checks)
             for clause in notice.clauses
@@ -64,6 +68,14 @@ class Proofs:
             tuple(checks),
             self._ledger.verifier_key,
         )
+
+    async def _everywhere(self, evidence: Mapping[str, Evidence]) -> dict[str, list[Shown]]:
+        everybody = Database(self._dsn, max_size=1)
+        try:
+            async with everybody.transaction(None) as connection:
+                return await self._evidence(connection, evidence)
+        finally:
+            await everybody.close()
 
     async def _evidence(self, connection: Connection, evidence: Mapping[str, Evidence]) -> dict[str, list[Shown]]:
         """The last entries that bear on each clause: one pass over the ledger for all of them, one for the proofs."""

@@ -95,6 +95,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "office_message": _form(
             "/office/messages", "portal", title="mail", text="mail", person=NOBODY, topic=NOBODY, purpose=NOBODY
         ),
+        "office_notice": _form("/office/notice/{id}", "portal", act=NOBODY, sha256=NOBODY, material=NOBODY),
         "add_user": _form("/admin", "portal", name="account", email="account", role="account"),
     }
 )

@@ -10,6 +10,7 @@ from datetime import timedelta
 from troth.doors.web.ports import Rooms
 from troth.kit import clock
 from troth.notice import Notice
+from troth.policy import Permit
 from troth.proofs import Proofs, Report, Site, Standing
 
 FRESH = timedelta(seconds=30)
@@ -52,6 +53,15 @@ class Promises:
             if held is None:
                 await asyncio.shield(task)
         return self._reports.get(notice.label)
+
+    async def within(self, notice: Notice, permit: Permit) -> Report:
+        """A report made now, with the evidence of one organisation.
+
+        Args:
+            notice: The notice.
+            permit: To see proofs there.
+        """
+        return await self._proofs.report(notice, permit)
 
     async def _make(self, notice: Notice) -> None:
         try:

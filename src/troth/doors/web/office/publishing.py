@@ -1,0 +1,219 @@
+"""Changes of the notice for the privacy office: what is proposed, what it would do, agreeing; and the proofs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web import words
+from troth.doors.web.desk import Desk, go, id_of, of_organisation
+from troth.doors.web.promises import WORDS
+from troth.doors.web.public.version_views import ChangeLine
+from troth.doors.web.public.versions import change_line
+from troth.doors.web.render import Page
+from troth.notice import Proposal
+from troth.policy import Actor, Permit, Target
+from troth.proofs import Checked, Proven, Report
+
+PUBLISHING = "administration"
+SEEING = "rights"
+RECORDED = "Who proposes and who agrees is written to the ledger"
+HOLDS = {True: ("kept", "Holds"), False: ("broken", "Broken"), None: ("open", "Unproven")}
+STATES = {"open": "Waits for a second person", "agreed": "Agreed", "withdrawn": "Withdrawn"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalView:
+    """One proposal."""
+
+    id: str
+    label: str
+    state: str
+    is_open: bool
+    is_material: bool
+    effective_on: date
+    proposed_at: datetime
+    sha256: str
+    changes: tuple[ChangeLine, ...]
+    lines: tuple[str, ...]
+    is_own: bool
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalsPage:
+    """What is proposed, and what was decided."""
+
+    proposals: tuple[ProposalView, ...]
+    may_publish: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceLine:
+    """One entry that shows a promise at work."""
+
+    number: str
+    kind: str
+    at: datetime
+    is_proved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseLine:
+    """One promise with its enforcer and its evidence."""
+
+    clause: str
+    says: str
+    ids: str
+    kind: str
+    word: str
+    reason: str
+    enforcer: str
+    looks_for: str
+    evidence: tuple[EvidenceLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One live check."""
+
+    measure: str
+    kind: str
+    word: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPage:
+    """Every promise with its evidence in this organisation."""
+
+    heading: str
+    at: datetime
+    size: int
+    is_whole: bool
+    checks: tuple[CheckLine, ...]
+    promises: tuple[PromiseLine, ...]
+
+
+class PublishingPages:
+    """Handlers for changes and proofs.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def proposals(self, http_request: Request) -> Response:
+        """What is proposed. What it would do is counted for those who may publish."""
+        visitor, actor = await self._desk.signed_in(http_request, "office", "admin")
+        permit = await self._desk.permit(actor, "see_proofs", of_organisation(actor), SEEING)
+        may = await self._desk.rooms.policy.may(actor, "publish_notice", _notice_of(actor), PUBLISHING)
+        publishing = await self._publishing(actor) if may else None
+        found = [await self._view(each, actor, publishing) for each in await self._desk.rooms.proposals.all()]
+        page = Page("office/publishing.html", ProposalsPage(tuple(found), may))
+        return await self._desk.page(
+            http_request, visitor, "Changes", page, here="/office/notice", permit=permit, recorded=RECORDED
+        )
+
+    async def decide(self, http_request: Request) -> Response:
+        """Agree to a proposal, or withdraw it."""
+        visitor, actor = await self._desk.signed_in(http_request, "office", "admin")
+        fields = await self._desk.sent(http_request, visitor)
+        permit = await self._publishing(actor)
+        proposal_id, rooms = id_of(http_request), self._desk.rooms
+        if fields.get("act") == "withdraw":
+            await rooms.proposals.withdraw(permit, proposal_id)
+        else:
+            seen = fields.get("sha256", "")
+            octets = bytes.fromhex(seen) if len(seen) == 64 and all(one in "0123456789abcdef" for one in seen) else b""
+            await rooms.proposals.agree(permit, proposal_id, octets, is_material=fields.get("material") == "yes")
+        return go("/office/notice")
+
+    async def promises(self, http_request: Request) -> Response:
+        """Every promise, what enforces it and what shows it here."""
+        visitor, actor = await self._desk.signed_in(http_request, "office")
+        permit = await self._desk.permit(actor, "see_proofs", of_organisation(actor), SEEING)
+        pages = tuple(_proof_page(report) for report in await self._reports(permit))
+        return await self._desk.page(
+            http_request, visitor, "Proofs", Page("office/promises.html", pages),
+            here="/office/promises", permit=permit, recorded="Proofs name entries of the ledger, never people",
+        )  # fmt: skip
+
+    async def promises_json(self, http_request: Request) -> Response:
+        """The same for machines, with the proofs in full."""
+        _, actor = await self._desk.signed_in(http_request, "office")
+        permit = await self._desk.permit(actor, "see_proofs", of_organisation(actor), SEEING)
+        told = json.dumps([asdict(report) for report in await self._reports(permit)], default=str, indent=1)
+        return Response(told, media_type="application/json")
+
+    async def _reports(self, permit: Permit) -> list[Report]:
+        current = await self._desk.rooms.notices.current()
+        return [await self._desk.promises.within(each.notice, permit) for each in current]
+
+    async def _publishing(self, actor: Actor) -> Permit:
+        return await self._desk.permit(actor, "publish_notice", _notice_of(actor), PUBLISHING)
+
+    async def _view(self, proposal: Proposal, actor: Actor, publishing: Permit | None) -> ProposalView:
+        outreach = self._desk.rooms.outreach
+        lines: Sequence[str] = ()
+        if publishing is not None and proposal.is_open:
+            lines = (await outreach.consequences(publishing, proposal)).lines
+        told = await outreach.told(proposal.version_id) if proposal.version_id and publishing is not None else None
+        return ProposalView(
+            id=str(proposal.id),
+            label=f"{proposal.notice.head.deployment}, {proposal.notice.name}, version {proposal.notice.version}",
+            state=STATES[proposal.state],
+            is_open=proposal.is_open,
+            is_material=proposal.is_material,
+            effective_on=proposal.effective_on,
+            proposed_at=proposal.proposed_at,
+            sha256=proposal.sha256.hex(),
+            changes=tuple(change_line(each) for each in proposal.difference),
+            lines=tuple(lines),
+            is_own=proposal.proposed_by == actor.id,
+            told=f"{told.sent} of {words.counted(told.accounts, 'account')} written to" if told else "",
+        )
+
+
+def _notice_of(actor: Actor) -> Target:
+    return Target("notice", None, actor.tenant)
+
+
+def _proof_page(report: Report) -> ProofPage:
+    return ProofPage(
+        heading=f"{report.notice}, version {report.version}",
+        at=report.at,
+        size=report.ledger_size,
+        is_whole=report.ledger_holds,
+        checks=tuple(_check_line(each) for each in report.safeguards),
+        promises=tuple(_promise_line(each) for each in report.promises),
+    )
+
+
+def _check_line(check: Checked) -> CheckLine:
+    return CheckLine(check.measure.replace("_", " "), *HOLDS[check.holds], check.found)
+
+
+def _promise_line(promise: Proven) -> PromiseLine:
+    return PromiseLine(
+        clause=promise.clause_id,
+        says=promise.says,
+        ids=", ".join(promise.promises),
+        kind=WORDS[promise.standing][0],
+        word=WORDS[promise.standing][1],
+        reason=promise.reason,
+        enforcer=promise.enforcer,
+        looks_for=promise.looks_for,
+        evidence=tuple(
+            EvidenceLine(words.entry_number(each.number) if each.number is not None else "", each.kind, each.at,
+                         each.is_proved)
+            for each in promise.shown
+        ),
+    )  # fmt: skip
