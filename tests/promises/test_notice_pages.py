@@ -133,3 +133,11 @@ async def test_the_contacts_stand_on_the_page(vendor: Deployment) -> None:
         page = words(await visitor.web.get("/notice", params={"for": audience}))
         for way in ("privacy@terminology-vendor.invalid", "+1 217 555 0160", "700 Placeholder Drive"):
             assert way in page
+
+
+async def test_the_promises_of_every_notice_are_counted(maker: Deployment, vendor: Deployment) -> None:
+    for place in (maker, vendor):
+        clauses = [clause for version in await place.rooms.notices.current() for clause in version.notice.clauses]
+        page = await place.anybody().web.get("/promises")
+        assert f"{len(clauses)} promises" in words(page)
+        assert all(f'id="p{clause.id.replace(".", "-")}"' in page.text for clause in clauses)

@@ -102,11 +102,11 @@ class NoticePages:
         return (await self._desk.rooms.people.organisation(actor.tenant)).region
 
     async def promises(self, http_request: Request) -> Response:
-        """Every promise of the notice in force, and whether it is kept."""
+        """Every promise of the notices in force, and whether it is kept."""
         visitor = await self._desk.visitor(http_request)
-        version = await self._desk.version()
-        report = await self._desk.promises.report(version.notice) if version is not None else None
-        view = promises_page(version.notice if version else None, report)
+        notices = [each.notice for each in await self._desk.rooms.notices.current()]
+        reports = [(notice, await self._desk.promises.report(notice)) for notice in notices]
+        view = promises_page([(notice, report) for notice, report in reports if report is not None])
         return await self._desk.page(
             http_request, visitor, "Promises", Page("public/promises.html", view), here="/promises"
         )
@@ -260,30 +260,28 @@ def _changes(before: Notice, after: Notice, audience: str) -> tuple[ChangeView, 
     return tuple(changes)
 
 
-def promises_page(notice: Notice | None, report: Report | None) -> PromisesPage:
+def promises_page(found: Sequence[tuple[Notice, Report]]) -> PromisesPage:
     """All promises at once; exceptions first.
 
     Args:
-        notice: The notice in force, or None.
-        report: The state of its promises, or None.
+        found: The notices in force, each with the state of its promises.
     """
-    if notice is None or report is None:
+    if not found:
         return PromisesPage(0, "No notice is in force here, so nothing was promised.", "", (), (), ())
-    proven = by_clause(report)
-    sections = tuple(
-        _section(each.number, each.title, [clause_view(notice, clause.id, proven) for clause in each.clauses])
-        for each in notice.sections
-    )
+    unsorted = [section for notice, report in found for section in _all_sections(notice, by_clause(report))]
+    sections = tuple(sorted(unsorted, key=lambda each: each.number))
+    report = min((each for _, each in found), key=lambda each: each.at)
     clauses = [each for section in sections for each in section.clauses]
     labels = ((Standing.KEPT, "Kept"), (Standing.UNPROVEN, "Unproven"), (Standing.BROKEN, "Broken"))
-    book = "and every one fits" if report.ledger_holds else "and something in it was altered"
+    holds = all(each.ledger_holds for _, each in found)
+    book = "and every one fits" if holds else "and something in it was altered"
     return PromisesPage(
         total=len(clauses),
         lead="Taken from the notice in force here. Each is checked against what really happened, "
         "not against what was intended.",
         checked=f"Checked {words.moment(report.at)} · "
         f"{words.counted(report.ledger_size, 'ledger entry', 'ledger entries')} computed again, {book}",
-        tallies=tuple(Tally(WORDS[each][0], label, report.count(each)) for each, label in labels),
+        tallies=tuple(Tally(WORDS[each][0], label, sum(one.count(each) for _, one in found)) for each, label in labels),
         sections=sections,
         groups=(
             Group("broken", "Broken", "Something speaks against them", _of_kind(clauses, "broken")),
@@ -295,6 +293,11 @@ def promises_page(notice: Notice | None, report: Report | None) -> PromisesPage:
             ),
         ),
     )
+
+
+def _all_sections(notice: Notice, proven: Mapping[str, Proven]) -> Iterable[SectionView]:
+    for each in notice.sections:
+        yield _section(each.number, each.title, [clause_view(notice, one.id, proven) for one in each.clauses])
 
 
 def _of_kind(clauses: Iterable[ClauseView], kind: str) -> tuple[ClauseView, ...]:
