@@ -195,6 +195,20 @@ class TestImagingHost:
         assert record["wording"]
 
 
+    @pytest.mark.promise("IH-10")
+    async def test_the_assessment_of_an_interest_is_linked_from_the_register(self, place: Deployment) -> None:
+        notice = (await place.rooms.notices.in_force("users")).notice
+        weighed = {key: clause.id for clause in notice.all("basis") for key in getattr(clause, "purposes", ())}
+        web = place.anybody().web
+        page = (await web.get("/notice/register")).text
+        rows = {row.split("<br>")[0].split(">")[-1]: row for row in page.split('<tr><th scope="row">')[1:]}
+        link = f"#p{weighed['staff'].replace('.', '-')}"
+        assert link in rows["staff"]
+        assert link not in rows["newsletter"], "a consent needs no assessment"
+        assert "file 2026-01" in (await web.get("/notice?for=users")).text
+        assert "file 2026-01" in (await web.get("/notice/register.csv")).text
+
+
 class TestEquipmentMaker:
     """EM-30."""
 

@@ -120,9 +120,9 @@ def weighed(version: NoticeVersion, clause: Purpose) -> Activity:
     if is_marketing:
         stands, ground = True, "Against messages that advertise you can always object, and nobody weighs it."
     elif stands:
-        ground = f"We rest it on {words}. Your objection weighs more, so we stop."
+        ground = f"It rests on {_rests(words)}. Your objection weighs more, so we stop."
     else:
-        ground = f"We rest it on {words}. Against that an objection does not help."
+        ground = f"It rests on {_rests(words)}. Against that an objection does not help."
     return Activity(
         key=clause.key,
         clause=clause.id,
@@ -132,3 +132,8 @@ def weighed(version: NoticeVersion, clause: Purpose) -> Activity:
         ground=ground,
         right_clause=right_clause,
     )
+
+
+def _rests(words: str) -> str:
+    """The words of a basis, where they do not say what it rests on but what for."""
+    return f"the need {words}" if words.startswith("to ") else words

@@ -26,7 +26,7 @@ _STATES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("channel", "given"): ("kept", "You want it"),
     ("channel", "refused"): ("refused", "You stopped it"),
     ("objection", "granted"): ("held", "Stopped for you"),
-    ("objection", "refused"): ("open", "Refused, with ground"),
+    ("objection", "refused"): ("refused", "Refused, with ground"),
     ("objection", "withdrawn"): ("wait", "You took it back"),
     ("version", "refused"): ("held", "You stay with the version before"),
     ("version", "given"): ("kept", "You accepted it"),
@@ -136,7 +136,7 @@ def activity_line(activity: Activity, is_stopped: bool) -> Stoppable:
     """An activity with what an objection would come to."""
     outcome = "It is stopped for you." if is_stopped else activity.ground
     if not is_stopped and activity.is_granted:
-        outcome = f"If you object, it stops for you at once. We rest it on {activity.basis}."
+        outcome = f"If you object, it stops for you at once. It rests on {activity.basis}."
     press = None if is_stopped else Press("object", activity.key, "Object", f" to: {activity.sentence}")
     right = (activity.right_clause,) if activity.right_clause else ()
     return Stoppable(activity.sentence, outcome, (activity.clause, *right), press)

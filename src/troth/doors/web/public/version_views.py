@@ -74,6 +74,7 @@ class ActivityRow:
     says: str
     capacity: str
     basis: str
+    assessed: tuple[str, ...]
     categories: tuple[str, ...]
     special: bool
     subjects: str

@@ -186,6 +186,7 @@ def _register_view(each: Register) -> RegisterView:
                 says=one.says,
                 capacity=one.capacity,
                 basis=one.basis_words,
+                assessed=tuple(clause for clause, _ in one.assessments),
                 categories=tuple(held.key for held in one.categories),
                 special=any(held.is_special for held in one.categories),
                 subjects=_listed([READERS[each] for each in one.subjects]),
