@@ -55,7 +55,6 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "consent": _rule(*RECIPIENT_KINDS),
         "law": _rule("authority"),
         "protection": _rule("authority", "provider", "customer"),
-        "aggregate": _rule("partner", "affiliate", "research", contracts=_ANY_CONTRACT),
     }
 )
 """Kinds of disclosure and their conditions; further ones are in `Gate`."""
@@ -142,7 +141,7 @@ def _activity(wanted: Disclosure, notices: Iterable[Notice]) -> Purpose:
         if isinstance(found, Purpose):
             if not found.basis:
                 raise DisclosureRefused("basis", f"The activity (§ {found.id}) has no lawful basis.")
-            if wanted.kind != "aggregate" and wanted.category not in found.categories:
+            if wanted.category not in found.categories:
                 raise DisclosureRefused("category", f"The activity (§ {found.id}) does not use this category of data.")
             return found
     raise DisclosureRefused("purpose", "No activity of the notice has this purpose.")
@@ -169,8 +168,8 @@ def _require_kind(wanted: Disclosure, recipient: Recipient, held: Registers) -> 
         raise DisclosureRefused("kind", "There is no such kind of disclosure.")
     if recipient.kind not in rule.to:
         raise DisclosureRefused("kind", f"{recipient.name} is no recipient for this kind of disclosure.")
-    if (wanted.study_id is None) != (wanted.kind == "aggregate"):
-        raise DisclosureRefused("kind", "Figures are about nobody; anything else is about one study.")
+    if (wanted.study_id is None) == (wanted.account_id is None):
+        raise DisclosureRefused("kind", "A disclosure is about one study or one account.")
     match wanted.kind:
         case "law":
             _require_order(wanted, held)
@@ -193,8 +192,10 @@ def _require_order(wanted: Disclosure, held: Registers) -> None:
         raise DisclosureRefused("document", "The document of the legal order is not on file.", hint="File it first.")
     if not order.holds(held.now):
         raise DisclosureRefused("order", "The legal order is not in force.")
-    if wanted.study_id not in order.study_ids:
+    if wanted.study_id is not None and wanted.study_id not in order.study_ids:
         raise DisclosureRefused("scope", "The legal order is not about this study.")
+    if wanted.account_id is not None and wanted.account_id not in order.study_ids:
+        raise DisclosureRefused("scope", "The legal order is not about this account.")
 
 
 def _consents(wanted: Disclosure, notices: Iterable[Notice]) -> frozenset[str]:

@@ -22,7 +22,7 @@ ContractKind = Literal["processor", "baa", "controller", "joint", "subprocessor"
 InstrumentKind = Literal["adequacy", "scc", "bcr", "privacy_shield", "derogation"]
 OrderKind = Literal["legal_order", "government_request"]
 DisclosureKind = Literal[
-    "affiliate", "service", "instruction", "contract", "merger", "stated", "consent", "law", "protection", "aggregate"
+    "affiliate", "service", "instruction", "contract", "merger", "stated", "consent", "law", "protection"
 ]
 DisclosureState = Literal["recorded", "left", "failed"]
 
@@ -93,6 +93,7 @@ class Recipient:
         purposes: Keys of the activities that it may receive them for.
         contract_key: Under which name its contract is on file.
         peer_id: Its DICOM node, registered with the organisation.
+        email: Where mail for it goes.
     """
 
     id: UUID
@@ -107,6 +108,7 @@ class Recipient:
     purposes: tuple[str, ...]
     contract_key: str
     peer_id: UUID | None
+    email: str
     made_at: datetime
     ended_at: datetime | None = None
 
@@ -230,7 +232,8 @@ class Disclosure:
         recipient_key: To whom.
         category: Key of the category of data.
         purpose: Key of the activity it is for.
-        study_id: Which study; None for figures about nobody.
+        study_id: Which study.
+        account_id: Or whose account.
         order_id: For the kind `law`: the order.
         reason: For the kind `protection`: why it cannot wait, in words. For `merger`: what people were told.
         told_on: For the kind `merger`: the day on which the people were told.
@@ -241,6 +244,7 @@ class Disclosure:
     category: str
     purpose: str
     study_id: UUID | None = None
+    account_id: UUID | None = None
     order_id: UUID | None = None
     reason: str = field(default="", repr=False)
     told_on: date | None = None

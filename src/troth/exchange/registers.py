@@ -110,6 +110,7 @@ class Registers(Room):
         address: str = "",
         contract_key: str = "",
         peer_id: UUID | None = None,
+        email: str = "",
     ) -> UUID:
         """Register a recipient.
 
@@ -125,6 +126,7 @@ class Registers(Room):
             address: Where it is.
             contract_key: Under which name its contract is on file.
             peer_id: Its DICOM node.
+            email: Where mail for it goes.
 
         Raises:
             SaleBarred: A purpose that the notice rules out, such as a sale.
@@ -133,6 +135,7 @@ class Registers(Room):
         _require(kind in RECIPIENT_KINDS, "There is no such kind of recipient.")
         _require(bool(name.strip()), "Name the recipient.")
         _require(bool(_COUNTRY.fullmatch(country)), "A country is an ISO 3166 code, such as GB.")
+        _require(not email or email.count("@") == 1, "Write the address in full, like name@example.org.")
         _require(bool(categories) and bool(purposes), "Say which data it receives, and what for.")
         await self._require_stated(stands_under or key, categories, purposes)
         values = {
@@ -146,6 +149,7 @@ class Registers(Room):
             "purposes": sorted(set(purposes)),
             "contract_key": _slug(contract_key) if contract_key else "",
             "peer_id": peer_id,
+            "email": email.strip(),
         }
         return await self._add(permit, _KEEP, "exchange_recipient", values)
 
@@ -251,7 +255,7 @@ class Registers(Room):
             authority: Who demands.
             country: ISO 3166 code of the authority.
             scope: What it demands, in its words.
-            study_ids: The studies it is about.
+            study_ids: The studies or accounts it is about.
             valid_from: First day.
             valid_until: Last day; None for no end.
             document: The order itself; until it is there, nothing is disclosed.

@@ -27,6 +27,7 @@ def recipient(row: Row) -> Recipient:
         purposes=tuple(row["purposes"]),
         contract_key=row["contract_key"],
         peer_id=row["peer_id"],
+        email=row["email"],
         made_at=row["made_at"],
         ended_at=row["ended_at"],
     )

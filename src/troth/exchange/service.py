@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from troth.archive import StudySummary, Viewing
@@ -18,9 +18,10 @@ from troth.exchange.requests import Requests
 from troth.kit import clock, ids
 from troth.kit.db import Row
 from troth.kit.errors import Gone, NotFound, TrothError
+from troth.kit.mail import Attachment
 from troth.people import Peer, Subject
 from troth.policy import Actor, Permit, Target
-from troth.vault import KeyDestroyed
+from troth.vault import KeyDestroyed, KeyRef
 
 _YEARS_BACK = 6  # 45 CFR 164.528(a)(1)
 _BATCH_BYTES = 32 << 20
@@ -41,42 +42,64 @@ class Departure:
     rests_on: gate.Passed
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is about to leave, and about whom.
+
+    Attributes:
+        key: Under which it is told: the subject's audit key, or the organisation's.
+        what: In words.
+        content: What an account holds.
+    """
+
+    key: KeyRef = field(repr=False)
+    subject_id: UUID | None = None
+    study_id: UUID | None = None
+    study_uid: str = ""
+    what: str = field(default="", repr=False)
+    instances: int = 0
+    content: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class Exchange(Requests):
     """Registers, the gate, and the accounting; see `Room` for what it is given."""
 
     async def target(self, actor: Actor, wanted: Disclosure) -> Target:
-        """The target of the decision about a disclosure: the study, with the recipient and the order it is for.
+        """The target of the decision about a disclosure: study or account, with the recipient and the order it is for.
 
         Args:
             actor: Who wants to disclose.
             wanted: What.
         """
-        if wanted.study_id is None:
+        if wanted.account_id is not None:
+            about = Target("account", wanted.account_id, actor.tenant)
+        elif wanted.study_id is not None:
+            about = await self._archive.target_of(actor, wanted.study_id)
+        else:
             return Target(kind="study", tenant=actor.tenant)
-        study = await self._archive.target_of(actor, wanted.study_id)
         named = [("recipient", wanted.recipient_key), ("category", wanted.category)]
         if wanted.order_id is not None:
             named.append(("order", str(wanted.order_id)))
-        return replace(study, attributes=(*study.attributes, *named))
+        return replace(about, attributes=(*about.attributes, *named))
 
     async def disclose(self, permit: Permit, wanted: Disclosure) -> Departure:
         """Let a disclosure through the gate. It is in the accounting and in the ledger before this returns.
 
         Args:
-            permit: `disclose` on the study, for the purpose of the disclosure.
+            permit: `disclose` on the study or account, for the purpose of the disclosure.
             wanted: What is to be disclosed, to whom, and on which ground.
 
         Raises:
             DisclosureRefused: Something is missing; the ledger holds the refusal.
         """
-        subject, study = await self._subject_and_study(permit, wanted)
+        about = await self._about(permit, wanted)
         held = await self._held(permit, wanted)
         try:
             passed = gate.check(wanted, held)
         except DisclosureRefused as refused:
-            await self._write_refused(permit, wanted, refused, subject, held.recipient)
+            await self._write_refused(permit, wanted, refused, about, held.recipient)
             raise
-        return await self._record(permit, wanted, passed, subject, study)
+        return await self._record(permit, wanted, passed, about)
 
     async def explain(self, permit: Permit, wanted: Disclosure) -> None:
         """Say why a disclosure that the decision has refused cannot be, where the registers know.
@@ -93,12 +116,7 @@ class Exchange(Requests):
         try:
             gate.check(wanted, held)
         except DisclosureRefused as refused:
-            target = await self.target(permit.actor, wanted)
-            subject: Subject | None = None
-            if target.subject_id is not None:
-                with suppress(NotFound, Gone):
-                    subject = await self._people.subject(permit, target.subject_id)
-            await self._write_refused(permit, wanted, refused, subject, held.recipient)
+            await self._write_refused(permit, wanted, refused, await self._subject_of(permit, wanted), held.recipient)
             raise
 
     async def send_study(self, permit: Permit, wanted: Disclosure) -> Departure:
@@ -117,10 +135,10 @@ class Exchange(Requests):
         """
         peer = await self._peer(permit, wanted)
         departure = await self.disclose(permit, wanted)
-        subject, study = await self._subject_and_study(permit, wanted)
+        about = await self._about(permit, wanted)
         arrived = 0
         try:
-            viewing = await self._archive.open_study(permit, study.study_uid)
+            viewing = await self._archive.open_study(permit, about.study_uid)
             try:
                 async for files in _batches(viewing):
                     gate.check(wanted, await self._held(viewing.permit, wanted))
@@ -131,9 +149,39 @@ class Exchange(Requests):
             finally:
                 await viewing.close()
         except TrothError:
-            await self._finish(permit, departure, subject, study, "failed", arrived)
+            await self._finish(permit, departure, about, "failed", arrived)
             raise
-        await self._finish(permit, departure, subject, study, "left", arrived)
+        await self._finish(permit, departure, about, "left", arrived)
+        return departure
+
+    async def send_account(self, permit: Permit, wanted: Disclosure) -> Departure:
+        """Disclose what an account of this organisation holds, by mail to the registered address of a recipient.
+
+        Args:
+            permit: `disclose` on the account.
+            wanted: What, to whom, on which ground.
+
+        Raises:
+            DisclosureRefused: Something is missing; nothing left.
+            troth.kit.mail.MailNotSent: The mail server did not take it; the accounting says so.
+        """
+        async with self._db.transaction(Space(permit.tenant)) as connection:
+            row = await store.recipient_by_key(connection, wanted.recipient_key)
+        if row is not None and not row["email"]:
+            about = await self._about(permit, wanted)
+            await self._refuse_place(permit, wanted, about, "The recipient has no registered address for mail.")
+        departure = await self.disclose(permit, wanted)
+        about = await self._about(permit, wanted)
+        attachment = Attachment("account.json", "application/json", json.dumps(about.content, indent=2).encode())
+        words = f"This is disclosed to you for {wanted.purpose}. Our reference is {departure.id}.\n"
+        try:
+            await self._mail.send(
+                departure.rests_on.recipient.email, f"Disclosure {departure.id}", words, attachments=[attachment]
+            )
+        except TrothError:
+            await self._finish(permit, departure, about, "failed", 0)
+            raise
+        await self._finish(permit, departure, about, "left", 0)
         return departure
 
     async def accounting(self, permit: Permit, subject_id: UUID) -> list[Accounted]:
@@ -178,16 +226,42 @@ class Exchange(Requests):
             notices=await self._in_force(),
         )
 
-    async def _subject_and_study(self, permit: Permit, wanted: Disclosure) -> tuple[Subject, StudySummary]:
+    async def _about(self, permit: Permit, wanted: Disclosure) -> _About:
+        """What a permit lets leave, with the key under which that is told.
+
+        Raises:
+            WrongPermit: The decision was about something or somebody else.
+        """
         self._space(permit, "disclose")
         target = permit.target
-        if permit.purpose != wanted.purpose or wanted.study_id is None or target.id != wanted.study_id:
+        if permit.purpose != wanted.purpose or target.id is None or target.id != (wanted.account_id or wanted.study_id):
             raise WrongPermit
-        if dict(target.attributes).get("recipient") != wanted.recipient_key or target.subject_id is None:
-            raise WrongPermit  # the decision was about another recipient
+        if dict(target.attributes).get("recipient") != wanted.recipient_key:
+            raise WrongPermit
+        if target.kind == "account":
+            user = next((each for each in await self._people.users(permit) if each.id == target.id), None)
+            key = await self._key(permit.tenant)
+            if user is None or key is None:
+                raise WrongPermit
+            content = {"name": user.name, "email": user.email, "role": user.role}
+            return _About(key, what=f"Account {user.id}: name, e-mail address and role", content=content)
+        if target.subject_id is None:
+            raise WrongPermit
         subject = await self._people.subject(permit, target.subject_id)
         studies = await self._archive.studies_of_subject(permit, target.subject_id)
-        return subject, next(each for each in studies if each.id == wanted.study_id)
+        return _of_study(subject, next(each for each in studies if each.id == wanted.study_id))
+
+    async def _subject_of(self, permit: Permit, wanted: Disclosure) -> _About:
+        """Whose life an attempt touches, for its entry in the ledger; nobody's, where that cannot be told."""
+        target = await self.target(permit.actor, wanted)
+        if target.subject_id is not None:
+            with suppress(NotFound, Gone):
+                subject = await self._people.subject(permit, target.subject_id)
+                return _About(subject.audit_key, subject_id=subject.id, study_id=wanted.study_id)
+        key = await self._key(permit.tenant)
+        if key is None:
+            raise WrongPermit
+        return _About(key)
 
     async def _peer(self, permit: Permit, wanted: Disclosure) -> Peer:
         """The node of the recipient; where it has none, the gate's own refusals come first."""
@@ -195,29 +269,32 @@ class Exchange(Requests):
             row = await store.recipient_by_key(connection, wanted.recipient_key)
         peers = await self._people.peers(permit)
         peer = next((each for each in peers if row is not None and each.id == row["peer_id"]), None)
-        if peer is not None:
-            return peer
-        subject, _ = await self._subject_and_study(permit, wanted)
+        if peer is None:
+            about = await self._about(permit, wanted)
+            await self._refuse_place(permit, wanted, about, "The recipient has no registered system to send to.")
+        return peer
+
+    async def _refuse_place(self, permit: Permit, wanted: Disclosure, about: _About, detail: str) -> NoReturn:
+        """Refuse for want of a place to send to; what the gate itself would refuse is said first."""
         held = await self._held(permit, wanted)
-        refused = DisclosureRefused("peer", "The recipient has no registered system to send to.")
+        refused = DisclosureRefused("place", detail)
         try:
             gate.check(wanted, held)
         except DisclosureRefused as other:
             refused = other
-        await self._write_refused(permit, wanted, refused, subject, held.recipient)
+        await self._write_refused(permit, wanted, refused, about, held.recipient)
         raise refused
 
-    async def _record(
-        self, permit: Permit, wanted: Disclosure, passed: gate.Passed, subject: Subject, study: StudySummary
-    ) -> Departure:
+    async def _record(self, permit: Permit, wanted: Disclosure, passed: gate.Passed, about: _About) -> Departure:
         disclosure_id, now = ids.uuid7(), clock.now()
-        told = _told(passed.recipient, wanted, study)
+        told = _told(passed.recipient, wanted, about)
         if passed.instrument is not None:
             told["instrument"] = passed.instrument.key
         async with self._db.transaction(permit) as connection:
             event_id = await self._note(
-                connection, "exchange:disclosure:recorded", permit, key=subject.audit_key, subject_id=subject.id,
-                study_id=study.id, payload=told, counts={"instances": study.instance_count}, grounds=_grounds(passed),
+                connection, "exchange:disclosure:recorded", permit, key=about.key,
+                subject_id=about.subject_id, study_id=about.study_id, payload=told,
+                counts={"instances": about.instances}, grounds=_grounds(passed),
             )  # fmt: skip
             await store.insert(
                 connection,
@@ -227,8 +304,9 @@ class Exchange(Requests):
                     "id": disclosure_id,
                     "kind": wanted.kind,
                     "state": "recorded",
-                    "subject_id": subject.id,
-                    "study_id": study.id,
+                    "subject_id": about.subject_id,
+                    "study_id": about.study_id,
+                    "account_id": wanted.account_id,
                     "recipient_id": passed.recipient.id,
                     "category": wanted.category,
                     "purpose": wanted.purpose,
@@ -238,7 +316,7 @@ class Exchange(Requests):
                     "instrument_id": passed.instrument.id if passed.instrument else None,
                     "order_id": passed.order.id if passed.order else None,
                     "told": self._keyring.seal(
-                        subject.audit_key, json.dumps(told).encode(), b"disclosure:" + disclosure_id.bytes
+                        about.key, json.dumps(told).encode(), b"disclosure:" + disclosure_id.bytes
                     ),
                     "event_id": event_id,
                     "made_by": permit.actor.id,
@@ -247,15 +325,13 @@ class Exchange(Requests):
             )
         return Departure(disclosure_id, event_id, now, passed)
 
-    async def _finish(
-        self, permit: Permit, departure: Departure, subject: Subject, study: StudySummary, state: str, arrived: int
-    ) -> None:
-        told = {"recipient": departure.rests_on.recipient.name, "study_uid": study.study_uid}
+    async def _finish(self, permit: Permit, departure: Departure, about: _About, state: str, arrived: int) -> None:
+        told = {"recipient": departure.rests_on.recipient.name, "study_uid": about.study_uid}
         async with self._db.transaction(permit) as connection:
             await store.finish(connection, departure.id, state, arrived, clock.now())
             await self._note(
-                connection, f"exchange:disclosure:{state}", permit, key=subject.audit_key, subject_id=subject.id,
-                study_id=study.id, payload=told, counts={"instances": arrived},
+                connection, f"exchange:disclosure:{state}", permit, key=about.key, subject_id=about.subject_id,
+                study_id=about.study_id, payload=told, counts={"instances": arrived},
                 outcome="done" if state == "left" else "failed", grounds=_grounds(departure.rests_on),
             )  # fmt: skip
 
@@ -264,11 +340,10 @@ class Exchange(Requests):
         permit: Permit,
         wanted: Disclosure,
         refused: DisclosureRefused,
-        subject: Subject | None,
+        about: _About,
         recipient: Recipient | None,
     ) -> None:
         assert permit.tenant is not None
-        key = subject.audit_key if subject is not None else await self._key(permit.tenant)
         told = {
             "reason": refused.reason,
             "recipient": recipient.name if recipient is not None else wanted.recipient_key,
@@ -276,9 +351,8 @@ class Exchange(Requests):
         }
         async with self._db.transaction(Space(permit.tenant)) as connection:
             await self._note(
-                connection, "exchange:disclosure:refused", permit, key=key,
-                subject_id=subject.id if subject is not None else None,
-                study_id=wanted.study_id if subject is not None else None, payload=told, outcome="refused",
+                connection, "exchange:disclosure:refused", permit, key=about.key,
+                subject_id=about.subject_id, study_id=about.study_id, payload=told, outcome="refused",
             )  # fmt: skip
 
     def _accounted(self, row: Row, subject: Subject) -> Accounted:
@@ -320,14 +394,25 @@ async def _batches(viewing: Viewing) -> AsyncIterator[list[bytes]]:
         yield files
 
 
-def _told(recipient: Recipient, wanted: Disclosure, study: StudySummary) -> dict[str, Any]:
+def _of_study(subject: Subject, study: StudySummary) -> _About:
     day = study.study_date.isoformat() if study.study_date else "no date"
+    return _About(
+        subject.audit_key,
+        subject_id=subject.id,
+        study_id=study.id,
+        study_uid=study.study_uid,
+        what=f"{study.description or 'Study'}, {day}, {study.instance_count} images",
+        instances=study.instance_count,
+    )
+
+
+def _told(recipient: Recipient, wanted: Disclosure, about: _About) -> dict[str, Any]:
     told = {
         "recipient": recipient.name,
         "recipient_address": recipient.address or recipient.country,
         "country": recipient.country,
-        "what": f"{study.description or 'Study'}, {day}, {study.instance_count} images",
-        "study_uid": study.study_uid,
+        "what": about.what,
+        "study_uid": about.study_uid,
         "disclosure": wanted.kind,
         "category": wanted.category,
     }

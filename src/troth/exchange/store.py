@@ -20,7 +20,8 @@ COLUMNS: Mapping[str, tuple[LiteralString, ...]] = {
     "exchange_recipient": (
         "tenant", "id", "key",
         "stands_under", "name", "kind", "address", "country", "categories", "purposes", "contract_key",
-        "peer_id", "made_by", "made_at",
+        "peer_id",
+        "email", "made_by", "made_at",
     ),
     "exchange_instrument": (
         "tenant", "id", "key", "kind", "origin", "destination", "recipient_key", "valid_from", "valid_until",
@@ -34,7 +35,8 @@ COLUMNS: Mapping[str, tuple[LiteralString, ...]] = {
         "valid_until", "made_by", "made_at",
     ),
     "exchange_disclosure": (
-        "tenant", "id", "kind", "state", "subject_id", "study_id", "recipient_id", "category", "purpose", "country",
+        "tenant", "id", "kind", "state", "subject_id", "study_id",
+        "account_id", "recipient_id", "category", "purpose", "country",
         "basis", "contract_id", "instrument_id", "order_id", "told", "event_id", "made_by", "at",
     ),
     "exchange_document_request": ("tenant", "id", "instrument_id", "email", "asked_at"),

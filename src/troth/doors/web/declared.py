@@ -47,12 +47,12 @@ _TELLING: Final = ("scope", "studies", "study", "reason")
 _TIMES: Final = "valid_from valid_until"
 _REGISTERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "recipients": "key name kind address country stands_under categories purposes contract_key peer_ae",
+        "recipients": "key name kind address country stands_under categories purposes contract_key peer_ae email",
         "contracts": f"key kind party approved_by document {_TIMES}",
         "instruments": f"key kind origin destination recipient_key document {_TIMES}",
         "orders": f"kind authority country scope studies document {_TIMES}",
         "instructions": f"key words actions purposes {_TIMES}",
-        "disclosures": "kind recipient study category purpose order told_on reason",
+        "disclosures": "kind recipient study account category purpose order told_on reason",
     }
 )
 """The registers of the privacy office and the fields of each; a test compares them with the pages."""

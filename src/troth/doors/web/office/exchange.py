@@ -76,7 +76,7 @@ class ExchangePages:
         return go(f"/office/{HOME[name]}")
 
     async def disclose(self, http_request: Request) -> Response:
-        """Send a study to a registered recipient, or say why nothing left."""
+        """Send a study or an account to a registered recipient, or say why nothing left."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         typed = await self._desk.sent(http_request, visitor)
         try:
@@ -111,7 +111,7 @@ class ExchangePages:
                     clauses = ", ".join(denied.clauses)
                     raise DisclosureRefused("clause", f"The notice forbids it (§ {clauses}).") from None
             raise
-        return await exchange.send_study(permit, wanted)
+        return await (exchange.send_account if wanted.account_id is not None else exchange.send_study)(permit, wanted)
 
     async def _add(self, permit: Permit, name: str, typed: Mapping[str, str]) -> None:
         exchange = self._desk.rooms.exchange
@@ -155,6 +155,7 @@ class ExchangePages:
             fields.listed(typed, "categories"), fields.listed(typed, "purposes"),
             stands_under=typed.get("stands_under", ""), address=typed.get("address", ""),
             contract_key=typed.get("contract_key", ""), peer_id=peer.id if peer else None,
+            email=typed.get("email", ""),
         )  # fmt: skip
 
     async def _permit(self, actor: Actor, name: str) -> Permit:
@@ -223,6 +224,7 @@ def _wanted(typed: Mapping[str, str]) -> Disclosure:
         category=typed.get("category", ""),
         purpose=typed.get("purpose", ""),
         study_id=fields.id_or_none(typed, "study"),
+        account_id=fields.id_or_none(typed, "account"),
         order_id=fields.id_or_none(typed, "order"),
         reason=typed.get("reason", ""),
         told_on=fields.day_or_none(typed, "told_on"),

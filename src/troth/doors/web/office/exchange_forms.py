@@ -73,6 +73,7 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
         FieldTerm("purposes", "What for", "Short names from the notice, with blanks between."),
         FieldTerm("contract_key", "Contract", "Short name of the contract on file.", is_optional=True),
         FieldTerm("peer_ae", "AE title", "Of its registered system.", is_optional=True),
+        FieldTerm("email", "E-mail", "Where mail for it goes.", is_optional=True),
     ),
     "contracts": (
         _KEY,
@@ -98,7 +99,7 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
         FieldTerm("authority", "Authority"),
         _COUNTRY,
         _SCOPE,
-        FieldTerm("studies", "Studies it is about", "Our ids, with blanks between.", is_optional=True),
+        FieldTerm("studies", "Studies or accounts it is about", "Our ids, with blanks between.", is_optional=True),
         _FROM,
         _UNTIL,
         _DOCUMENT,
@@ -114,7 +115,8 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
     "disclosures": (
         FieldTerm("kind", "On which ground", type="select", options=DISCLOSURE_KINDS),
         FieldTerm("recipient", "To", "Short name of the recipient."),
-        FieldTerm("study", "Study", "Our id of it."),
+        FieldTerm("study", "Study", "Our id of it.", is_optional=True),
+        FieldTerm("account", "Account", "Our id of it, instead of a study.", is_optional=True),
         FieldTerm("category", "Data", "Short name from the notice."),
         FieldTerm("purpose", "What for", "Short name from the notice."),
         FieldTerm("order", "Legal order", "Our id of it.", is_optional=True),
