@@ -18,7 +18,7 @@ from troth.notice.loading import load
 from troth.notice.model import Notice
 from troth.notice.problem import Problem
 
-LIMIT_POLICIES = 2_000
+LIMIT_POLICIES = 1_000
 
 _STALE = tuple((re.compile(pattern, re.IGNORECASE), hint) for pattern, hint in law.STALE.items())
 

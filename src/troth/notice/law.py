@@ -6,6 +6,8 @@ Checked against DPV 2.3 (`2.3/legal/eu/gdpr/eu-gdpr.csv`). Tables are written by
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -80,6 +82,12 @@ STALE: Final[Mapping[str, str]] = MappingProxyType(
 """References to law that no longer stands, with what to do; patterns are matched without regard to case."""
 
 PURPOSES_OF_SALE: Final = frozenset({"sale", "marketing", "advertising", "profiling"})
+
+
+@cache
+def categories() -> frozenset[str]:
+    """IRIs of the categories of personal data of DPV 2.3; `tools/dpv_table.py` makes the table."""
+    return frozenset(Path(__file__).with_name("dpv_categories.txt").read_text(encoding="utf-8").split())
 
 
 def short(iri: str) -> str:

@@ -72,6 +72,7 @@ def add(section: int, clause: dict[str, Any]) -> Edit:
         (lambda n: n["short"][0].update(clause="99.9"), "In short names clause 99.9, which is not there"),
         (lambda n: n["short"][0].update(audience="visitors"), "In short shows visitors clause 1.2"),
         (lambda n: remove(n, "4.7"), "§ 1.2: the purpose 'findings' is not in this notice"),
+        (lambda n: clause_of(n, "2.1").update(iri="dpv-pd:Aura"), "DPV 2.3 has no category 'dpv-pd:Aura'"),
         (add(2, {"id": "2.90", "kind": "category", "key": "moods", "whose": ["users"], "iri": "dpv:X", "says": "Moods."}),
          "no activity uses the category 'moods'"),
         (add(5, outside(name="Printer", country="GB")), "the recipient 'printer' is outside and has no contract"),

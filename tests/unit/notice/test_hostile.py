@@ -54,7 +54,7 @@ HOSTILE = {
     "as many clauses as fit": (FULL, "entries"),
     "a bomb of aliases": (BOMB, "an anchor"),
     "a circle of many recipients": (recipients(150), "passes data on to itself"),
-    "ways from everywhere to everywhere": (ways(), "the notice comes to more than 2,000 policies"),
+    "ways from everywhere to everywhere": (ways(), "the notice comes to more than 1,000 policies"),
     "deep": ("[" * (reading.LIMIT_BYTES - 1), "nested too deep"),
     "wide": ("[" + "1," * (reading.LIMIT_BYTES // 2 - 2) + "]", "too many entries"),
     "keys without end": ("{" + ",".join(f"k{number}: 1" for number in range(20_000)) + "}", "too many entries"),

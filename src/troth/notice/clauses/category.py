@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from troth.notice import vocabulary
+from troth.notice import law, vocabulary
 from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
 from troth.notice.terms import SLUG, term
 from troth.notice.vocabulary import AUDIENCES
@@ -50,6 +50,8 @@ class Category(Clause):
         yield Row("What stops us", "a notice in which an activity uses something else cannot be published")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
-        """A category that no activity uses has no reason to be held."""
+        """It is a category that DPV knows, and an activity uses it; else it has no reason to be held."""
+        if self.iri not in law.categories():
+            yield Fault(f"DPV 2.3 has no category {self.iri!r}", "look it up at https://w3id.org/dpv/pd")
         if not any(self.key in getattr(found, "categories", ()) for found in notice.all("purpose")):
             yield Fault(f"no activity uses the category {self.key!r}", "add it to an activity, or do not hold it")

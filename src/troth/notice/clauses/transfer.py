@@ -45,11 +45,14 @@ class Transfer(Clause):
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
         """Nothing goes that way unless this instrument, or another for the same way, is on file and valid."""
+        ways = [
+            (f"instrument:{found.key}", vocabulary.places(getattr(found, "origins", ())), frozenset(found.destinations))
+            for found in notice.all("transfer")
+            if isinstance(found, Transfer)
+        ]
         for origin in sorted(vocabulary.places(self.origins)):
             for destination in self.destinations:
-                instruments = sorted(
-                    f"instrument:{found.key}" for found in notice.all("transfer") if _leads(found, origin, destination)
-                )
+                instruments = sorted(name for name, here, there in ways if origin in here and destination in there)
                 if instruments[0] != f"instrument:{self.key}":
                     continue
                 text = (
@@ -92,8 +95,3 @@ class Transfer(Clause):
             yield Fault("the instrument ends before it begins", "make valid_until later than valid_from")
         if (self.instrument == "derogation") != bool(self.derogation):
             yield Fault("a derogation is named where one is used, and nowhere else", "name it, as eu-gdpr:A49-1-a")
-
-
-def _leads(found: Clause, origin: str, destination: str) -> bool:
-    origins = vocabulary.places(getattr(found, "origins", ()))
-    return origin in origins and destination in getattr(found, "destinations", ())
