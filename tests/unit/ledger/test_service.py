@@ -238,3 +238,25 @@ async def test_an_access_list_is_complete_while_the_sequencer_works(
     seen = await call(deployment, "complete_for", SUBJECT)
     assert seen.is_complete
     assert (seen.shown, seen.held, seen.pending) == (3, 3, 0)
+
+
+async def test_the_last_of_each_kind_under_each_clause_is_found_in_one_pass(deployment: Deployment) -> None:
+    ids = await fill(deployment, 3)
+    found = await call(deployment, "last_of", ["archive:study:opened"])
+    assert found["archive:study:opened", ""].id == ids[-1]
+    assert found["archive:study:opened", "4.1"].id == found["archive:study:opened", "5.1"].id == ids[-1]
+    assert found["archive:study:opened", ""].payload is None, "nothing is opened"
+    with pytest.raises(UnknownKind):
+        await call(deployment, "last_of", ["no:such:kind"])
+
+
+async def test_many_proofs_are_those_that_one_by_one_would_give(deployment: Deployment) -> None:
+    ids = await fill(deployment, 5)
+    await deployment.sequencer.drain()
+    waiting = await fill(deployment, 1)
+    found = await call(deployment, "prove_all", [*ids, *waiting, uuid4()])
+    assert set(found) == set(ids)
+    for event_id in ids:
+        one = await call(deployment, "prove", event_id)
+        assert found[event_id] == one
+        ledger.verify_inclusion(found[event_id], deployment.ledger.verifier_key)

@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import words
+from troth.doors.web.changes import ChangeLine, change_line
 from troth.doors.web.desk import Desk, go, id_of, of_organisation
 from troth.doors.web.promises import WORDS
-from troth.doors.web.public.version_views import ChangeLine
-from troth.doors.web.public.versions import change_line
 from troth.doors.web.render import Page
 from troth.notice import Proposal
 from troth.policy import Actor, Permit, Target

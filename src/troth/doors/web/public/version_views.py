@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from troth.doors.web.changes import ChangeLine
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
@@ -27,26 +29,6 @@ class VersionsPage:
     """Every version that was ever published."""
 
     versions: tuple[VersionRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some words of a sentence: `same`, `gone` or `come`."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeLine:
-    """One change: where, what, for whom, and why it weighs."""
-
-    clause: str
-    word: str
-    pieces: tuple[Piece, ...]
-    readers: str
-    weighs: str
-    terms: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from difflib import SequenceMatcher
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import words
+from troth.doors.web.changes import READERS, change_line, listed
 from troth.doors.web.desk import Desk
 from troth.doors.web.public.version_views import (
     ActivityRow,
-    ChangeLine,
     ChangesPage,
-    Piece,
     RegisterPage,
     RegisterView,
     VersionRow,
@@ -23,7 +19,6 @@ from troth.doors.web.public.version_views import (
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.notice import (
-    Change,
     Difference,
     NoticeVersion,
     Register,
@@ -33,9 +28,6 @@ from troth.notice import (
     diff,
     register,
 )
-
-READERS = {"patients": "patients", "users": "people who work here", "visitors": "visitors"}
-KINDS = {"added": "New", "changed": "Changed", "removed": "Gone"}
 
 
 class VersionPages:
@@ -140,37 +132,6 @@ def changes_page(before: NoticeVersion, after: NoticeVersion) -> ChangesPage:
     )
 
 
-def change_line(change: Change) -> ChangeLine:
-    """One change as it is read: what went, what came, for whom, and why it weighs."""
-    return ChangeLine(
-        clause=change.clause_id,
-        word=KINDS[change.kind],
-        pieces=pieces(change.before, change.after),
-        readers=_listed([READERS[each] for each in change.audiences]),
-        weighs=_listed(list(change.weights)),
-        terms=", ".join(change.terms) if change.before == change.after else "",
-    )
-
-
-def pieces(before: str, after: str) -> tuple[Piece, ...]:
-    """Two sentences as one, word by word: what stayed, what went, what came."""
-    old, new = re.findall(r"\S+\s*", before), re.findall(r"\S+\s*", after)
-    found: list[Piece] = []
-    for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag == "equal":
-            found.append(Piece("same", "".join(new[c:d])))
-            continue
-        if b > a:
-            found.append(Piece("gone", "".join(old[a:b])))
-        if d > c:
-            found.append(Piece("come", "".join(new[c:d])))
-    return tuple(found)
-
-
-def _listed(said: list[str]) -> str:
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
-
-
 def _register_view(each: Register) -> RegisterView:
     return RegisterView(
         heading=f"{each.deployment}, version {each.version}",
@@ -189,7 +150,7 @@ def _register_view(each: Register) -> RegisterView:
                 assessed=tuple(clause for clause, _ in one.assessments),
                 categories=tuple(held.key for held in one.categories),
                 special=any(held.is_special for held in one.categories),
-                subjects=_listed([READERS[each] for each in one.subjects]),
+                subjects=listed([READERS[each] for each in one.subjects]),
                 recipients=tuple(
                     f"{receiver.name}, {receiver.country}" if receiver.country else receiver.name
                     for receiver in one.recipients
