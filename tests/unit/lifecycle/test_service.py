@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -54,8 +55,11 @@ async def test_a_held_study_is_not_erased_until_it_is_released(place: Deployment
     assert released.released_at is not None
     assert await rooms.lifecycle.holds(holding) == []
     await rooms.policy.require(worker, "erase", for_request, "rights")
-    kinds = [event.kind for event in await place.ledgered(subject=held.subject_id) if event.kind.startswith("lifecycle")]
-    assert kinds == ["lifecycle:hold:placed", "lifecycle:hold:released"]
+    told = await place.ledgered(subject=held.subject_id)
+    assert [event.kind for event in told if event.kind.startswith("lifecycle")] == [
+        "lifecycle:hold:placed",
+        "lifecycle:hold:released",
+    ]
 
 
 async def test_a_hold_on_a_subject_or_organisation_covers_its_studies_and_ends_on_its_day(place: Deployment) -> None:
@@ -63,7 +67,7 @@ async def test_a_hold_on_a_subject_or_organisation_covers_its_studies_and_ends_o
     rooms, office = place.rooms, await place.staff("office")
     worker = Actor("system", None, held.house.id, "worker")
     attributes = (("request", str(held.id)),)
-    mine, theirs = (Target("study", each.id, each.house.id, each.subject_id, False, attributes) for each in (held, other))
+    mine, theirs = (replace(each.target, attributes=attributes) for each in (held, other))
     holding = await rooms.policy.require(office.actor, "hold", held.subject, "rights")
     await rooms.lifecycle.place_hold(holding, "An inquiry", review_on=soon(5), ends_on=soon(10))
     assert not await rooms.policy.may(worker, "erase", mine, "rights")
