@@ -90,9 +90,10 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
         NavItem("/office/requests", "Requests"),
         NavItem("/office/recipients", "Recipients"),
         NavItem("/office/messages", "Write"),
+        NavItem("/office/notice", "Changes"),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
-        NavItem("/promises", "Promises"),
+        NavItem("/office/promises", "Promises"),
     ),
     "admin": (
         NavItem("/admin", "People and systems"),
