@@ -212,3 +212,17 @@ def test_terms_come_first(decider: Decider) -> None:
     for claims, is_forbidden in (({"accepted:terms"}, False), (set(), True)):
         verdict = decider.decide(WORKER, "retrieve", study, "contact", FactSet(claims=frozenset(claims)))
         assert bool(verdict.forbidden_by) == is_forbidden
+
+
+def test_law_that_nobody_looked_at_again_is_named(shipped: room.Notice) -> None:
+    found = [problem.what for problem in room.check(shipped, today=date(2028, 1, 1))]
+    assert "§ 8.1: the last look at the law ended on 2027-03-01" in found
+    assert "§ 9.1: the last look at the law ended on 2027-06-30" in found
+
+
+def test_an_order_may_have_to_stay_secret() -> None:
+    plain = content()
+    find(plain, "legal_order")["tells_subject"] = False
+    notice = made(plain)
+    (order,) = notice.all("legal_order")
+    assert "You" not in {row.term for row in room.sentence(notice, order.id).kept}

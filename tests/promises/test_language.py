@@ -1,0 +1,156 @@
+"""What a notice cannot say, and what cannot start under it: through `troth check`, `troth serve` and a form."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.common.deployment import NOTICES, Deployment, OpenDeployment
+
+START_SECONDS = 120
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the account of the database may pass through."""
+    made = Path(tempfile.mkdtemp(prefix="troth-language-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def troth(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    command = [sys.executable, "-m", "troth.main.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+
+
+def changed(folder: Path, name: str, old: str, new: str) -> Path:
+    """A copy of a shipped deployment folder with one change of its notice."""
+    copy = folder / name
+    shutil.copytree(NOTICES / name, copy)
+    file = copy / "notice.yaml"
+    source = file.read_text()
+    assert old in source
+    file.write_text(source.replace(old, new, 1))
+    return copy
+
+
+def told(answer: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
+    """The problems that `troth check --format json` tells."""
+    found: list[dict[str, object]] = json.loads(answer.stdout)
+    return found
+
+
+@pytest.mark.promise("IC-09")
+def test_an_activity_without_a_retention_rule_does_not_pass(folder: Path) -> None:
+    assert troth("check", NOTICES / "imaging-cloud").returncode == 0
+    wrong = changed(folder, "imaging-cloud", "        retention: [chat]\n", "")
+    answer = troth("check", wrong, "--format", "json")
+    assert answer.returncode == 1
+    (problem,) = told(answer)
+    lines = (wrong / "notice.yaml").read_text().splitlines()
+    assert "'retention' is missing" in str(problem["what"])
+    assert lines[int(str(problem["line"])) - 1].strip() == '- id: "4.11"'
+    unknown = changed(folder / "again", "imaging-cloud", "retention: [chat]", "retention: [forever]")
+    (problem,) = told(troth("check", unknown, "--format", "json"))
+    assert "§ 4.11: the retention 'forever' is not in this notice" in str(problem["what"])
+
+
+@pytest.mark.promise("TV-10")
+def test_a_recipient_that_buys_does_not_pass_where_nothing_is_sold(folder: Path) -> None:
+    assert troth("check", NOTICES / "terminology-vendor").returncode == 0
+    buyer = (
+        "  - number: 990\n    title: Buyers\n    clauses:\n"
+        '      - {id: "990.1", kind: recipient, key: buyer, is_outside: true, name: Buyer, country: US, uses: [sale],\n'
+        "         contract: {form: controller, signed_on: 2026-01-01}, says: Somebody who buys.}\n"
+    )
+    wrong = folder / "terminology-vendor"
+    shutil.copytree(NOTICES / "terminology-vendor", wrong)
+    with (wrong / "notice.yaml").open("a") as file:
+        file.write("\n" + buyer)
+    answer = troth("check", wrong, "--format", "sarif")
+    assert answer.returncode == 1
+    results = json.loads(answer.stdout)["runs"][0]["results"]
+    assert any("§ 990.1: the notice says that nothing is used for 'sale'" in one["message"]["text"] for one in results)
+
+
+@pytest.mark.promise("EM-03")
+def test_categories_are_those_of_the_vocabulary(folder: Path) -> None:
+    assert troth("check", NOTICES / "equipment-maker").returncode == 0
+    source = (NOTICES / "equipment-maker" / "notice.yaml").read_text()
+    iri = next(line for line in source.splitlines() if "iri: dpv" in line)
+    wrong = changed(folder, "equipment-maker", iri, "        iri: dpv-pd:Aura")
+    (problem,) = told(troth("check", wrong, "--format", "json"))
+    assert "DPV 2.3 has no category 'dpv-pd:Aura'" in str(problem["what"])
+
+
+@pytest.mark.promise("IH-01")
+def test_a_form_on_a_surface_that_the_notice_lacks_stops_the_start(folder: Path) -> None:
+    wrong = changed(folder, "imaging-host", ", portal,", ",")
+    doors = [word for door in ("http", "viewer", "dicom") for word in (f"--{door}", "127.0.0.1:0")]
+    place = folder / "place"
+    refused = troth("serve", "--data-dir", place, "--notice", wrong, *doors)
+    assert refused.returncode == 1
+    assert "the form 'rights_request' stands on the surface 'portal', which no notice lists" in refused.stderr
+    assert "pages  " not in refused.stdout
+    command = [sys.executable, "-m", "troth.main.cli", "serve", "--data-dir", str(place)]
+    log = folder / "log"
+    with log.open("w") as sink:
+        node = subprocess.Popen([*command, "--notice", str(NOTICES / "imaging-host"), *doors], stdout=sink, stderr=sink)
+    try:
+        until = time.monotonic() + START_SECONDS
+        while "dicom  " not in log.read_text() and node.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        assert "pages  " in log.read_text(), log.read_text()
+    finally:
+        node.terminate()
+        node.wait(60)
+
+
+@pytest.fixture(scope="module")
+async def host(open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment("imaging-host")
+
+
+@pytest.mark.promise("IH-03")
+async def test_a_field_that_is_not_declared_is_refused_and_not_logged(
+    host: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    web = host.anybody().web
+    caplog.set_level(logging.DEBUG, logger="troth")
+    taken = await web.post("/sign-in", data={"email": "somebody@mail.example"})
+    assert taken.status_code == 303
+    refused = await web.post("/sign-in", data={"email": "somebody@mail.example", "shoe_size": "fortytwo"})
+    assert refused.status_code == 422
+    assert "fortytwo" not in refused.text
+    assert "fortytwo" not in caplog.text
+    assert "shoe_size" not in caplog.text
+
+
+@pytest.mark.promise("IH-03")
+def test_a_field_whose_category_the_notice_lacks_does_not_pass(folder: Path) -> None:
+    form = (
+        "  - number: 990\n    title: Forms\n    clauses:\n"
+        '      - {id: "990.1", kind: surface, key: sign_in, at: site, purposes: [PURPOSE], says: A form.,\n'
+        "         fields: [{name: email, category: account}, {name: mood, category: moods}]}\n"
+    )
+    wrong = folder / "imaging-host"
+    shutil.copytree(NOTICES / "imaging-host", wrong)
+    source = (wrong / "notice.yaml").read_text()
+    after = source.index("kind: purpose")
+    purpose = source[source.index("key: ", after) + 5 :].split("\n", 1)[0].strip()
+    (wrong / "notice.yaml").write_text(source + "\n" + form.replace("PURPOSE", purpose))
+    answer = troth("check", wrong, "--format", "json")
+    assert answer.returncode == 1
+    (problem,) = told(answer)
+    assert "§ 990.1: the category 'moods' is not in this notice" in str(problem["what"])
