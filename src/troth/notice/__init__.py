@@ -42,7 +42,7 @@ from troth.notice.right_terms import RightTerms
 from troth.notice.sarif import sarif
 from troth.notice.service import Notices
 from troth.notice.version import NoticeVersion
-from troth.notice.vocabulary import ACTIONS, ALWAYS_PRESENT, AMENDING, ANYBODY, AUDIENCES, ROLES, TARGETS
+from troth.notice.vocabulary import ACTIONS, ALWAYS_PRESENT, AMENDING, ANYBODY, AUDIENCES, HOLDINGS, ROLES, TARGETS
 
 __all__ = [
     "ACTIONS",
@@ -50,6 +50,7 @@ __all__ = [
     "AMENDING",
     "ANYBODY",
     "AUDIENCES",
+    "HOLDINGS",
     "RIGHTS",
     "ROLES",
     "TARGETS",

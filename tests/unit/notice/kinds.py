@@ -53,7 +53,8 @@ CLAUSES: list[dict[str, Any]] = [
      "says": "Here."},
     {"kind": "scope", "excludes": ["offline"], "says": "Not there."},
     {"kind": "scope", "includes": ["portal"], "says": "There."},
-    {"kind": "accept", "key": "terms", "title": "Terms", "edition": "2026-11", "before": ["retrieve"], "says": "Terms."},
+    {"kind": "accept", "key": "terms", "title": "Terms", "edition": "2026-11", "before": ["retrieve"],
+     "says": "Terms."},
     {"kind": "accept", "key": "rules", "title": "Rules", "edition": "1", "says": "Rules."},
     {"kind": "legal_order", "purposes": ["contact"], "needs": ["document", "review"], "says": "Orders."},
     {"kind": "surface", "key": "enquiry", "at": "site", "purposes": ["contact"], "says": "A form.", "fields": [
