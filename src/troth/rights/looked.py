@@ -17,10 +17,11 @@ from troth.ledger import Completeness, Event, Ledger
 
 REFUSALS = frozenset({"policy:access:refused", "people:match:failed"})
 RECEIVED = frozenset({"archive:study:opened", "archive:study:copied", "rights:copy:collected"})
+DISCLOSED = "exchange:disclosure:recorded"
 STORED = "archive:instances:stored"
 _TOLD = (
     "study_uid", "study_description", "study_date", "modalities", "level", "on", "action", "request", "number", "due",
-    "state", "right",
+    "state", "right", "recipient", "recipient_address", "country", "what", "disclosure", "instrument",
 )  # fmt: skip
 _PAGE = 500
 
@@ -106,7 +107,23 @@ def sources(events: Iterable[Event], study_id: UUID) -> list[dict[str, Any]]:
 
 def recipients(events: Iterable[Event]) -> list[dict[str, Any]]:
     """Who really received something, with how often and when (GDPR Art. 15(1)(c))."""
-    return _grouped([event for event in events if event.kind in RECEIVED and not is_refused(event)])
+    held = list(events)
+    inside = _grouped([event for event in held if event.kind in RECEIVED and not is_refused(event)])
+    return inside + [_outside(event) for event in held if event.kind == DISCLOSED]
+
+
+def _outside(event: Event) -> dict[str, Any]:
+    """One disclosure to somebody outside (45 CFR 164.528(b)(2))."""
+    told = event.payload or {}
+    return {
+        "who": {"kind": "recipient", "name": told.get("recipient", ""), "address": told.get("recipient_address", "")},
+        "times": 1,
+        "instances": event.counts.get("instances", 0),
+        "first": event.at.isoformat(),
+        "last": event.at.isoformat(),
+        "purposes": [event.purpose],
+        "clauses": list(event.clauses),
+    }
 
 
 def _grouped(events: Sequence[Event]) -> list[dict[str, Any]]:
