@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from datetime import date
 from email import message_from_bytes, policy
@@ -210,3 +212,20 @@ async def test_requests_of_governments_have_a_register(place: Deployment, office
 def _files(place: Deployment) -> list[EmailMessage]:
     files = sorted((place.rooms.settings.data_dir / "outbox").glob("**/*.eml"))
     return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+
+
+@pytest.mark.promise("IH-07")
+async def test_the_copy_of_everything_names_who_outside_received_something(
+    place: Deployment, office: Office, elsewhere: Receiver
+) -> None:
+    held = await place.study(office.house)
+    patient = await place.patient(held)
+    assert (await office.disclose(held, "city_clinic", "exchange", "contract")).status_code == 200
+    asked = await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")
+    assert asked.status_code == 303, asked.text
+    await place.fulfil()
+    answer = await patient.web.get(f"{asked.headers['location']}/copy")
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as copy:
+        texts = [copy.read(name) for name in copy.namelist() if name.endswith((".json", ".html"))]
+    assert any(b"Outside city_clinic" in text and b"1 Elsewhere Street" in text for text in texts)

@@ -189,6 +189,8 @@ def _looked(content: Held) -> str:
 
 def _name(who: dict[str, str]) -> str:
     """How somebody is called here; colleagues whose attempt was refused have no name in it."""
+    if who.get("kind") == "recipient":
+        return f"{who['name']}, {who['address']}"
     if "name" in who:
         return f"{who['name']} ({who['role']}, {who['organisation']})" if who["role"] != "patient" else who["name"]
     return f"somebody with the role {who['role']}"
