@@ -87,4 +87,5 @@ async def database(postgres: EmbeddedServer) -> AsyncIterator[ServedDatabase]:
 def keyring(tmp_path_factory: pytest.TempPathFactory):
     """A fresh keyring for one test module."""
     from troth.vault import Keyring
+
     return Keyring.open(tmp_path_factory.mktemp("keyring"), create=True)

@@ -194,7 +194,6 @@ class TestImagingHost:
         assert record["events"][0]["at"]
         assert record["wording"]
 
-
     @pytest.mark.promise("IH-10")
     async def test_the_assessment_of_an_interest_is_linked_from_the_register(self, place: Deployment) -> None:
         notice = (await place.rooms.notices.in_force("users")).notice

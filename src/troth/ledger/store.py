@@ -119,10 +119,10 @@ async def select_last_of(connection: Connection, kinds: Collection[str]) -> list
     """The last entry of each kind under each clause, in one pass; under the empty clause, the last of the kind."""
     return await _rows(
         connection,
-        "with last as (select e.kind, c.clause, max(e.id::text)::uuid as id from ledger_entry e"
+        "with last as (select e.kind, c.clause, max(e.id::text)::uuid as id from ledger_entry e"  # noqa: S608 - joined from constants of this module
         " cross join lateral unnest(array_append(e.clauses, '')) as c (clause)"
         f" where e.kind = any(%s) group by e.kind, c.clause) select w.clause, f.* from last w join ({_EVENT}) f"
-        " on f.id = w.id",  # noqa: S608 - constant text
+        " on f.id = w.id",
         (list(kinds),),
     )
 

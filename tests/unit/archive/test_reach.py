@@ -44,9 +44,9 @@ async def test_an_objection_counts_for_its_purpose(place: Deployment) -> None:
     held, other = await place.study(), await place.study()
     async with place.rooms.database.transaction(held.subject) as connection:
         await connection.execute(
-            "insert into choice (tenant, id, number, holder_id, holder_kind, kind, key, state, notice, version, made_at,"
-            " sealed) values (%s, gen_random_uuid(), 7777, %s, 'subject', 'objection', 'diagnosis', 'granted', 'n', 1,"
-            " now(), '')",
+            "insert into choice (tenant, id, number, holder_id, holder_kind, kind, key, state, notice, version,"
+            " made_at, sealed) values (%s, gen_random_uuid(), 7777, %s, 'subject', 'objection', 'diagnosis',"
+            " 'granted', 'n', 1, now(), '')",
             (held.house.id, held.subject_id),
         )
     shown = await listed(doctor)
