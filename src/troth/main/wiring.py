@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from uuid import UUID
 
 from troth.archive import Archive
@@ -54,8 +56,16 @@ class Rooms:
 
 
 def load_notices(settings: Settings) -> list[Notice]:
-    """The notices that the settings put in force."""
-    return load_all(settings.notice)
+    """The notices that the settings put in force; read once by a parent and its forked parts, unless they change."""
+    files = tuple(
+        file for path in settings.notice for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])
+    )
+    return list(_loaded(settings.notice, tuple(file.stat().st_mtime_ns for file in files if file.exists())))
+
+
+@lru_cache(maxsize=4)
+def _loaded(paths: tuple[Path, ...], changed_at: tuple[int, ...]) -> tuple[Notice, ...]:
+    return tuple(load_all(paths))
 
 
 def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, connections: int = 8) -> Rooms:
