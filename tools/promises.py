@@ -21,10 +21,14 @@ class Recorder:
     def __init__(self) -> None:
         self.ids: dict[str, list[str]] = {}
         self.outcomes: dict[str, str] = {}
+        self.lacking: dict[str, str] = {}
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         kept = []
         for item in items:
+            for mark in item.iter_markers("promise"):
+                if "lacks" in mark.kwargs:  # shown in part only: such a promise stays open
+                    self.lacking.update(dict.fromkeys(map(str, mark.args), str(mark.kwargs["lacks"])))
             marks = [str(argument) for mark in item.iter_markers("promise") for argument in mark.args]
             if marks:
                 self.ids[item.nodeid] = marks
@@ -58,12 +62,16 @@ def main() -> int:
     if unknown:
         sys.stderr.write(f"unknown promises: {', '.join(sorted(unknown))}\n")
         return 1
-    rows = [{"id": p, "status": "kept" if tests[p] else "open", "tests": tests[p]} for p in PROMISES]
+    rows = [
+        {"id": p, "status": "kept" if tests[p] and p not in recorder.lacking else "open", "tests": tests[p]}
+        for p in PROMISES
+    ]
     if choice.format == "json":
         print(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            print(f"{row['id']}  {row['status']:5} {', '.join(row['tests'])}")
+            lacks = f"lacks {recorder.lacking[row['id']]}; " if row["id"] in recorder.lacking else ""
+            print(f"{row['id']}  {row['status']:5} {lacks}{', '.join(row['tests'])}")
         print(f"{sum(row['status'] == 'kept' for row in rows)} of {len(rows)} kept")
     return 0 if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else 1
 
