@@ -1,16 +1,126 @@
-"""What is kept of an erasure: tombstones, the entry of the ledger, the facts of a certificate. Nothing personal."""
+"""Erasing studies, and what is kept of it: tombstones, the ledger's entry, the facts of a certificate."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from uuid import UUID
 
-from troth.archive import intake
+from troth.archive import intake, permits, store, summaries
+from troth.archive.errors import StudyNotFound, WrongPermit
+from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Erasure, Row
-from troth.ledger import Entry
+from troth.kit import clock
+from troth.kit.db import Database
+from troth.ledger import Entry, Ledger
+from troth.people import People
 from troth.policy import Permit
-from troth.vault import KeyRef, Keyring
+from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 _COUNTS = ("series", "instances", "bytes", "tokens")
+
+
+class Erasing:
+    """Erases studies and subjects, to be begun again at any step.
+
+    Args:
+        db: The database.
+        keyring: Destroys keys.
+        packs: Gives back the room of bytes.
+        people: Knows subjects.
+        ledger: Is told.
+        keys: Keys of organisations.
+    """
+
+    def __init__(
+        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, keys: OrganisationKeys
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._packs = packs
+        self._people = people
+        self._ledger = ledger
+        self._keys = keys
+
+    async def erase_study(self, permit: Permit, study_id: UUID) -> Erasure:
+        """Erase a study; see `Archive.erase_study`."""
+        tenant = permits.allowed(permit, "erase")
+        if permit.target.kind == "study" and permit.target.id != study_id:
+            raise WrongPermit
+        async with self._db.transaction(permit) as connection:
+            work = await store.erasure(connection, tenant, study_id, lock=True)
+            row = await store.study_by_id(connection, tenant, study_id, lock=True)
+            if work is None and row is None:
+                raise StudyNotFound
+            if permit.target.subject_id not in (None, (work or row or {}).get("subject_id")):
+                raise WrongPermit
+            if work is None and row is not None:
+                digests = await self._tombstones(tenant, row)
+                await store.begin_erasure(connection, tenant, row, digests, clock.now())
+        key = KeyRef((work or row or {})["key"])
+        await asyncio.to_thread(self._keyring.destroy, [key])
+        return await self._finish_erasure(permit, tenant, study_id)
+
+    async def _finish_erasure(self, permit: Permit, tenant: UUID, study_id: UUID) -> Erasure:
+        async with self._db.transaction(permit) as connection:
+            work = await store.erasure(connection, tenant, study_id, lock=True)
+            if work is None:
+                raise StudyNotFound
+            if work["state"] == "erasing":
+                counts, locators = await store.remove_rows(connection, tenant, study_id)
+                event_id = await self._ledger.append(connection, entry(permit, work, counts))
+                await store.advance_erasure(
+                    connection,
+                    tenant,
+                    study_id,
+                    counts=counts,
+                    locators=locators,
+                    event_id=event_id,
+                    at=clock.now(),
+                )
+                work = await store.erasure(connection, tenant, study_id) or work
+        if work["state"] == "freeing":
+            await self._packs.free(work["locators"])
+            async with self._db.transaction(permit) as connection:
+                await store.end_erasure(connection, tenant, study_id)
+        return erasure(work)
+
+    async def erase_subject(self, permit: Permit, subject_id: UUID) -> list[Erasure]:
+        """Erase all studies of a subject and the subject's key; see `Archive.erase_subject`."""
+        tenant = permits.allowed(permit, "erase")
+        if permit.target.subject_id != subject_id:
+            raise WrongPermit
+        subject = await self._people.subject(permit, subject_id)
+        async with self._db.transaction(permit) as connection:
+            rows = await store.studies_of_subject(connection, tenant, subject_id)
+        erasures = [await self.erase_study(permit, row["id"]) for row in rows]
+        await asyncio.to_thread(self._keyring.destroy, [subject.key])
+        return erasures
+
+    async def erasure(self, permit: Permit, study_id: UUID) -> Erasure:
+        """The facts of an erasure that is done; see `Archive.erasure`."""
+        async with self._db.transaction(permit) as connection:
+            work = await store.erasure(connection, permits.current(permit), study_id)
+        if work is None or work["state"] == "erasing" or permit.target.subject_id not in (None, work["subject_id"]):
+            raise StudyNotFound
+        return erasure(work)
+
+    async def resume_erasures(self, permit: Permit) -> int:
+        """End erasures that were cut short; see `Archive.resume_erasures`."""
+        tenant = permits.allowed(permit, "erase")
+        async with self._db.transaction(permit) as connection:
+            study_ids = await store.unfinished_erasures(connection, tenant)
+        for study_id in study_ids:
+            await self.erase_study(permit, study_id)
+        return len(study_ids)
+
+    async def _tombstones(self, tenant: UUID, row: Row) -> tuple[bytes, bytes]:
+        key = await self._keys.of(tenant)
+        try:
+            values = summaries.study_summary(self._keyring, row).values
+        except KeyDestroyed:
+            values = {}  # its subject was erased before it: the study UID alone must do
+        return tombstones(self._keyring, key, row["study_uid"], values)
 
 
 def tombstones(

@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-import psycopg
-
-from troth.archive import erasing, permits, restricting, searching, store, summaries, telling
-from troth.archive import intake as intakes
+from troth.archive import permits, restricting, searching, store, summaries, telling
+from troth.archive.erasing import Erasing
 from troth.archive.errors import StudyNotFound, WrongPermit
-from troth.archive.intake import Batch, Item, Study
+from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Erasure, Outcome, Page, Query, Received, Row, StudySummary
 from troth.archive.painter import Painter
-from troth.archive.queue import Queue
-from troth.archive.receiver import Receiver, locators_of
-from troth.archive.recent import Recent
+from troth.archive.receiver import Receiver
 from troth.archive.results import Search
+from troth.archive.storing import Storing
 from troth.archive.viewing import Viewing
-from troth.kit import clock, ids
-from troth.kit.db import Connection, Database
-from troth.kit.errors import TrothError, Unavailable
+from troth.kit import ids
+from troth.kit.db import Database
+from troth.kit.errors import TrothError
 from troth.ledger import Ledger
-from troth.people import People, Subject
+from troth.people import People
 from troth.policy import Actor, Permit, Policy, Target
-from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
+from troth.vault import KeyRef, Keyring, Packs
 
-_ATTEMPTS = 8
-_INLINE_ITEMS = 16  # more are tokenised in a thread
-_SUBJECTS_AT_ONCE = 4
 _OPENING = {
     "retrieve": "archive:study:opened",
     "copy": "archive:study:copied",
     "disclose": "archive:study:copied",
 }
-_SEES_RESTRICTED = frozenset({"own_access", "rights"})
 
 
 class Archive:
@@ -63,10 +55,9 @@ class Archive:
         self._people = people
         self._ledger = ledger
         self._policy = policy
-        self._queue = Queue(self._commit)
-        self._recent = Recent()
-        self._discarded: list[bytes] = []
-        self._organisation_keys: dict[UUID, KeyRef] = {}
+        self._keys = OrganisationKeys(people)
+        self._storing = Storing(db, keyring, packs, people, ledger, self._keys)
+        self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys)
 
     async def close(self) -> None:
         """End child processes; nothing that was acknowledged waits for this."""
@@ -80,7 +71,7 @@ class Archive:
         Args:
             syntax: None for a Part 10 stream, else the transfer syntax of a bare dataset.
         """
-        return Receiver(self.packs, syntax, self._discarded.extend)
+        return self._storing.receiver(syntax)
 
     async def store(self, permit: Permit, received: Sequence[Received]) -> list[Outcome]:
         """Store what was received. On return everything that is `stored` is durable: bytes, rows and ledger.
@@ -96,11 +87,7 @@ class Archive:
 
         Per: DICOM PS3.18 10.5, PS3.4 B.2.
         """
-        tenant = permits.allowed(permit, "store")
-        items = [Item(permit, one) for one in received]
-        if items:
-            await self._queue.put(tenant, items)
-        return [item.outcome for item in items if item.outcome is not None]
+        return await self._storing.store(permit, received)
 
     async def record_refused(self, permit: Permit, faults: Sequence[TrothError]) -> None:
         """Write that instances were not even readable, so that `store` never saw them. One entry for each reason.
@@ -109,101 +96,7 @@ class Archive:
             permit: For `store`, of whoever sent them.
             faults: Why, one for each instance.
         """
-        key = await self._organisation_key(permits.allowed(permit, "store"))
-        by_slug = {fault.slug: fault for fault in faults}
-        numbers = Counter(fault.slug for fault in faults)
-        entries = [
-            telling.refused(permit, "archive:instance:refused", fault, {"instances": numbers[slug]}, key)
-            for slug, fault in by_slug.items()
-        ]
-        async with self._db.transaction(permit) as connection:
-            await self._ledger.append_many(connection, entries)
-
-    async def _commit(self, tenant: UUID, items: list[Item]) -> None:
-        key = await self._organisation_key(tenant)
-        syncing = asyncio.create_task(self.packs.sync())
-        try:
-            if len(items) > _INLINE_ITEMS:
-                batch = await asyncio.to_thread(Batch, self.keyring, key, items)
-            else:
-                batch = Batch(self.keyring, key, items)
-            prepared = await self._settle(tenant, batch, syncing)
-        finally:
-            await asyncio.wait([syncing])
-        await self._tidy(items, [study for uid, study in prepared.items() if uid not in batch.new_studies])
-
-    async def _settle(self, tenant: UUID, batch: Batch, syncing: Awaitable[None]) -> dict[str, Study]:
-        """Decide and write a batch; what others change meanwhile makes it look and decide again.
-
-        Returns:
-            New studies whose keys were made, also those that turned out not to be needed.
-        """
-        prepared: dict[str, Study] = {}
-        wanted = batch.wanted()
-        uids = wanted["studies"], wanted["series"]
-        held = self._recent.recall(tenant, *uids)
-        for _ in range(_ATTEMPTS):
-            try:
-                async with self._db.transaction(batch.items[0].permit) as connection:
-                    batch.decide(held or await store.held(connection, tenant, **wanted), prepared)
-                    missing = batch.new_studies.keys() - prepared.keys()
-                    if not missing:
-                        await self._write(connection, tenant, batch, prepared)
-                        await syncing  # bytes are durable before the rows that name them
-            except (KeyDestroyed, psycopg.Error) as fault:
-                if not isinstance(fault, KeyDestroyed) and not store.is_race(fault):
-                    raise Unavailable from fault
-                held = None
-                self._recent.forget(tenant, *uids)
-                continue
-            if not missing:
-                self._recent.remember(tenant, *batch.known(prepared))
-                return prepared
-            prepared |= await self._prepare(tenant, {uid: batch.new_studies[uid] for uid in missing})
-        raise Unavailable("Too many were writing the same studies; nothing was stored.")
-
-    async def _write(self, connection: Connection, tenant: UUID, batch: Batch, prepared: dict[str, Study]) -> None:
-        studies = {uid: prepared[uid] for uid in batch.new_studies}
-        if batch.accepted:
-            await store.write(connection, tenant, batch.rows(studies, clock.now()))
-        await self._ledger.append_many(connection, batch.entries(studies))
-
-    async def _prepare(self, tenant: UUID, items: Mapping[str, Item]) -> dict[str, Study]:
-        """Find or make subjects, and make keys of studies, durable before the transaction that needs them."""
-        limit = asyncio.Semaphore(_SUBJECTS_AT_ONCE)
-
-        async def subject_of(item: Item) -> Subject:
-            values = item.header.values
-            async with limit:
-                patient = intakes.patient_key(item.header.study_uid, values)
-                return await self._people.ensure_subject(tenant, patient, intakes.demographics(item.header))
-
-        patients = {item.patient_token: item for item in items.values()}
-        found = await asyncio.gather(*(subject_of(item) for item in patients.values()))
-        subjects = dict(zip(patients, found, strict=True))
-        parents = [subjects[item.patient_token].key for item in items.values()]
-        keys = await asyncio.to_thread(self.keyring.create_many, parents)
-        return {
-            uid: Study(
-                ids.uuid7(),
-                subjects[item.patient_token].id,
-                key,
-                subjects[item.patient_token].audit_key,
-                item.patient_token,
-            )
-            for (uid, item), key in zip(items.items(), keys, strict=True)
-        }
-
-    async def _tidy(self, items: Sequence[Item], unused: Sequence[Study]) -> None:
-        """Give back the bytes of what was not stored, and keys that were made in vain."""
-        discarded, self._discarded[:] = list(self._discarded), []
-        for item in items:
-            if item.outcome is not None and item.outcome.state != "stored":
-                discarded += locators_of(item.received)
-        if discarded:
-            await self.packs.free(discarded)
-        if unused:
-            await asyncio.to_thread(self.keyring.destroy, [study.key for study in unused])
+        await self._storing.record_refused(permit, faults)
 
     # Find
 
@@ -253,7 +146,7 @@ class Archive:
         Per: DICOM PS3.18 10.6, PS3.4 C.2.2.2.
         """
         tenant = permits.allowed(permit, "query", "retrieve")
-        key = await self._organisation_key(tenant)
+        key = await self._keys.of(tenant)
         plan = searching.plan(query, permits.scope(permit), partial(self.keyring.token, key))
         if permit.action == "query" and permit.target.kind != "study":
             plan = replace(plan, reach=await self._policy.rows_of(permit))
@@ -278,7 +171,7 @@ class Archive:
             permit: For `query`, or for `retrieve` on a study.
             fault: Why.
         """
-        key = await self._organisation_key(permits.allowed(permit, "query", "retrieve"))
+        key = await self._keys.of(permits.allowed(permit, "query", "retrieve"))
         async with self._db.transaction(permit) as connection:
             await self._ledger.append(
                 connection, telling.refused(permit, "archive:studies:queried", fault, {"results": 0}, key)
@@ -381,46 +274,7 @@ class Archive:
         Raises:
             StudyNotFound: There is and was no such study.
         """
-        tenant = permits.allowed(permit, "erase")
-        if permit.target.kind == "study" and permit.target.id != study_id:
-            raise WrongPermit
-        async with self._db.transaction(permit) as connection:
-            work = await store.erasure(connection, tenant, study_id, lock=True)
-            row = await store.study_by_id(connection, tenant, study_id, lock=True)
-            if work is None and row is None:
-                raise StudyNotFound
-            if permit.target.subject_id not in (None, (work or row or {}).get("subject_id")):
-                raise WrongPermit
-            if work is None and row is not None:
-                digests = await self._tombstones(tenant, row)
-                await store.begin_erasure(connection, tenant, row, digests, clock.now())
-        key = KeyRef((work or row or {})["key"])
-        await asyncio.to_thread(self.keyring.destroy, [key])
-        return await self._finish_erasure(permit, tenant, study_id)
-
-    async def _finish_erasure(self, permit: Permit, tenant: UUID, study_id: UUID) -> Erasure:
-        async with self._db.transaction(permit) as connection:
-            work = await store.erasure(connection, tenant, study_id, lock=True)
-            if work is None:
-                raise StudyNotFound
-            if work["state"] == "erasing":
-                counts, locators = await store.remove_rows(connection, tenant, study_id)
-                event_id = await self._ledger.append(connection, erasing.entry(permit, work, counts))
-                await store.advance_erasure(
-                    connection,
-                    tenant,
-                    study_id,
-                    counts=counts,
-                    locators=locators,
-                    event_id=event_id,
-                    at=clock.now(),
-                )
-                work = await store.erasure(connection, tenant, study_id) or work
-        if work["state"] == "freeing":
-            await self.packs.free(work["locators"])
-            async with self._db.transaction(permit) as connection:
-                await store.end_erasure(connection, tenant, study_id)
-        return erasing.erasure(work)
+        return await self._erasing.erase_study(permit, study_id)
 
     async def erase_subject(self, permit: Permit, subject_id: UUID) -> list[Erasure]:
         """Erase all studies that are held of a subject, then destroy the subject's own key.
@@ -432,15 +286,7 @@ class Archive:
             permit: For `erase`, on the subject.
             subject_id: The subject.
         """
-        tenant = permits.allowed(permit, "erase")
-        if permit.target.subject_id != subject_id:
-            raise WrongPermit
-        subject = await self._people.subject(permit, subject_id)
-        async with self._db.transaction(permit) as connection:
-            rows = await store.studies_of_subject(connection, tenant, subject_id)
-        erasures = [await self.erase_study(permit, row["id"]) for row in rows]
-        await asyncio.to_thread(self.keyring.destroy, [subject.key])
-        return erasures
+        return await self._erasing.erase_subject(permit, subject_id)
 
     async def erasure(self, permit: Permit, study_id: UUID) -> Erasure:
         """The facts of an erasure that is done, to be read again.
@@ -448,11 +294,7 @@ class Archive:
         Raises:
             StudyNotFound: It was not erased.
         """
-        async with self._db.transaction(permit) as connection:
-            work = await store.erasure(connection, permits.current(permit), study_id)
-        if work is None or work["state"] == "erasing" or permit.target.subject_id not in (None, work["subject_id"]):
-            raise StudyNotFound
-        return erasing.erasure(work)
+        return await self._erasing.erasure(permit, study_id)
 
     async def resume_erasures(self, permit: Permit) -> int:
         """End erasures that were cut short, in the permit's organisation.
@@ -460,23 +302,4 @@ class Archive:
         Returns:
             How many there were.
         """
-        tenant = permits.allowed(permit, "erase")
-        async with self._db.transaction(permit) as connection:
-            study_ids = await store.unfinished_erasures(connection, tenant)
-        for study_id in study_ids:
-            await self.erase_study(permit, study_id)
-        return len(study_ids)
-
-    async def _tombstones(self, tenant: UUID, row: Row) -> tuple[bytes, bytes]:
-        key = await self._organisation_key(tenant)
-        try:
-            values = summaries.study_summary(self.keyring, row).values
-        except KeyDestroyed:
-            values = {}  # its subject was erased before it: the study UID alone must do
-        return erasing.tombstones(self.keyring, key, row["study_uid"], values)
-
-    async def _organisation_key(self, tenant: UUID) -> KeyRef:
-        key = self._organisation_keys.get(tenant)
-        if key is None:
-            key = self._organisation_keys[tenant] = (await self._people.organisation(tenant)).key
-        return key
+        return await self._erasing.resume_erasures(permit)

@@ -1,0 +1,166 @@
+"""The way in: instances of all callers, in batches, durable and told to the ledger before anybody is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from uuid import UUID
+
+import psycopg
+
+from troth.archive import intake as intakes
+from troth.archive import permits, store, telling
+from troth.archive.intake import Batch, Item, Study
+from troth.archive.keys import OrganisationKeys
+from troth.archive.model import Outcome, Received
+from troth.archive.queue import Queue
+from troth.archive.receiver import Receiver, locators_of
+from troth.archive.recent import Recent
+from troth.kit import clock, ids
+from troth.kit.db import Connection, Database
+from troth.kit.errors import TrothError, Unavailable
+from troth.ledger import Ledger
+from troth.people import People, Subject
+from troth.policy import Permit
+from troth.vault import KeyDestroyed, Keyring, Packs
+
+_ATTEMPTS = 8
+_INLINE_ITEMS = 16  # more are tokenised in a thread
+_SUBJECTS_AT_ONCE = 4
+
+
+class Storing:
+    """Stores what receivers gave.
+
+    Args:
+        db: The database.
+        keyring: Keys of organisations, subjects and studies.
+        packs: Sealed bytes.
+        people: Finds or makes subjects.
+        ledger: Is told in the same transaction.
+        keys: Keys of organisations.
+    """
+
+    def __init__(
+        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, keys: OrganisationKeys
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._packs = packs
+        self._people = people
+        self._ledger = ledger
+        self._keys = keys
+        self._queue = Queue(self._commit)
+        self._recent = Recent()
+        self._discarded: list[bytes] = []
+
+    def receiver(self, syntax: str | None) -> Receiver:
+        """Takes one instance as it arrives; see `Archive.receiver`."""
+        return Receiver(self._packs, syntax, self._discarded.extend)
+
+    async def store(self, permit: Permit, received: Sequence[Received]) -> list[Outcome]:
+        """Store what was received; see `Archive.store`."""
+        tenant = permits.allowed(permit, "store")
+        items = [Item(permit, one) for one in received]
+        if items:
+            await self._queue.put(tenant, items)
+        return [item.outcome for item in items if item.outcome is not None]
+
+    async def record_refused(self, permit: Permit, faults: Sequence[TrothError]) -> None:
+        """Write what was not even readable; see `Archive.record_refused`."""
+        key = await self._keys.of(permits.allowed(permit, "store"))
+        by_slug = {fault.slug: fault for fault in faults}
+        numbers = Counter(fault.slug for fault in faults)
+        entries = [
+            telling.refused(permit, "archive:instance:refused", fault, {"instances": numbers[slug]}, key)
+            for slug, fault in by_slug.items()
+        ]
+        async with self._db.transaction(permit) as connection:
+            await self._ledger.append_many(connection, entries)
+
+    async def _commit(self, tenant: UUID, items: list[Item]) -> None:
+        key = await self._keys.of(tenant)
+        syncing = asyncio.create_task(self._packs.sync())
+        try:
+            if len(items) > _INLINE_ITEMS:
+                batch = await asyncio.to_thread(Batch, self._keyring, key, items)
+            else:
+                batch = Batch(self._keyring, key, items)
+            prepared = await self._settle(tenant, batch, syncing)
+        finally:
+            await asyncio.wait([syncing])
+        await self._tidy(items, [study for uid, study in prepared.items() if uid not in batch.new_studies])
+
+    async def _settle(self, tenant: UUID, batch: Batch, syncing: Awaitable[None]) -> dict[str, Study]:
+        """Decide and write a batch; what others change meanwhile makes it look and decide again.
+
+        Returns:
+            New studies whose keys were made, also those that turned out not to be needed.
+        """
+        prepared: dict[str, Study] = {}
+        wanted = batch.wanted()
+        uids = wanted["studies"], wanted["series"]
+        held = self._recent.recall(tenant, *uids)
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self._db.transaction(batch.items[0].permit) as connection:
+                    batch.decide(held or await store.held(connection, tenant, **wanted), prepared)
+                    missing = batch.new_studies.keys() - prepared.keys()
+                    if not missing:
+                        await self._write(connection, tenant, batch, prepared)
+                        await syncing  # bytes are durable before the rows that name them
+            except (KeyDestroyed, psycopg.Error) as fault:
+                if not isinstance(fault, KeyDestroyed) and not store.is_race(fault):
+                    raise Unavailable from fault
+                held = None
+                self._recent.forget(tenant, *uids)
+                continue
+            if not missing:
+                self._recent.remember(tenant, *batch.known(prepared))
+                return prepared
+            prepared |= await self._prepare(tenant, {uid: batch.new_studies[uid] for uid in missing})
+        raise Unavailable("Too many were writing the same studies; nothing was stored.")
+
+    async def _write(self, connection: Connection, tenant: UUID, batch: Batch, prepared: dict[str, Study]) -> None:
+        studies = {uid: prepared[uid] for uid in batch.new_studies}
+        if batch.accepted:
+            await store.write(connection, tenant, batch.rows(studies, clock.now()))
+        await self._ledger.append_many(connection, batch.entries(studies))
+
+    async def _prepare(self, tenant: UUID, items: Mapping[str, Item]) -> dict[str, Study]:
+        """Find or make subjects, and make keys of studies, durable before the transaction that needs them."""
+        limit = asyncio.Semaphore(_SUBJECTS_AT_ONCE)
+
+        async def subject_of(item: Item) -> Subject:
+            values = item.header.values
+            async with limit:
+                patient = intakes.patient_key(item.header.study_uid, values)
+                return await self._people.ensure_subject(tenant, patient, intakes.demographics(item.header))
+
+        patients = {item.patient_token: item for item in items.values()}
+        found = await asyncio.gather(*(subject_of(item) for item in patients.values()))
+        subjects = dict(zip(patients, found, strict=True))
+        parents = [subjects[item.patient_token].key for item in items.values()]
+        keys = await asyncio.to_thread(self._keyring.create_many, parents)
+        return {
+            uid: Study(
+                ids.uuid7(),
+                subjects[item.patient_token].id,
+                key,
+                subjects[item.patient_token].audit_key,
+                item.patient_token,
+            )
+            for (uid, item), key in zip(items.items(), keys, strict=True)
+        }
+
+    async def _tidy(self, items: Sequence[Item], unused: Sequence[Study]) -> None:
+        """Give back the bytes of what was not stored, and keys that were made in vain."""
+        discarded, self._discarded[:] = list(self._discarded), []
+        for item in items:
+            if item.outcome is not None and item.outcome.state != "stored":
+                discarded += locators_of(item.received)
+        if discarded:
+            await self._packs.free(discarded)
+        if unused:
+            await asyncio.to_thread(self._keyring.destroy, [study.key for study in unused])
