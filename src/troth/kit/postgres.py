@@ -6,8 +6,10 @@ unprivileged user; that user must be able to reach binaries and data folder, and
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import hashlib
+import hmac
 import json
 import os
 import pwd
@@ -33,6 +35,7 @@ ROLES = ("troth_owner", "troth_app", "troth_sequencer", "troth_flow")
 MAIN_DATABASE = "troth"
 FLOW_DATABASE = "troth_flow"
 MINIMUM_VERSION = 170000
+_SCRAM_ROUNDS = 4096
 
 # Where copies of the server's programs are kept that an unprivileged user can reach.
 _STATE = Path("/var/lib/troth")
@@ -178,7 +181,7 @@ class EmbeddedServer:
             shutil.rmtree(self.cluster)
         self._own_folder(self.cluster)
         password_file = self.socket_folder / "initial"
-        password_file.write_text(self._passwords[SUPERUSER])
+        password_file.write_text(verifier(self._passwords[SUPERUSER]))
         if self._account:
             os.chown(password_file, self._account.pw_uid, self._account.pw_gid)
         password_file.chmod(0o600)
@@ -307,6 +310,23 @@ class Passwords:
         return known[role]
 
 
+def verifier(password: str) -> str:
+    """What the server keeps to check a password: made on our side, so that the password is in no statement and no log.
+
+    Args:
+        password: ASCII.
+
+    Per: RFC 5803 3, RFC 7677 3; PostgreSQL keeps it in this form.
+    """
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, _SCRAM_ROUNDS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    parts = [
+        base64.b64encode(octets).decode() for octets in (salt, stored, hmac.digest(salted, b"Server Key", "sha256"))
+    ]
+    return f"SCRAM-SHA-256${_SCRAM_ROUNDS}:{parts[0]}${parts[1]}:{parts[2]}"
+
+
 def bootstrap(dsn: str, passwords: Passwords) -> None:
     """Make the roles and databases that are missing. Safe to run again.
 
@@ -329,7 +349,7 @@ def bootstrap(dsn: str, passwords: Passwords) -> None:
             if role not in known:
                 connection.execute(
                     sql.SQL("create role {} login nosuperuser nobypassrls nocreatedb nocreaterole password {}").format(
-                        sql.Identifier(role), sql.Literal(passwords[role])
+                        sql.Identifier(role), sql.Literal(verifier(passwords[role]))
                     )
                 )
         databases = {row[0] for row in connection.execute("select datname from pg_database")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -69,6 +70,21 @@ def test_only_the_socket_listens_and_a_password_is_asked_for(folder: Path) -> No
         assert url(server.dsn("troth_app")).startswith("postgresql+psycopg://troth_app:")
         secrets = folder / "secrets" / "database.json"
         assert secrets.stat().st_mode & 0o777 == 0o600
+    finally:
+        server.stop()
+
+
+def test_no_password_stands_in_a_statement(folder: Path) -> None:
+    server = EmbeddedServer(folder, {"log_statement": "all"})
+    server.start()
+    try:
+        said = (folder / "postgres.log").read_text()
+        passwords = json.loads((folder / "secrets" / "database.json").read_text())
+        assert "create role" in said, "the log must hold what was told to the server"
+        assert not [role for role, password in passwords.items() if password in said]
+        for role in postgres.ROLES:
+            database = postgres.FLOW_DATABASE if role == "troth_flow" else postgres.MAIN_DATABASE
+            psycopg.connect(server.dsn(role, database)).close()
     finally:
         server.stop()
 
