@@ -12,6 +12,7 @@ from troth.main.first_start import prepare
 from troth.main.node import Node, bound
 from troth.main.parts import PARTS
 from troth.main.settings import Settings, load, shipped_notice
+from troth.main.tls import certificate
 
 app = typer.Typer(
     help="A medical imaging platform that keeps its privacy notice.",
@@ -77,6 +78,8 @@ def serve(
 
 def _one_part(name: str, settings: Settings) -> None:
     """Run one part in this process, for a cluster whose other parts run elsewhere."""
+    if name == "web":
+        certificate(settings)
     first = bound({"web": settings.http, "dicom": settings.dicom}[name]) if name != "worker" else None
     second = bound(settings.viewer) if name == "web" else None
     PARTS[name](settings, first, second, lambda: typer.echo(f"{name} is ready"))

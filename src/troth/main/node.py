@@ -23,6 +23,7 @@ from typing import Any
 from troth.kit.errors import Conflict, Unavailable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
 from troth.main.settings import Address, Settings
+from troth.main.tls import certificate
 
 Part = Callable[[Settings, socket.socket | None, socket.socket | None, Callable[[], None]], None]
 
@@ -87,7 +88,9 @@ class Node:
         Raises:
             AlreadyRunning: Another node has the data folder.
             Unavailable: A part does not come up in time.
+            Unprocessable: A listener would be plain beyond this machine, or its certificate cannot be used.
         """
+        certificate(self.settings)
         self._take_lock()
         self.server.start()
         taken: dict[str, Any] = {}

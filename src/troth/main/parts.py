@@ -18,6 +18,7 @@ from troth.main.adopting import InForce
 from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
 from troth.main.settings import Settings
+from troth.main.tls import Certificate, certificate
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.outreach import Amendments
 from troth.rights import Fulfilment
@@ -41,7 +42,9 @@ def run_web(settings: Settings, first: socket.socket | None, second: socket.sock
         api = dicomweb.create(rooms)
         applications = (web.create(rooms, api), viewer.create(rooms, api))
         web.require_forms(applications[0].routes)
-        servers = [_Server(_uvicorn(app, settings)) for app in applications]
+        shown = certificate(settings)
+        servers = [_Server(_uvicorn(app, settings, shown)) for app in applications]
+        renewing = asyncio.create_task(shown.follow(stop)) if shown else None
         serving = [
             asyncio.create_task(server.serve(sockets=[listener] if listener else None))
             for server, listener in zip(servers, (first, second), strict=True)
@@ -52,7 +55,7 @@ def run_web(settings: Settings, first: socket.socket | None, second: socket.sock
         await stop.wait()
         for server in servers:
             server.should_exit = True
-        await asyncio.gather(*serving)
+        await asyncio.gather(*serving, *([renewing] if renewing else []))
         await api.state.gate.close()
 
     _run(settings, work)
@@ -123,7 +126,7 @@ def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> 
     uvloop.run(main())
 
 
-def _uvicorn(app: object, settings: Settings) -> uvicorn.Config:
+def _uvicorn(app: object, settings: Settings, shown: Certificate | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_level="warning",
@@ -137,4 +140,5 @@ def _uvicorn(app: object, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=5,
         proxy_headers=bool(settings.public_url),
         forwarded_allow_ips="127.0.0.1",
+        ssl_context_factory=(lambda config, default: shown.context) if shown else None,
     )

@@ -56,6 +56,8 @@ class Settings:
         smtp: HOST:PORT of the mail server; without it mails go to the outbox folder.
         mail_from: Sender of our mails.
         region: ISO 3166 code of where this node stores.
+        tls_certificate: PEM file of the certificate chain of pages and viewer; with it both speak TLS only.
+        tls_key: PEM file of its private key.
     """
 
     data_dir: Path
@@ -70,16 +72,22 @@ class Settings:
     smtp: str = ""
     mail_from: str = "privacy@troth.invalid"
     region: str = "GB"
+    tls_certificate: str = ""
+    tls_key: str = ""
 
     @property
     def http_url(self) -> str:
         """Address of the pages for people, without a slash at the end."""
-        return self.public_url.rstrip("/") or f"http://{self.http}"
+        return self.public_url.rstrip("/") or f"{self._scheme}://{self.http}"
 
     @property
     def viewer_origin(self) -> str:
         """Address of the viewer for people, without a slash at the end."""
-        return self.viewer_url.rstrip("/") or f"http://{self.viewer}"
+        return self.viewer_url.rstrip("/") or f"{self._scheme}://{self.viewer}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls_certificate else "http"
 
     @property
     def is_https(self) -> bool:
