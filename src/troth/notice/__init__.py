@@ -42,7 +42,17 @@ from troth.notice.right_terms import RightTerms
 from troth.notice.sarif import sarif
 from troth.notice.service import Notices
 from troth.notice.version import NoticeVersion
-from troth.notice.vocabulary import ACTIONS, ALWAYS_PRESENT, AMENDING, ANYBODY, AUDIENCES, HOLDINGS, ROLES, TARGETS
+from troth.notice.vocabulary import (
+    ACTIONS,
+    ALWAYS_PRESENT,
+    AMENDING,
+    ANYBODY,
+    AUDIENCES,
+    HOLDINGS,
+    MARKETING,
+    ROLES,
+    TARGETS,
+)
 
 __all__ = [
     "ACTIONS",
@@ -51,6 +61,7 @@ __all__ = [
     "ANYBODY",
     "AUDIENCES",
     "HOLDINGS",
+    "MARKETING",
     "RIGHTS",
     "ROLES",
     "TARGETS",

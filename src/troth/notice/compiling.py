@@ -42,6 +42,16 @@ class Compiled:
         return self.policies[int(number)] if number.isdecimal() else None
 
     @cached_property
+    def granted(self) -> frozenset[tuple[str, str]]:
+        """Role and action of everything that somebody may do at all, under whatever condition."""
+        return frozenset((policy.role, action) for policy in self.policies for action in policy.does)
+
+    @cached_property
+    def claims(self) -> frozenset[str]:
+        """The claims that some permit asks for."""
+        return frozenset(claim for policy in self.policies for claim in policy.requires)
+
+    @cached_property
     def purposes(self) -> frozenset[str]:
         """The purposes for which anything at all is allowed."""
         return frozenset(policy.purpose for policy in self.policies if policy.effect == "permit")

@@ -38,6 +38,11 @@ class RightTerms:
         """It costs nothing."""
         return self.clause.is_free
 
+    @property
+    def is_decided_by_person(self) -> bool:
+        """An objection waits for a person, while what it is against rests."""
+        return self.clause.decided_by == "person"
+
     def due_at(self, received_at: datetime, *, is_extended: bool = False) -> datetime:
         """The last second in which the answer is in time, in UTC.
 

@@ -77,6 +77,9 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "erase": _action("erase", "study", "subject"),
         "see_log": _action("see who looked", "study", "subject", "organisation", "ledger"),
         "invite": _action("invite", "organisation", "subject"),
+        "assign": _action("say who takes part in the care of", "organisation", "subject", "study"),
+        "override": _action("open in an emergency, with the reason written down,", "organisation", "subject"),
+        "review": _action("check afterwards what was opened in an emergency", "organisation", "subject"),
         "register": _action("register", "platform", "organisation", "invitation"),
         "sign_in": _action("sign in", "platform", "organisation"),
         "open_notice": _action("read the notice", "platform", "notice"),
@@ -112,7 +115,7 @@ FACTS: Final[Mapping[str, str]] = MappingProxyType(
         "channel:<channel>": "the message goes this way; said by whoever sends, as attribute `channel` of the target",
         "stopped:<channel>": "the person stopped messages on this channel (marketing)",
         "customer": "the person is a customer already (marketing with soft_opt_in)",
-        "objection:<purpose>": "an objection against this purpose was granted (right: object)",
+        "objection:<purpose>": "an objection to this purpose was granted or waits for a person (right, marketing)",
         "pinned": "the person objected to a version of the notice (amendment with objection: pins)",
         "before:<purpose>": "this purpose stood in the version that a pinned person stays with",
         "instruction:<key>": "the controller gave this instruction and has not revoked it (instruction with key)",
@@ -165,6 +168,9 @@ HOLDINGS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What the platform can hold about people. A form, column, listener or job says which it touches."""
 
+MARKETING: Final = frozenset({"marketing", "advertising", "profiling", "newsletter", "campaign"})
+"""Purposes that are direct marketing by their name, beside those that a marketing clause names."""
+
 CHANNELS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "post": "letter",
@@ -216,6 +222,7 @@ CLAIMS: Final[Mapping[str, str]] = MappingProxyType(
         "emergency_reason": "they wrote down why, and somebody checks it",
         "referral": "they sent the patient for this scan",
         "assignment": "they take part in this person's care",
+        "duty": "they are on duty for the whole hospital, until a day that is written down",
         "staff_list": "their employer named them on a list that it gave us",
         "order_document": "the document of a legal order is on file",
         "order_review": "a person has looked at the legal order",

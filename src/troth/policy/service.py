@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from troth.kit import clock, ids
-from troth.notice import Compiled
+from troth.notice import ANYBODY, Compiled
 from troth.policy.decision import Decider
 from troth.policy.errors import PermitDenied
 from troth.policy.facts import Facts
@@ -46,6 +46,20 @@ class Policy:
     def notice_version(self) -> str:
         """Names and versions of the notices that decide, such as "imaging-cloud 1"."""
         return self._decider.compiled.label
+
+    @property
+    def compiled(self) -> Compiled:
+        """What decides now."""
+        return self._decider.compiled
+
+    def grants(self, role: str, action: str) -> bool:
+        """Whether the notices let a role do something at all: for links to pages, never instead of `require`.
+
+        Args:
+            role: Access role.
+            action: The action.
+        """
+        return not self.compiled.granted.isdisjoint({(role, action), (ANYBODY, action)})
 
     def adopt(self, compiled: Compiled) -> None:
         """Decide by other notices from the next decision on.

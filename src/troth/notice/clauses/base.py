@@ -26,6 +26,9 @@ class Policy:
         basis: DPV name of the lawful basis, such as `A6-1-f`.
         obligations: What whoever uses the permit has to do, such as `region:GB`.
         says: The sentence of the clause, for whoever may be told why something is refused.
+        role: The role that a permit is for.
+        does: The actions that a permit is for.
+        requires: The claims that a permit asks for.
     """
 
     clause_id: str
@@ -36,6 +39,9 @@ class Policy:
     basis: str = ""
     obligations: tuple[str, ...] = ()
     says: str = ""
+    role: str = ""
+    does: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,10 @@ class Marketing(Clause):
     )
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
-        """No message on a channel that the person stopped, and where it needs a consent, none without."""
+        """No message on a channel that the person stopped, and where it needs a consent, none without.
+
+        An objection ends the activity whatever its basis, a consent included (GDPR Art. 21(2) and (3)).
+        """
         head = (
             f"@id({cedar.text(self.id)})\n"
             'forbid (principal, action == Action::"send_message", resource)\n'
@@ -46,6 +49,14 @@ class Marketing(Clause):
                 yield Policy(self.id, f"{head}{on} }}\nunless {{ {yes} }};", "forbid")
         known = cedar.texts(f"channel:{channel}" for channel in self.channels)
         yield Policy(self.id, f"{head}true }}\nunless {{ context.claims.containsAny({known}) }};", "forbid")
+        for key in self.purposes:
+            objected = cedar.text(f"objection:{key}")
+            text = (
+                f"@id({cedar.text(self.id)})\n"
+                "forbid (principal, action, resource)\n"
+                f"when {{ context.purpose == {cedar.text(key)} && context.claims.contains({objected}) }};"
+            )
+            yield Policy(self.id, text, "forbid")
 
     def enforcer(self) -> str:
         """The decision about every message."""
@@ -60,6 +71,7 @@ class Marketing(Clause):
         yield Row("How", ", ".join(vocabulary.CHANNELS[channel] for channel in self.channels))
         yield Row("How it stops", ", ".join(self.stops_by))
         yield Row("What stops us", "each message is decided when it is sent; after you stopped it, it is refused")
+        yield Row("Your objection", "ends it at once and for good, whatever it rests on, a yes of yours included")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Its activities and its consent exist; e-mail can be stopped by one click."""

@@ -82,7 +82,10 @@ class Purpose(Clause):
             f"when {{ {' && '.join(conditions)} }};"
         )
         obligations = tuple(f"region:{region}" for region in self.regions)
-        return Policy(self.id, text, "permit", under, self.key, law.short(self.basis), obligations)
+        return Policy(
+            self.id, text, "permit", under, self.key, law.short(self.basis), obligations,
+            role=role, does=does, requires=access.requires,
+        )  # fmt: skip
 
     def _instructed(self, notice: Lookup) -> bool:
         return any(self.key in getattr(found, "purposes", ()) for found in notice.all("instruction"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from troth.notice import cedar, vocabulary
 from troth.notice import law as legal
@@ -30,6 +31,9 @@ class Right(Clause):
     acknowledge: Period = term("Until when we say that we have got it")
     is_free: bool = term("It costs nothing", default=True)
     except_bases: tuple[str, ...] = term("Bases against which it does not stand", choices=legal.BASES, default=())
+    decided_by: Literal["rule", "person"] = term(
+        "Who decides an objection: the rule of the bases, at once; or a person, while the use rests", default="rule"
+    )
     still_allowed: StillAllowed | None = term("For a restriction: what goes on all the same", default=None)
     law: LegalSource | None = term("The law that sets the period", default=None)
 
@@ -50,9 +54,15 @@ class Right(Clause):
         yield Policy(self.id, text, "forbid")
 
     def _objections(self, notice: Lookup) -> Iterator[Policy]:
-        """A granted objection stops the activity for that person, where the right stands against its basis."""
+        """An objection stops the activity for that person, where the right stands against its basis.
+
+        Against direct marketing it stands whatever the basis (GDPR Art. 21(2) and (3)); what a marketing clause names
+        is stopped there.
+        """
+        named = {key for found in notice.all("marketing") for key in getattr(found, "purposes", ())}
         for found in notice.all("purpose"):
-            if getattr(found, "basis", "") in self.except_bases:
+            is_excepted = getattr(found, "basis", "") in self.except_bases and found.key not in vocabulary.MARKETING
+            if is_excepted or found.key in named:
                 continue
             text = (
                 f"@id({cedar.text(self.id)})\n"
@@ -83,6 +93,8 @@ class Right(Clause):
         yield Row("What it costs", "nothing" if self.is_free else "a fee that we name first")
         for basis in self.except_bases:
             yield Row("Not against", legal.BASES[basis])
+        if self.decided_by == "person":
+            yield Row("Who decides", "a person, with the reason; until then we do not do what you object to")
         yield Row("Law", legal.article(legal.RIGHTS[self.right]))
 
     def limits(self) -> Iterator[Limit]:
@@ -96,6 +108,8 @@ class Right(Clause):
             yield Fault(f"the right {self.right!r} stands twice", "say it once")
         if (self.right == "restrict") != (self.still_allowed is not None):
             yield Fault("still_allowed belongs to a restriction, and to every one", "add it there, remove it elsewhere")
+        if self.decided_by == "person" and self.right != "object":
+            yield Fault("decided_by belongs to the right to object", "remove it here; every other right is answered")
         for key in self.still_allowed.purposes if self.still_allowed else ():
             if notice.find("purpose", key) is None:
                 yield Fault(f"the purpose {key!r} is not in this notice", "add a purpose clause, or leave it out here")

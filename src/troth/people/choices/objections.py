@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from troth.notice import NoticeVersion, Purpose
+from troth.notice import MARKETING, NoticeVersion, Purpose
 from troth.people.choices.consents import Consents
 from troth.people.choices.model import Choice, Said
 from troth.people.errors import ChoiceNotFound
@@ -13,7 +13,6 @@ from troth.policy import Permit
 
 # GDPR Art. 21(1): against a public task and a legitimate interest, where a notice grants no more.
 _BY_LAW = ("A6-1-e", "A6-1-f")
-_MARKETING = frozenset({"marketing", "advertising", "profiling", "newsletter", "campaign"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def weighed(version: NoticeVersion, clause: Purpose) -> Activity:
         right_clause, stands = "", clause.basis.endswith(_BY_LAW)
     else:
         right_clause, stands = terms.clause_id, terms.stands_against(clause.basis)
-    is_marketing = clause.key in _MARKETING or any(
+    is_marketing = clause.key in MARKETING or any(
         clause.key in getattr(each, "purposes", ()) for each in notice.all("marketing")
     )
     if is_marketing:
