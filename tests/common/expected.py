@@ -6,14 +6,20 @@ A file of that folder has the name of a folder of `notices/`:
     allowed:
       - {who: clinician, for: diagnosis, may: {query: organisation study subject, retrieve: study}}
       - {who: support, for: support, given: [support_grant], may: {retrieve: study}}
+      - {who: office, for: rights, may: {decide_request: request}, by: "24.4"}      # this clause allows it as well
     forbidden:                                  # and by which clause
       - {who: clinician, for: care, does: retrieve, to: study, is_restricted: true, by: "9.4"}
       - {who: clinician, for: care, does: disclose, to: study, each: ["to:US", "to:CN"], by: "7.1"}
+    refused:                                    # because nothing allows it
+      - {who: support, for: support, may_not: {retrieve: study}}
 
 `who` is a role; `platform` stands for an operator outside every organisation, `elsewhere` for a clinician of another
 organisation, `anybody` for nobody in particular. `to` is a kind of target in the organisation (about the patient);
-`own_account` is the subject that a member of staff is. Facts are `is_member`, `session_alive`, `is_restricted`,
-`is_held`, `region`, `given` (claims), `without` (of `always`), and `each` (one row per claim).
+`own_account` is the subject that a member of staff is, `own_notice` the notice as the organisation publishes it. Facts
+are `is_member`, `session_alive`, `is_restricted`, `is_held`, `region`, `given` (claims), `without` (of `always`), and
+`each` (one row per claim).
+
+What is allowed has its refusal beside it, on the same set-up but for one fact, so that none passes for a wrong reason.
 """
 
 from __future__ import annotations
@@ -46,7 +52,8 @@ class Expected:
     """One question, and the answer that the notice's sentences give.
 
     Attributes:
-        by: The clause that forbids it, or empty where it is allowed.
+        is_allowed: Whether it may be done.
+        by: The clause that allows or forbids it; empty where the sentences leave open which.
     """
 
     who: str
@@ -54,11 +61,12 @@ class Expected:
     to: str
     purpose: str
     facts: FactSet
-    by: str
+    is_allowed: bool
+    by: str = ""
 
     def __str__(self) -> str:
         claims = f" given {', '.join(sorted(self.facts.claims))}" if self.facts.claims else ""
-        outcome = f"forbidden by {self.by}" if self.by else "allowed"
+        outcome = f"{'allowed' if self.is_allowed else 'refused'}{f' by {self.by}' if self.by else ''}"
         return f"{self.who} {self.action} {self.to} for {self.purpose}{claims}: {outcome}"
 
     def is_met(self, decider: Decider) -> bool:
@@ -66,9 +74,10 @@ class Expected:
         verdict = decider.decide(
             _actor(self.who), self.action, _target(self.to, self.who), self.purpose, self.facts, explain=False
         )
+        named = verdict.allowed_by if self.is_allowed else verdict.forbidden_by
         if not self.by:
-            return verdict.is_allowed
-        return not verdict.is_allowed and self.by in verdict.forbidden_by
+            return verdict.is_allowed == self.is_allowed and (self.is_allowed or not named)
+        return verdict.is_allowed == self.is_allowed and self.by in named
 
 
 def of_notice(name: str) -> list[Expected]:
@@ -79,7 +88,11 @@ def of_notice(name: str) -> list[Expected]:
     """
     content = YAML(typ="safe").load((FOLDER / f"{name}.yaml").read_text())
     always = frozenset(content.get("always", ()))
-    return list(_rows(content["allowed"], content.get("forbidden", ()), always))
+    return [
+        *_each_action(content["allowed"], "may", always),
+        *_each_action(content.get("refused", ()), "may_not", always),
+        *_forbidden(content.get("forbidden", ()), always),
+    ]
 
 
 def names() -> list[str]:
@@ -92,17 +105,29 @@ def compiled(name: str) -> notice.Compiled:
     return notice.compile([notice.load(path) for path in notice_files([ROOT / "notices" / name])])
 
 
-def _rows(allowed: Iterable[Any], forbidden: Iterable[Any], always: frozenset[str]) -> Iterator[Expected]:
-    for entry in allowed:
-        facts = _facts(entry, always)
-        for action, kinds in entry["may"].items():
+def _each_action(entries: Iterable[Any], word: str, always: frozenset[str]) -> Iterator[Expected]:
+    for entry in entries:
+        for action, kinds in entry[word].items():
             for kind in kinds.split():
-                yield Expected(entry["who"], action, kind, entry["for"], facts, "")
-    for entry in forbidden:
+                yield Expected(
+                    entry["who"],
+                    action,
+                    kind,
+                    entry["for"],
+                    _facts(entry, always),
+                    is_allowed=word == "may",
+                    by=entry.get("by", ""),
+                )
+
+
+def _forbidden(entries: Iterable[Any], always: frozenset[str]) -> Iterator[Expected]:
+    for entry in entries:
         facts = _facts(entry, always)
         for claim in entry.get("each", [None]):
             given = replace(facts, claims=facts.claims | {claim}) if claim else facts
-            yield Expected(entry["who"], entry["does"], entry["to"], entry["for"], given, str(entry["by"]))
+            yield Expected(
+                entry["who"], entry["does"], entry["to"], entry["for"], given, is_allowed=False, by=str(entry["by"])
+            )
 
 
 def _facts(entry: Any, always: frozenset[str]) -> FactSet:
@@ -127,6 +152,8 @@ def _target(kind: str, who: str) -> Target:
         return Target(kind)
     if kind in ("organisation", "ledger"):
         return Target(kind, HERE, HERE)
+    if kind == "own_notice":
+        return Target("notice", None, HERE)
     if kind == "own_account":
         return Target("subject", SELF, HERE, SELF)
     about = (("request", str(uuid5(_SPACE, "request"))),) if who == "worker" else ()
