@@ -20,6 +20,7 @@ from troth.archive.errors import (
     StoredBytesBroken,
     StudyMismatch,
     StudyNotFound,
+    UpkeepRunning,
     WasErased,
     WrongPermit,
 )
@@ -38,14 +39,21 @@ from troth.archive.model import (
     Verified,
 )
 from troth.archive.receiver import Receiver
+from troth.archive.rechecking import Broken, Choice, Rechecked
 from troth.archive.service import Archive
+from troth.archive.sweeping import GRACE, KEY_GRACE, Swept
+from troth.archive.upkeep import Upkeep
 from troth.archive.viewing import LASTS as VIEWING_LASTS
 from troth.archive.viewing import Viewing
 
 __all__ = [
+    "GRACE",
+    "KEY_GRACE",
     "VIEWING_LASTS",
     "Archive",
+    "Broken",
     "Census",
+    "Choice",
     "DuplicateDiffers",
     "Erasure",
     "Found",
@@ -63,6 +71,7 @@ __all__ = [
     "Query",
     "Received",
     "Receiver",
+    "Rechecked",
     "SearchKeyUnknown",
     "SearchTooBroad",
     "SearchValueInvalid",
@@ -71,6 +80,9 @@ __all__ = [
     "StudyMismatch",
     "StudyNotFound",
     "StudySummary",
+    "Swept",
+    "Upkeep",
+    "UpkeepRunning",
     "Verified",
     "Viewing",
     "WasErased",

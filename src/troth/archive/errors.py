@@ -58,6 +58,13 @@ class StoredBytesBroken(TrothError):
     title = "What was read back is not what was stored"
 
 
+class UpkeepRunning(Conflict):
+    """The same upkeep is under way in another process of this machine."""
+
+    slug = "upkeep-running"
+    title = "This is being done already"
+
+
 class InstanceRefused(Conflict):
     """One instance was not taken. Sent back for that instance only; the others of the batch are not touched.
 

@@ -34,6 +34,19 @@ def current(permit: Permit) -> UUID:
     return permit.tenant
 
 
+def administering(permit: Permit) -> None:
+    """Refuse a permit that is not to administer, on the platform or in an organisation.
+
+    Raises:
+        WrongPermit: It is for something else.
+        PermitExpired: It is older than five minutes.
+    """
+    if permit.action != "administer":
+        raise WrongPermit
+    if permit.expires_at <= clock.now():
+        raise PermitExpired
+
+
 def scope(permit: Permit) -> Scope:
     """How far a permit lets a search reach. A patient never reaches beyond their own subject."""
     target, actor = permit.target, permit.actor

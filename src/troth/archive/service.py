@@ -17,6 +17,7 @@ from troth.archive.painter import Painter
 from troth.archive.receiver import Receiver
 from troth.archive.results import Search
 from troth.archive.storing import Storing
+from troth.archive.upkeep import Upkeep
 from troth.archive.viewing import Viewing
 from troth.kit import ids
 from troth.kit.db import Database
@@ -58,6 +59,7 @@ class Archive:
         self._keys = OrganisationKeys(people)
         self._storing = Storing(db, keyring, packs, people, ledger, self._keys)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys)
+        self.upkeep = Upkeep(db, keyring, packs, ledger)
 
     async def close(self) -> None:
         """End child processes; nothing that was acknowledged waits for this."""
@@ -251,6 +253,12 @@ class Archive:
         if self.keyring.is_alive(study.audit_key):
             async with self._db.transaction(permit) as connection:
                 await self._ledger.append(connection, entry)
+
+    async def record_broken(self, permit: Permit, study: StudySummary, instance_id: UUID, what: str) -> None:
+        """Remember that an instance was read and is not what was stored. For open viewings."""
+        row = {"id": instance_id, "study_id": study.id, "subject_id": study.subject_id, "audit_key": study.audit_key}
+        async with self._db.transaction(permit) as connection:
+            await self.upkeep.record_broken(connection, permit, row, what)
 
     # Restrict
 

@@ -38,7 +38,8 @@ _COLUMNS: Columns = {
 def is_race(fault: BaseException) -> bool:
     """Whether a batch failed only because others were writing the same things, and should be decided anew."""
     return isinstance(fault, psycopg.Error) and (
-        fault.sqlstate == "TR001" or isinstance(fault, psycopg.errors.DeadlockDetected)
+        fault.sqlstate == "TR001"
+        or isinstance(fault, psycopg.errors.DeadlockDetected | psycopg.errors.ForeignKeyViolation)
     )
 
 

@@ -115,6 +115,7 @@ class Storing:
                     raise Unavailable from fault
                 held = None
                 self._recent.forget(tenant, *uids)
+                prepared.clear()  # a subject or a key may have gone meanwhile; unused ones are swept
                 continue
             if not missing:
                 self._recent.remember(tenant, *batch.known(prepared))

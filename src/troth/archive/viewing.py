@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from troth import dicom
 from troth.archive import sealing
+from troth.archive.checked import checked, checked_whole
 from troth.archive.errors import NoPixels, StoredBytesBroken, StudyNotFound
 from troth.archive.model import InstanceRecord, Row, SeriesRecord, StudySummary, Verified
 from troth.archive.painter import Painter
 from troth.archive.sealing import InstanceSecrets
 from troth.kit import clock
 from troth.policy import Permit
-from troth.vault import KeyRef, Keyring, Packs
+from troth.vault import KeyRef, Keyring, Packs, SealBroken
 
 CHECK_EVERY = timedelta(seconds=1)
 LASTS = timedelta(minutes=5)
@@ -47,6 +49,9 @@ class Shelf(Protocol):
 
     async def record_closed(self, permit: Permit, study: StudySummary, counts: dict[str, int]) -> None:
         """Write into the ledger what was seen."""
+
+    async def record_broken(self, permit: Permit, study: StudySummary, instance_id: UUID, what: str) -> None:
+        """Remember that an instance is not what was stored."""
 
 
 class Viewing:
@@ -185,7 +190,9 @@ class Viewing:
         if instance.bulk_locator is None:
             raise NoPixels
         stop = instance.bulk_bytes if stop is None else min(stop, instance.bulk_bytes)
-        content = await self._shelf.packs.read(instance.bulk_locator, self._open(instance).bulk_key, start, stop)
+        secrets = self._open(instance)
+        async with self._watched(instance):
+            content = await self._shelf.packs.read(instance.bulk_locator, secrets.bulk_key, start, stop)
         self._count(length=len(content))
         return content
 
@@ -291,15 +298,11 @@ class Viewing:
         await self.check()
         secrets = self._open(instance)
         head = await self._head(instance, secrets)
-        whole, bulk = hashlib.sha256(head), hashlib.sha256()
-        length = len(head)
+        whole, length = hashlib.sha256(head), len(head)
         async for chunk in self._bulk(instance, secrets):
-            await asyncio.to_thread(_hash, chunk, whole, bulk)
+            await asyncio.to_thread(whole.update, chunk)
             length += len(chunk)
-        is_right = hashlib.sha256(head).digest() == secrets.head_sha256
-        if instance.bulk_locator is not None:
-            is_right = is_right and bulk.digest() == secrets.bulk_sha256
-        if not is_right or length != instance.length_bytes:
+        if length != instance.length_bytes:
             raise StoredBytesBroken
         return Verified(instance.instance_uid, length, whole.hexdigest())
 
@@ -312,17 +315,37 @@ class Viewing:
         return open_record(self._shelf.keyring, self._key, instance)
 
     async def _head(self, instance: InstanceRecord, secrets: InstanceSecrets) -> bytes:
-        head = await self._shelf.packs.read(instance.head_locator, secrets.head_key)
+        async with self._watched(instance):
+            head = await self._shelf.packs.read(instance.head_locator, secrets.head_key)
+            await checked_whole(head, secrets.head_sha256)
         self._count(length=len(head))
         return head
 
     async def _bulk(self, instance: InstanceRecord, secrets: InstanceSecrets) -> AsyncIterator[bytes]:
         if instance.bulk_locator is None:
             return
-        async for chunk in self._shelf.packs.stream(instance.bulk_locator, secrets.bulk_key):
-            await self.check()
-            self._count(length=len(chunk))
-            yield chunk
+        async with self._watched(instance):
+            stream = self._shelf.packs.stream(instance.bulk_locator, secrets.bulk_key)
+            async for chunk in checked(stream, secrets.bulk_sha256):
+                await self.check()
+                self._count(length=len(chunk))
+                yield chunk
+
+    @asynccontextmanager
+    async def _watched(self, instance: InstanceRecord) -> AsyncIterator[None]:
+        """What is read and is not what was stored is remembered, told, and never given as if it were.
+
+        Raises:
+            StoredBytesBroken: It is not.
+        """
+        try:
+            yield
+        except (SealBroken, StoredBytesBroken) as fault:
+            if not self._shelf.keyring.is_alive(self._key):
+                raise StudyNotFound from None  # erased while it was read
+            what = "digest-differs" if isinstance(fault, StoredBytesBroken) else fault.slug
+            await self._shelf.record_broken(self.permit, self.study, instance.id, what)
+            raise StoredBytesBroken from None
 
     async def _frame_table(self, instance: InstanceRecord) -> dicom.FrameTable:
         if instance.frame_table:
@@ -400,8 +423,3 @@ def _described(
 
 def _no_counts() -> dict[str, int]:
     return {"instances": 0, "frames": 0, "bytes": 0}
-
-
-def _hash(chunk: bytes, *hashes: hashlib._Hash) -> None:
-    for one in hashes:
-        one.update(chunk)

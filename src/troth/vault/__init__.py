@@ -14,16 +14,20 @@ from troth.vault.errors import (
     SealBroken,
 )
 from troth.vault.keyring import Keyring
+from troth.vault.leftovers import Freed, KeyCensus, Named, free_unnamed, quiet_packs
 from troth.vault.model import KeyRef, PackSize, SealedObject
 from troth.vault.packs import ObjectWriter, Packs
 
 __all__ = [
+    "Freed",
+    "KeyCensus",
     "KeyDestroyed",
     "KeyRef",
     "Keyring",
     "KeyringDamaged",
     "KeyringMissing",
     "KeyringUnsafe",
+    "Named",
     "ObjectMissing",
     "ObjectWriter",
     "PackFault",
@@ -31,4 +35,6 @@ __all__ = [
     "Packs",
     "SealBroken",
     "SealedObject",
+    "free_unnamed",
+    "quiet_packs",
 ]

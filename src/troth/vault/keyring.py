@@ -1,6 +1,7 @@
 """The keyring: keys that can be destroyed for good.
 
-Files in the folder: ``root.key`` (32 bytes, 0600), ``slots-a`` and ``slots-b`` (format: `troth.vault.pages`), ``lock``.
+Files in the folder: ``root.key`` (32 bytes, 0600), ``slots-a`` and ``slots-b`` (format: `troth.vault.pages`), ``lock``,
+``destroyed`` (which keys are gone, for copies that lie elsewhere: `troth.vault.journal`).
 
 Each key is wrapped under its parent and the topmost ones under the root key, so destroying one makes all below it
 unreadable. Unwrapped keys are kept in a small cache, but none is used unless the live bytes of its slot *and of every
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from troth.vault import pages, root
+from troth.vault import journal, pages, root
 from troth.vault.errors import KeyDestroyed, KeyringDamaged, KeyringMissing, SealBroken
 from troth.vault.mirrors import Draft, Mirrors, alone
 from troth.vault.model import KeyRef
@@ -76,8 +77,9 @@ class Keyring:
     `create`, `create_many` and `destroy` wait for the disk (about 2 ms each): call them through ``asyncio.to_thread``.
     """
 
-    def __init__(self, mirrors: Mirrors, root_key: bytes) -> None:
+    def __init__(self, mirrors: Mirrors, root_key: bytes, journal_path: Path) -> None:
         self._mirrors = mirrors
+        self._journal_path = journal_path
         self._root = AESGCM(root_key)
         self._cache: dict[KeyRef, _Unwrapped] = {}
         self._cursor = 1  # no page before this one is known to have a free slot
@@ -121,7 +123,7 @@ class Keyring:
             if not path.exists():
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 root.sync_folder(folder)
-        return cls(Mirrors(first, second, folder / "lock"), root_key)
+        return cls(Mirrors(first, second, folder / "lock"), root_key, folder / journal.NAME)
 
     def close(self) -> None:
         """Give files and memory back. The keyring cannot be used afterwards."""
@@ -184,6 +186,7 @@ class Keyring:
         """
         with self._mirrors.drafting() as draft:
             draft.count_destruction()
+            gone = []
             for ref in refs:
                 slot = pages.slot_of(ref)
                 stop = pages.start_in_file(slot) + pages.SLOT_BYTES
@@ -193,7 +196,19 @@ class Keyring:
                 if pages.holds(draft.slot(slot), ref):
                     draft.put(slot, pages.EMPTY_SLOT)
                     self._cursor = min(self._cursor, pages.page_of(slot))
+                    gone.append(ref)
+            self._write_down(gone)
         self._cache.clear()
+
+    def refs(self) -> Iterator[tuple[KeyRef, KeyRef | None]]:
+        """Every key there is, each with its parent (None for the root), as they are met page by page."""
+        number = 1
+        while self._mirrors.reaching((number + 1) * pages.PAGE_BYTES) is not None:
+            page = self._mirrors.glance(number)
+            for slot, content in pages.filled_slots(page, number):
+                above = KeyRef(content[pages.PARENT])
+                yield pages.ref_of(slot, content), None if above == pages.ROOT else above
+            number += 1
 
     def is_alive(self, ref: KeyRef) -> bool:
         """Whether a key and all keys above it exist."""
@@ -256,6 +271,16 @@ class Keyring:
             KeyDestroyed: The key does not exist any more.
         """
         return hmac.digest(self._key(ref).index_key(_DIGEST), _indexed(kind, value), "sha256")
+
+    def _write_down(self, gone: Sequence[KeyRef]) -> None:
+        """Before the slots are overwritten: a copy of the keyring elsewhere has to learn of it whatever happens."""
+        is_first = not self._journal_path.exists()
+        try:
+            journal.append(self._journal_path, gone)
+            if is_first:
+                root.sync_folder(self._journal_path.parent)
+        except OSError as error:
+            raise KeyringDamaged(f"the journal of the keyring cannot be written: {error.strerror}") from None
 
     def _key(self, ref: KeyRef) -> _Unwrapped:
         """The unwrapped key, checked against the live slots."""

@@ -3,15 +3,21 @@
 A pack starts with 32 bytes: ``"TROTHPCK"``, format 1 (2 bytes), 6 zeros, and the pack's id (16); its name is the id in
 hexadecimal with the suffix ``.pack``. Then come extents of sealed segments without any frame: what is where is known to
 the locators alone, so a pack tells nothing about what is in it.
+
+While a process may still write to a pack, or finish an object that lies in it, it holds an ``flock`` on it; the lock
+ends with the process. So a pack whose lock is free gets no further object, and whoever gives back what no locator names
+needs to look at those alone.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +40,18 @@ _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c
 class PackFile:
     """An open pack; its descriptor is closed with the last reference, so no reader can lose it in the middle."""
 
-    __slots__ = ("fd", "id", "tail")
+    __slots__ = ("fd", "id", "tail", "writers")
 
     def __init__(self, pack_id: bytes, fd: int, tail: int = 0) -> None:
         self.id = pack_id
         self.fd = fd
         self.tail = tail
+        self.writers = 0
+
+    def let_go(self) -> None:
+        """Nothing is written here any more by this process: free the lock, and count the grace time from now."""
+        os.utime(self.fd)
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
 
     def __del__(self) -> None:
         os.close(self.fd)
@@ -63,6 +75,7 @@ class PackFolder:
         pack_id = os.urandom(PACK_ID_BYTES)
         fd = os.open(self._path(pack_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         pack = PackFile(pack_id, fd, HEAD_BYTES)
+        fcntl.flock(fd, fcntl.LOCK_EX)
         write_all(fd, [_MAGIC + pack_id], 0)
         self._keep(pack)
         return pack
@@ -96,6 +109,40 @@ class PackFolder:
         for entry in sorted(self.path.glob("*" + _SUFFIX)):
             state = entry.stat()
             yield PackSize(entry.name, state.st_size, state.st_blocks * 512)
+
+    def names(self) -> list[bytes]:
+        """The ids of all packs."""
+        return [bytes.fromhex(path.stem) for path in sorted(self.path.glob("*" + _SUFFIX))]
+
+    @contextmanager
+    def alone(self, pack_id: bytes) -> Iterator[int | None]:
+        """Hold a pack that nobody writes to; a descriptor of it, or None while somebody may.
+
+        Args:
+            pack_id: Of the pack.
+
+        Raises:
+            ObjectMissing: It is not here.
+        """
+        try:
+            fd = os.open(self._path(pack_id), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise ObjectMissing from None
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            yield fd
+        finally:
+            os.close(fd)
+
+    def remove(self, pack_id: bytes) -> None:
+        """Take a pack away in which nothing lies any more."""
+        with self._guard:
+            self._open.pop(pack_id, None)
+        self._path(pack_id).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of all open packs."""
@@ -174,3 +221,29 @@ def give_back(fd: int, extent: Extent) -> None:
         raise PackFault(f"room could not be given back: {os.strerror(ctypes.get_errno())}")
     for offset in range(extent.offset, extent.offset + extent.length, len(_ZEROS)):
         write_all(fd, [_ZEROS[: extent.offset + extent.length - offset]], offset)
+
+
+def stored_pieces(fd: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The parts of a range of a pack in which something other than zeros lies, as start and length.
+
+    Args:
+        fd: The pack.
+        start: First byte.
+        stop: One after the last byte.
+    """
+    at = start
+    while at < stop:
+        try:
+            at = max(at, os.lseek(fd, at, os.SEEK_DATA))
+            end = min(stop, os.lseek(fd, at, os.SEEK_HOLE))
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only holes from here on
+                return
+            raise
+        while at < end:
+            chunk = os.pread(fd, min(len(_ZEROS), end - at), at)
+            if not chunk:
+                return
+            if chunk.strip(b"\0"):
+                yield at, len(chunk)
+            at += len(chunk)

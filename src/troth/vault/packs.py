@@ -70,8 +70,15 @@ class Packs:
     def close(self) -> None:
         """Let go of files and the sync thread. What was not synced is not made durable."""
         self._syncer.shutdown()
+        if self._pack is not None and self._pack.writers == 0 and self._process_id == os.getpid():
+            self._pack.let_go()
         self._pack = None
         self._folder.close()
+
+    @property
+    def folder(self) -> PackFolder:
+        """The files themselves, for what looks after them."""
+        return self._folder
 
     def writer(self) -> ObjectWriter:
         """A writer for one object, with a new random key."""
@@ -164,8 +171,12 @@ class Packs:
         """All packs with their length and what they really take."""
         return self._folder.sizes()
 
-    def append(self, chunks: list[bytes]) -> Extent:
+    def append(self, chunks: list[bytes], used: list[PackFile]) -> Extent:
         """Write stored bytes at the end of this process's pack. For `ObjectWriter`.
+
+        Args:
+            chunks: What to write.
+            used: The packs of the same object so far; this one is added. `leave` gives them back.
 
         Raises:
             PackFault: The disk did not take them, or an earlier sync failed.
@@ -173,6 +184,9 @@ class Packs:
         size = sum(map(len, chunks))
         with self._guard:
             pack = self._pack_with_room(size)
+            if pack not in used:
+                pack.writers += 1
+                used.append(pack)
             offset = pack.tail
             pack.tail += size
         extent = Extent(pack.id, offset, size)
@@ -184,6 +198,15 @@ class Packs:
         with self._guard:
             self._unsynced.packs.add(pack)  # after the write: a sync that starts now covers it, an earlier one did not
         return extent
+
+    def leave(self, used: list[PackFile]) -> None:
+        """An object is finished or aborted: a pack that is full and in which no other grows is let go."""
+        with self._guard:
+            for pack in used:
+                pack.writers -= 1
+                if not pack.writers and pack is not self._pack:
+                    pack.let_go()
+            used.clear()
 
     def discard(self, extents: Iterable[Extent]) -> None:
         """Make holes of extents that no locator names. For `ObjectWriter`."""
@@ -197,10 +220,13 @@ class Packs:
             self._process_id, self._pack = os.getpid(), None
             self._syncer = ThreadPoolExecutor(1, thread_name_prefix="pack-sync")
         if self._pack is None or self._pack.tail + size > PACK_BYTES:
+            full = self._pack
             try:
                 self._pack = self._folder.create()
             except OSError as error:
                 raise PackFault(f"a pack could not be made: {error.strerror}") from None
+            if full is not None and not full.writers:
+                full.let_go()
             self._unsynced.has_new_names = True
         return self._pack
 
@@ -274,6 +300,7 @@ class ObjectWriter:
         self._pending = bytearray()
         self._stored: list[bytes] = []
         self._extents: list[Extent] = []
+        self._used: list[PackFile] = []
         self._is_open = True
 
     @property
@@ -313,6 +340,7 @@ class ObjectWriter:
         self._seal(self._pending, is_last=True)
         self._write()
         self._is_open = False
+        self._packs.leave(self._used)
         place = Place(self._prefix, self._length, tuple(segments.joined(self._extents)))
         return SealedObject(place.encode(), self._key, self._length, self._hash.digest())
 
@@ -325,6 +353,7 @@ class ObjectWriter:
         self._pending = bytearray()
         self._key = b""
         self._packs.discard(self._extents)
+        self._packs.leave(self._used)
 
     def _require_open(self) -> None:
         if not self._is_open:
@@ -338,5 +367,5 @@ class ObjectWriter:
 
     def _write(self) -> None:
         if self._stored:
-            self._extents.append(self._packs.append(self._stored))
+            self._extents.append(self._packs.append(self._stored, self._used))
             self._stored = []

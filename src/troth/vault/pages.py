@@ -36,6 +36,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from troth.vault.model import KeyRef
@@ -167,3 +168,22 @@ def free_slots(page: bytes, number: int) -> list[int]:
         return []
     first = (number - 1) * SLOTS_PER_PAGE
     return [first + index for index in range(SLOTS_PER_PAGE) if states[index] == FREE]
+
+
+def ref_of(slot: int, slot_bytes: bytes) -> KeyRef:
+    """The KeyRef of the key in a slot that is in use."""
+    return KeyRef(slot.to_bytes(4, "big") + slot_bytes[INCARNATION])
+
+
+def filled_slots(page: bytes, number: int) -> Iterator[tuple[int, bytes]]:
+    """The slots of a page that are in use, each with its number.
+
+    Args:
+        page: The page.
+        number: Its number, 1 or more.
+    """
+    first = (number - 1) * SLOTS_PER_PAGE
+    for index in range(SLOTS_PER_PAGE):
+        start = start_in_page(index)
+        if page[start] == ALIVE:
+            yield first + index, page[start : start + SLOT_BYTES]
