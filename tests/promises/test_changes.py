@@ -186,7 +186,7 @@ async def test_a_new_version_decides_within_a_second_of_its_day_in_a_process_tha
     await following.look()
     stop = asyncio.Event()
     task = asyncio.create_task(following.follow(stop))
-    line = next(each for each in before.notice.source.splitlines() if "publish_notice" in each)
+    line = next(each for each in before.notice.source.splitlines() if "publish_notice, see_proofs" in each)
     await publish(host, next_version(before.notice, (line, line.replace(", echo", "")), after=3 * TOMORROW))
     await host.rooms.policy.require(operator(), "echo", Target("platform"), "administration")
     with clock.moved(4 * TOMORROW):

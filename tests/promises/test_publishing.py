@@ -5,68 +5,166 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import date, timedelta
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from tests.common.deployment import NOTICES, Deployment, OpenDeployment
+from tests.common.deployment import NOTICES, Deployment, OpenDeployment, Person
 from tests.common.platform import OneDatabase
 from tests.promises.test_changes import RECIPIENT, next_version, with_clause
+from troth.kit import clock
 from troth.kit.postgres import EmbeddedServer
 from troth.main import admin, commands
-from troth.notice import load
-from troth.policy import Target
+from troth.notice import Notice, load, notice_files
+from troth.people import Organisation
+
+DEPLOYMENTS = ("imaging-cloud", "imaging-host", "equipment-maker", "terminology-vendor")
 
 
 @pytest.fixture(scope="module")
-async def place(open_deployment: OpenDeployment, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """The imaging host, whose own privacy office may publish here."""
-    folder = tmp_path_factory.mktemp("notice")
-    source = (NOTICES / "imaging-host" / "notice.yaml").read_text()
-    line = next(each for each in source.splitlines() if "publish_notice" in each)
-    office = re.sub(r"who: \[[a-z_]+\]", "who: [office]", line)
-    office = re.sub(r"does: \[[^\]]*\]", "does: [publish_notice]", office)
-    office = re.sub(r"about: \[[^\]]*\]", "about: [notice]", office)
-    office = re.sub(r"within: \w+", "within: own_organisation", office)
-    (folder / "notice.yaml").write_text(source.replace(line, f"{line}\n{office}", 1))
-    (folder / "organisations.yaml").write_text((NOTICES / "imaging-host" / "organisations.yaml").read_text())
-    return await open_deployment(folder)
+async def place(open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment("imaging-host")
+
+
+@pytest.fixture(scope="module", params=DEPLOYMENTS)
+async def any_place(request: pytest.FixtureRequest, open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment(request.param)
+
+
+def operator_of(place: Deployment) -> Organisation:
+    """The organisation that runs the whole service."""
+    return next(each for each in place.organisations if each.operates)
+
+
+def publishing(place: Deployment) -> Notice:
+    """The notice that says who may publish."""
+    return next(each for each in map(load, notice_files([place.rooms.settings.notice[0]])) if each.all("recipient"))
+
+
+def changed(before: Notice) -> str:
+    """The next version of a notice, with a recipient outside."""
+    section = int(before.all("recipient")[0].id.split(".")[0])
+    clause = with_clause(before, section, RECIPIENT.format(section=section, country=before.regions[0]))
+    return next_version(before, clause).source
+
+
+async def typed(person: Person, source: str, act: str, **further: str) -> httpx.Response:
+    """Send the form in which a version is written."""
+    fields = {"act": act, "source": source.replace("\n", "\r\n"), **further}
+    name = re.search(r"(?m)^notice: (.*)$", source)
+    page = f"/office/notice/new?of={name[1]}" if name else "/office/notice/new"
+    return await person.post("/office/notice", fields, page=page)
 
 
 @pytest.mark.promise("IH-16")
-async def test_two_people_of_the_office_see_what_follows_and_agree(place: Deployment) -> None:
-    first, second = await place.staff("office"), await place.staff("office")
-    doctor = await place.staff("clinician")
-    before = (await place.rooms.notices.versions())[0].notice
-    section = int(before.all("recipient")[0].id.split(".")[0])
-    clause = with_clause(before, section, RECIPIENT.format(section=section, country=before.regions[0]))
-    rooms = place.rooms
-    permit = await rooms.policy.require(
-        first.actor, "publish_notice", Target("notice", None, first.actor.tenant), "administration"
-    )
-    proposal = await rooms.proposals.propose(permit, next_version(before, clause))
+async def test_two_officers_of_the_operator_write_look_propose_and_agree(any_place: Deployment) -> None:
+    place, house = any_place, operator_of(any_place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    outside = await place.staff("office", next(each for each in place.organisations if not each.operates))
+    before = publishing(place)
+    new = f"/office/notice/new?of={before.name}"
+    listed = await first.web.get("/office/notice")
+    assert f'href="{new}"' in listed.text
+    page = await first.web.get(new)
+    assert f"version: {before.version + 1}" in page.text
+    assert (await outside.web.get(new)).status_code == 404, "only who runs the service publishes"
+    assert 'href="/office/notice/new' not in (await outside.web.get("/office/notice")).text
+
+    source = changed(before)
+    looked = await typed(first, source, "look")
+    assert looked.status_code == 200, looked.text
+    assert "A company that asks you how satisfied you are." in looked.text
+    assert "Material: a new recipient" in looked.text
+    assert "What would follow" in looked.text
+    assert not await place.rooms.proposals.all(), "looking keeps nothing"
+
+    sent = await typed(first, source, "propose")
+    assert sent.status_code == 303, sent.text
+    [proposal] = await place.rooms.proposals.all()
+    assert proposal.notice.source == source, "the text is kept to the letter"
     path, fields = f"/office/notice/{proposal.id}", {"act": "agree", "sha256": proposal.sha256.hex()}
-    page = (await second.web.get("/office/notice")).text
-    assert "A company that asks you how satisfied you are." in page
-    assert "What follows" in page
-    assert "Material: a new recipient" in page
+    shown = (await second.web.get("/office/notice")).text
+    assert "A company that asks you how satisfied you are." in shown
+    assert "What follows" in shown
     assert "somebody else has to agree" in (await first.web.get("/office/notice")).text
-    assert (await doctor.web.get("/office/notice")).status_code == 404
     assert (await first.post(path, fields, page="/office/notice")).status_code == 422
-    changed = {**fields, "sha256": "0" * 64}
-    assert (await second.post(path, changed, page="/office/notice")).status_code == 409
-    assert (await second.post(path, fields, page="/office/notice")).status_code == 303
-    assert (await second.post(path, fields, page="/office/notice")).status_code == 409
+    token = {"token": await second.token("/office/notice")}
+    refused = await outside.web.post(path, data={**fields, "token": await outside.token("/office/notice")})
+    assert refused.status_code == 404
+    other = {**fields, **token, "sha256": "0" * 64}
+    assert (await second.web.post(path, data=other)).status_code == 409
+    assert (await second.web.post(path, data={**fields, **token})).status_code == 303
+    assert (await second.web.post(path, data={**fields, **token})).status_code == 409
     assert "Not yet" in (await place.anybody().web.get("/notice/versions")).text
-    version = (await rooms.notices.versions())[0]
+    version = next(each for each in await place.rooms.notices.versions() if each.number == before.version + 1)
     assert (version.published_by, version.second_person) == (first.actor.id, second.actor.id)
-    assert version.is_signed_by(rooms.keyring.public_key)
+    assert version.is_signed_by(place.rooms.keyring.public_key)
     [entry] = await place.ledgered(kind="notice:version:published", actor=second.actor.id)
     assert entry.index is not None
+
+
+async def test_what_is_wrong_is_said_with_its_place_and_nothing_is_kept(place: Deployment) -> None:
+    officer = await place.staff("office", operator_of(place))
+    before = publishing(place)
+    good = changed(before)
+    line = next(number for number, each in enumerate(good.split("\n"), 1) if "basis: eu-gdpr" in each)
+    wrong = good.split("\n")
+    wrong[line - 1] = wrong[line - 1].split("basis:")[0] + "basis: because"
+    answer = await typed(officer, "\n".join(wrong), "propose")
+    assert answer.status_code == 422
+    page = unescape(answer.text)
+    assert f">{line}</th>" in page
+    assert "<code>basis: because</code>" in page
+    assert "basis: because" in page.split("<textarea")[1], "what was typed is still there"
+
+    uncovered = re.sub(r"(?m)^(surfaces:.*), command_line", r"\1", good).replace(", portal", "", 1)
+    answer = await typed(officer, uncovered, "look")
+    assert answer.status_code == 422, "a form that no notice covers would stop the next start"
+    assert "portal" in answer.text
+    today = clock.today()
+    for text, said in (
+        (re.sub(r"(?m)^version:.*$", f"version: {before.version}", good), "was published before"),
+        (re.sub(r"(?m)^effective_on:.*$", f"effective_on: {today - timedelta(days=1)}", good), "a day that has passed"),
+        (next_version(before).source, "changes nothing"),
+        ("a: &a [*a]", "to mend"),
+        ("[" * 200, "to mend"),
+        ("<script>alert(1)</script>", "to mend"),
+    ):
+        answer = await typed(officer, text, "propose")
+        assert answer.status_code == 422, said
+        assert said in unescape(answer.text), said
+        assert "<script>" not in answer.text
+    too_long = await officer.web.post("/office/notice", data={"token": "x", "source": "a" * 1_100_000})
+    assert too_long.status_code == 413
+    assert not await place.rooms.proposals.all()
+    assert not await place.ledgered(kind="notice:version:proposed")
+
+
+async def test_a_proposal_is_withdrawn_and_another_may_follow(place: Deployment) -> None:
+    house = operator_of(place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    source = changed(publishing(place))
+    answers = await asyncio.gather(typed(first, source, "propose"), typed(second, source, "propose"))
+    assert sorted(answer.status_code for answer in answers) == [303, 422], "one at a time"
+    [proposal] = await place.rooms.proposals.all()
+    path = f"/office/notice/{proposal.id}"
+    assert (await second.post(path, {"act": "withdraw"}, page="/office/notice")).status_code == 303
+    page = (await first.web.get("/office/notice")).text
+    assert "Withdrawn" in page
+    assert "Nothing is proposed." in page
+    agreed = await second.web.post(
+        path, data={"token": await second.token("/choices"), "act": "agree", "sha256": proposal.sha256.hex()}
+    )
+    assert agreed.status_code == 409
+    assert (await typed(first, source, "propose")).status_code == 303
+    taken = await first.web.get(f"/office/notice/text?of={publishing(place).name}")
+    assert taken.text == publishing(place).source
 
 
 async def test_the_office_reads_the_proofs_of_its_own_organisation(place: Deployment) -> None:

@@ -102,12 +102,15 @@ def add_organisation(
     name: str,
     data_dir: DataDir = None,
     region: Annotated[str, typer.Option(help="ISO 3166 code of where its data are kept.")] = "GB",
+    operates: Annotated[bool, typer.Option("--operates", help="It runs the whole service and publishes.")] = False,
 ) -> None:
     """Add an organisation; prints its id."""
 
     async def work(rooms: Rooms) -> str:
         permit = await permit_for(rooms, "administer", Target("platform"))
-        return str((await rooms.people.add_organisation(permit, name, region=region)).id)
+        capacity = "processor" if operates else "controller"
+        made = await rooms.people.add_organisation(permit, name, capacity, region, operates=operates)
+        return str(made.id)
 
     typer.echo(beside(load(data_dir), work))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import psycopg
 from ruamel.yaml import YAML
 
 from troth.doors import web
-from troth.notice import Collecting, Problem
+from troth.notice import Collecting, Notice, Problem, coverage
 
 COLUMNS: Final = Path(__file__).with_name("columns.yaml")
 
@@ -53,6 +53,15 @@ def tables(file: Path = COLUMNS) -> list[Collecting]:
         Collecting("column", name, parts=dict(said.get("holds", {})), by=tuple(said.get("by", ())))
         for name, said in _said(file).items()
     ]
+
+
+def uncovered(notices: Sequence[Notice]) -> list[Problem]:
+    """What the program collects and no clause of these notices covers: with them it would not start.
+
+    Args:
+        notices: Of one deployment.
+    """
+    return coverage(notices, [*program(), *tables()])
 
 
 def unsaid(dsn: str, file: Path = COLUMNS) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ from troth.main.modules import modules
 from troth.main.node import migrations
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
-from troth.notice import Notice, NoticeMalformed, Problem, check_all, coverage
+from troth.notice import Notice, NoticeMalformed, Problem, check_all
 from troth.policy import Actor, Permit, Target
 from troth.vault import Keyring
 
@@ -37,7 +37,7 @@ def prepare(settings: Settings, server: Postgres) -> None:
         NoticeMalformed: A notice does not pass its check, or the program collects what no clause covers.
     """
     notices = load_notices(settings)
-    _require(check_all(notices, modules=modules()) or coverage(notices, [*collecting.program(), *collecting.tables()]))
+    _require(check_all(notices, modules=modules()) or collecting.uncovered(notices))
     migrate.upgrade(server.dsn("troth_owner"), migrations())
     _require(list(collecting.unsaid(server.dsn("troth_owner"))))
     keys = settings.data_dir / "keys"
@@ -81,6 +81,7 @@ class Seed:
     """An organisation to be made at the first start.
 
     Attributes:
+        operates: It runs the whole service.
         agreement: Its contract with us, by `kind` (`processor` or `baa`) and the day `since` which it holds.
         instruction: What it tells us to do: `key`, `words`, `actions`, `purposes`, and the day `since` which.
     """
@@ -88,6 +89,7 @@ class Seed:
     name: str
     capacity: str
     region: str
+    operates: bool = False
     agreement: Mapping[str, Any] = field(default_factory=dict)
     instruction: Mapping[str, Any] = field(default_factory=dict)
 
@@ -102,7 +104,8 @@ class Seed:
         for part, keys in ((agreement, ("kind", "since")), (instruction, ("key", "words", "since"))):
             for key in keys if part else ():
                 part[key]
-        return cls(str(one["name"]), one["capacity"], one["region"], agreement, instruction)
+        operates = one.get("operates") is True
+        return cls(str(one["name"]), one["capacity"], one["region"], operates, agreement, instruction)
 
 
 def seeds(folder: Path) -> tuple[Seed, ...]:
@@ -131,7 +134,9 @@ async def found(rooms: Rooms) -> None:
     permit = await permit_for(rooms, "administer", Target("platform"))
     for path in rooms.settings.notice:
         for seed in seeds(path if path.is_dir() else path.parent):
-            place = await rooms.people.add_organisation(permit, seed.name, seed.capacity, seed.region)
+            place = await rooms.people.add_organisation(
+                permit, seed.name, seed.capacity, seed.region, operates=seed.operates
+            )
             await _file(rooms, seed, Target("organisation", place.id, place.id))
             inside = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
             email = f"admin@{seed.name.lower().replace(' ', '-')}.invalid"

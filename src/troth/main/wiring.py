@@ -16,6 +16,7 @@ from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
 from troth.ledger import Entry, Ledger
 from troth.lifecycle import Lifecycle, LifecycleFacts
+from troth.main.collecting import uncovered
 from troth.main.facts import CombinedFacts
 from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
@@ -104,7 +105,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle)
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices),
+        server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, uncovered),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
         Choices(database, keyring, ledger, room_of_notices, mail),
         lifecycle,

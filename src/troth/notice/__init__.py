@@ -35,7 +35,7 @@ from troth.notice.loading import load, parse
 from troth.notice.model import Notice, Section, retention, right
 from troth.notice.period import Period
 from troth.notice.problem import Problem
-from troth.notice.proposals import Proposal, Proposals
+from troth.notice.proposals import Proposal, Proposals, earliest
 from troth.notice.register import Activity, Register, as_csv, as_jsonld, register
 from troth.notice.rendering import Rendered, RenderedSection, Sentence, render, sentence
 from troth.notice.right_terms import RightTerms
@@ -116,6 +116,7 @@ __all__ = [
     "compile_notices",
     "coverage",
     "diff",
+    "earliest",
     "load",
     "load_all",
     "notice_files",

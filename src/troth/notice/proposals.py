@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
@@ -11,7 +13,7 @@ from troth.kit import clock, ids
 from troth.kit.db import Database, Row
 from troth.ledger import Entry
 from troth.notice import store
-from troth.notice.checking import check
+from troth.notice.deployment import check_all
 from troth.notice.difference import Difference, diff
 from troth.notice.errors import (
     DayPassed,
@@ -26,6 +28,7 @@ from troth.notice.errors import (
 from troth.notice.loading import parse
 from troth.notice.model import Notice
 from troth.notice.period import Period
+from troth.notice.problem import Problem
 from troth.notice.service import ACTION, Allowed, Appender, Notices
 from troth.notice.version import NoticeVersion
 
@@ -72,12 +75,58 @@ class Proposals:
         db: The database.
         ledger: Where proposing is written down.
         notices: What was published.
+        further: Problems of the notices of a deployment together that only the program knows, such as a form that no
+            clause would cover any more.
     """
 
-    def __init__(self, db: Database, ledger: Appender, notices: Notices) -> None:
+    def __init__(
+        self,
+        db: Database,
+        ledger: Appender,
+        notices: Notices,
+        further: Callable[[Sequence[Notice]], list[Problem]] = lambda notices: [],
+    ) -> None:
         self._db = db
         self._ledger = ledger
         self._notices = notices
+        self._further = further
+
+    async def draft(self, permit: Allowed, notice: Notice, *, is_material: bool = False) -> Proposal:
+        """A version as it would be proposed: held against everything that holds for one, and kept nowhere.
+
+        Args:
+            permit: For the action `publish_notice`.
+            notice: What it would say; it has to pass the check.
+            is_material: As for `propose`.
+
+        Raises:
+            NoticeMalformed: The check found problems.
+            NoticeConflict: Its number is not later than that of a published version.
+            NothingChanged: It says what the version before says.
+            DayPassed: It would count from a day that has passed.
+            SecondPersonMissing: Nobody in particular proposes it, or the permit is for something else.
+        """
+        if permit.action != ACTION or permit.actor.id is None:
+            raise SecondPersonMissing
+        await self._require_sound(notice)
+        if notice.head.effective_on < clock.now().astimezone(notice.zone).date():
+            raise DayPassed(hint="Let it count from today or a later day.")
+        before = next(iter(await self._notices.versions(notice.name)), None)
+        change = _against(before, notice)
+        return Proposal(
+            id=ids.uuid7(),
+            notice=notice,
+            sha256=hashlib.sha256(notice.source.encode()).digest(),
+            is_material=is_material or change.is_material,
+            proposed_by=permit.actor.id,
+            proposed_at=clock.now(),
+            state="draft",
+            decided_by=None,
+            decided_at=None,
+            version_id=None,
+            before=before,
+            difference=change,
+        )
 
     async def propose(self, permit: Allowed, notice: Notice, *, is_material: bool = False) -> Proposal:
         """Propose a version.
@@ -96,15 +145,7 @@ class Proposals:
             ProposalOpen: Another proposal waits.
             SecondPersonMissing: Nobody in particular proposes it, or the permit is for something else.
         """
-        if permit.action != ACTION or permit.actor.id is None:
-            raise SecondPersonMissing
-        if problems := check(notice):
-            raise NoticeMalformed(problems)
-        if notice.head.effective_on < clock.now().astimezone(notice.zone).date():
-            raise DayPassed(hint="Let it count from today or a later day.")
-        before = next(iter(await self._notices.versions(notice.name)), None)
-        change = _against(before, notice)
-        proposal_id = ids.uuid7()
+        draft = await self.draft(permit, notice, is_material=is_material)
         async with self._db.transaction(None) as connection:
             await store.lock(connection, notice.name)
             if await store.open_proposal(connection, notice.name) is not None:
@@ -112,19 +153,19 @@ class Proposals:
             await store.add_proposal(
                 connection,
                 {
-                    "id": proposal_id,
+                    "id": draft.id,
                     "notice": notice.name,
                     "number": notice.version,
-                    "effective_on": notice.head.effective_on,
+                    "effective_on": draft.effective_on,
                     "source": notice.source,
-                    "sha256": hashlib.sha256(notice.source.encode()).digest(),
-                    "is_material": is_material or change.is_material,
-                    "proposed_by": permit.actor.id,
-                    "proposed_at": clock.now(),
+                    "sha256": draft.sha256,
+                    "is_material": draft.is_material,
+                    "proposed_by": draft.proposed_by,
+                    "proposed_at": draft.proposed_at,
                 },
             )
-            await self._ledger.append(connection, _entry("notice:version:proposed", permit, notice, change))
-        return await self.one(proposal_id)
+            await self._ledger.append(connection, _entry("notice:version:proposed", permit, notice, draft.difference))
+        return await self.one(draft.id)
 
     async def agree(self, permit: Allowed, proposal_id: UUID, sha256: bytes, *, is_material: bool = False) -> Proposal:
         """Agree as the second person: the version is signed and published.
@@ -145,8 +186,7 @@ class Proposals:
             raise SecondPersonMissing
         proposal = await self.one(proposal_id)
         now = clock.now()
-        if problems := check(proposal.notice):
-            raise NoticeMalformed(problems)
+        await self._require_sound(proposal.notice)
         async with self._db.transaction(None) as connection:
             await store.lock(connection, proposal.notice.name)
             row = (await store.proposals(connection, proposal_id, lock=True))[0]
@@ -199,6 +239,22 @@ class Proposals:
         versions = await self._notices.versions()
         return [self._proposal(row, [each for each in versions if each.name == row["notice"]]) for row in rows]
 
+    async def _require_sound(self, notice: Notice) -> None:
+        """Hold a version against its check, alone and beside the other notices in force.
+
+        Raises:
+            NoticeMalformed: It does not pass.
+        """
+        others = [each.notice for each in await self._notices.current() if each.name != notice.name]
+        problems = await asyncio.to_thread(self._problems, notice, others)
+        if problems:
+            raise NoticeMalformed(problems)
+
+    def _problems(self, notice: Notice, others: Sequence[Notice]) -> list[Problem]:
+        together = [*others, notice]
+        known = set(check_all(others)) if others else set()
+        return [each for each in check_all(together) if each not in known] or self._further(together)
+
     def _proposal(self, row: Row, versions: list[NoticeVersion]) -> Proposal:
         notice = parse(row["source"], f"{row['notice']}.yaml")
         before = next((each for each in versions if each.number < row["number"]), None)
@@ -216,6 +272,18 @@ class Proposals:
             before=before,
             difference=diff(before.notice, notice) if before is not None else Difference(()),
         )
+
+
+def earliest(notice: Notice) -> date:
+    """The first day from which a version that follows may count: what the notice promises to wait, from today.
+
+    Args:
+        notice: The version before it.
+    """
+    today = clock.now().astimezone(notice.zone).date()
+    waits = [getattr(promise, "before", None) for promise in notice.all("amendment")]
+    days = [wait.after(today) for wait in waits if isinstance(wait, Period)]
+    return max([today, notice.head.effective_on, *days])
 
 
 def _against(before: NoticeVersion | None, notice: Notice) -> Difference:

@@ -229,6 +229,7 @@ CLAIMS: Final[Mapping[str, str]] = MappingProxyType(
         "decided_by_person": "a person has decided",
         "customer": "the person is a customer already",
         "guardian": "a parent or guardian asks, and has shown to be one",
+        "operates_service": "their organisation runs the whole service",
     }
 )
 """Facts that an access may require. What no room claims does not hold, so the access is refused."""

@@ -7,6 +7,9 @@ from troth.kit.db import Connection, Database
 from troth.people import store
 from troth.policy import Actor, FactSet, Target
 
+OPERATES = "operates_service"
+"""The claim that the actor's organisation runs the whole service."""
+
 
 class PeopleFacts:
     """Implements `policy.Facts` for membership and session.
@@ -49,7 +52,11 @@ class PeopleFacts:
             actor.id,
             actor.subject_id,
         )
-        return FactSet(is_member=bool(row["belongs"]) and same_role and is_same, session_alive=bool(row["is_alive"]))
+        return FactSet(
+            is_member=bool(row["belongs"]) and same_role and is_same,
+            session_alive=bool(row["is_alive"]),
+            claims=frozenset({OPERATES} if row["operates"] else ()),
+        )
 
 
 def _is_asked(actor: Actor) -> bool:

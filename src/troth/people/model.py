@@ -38,6 +38,7 @@ class Organisation:
         capacity: `controller` or `processor`.
         region: ISO 3166 code of where its data is kept.
         key: The tenant key, under which all of its subjects' keys lie.
+        operates: It runs the whole service: two of its privacy office may publish the notice.
     """
 
     id: UUID
@@ -45,6 +46,7 @@ class Organisation:
     capacity: str
     region: str
     key: KeyRef = field(repr=False)
+    operates: bool = False
 
     @property
     def tenant(self) -> UUID:

@@ -60,7 +60,7 @@ class Room:
     # Organisations
 
     async def add_organisation(
-        self, permit: Permit, name: str, capacity: str = "controller", region: str = "GB"
+        self, permit: Permit, name: str, capacity: str = "controller", region: str = "GB", *, operates: bool = False
     ) -> Organisation:
         """Add an organisation, which is a tenant with a key of its own.
 
@@ -69,13 +69,15 @@ class Room:
             name: Display name, unique.
             capacity: `controller` or `processor`.
             region: ISO 3166 code of where its data is kept.
+            operates: It runs the whole service; at most one does.
 
         Raises:
-            OrganisationExists: The name is taken.
+            OrganisationExists: The name is taken, or another one runs the service.
         """
         [key] = await self._new_keys([None])
-        made = Organisation(ids.uuid7(), name.strip(), capacity, region, key)
+        made = Organisation(ids.uuid7(), name.strip(), capacity, region, key, operates)
         values = {"id": made.id, "name": made.name, "capacity": capacity, "region": region, "key": key}
+        values["operates"] = operates
         is_added = False
         try:
             async with self._db.transaction(permit) as connection:
@@ -106,7 +108,7 @@ class Room:
         return await self._organisation_by(name=name)
 
     async def organisations(self) -> list[Organisation]:
-        """All organisations, by name."""
+        """All organisations, controllers first, by name."""
         async with self._db.transaction(None) as connection:
             return [_organisation(row) for row in await store.organisations(connection)]
 
@@ -240,4 +242,4 @@ async def _told_when_it_fails(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _organisation(row: Row) -> Organisation:
-    return Organisation(row["id"], row["name"], row["capacity"], row["region"], KeyRef(row["key"]))
+    return Organisation(row["id"], row["name"], row["capacity"], row["region"], KeyRef(row["key"]), row["operates"])

@@ -36,8 +36,9 @@ where s.digest = %(digest)s and s.form = %(form)s and {_ALIVE}
 
 FACTS = f"""
 select s.id, s.kind, s.account_id, s.subject_id, coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
-       s.account_id is null or m.account_id is not null or l.account_id is not null as belongs
+       s.account_id is null or m.account_id is not null or l.account_id is not null as belongs, o.operates
 from session s
+join organisation o on o.id = s.tenant
 left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
 left join subject_account l on l.tenant = s.tenant and l.subject_id = s.subject_id and l.account_id = s.account_id
 where s.id = %(id)s
@@ -62,18 +63,19 @@ async def _insert(connection: Connection, table: str, values: dict[str, Any], ta
 
 
 async def insert_organisation(connection: Connection, values: dict[str, Any]) -> bool:
-    """Add an organisation; False when its name is taken."""
-    return await _insert(connection, "organisation", values, "on conflict (name) do nothing")
+    """Add an organisation; False when its name is taken, or another one runs the service as it would."""
+    return await _insert(connection, "organisation", values, "on conflict do nothing")
 
 
 async def organisations(
     connection: Connection, *, organisation_id: UUID | None = None, name: str | None = None
 ) -> list[Row]:
-    """Organisations by name; all, or the one of an id or a name."""
+    """Organisations, controllers first, by name; all, or the one of an id or a name."""
     return await _all(
         connection,
-        "select id, name, capacity, region, key from organisation where (%(id)s::uuid is null or id = %(id)s) "
-        "and (%(name)s::text is null or name = %(name)s) order by name",
+        "select id, name, capacity, region, key, operates from organisation "
+        "where (%(id)s::uuid is null or id = %(id)s) and (%(name)s::text is null or name = %(name)s) "
+        "order by capacity, name",
         {"id": organisation_id, "name": name},
     )
 

@@ -34,10 +34,11 @@ def test_a_patient_can_read_it_aloud(shipped: room.Notice, audience: str) -> Non
             assert len(sentence.split()) <= 32, sentence
 
 
-def test_two_organisations_are_seeded() -> None:
+def test_two_organisations_and_the_operator_are_seeded() -> None:
     seeds = YAML(typ="safe").load((FOLDER / "organisations.yaml").read_text())["organisations"]
-    assert [seed["name"] for seed in seeds] == ["Example Hospital", "Sample Clinic"]
-    assert {(seed["capacity"], seed["region"]) for seed in seeds} == {("controller", "GB")}
+    assert [seed["name"] for seed in seeds] == ["Example Hospital", "Sample Clinic", "Example Imaging Cloud"]
+    assert {(seed["capacity"], seed["region"]) for seed in seeds[:2]} == {("controller", "GB")}
+    assert seeds[2]["operates"] is True
 
 
 def test_the_folder_says_what_differs() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
 
+from tests.common.servers import ServedDatabase
 from tests.unit.notice.test_service import Allowed, Book, Somebody, named
 from troth import notice as room
 from troth.kit import clock
@@ -29,6 +31,13 @@ def notices(database: Database, keyring: Keyring, book: Book) -> room.Notices:
 @pytest.fixture
 def proposals(database: Database, book: Book, notices: room.Notices) -> room.Proposals:
     return room.Proposals(database, book, notices)
+
+
+@pytest.fixture(autouse=True)
+def each_test_has_notices_of_its_own(database: ServedDatabase) -> None:
+    """Notices of one deployment go together, and a proposal is held against all of them."""
+    with psycopg.connect(database.dsn("troth_owner"), autocommit=True) as connection:
+        connection.execute("truncate notice_proposal, notice_version cascade")
 
 
 def soon(days: int = 1) -> str:

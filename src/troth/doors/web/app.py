@@ -21,6 +21,7 @@ from troth.doors.web.faults import FaultPages
 from troth.doors.web.middleware import Guard
 from troth.doors.web.office.exchange import REGISTERS, ExchangePages
 from troth.doors.web.office.messages import MessagePages
+from troth.doors.web.office.proposing import ProposingPages
 from troth.doors.web.office.publishing import PublishingPages
 from troth.doors.web.office.requests import OfficePages
 from troth.doors.web.patient.asking import AskingPages
@@ -132,7 +133,7 @@ def _choices(desk: Desk) -> list[BaseRoute]:
 
 def _staff(desk: Desk) -> list[BaseRoute]:
     studies, invite, office, admin = StudyPages(desk), InvitePages(desk), OfficePages(desk), AdminPages(desk)
-    publishing = PublishingPages(desk)
+    publishing, proposing = PublishingPages(desk), ProposingPages(desk)
     return [
         Route("/studies", studies.studies),
         Route("/studies/{id}/open", studies.open),
@@ -140,6 +141,9 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/office/requests", office.console),
         Route("/office/requests/{id}", office.request),
         Route("/office/notice", publishing.proposals),
+        Route("/office/notice", proposing.send, methods=["POST"]),
+        Route("/office/notice/new", proposing.write),
+        Route("/office/notice/text", proposing.text),
         Route("/office/notice/{id}", publishing.decide, methods=["POST"]),
         Route("/office/promises", publishing.promises),
         Route("/office/promises.json", publishing.promises_json),

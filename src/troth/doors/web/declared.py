@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -21,6 +21,10 @@ NOBODY: Final = ""
 """What a field takes says nothing about anybody: a choice of ours, a proof, an id."""
 
 
+SHORT_BYTES: Final = 16_384
+"""Most of a form that takes a few short fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """One form.
@@ -29,15 +33,25 @@ class Form:
         path: Its route, as the application writes it.
         surface: The surface of the notice it stands on.
         fields: Each field with what it takes, of `notice.HOLDINGS`; a name that ends in * stands for numbered ones.
+        limit_bytes: Most that is read of it.
     """
 
     path: str
     surface: str
     fields: Mapping[str, str]
+    limit_bytes: int = SHORT_BYTES
+
+
+LONG_BYTES: Final = 1_048_576
+"""Most of a form that takes a whole document: a notice or a contract, as browsers write it."""
 
 
 def _form(path: str, surface: str, **fields: str) -> Form:
     return Form(path, surface, MappingProxyType({"token": NOBODY, **fields}))
+
+
+def _long(path: str, surface: str, **fields: str) -> Form:
+    return replace(_form(path, surface, **fields), limit_bytes=LONG_BYTES)
 
 
 _TELLING: Final = ("scope", "studies", "study", "reason")
@@ -61,7 +75,8 @@ _REGISTERS: Final[Mapping[str, str]] = MappingProxyType(
 def _register(name: str, terms: str) -> Iterator[tuple[str, Form]]:
     """The two forms of a register: to add a row, and to end one."""
     fields = {term: "disclosures" if term in _TELLING else NOBODY for term in terms.split()}
-    yield f"office_{name}", _form(f"/office/{name}", "portal", **fields)
+    form = _long if "document" in fields else _form
+    yield f"office_{name}", form(f"/office/{name}", "portal", **fields)
     if name != "disclosures":
         yield f"office_{name}_end", _form(f"/office/{name}/{{id}}/end", "portal", reason=NOBODY)
 
@@ -95,6 +110,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "office_message": _form(
             "/office/messages", "portal", title="mail", text="mail", person=NOBODY, topic=NOBODY, purpose=NOBODY
         ),
+        "office_proposal": _long("/office/notice", "portal", act=NOBODY, source=NOBODY, material=NOBODY),
         "office_notice": _form("/office/notice/{id}", "portal", act=NOBODY, sha256=NOBODY, material=NOBODY),
         "add_user": _form("/admin", "portal", name="account", email="account", role="account"),
     }
@@ -127,6 +143,16 @@ def require_forms(routes: Iterable[BaseRoute]) -> None:
             raise FormUndeclared(route.path)
 
 
+def limit_bytes(path: str) -> int:
+    """Most that is read of the form at a path.
+
+    Args:
+        path: Path of the request.
+    """
+    form = _at(path)
+    return form.limit_bytes if form is not None else SHORT_BYTES
+
+
 def require_fields(path: str, names: Iterable[str]) -> None:
     """Refuse fields that a form has not. Their names are not told: they came from outside.
 
@@ -137,12 +163,16 @@ def require_fields(path: str, names: Iterable[str]) -> None:
     Raises:
         FieldUndeclared: One of them is not declared.
     """
-    form = next((form for form in FORMS.values() if _pattern(form.path).fullmatch(path)), None)
+    form = _at(path)
     if form is None:
         return
     for name in names:
         if name not in form.fields and re.sub(r"[0-9]+$", "*", name) not in form.fields:
             raise FieldUndeclared
+
+
+def _at(path: str) -> Form | None:
+    return next((form for form in FORMS.values() if _pattern(form.path).fullmatch(path)), None)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

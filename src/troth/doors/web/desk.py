@@ -20,7 +20,7 @@ from troth.doors.web.promises import Promises
 from troth.doors.web.render import Page, Renderer
 from troth.kit import clock
 from troth.kit.errors import NotFound
-from troth.notice import Cookies, NothingInForce, Notice, NoticeVersion
+from troth.notice import Cookies, Notice, NoticeVersion, applying
 from troth.people import Session
 from troth.policy import Actor, Permit, Target
 
@@ -29,6 +29,9 @@ THEME_COOKIE = "troth_theme"
 THEMES = frozenset({"light", "dark"})
 DEPLOYMENT = "Troth"
 ANYBODY = Actor(kind="anonymous")
+READERS = {"patient": "patients", "user": "users"}
+AUDIENCES_HERE = ("visitors", "patients", "users")
+"""The order in which audiences are offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +137,21 @@ class Desk:
 
     # What is shown
 
-    async def version(self, audience: str = "patients") -> NoticeVersion | None:
-        """The notice in force for an audience, or None."""
-        try:
-            return await self.rooms.notices.in_force(audience)
-        except NothingInForce:
-            return None
+    async def version(self, actor: Actor | None = None) -> NoticeVersion | None:
+        """The notice in force for whoever reads: for people like them, where they live; or None.
+
+        Args:
+            actor: Who reads; None for whoever is not signed in.
+        """
+        current = await self.rooms.notices.current()
+        region = await self.home_of(actor) if any(each.notice.head.applies_in for each in current) else ""
+        return version_for(current, actor, region)
+
+    async def home_of(self, actor: Actor | None) -> str:
+        """Where the organisation of somebody signed in is; empty when nobody knows."""
+        if actor is None or actor.tenant is None:
+            return ""
+        return (await self.rooms.people.organisation(actor.tenant)).region
 
     async def page(
         self,
@@ -173,7 +185,7 @@ class Desk:
     ) -> Frame:
         actor = visitor.actor
         is_staff = actor is not None and actor.kind == "user"
-        version = await self.version("users" if is_staff else "patients") or await self.version("visitors")
+        version = await self.version(actor)
         deployment = version.notice.head.deployment if version else DEPLOYMENT
         cookies = cookies_of(version.notice) if version else ()
         theme = http_request.cookies.get(THEME_COOKIE, "")
@@ -192,7 +204,7 @@ class Desk:
             token=visitor.token,
             standing=standing,
             notice_number=version.number if version else 0,
-            notice_query="?for=users" if is_staff else "",
+            notice_query=query_of(version, actor),
         )
 
     def with_session(self, answer: Response, session: Session) -> Response:
@@ -239,6 +251,44 @@ def of_subject(actor: Actor) -> Target:
 def of_organisation(actor: Actor) -> Target:
     """The actor's own organisation as a target."""
     return Target("organisation", actor.tenant, actor.tenant)
+
+
+def audience_of(actor: Actor | None, current: Sequence[NoticeVersion]) -> str:
+    """The audience somebody belongs to; where there is nothing for them, the first that there is something for.
+
+    Who is not signed in reads what patients read, unless visitors have a notice of their own.
+
+    Args:
+        actor: Who reads; None for whoever is not signed in.
+        current: The versions in force.
+    """
+    usual = READERS.get(actor.kind if actor is not None else "", "patients")
+    if actor is None and any("visitors" in each.notice.audiences for each in current):
+        together = any({"visitors", "patients"} <= set(each.notice.audiences) for each in current)
+        usual = "patients" if together else "visitors"
+    known = {each for version in current for each in version.notice.audiences}
+    return next((each for each in (usual, *AUDIENCES_HERE) if each in known), usual)
+
+
+def version_for(current: Sequence[NoticeVersion], actor: Actor | None, region: str) -> NoticeVersion | None:
+    """The notice that applies to somebody, or None where none does. What others add to it is on its page.
+
+    Args:
+        current: The versions in force.
+        actor: Who reads; None for whoever is not signed in.
+        region: ISO 3166 code of where they live; empty when nobody knows.
+    """
+    audience = audience_of(actor, current)
+    found = applying([version.notice for version in current], audience, region)
+    base = next((notice for notice in found if not notice.head.supplements), None)
+    return next((version for version in current if version.notice is base), None)
+
+
+def query_of(version: NoticeVersion | None, actor: Actor | None) -> str:
+    """The query that opens somebody's own part of the notice; empty where it opens by itself."""
+    if version is None or actor is None or actor.kind != "user":
+        return ""
+    return f"?for={audience_of(actor, [version])}"
 
 
 def cookies_of(notice: Notice) -> tuple[str, ...]:

@@ -10,10 +10,9 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from troth.doors.web.declared import require_fields
+from troth.doors.web.declared import limit_bytes, require_fields
 from troth.doors.web.errors import FormForeign, FormTooLarge
 
-LIMIT_BYTES = 16_384
 LIMIT_FIELDS = 64
 
 
@@ -49,19 +48,20 @@ async def read(http_request: Request) -> Mapping[str, str]:
         Field to value, without space around it.
 
     Raises:
-        FormTooLarge: More than 16 KiB or 64 fields.
+        FormTooLarge: More than the form takes, which is 16 KiB for most, or 64 fields.
         FieldUndeclared: A field that the form has not.
     """
-    content = bytearray()
+    content, path = bytearray(), http_request.scope.get("path", "")
+    most = limit_bytes(path)
     async for chunk in http_request.stream():
         content += chunk
-        if len(content) > LIMIT_BYTES:
+        if len(content) > most:
             raise FormTooLarge
     try:
         pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=LIMIT_FIELDS)
     except ValueError:
         raise FormTooLarge from None
-    require_fields(http_request.scope.get("path", ""), (name for name, _ in pairs))
+    require_fields(path, (name for name, _ in pairs))
     return {name: value.strip() for name, value in pairs}
 
 

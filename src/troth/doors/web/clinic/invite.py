@@ -54,7 +54,7 @@ class InvitePages:
         *faults: Fault,
         made: Invitation | None = None,
     ) -> Response:
-        version = await self._desk.version()
+        version = await self._desk.version(visitor.actor)
         view = InvitePage(
             patient=words.person_name(study.name) or "No name",
             patient_id=study.patient_id,

@@ -45,11 +45,34 @@ class ProposalView:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeLine:
+    """One notice: the version in force, what comes after it, and where a change of it begins."""
+
+    label: str
+    number: int
+    since: date
+    href: str
+    coming: str
+    propose_href: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProposalsPage:
     """What is proposed, and what was decided."""
 
     proposals: tuple[ProposalView, ...]
     may_publish: bool
+    notices: tuple[NoticeLine, ...] = ()
+
+    @property
+    def open(self) -> tuple[ProposalView, ...]:
+        """Those that wait for a second person."""
+        return tuple(each for each in self.proposals if each.is_open)
+
+    @property
+    def over(self) -> tuple[ProposalView, ...]:
+        """Those that were decided."""
+        return tuple(each for each in self.proposals if not each.is_open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +136,10 @@ class PublishingPages:
         """What is proposed. What it would do is counted for those who may publish."""
         visitor, actor = await self._desk.signed_in(http_request, "office", "admin")
         permit = await self._desk.permit(actor, "see_proofs", of_organisation(actor), SEEING)
-        may = await self._desk.rooms.policy.may(actor, "publish_notice", _notice_of(actor), PUBLISHING)
+        may = await self._desk.rooms.policy.may(actor, "publish_notice", notice_of(actor), PUBLISHING)
         publishing = await self._publishing(actor) if may else None
         found = [await self._view(each, actor, publishing) for each in await self._desk.rooms.proposals.all()]
-        page = Page("office/publishing.html", ProposalsPage(tuple(found), may))
+        page = Page("office/publishing.html", ProposalsPage(tuple(found), may, await self._notices()))
         return await self._desk.page(
             http_request, visitor, "Changes", page, here="/office/notice", permit=permit, recorded=RECORDED
         )
@@ -157,7 +180,21 @@ class PublishingPages:
         return [await self._desk.promises.within(each.notice, permit) for each in current]
 
     async def _publishing(self, actor: Actor) -> Permit:
-        return await self._desk.permit(actor, "publish_notice", _notice_of(actor), PUBLISHING)
+        return await self._desk.permit(actor, "publish_notice", notice_of(actor), PUBLISHING)
+
+    async def _notices(self) -> tuple[NoticeLine, ...]:
+        """The notices in force, each with the version that is to follow it."""
+        current = await self._desk.rooms.notices.current()
+        published = await self._desk.rooms.notices.versions()
+        lines = []
+        for each in current:
+            latest = max((one for one in published if one.name == each.name), key=lambda one: one.number)
+            coming = f"Version {latest.number} from {words.day(latest.effective_on)}" if latest.id != each.id else ""
+            label = f"{each.notice.head.deployment}, {each.name}" if len(current) > 1 else each.notice.head.deployment
+            href = f"/notice/versions/{each.number}?for={each.notice.audiences[0]}&of={each.name}"
+            propose = f"/office/notice/new?of={each.name}"
+            lines.append(NoticeLine(label, each.number, each.effective_on, href, coming, propose))
+        return tuple(lines)
 
     async def _view(self, proposal: Proposal, actor: Actor, publishing: Permit | None) -> ProposalView:
         outreach = self._desk.rooms.outreach
@@ -181,7 +218,8 @@ class PublishingPages:
         )
 
 
-def _notice_of(actor: Actor) -> Target:
+def notice_of(actor: Actor) -> Target:
+    """The notice as a target, seen from somebody's organisation."""
     return Target("notice", None, actor.tenant)
 
 

@@ -127,7 +127,7 @@ class AskingPages:
         *faults: Fault,
         is_looking: bool,
     ) -> Response:
-        version = await self._desk.version()
+        version = await self._desk.version(actor)
         if kind not in HEADINGS or version is None:
             raise NotFound
         permit = await self._desk.permit(actor, "open_request", of_subject(actor), RIGHTS)

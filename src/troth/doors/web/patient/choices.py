@@ -207,7 +207,7 @@ class ChoicePages:
             return (), titles
         permit = await self._desk.permit(actor, "restrict", own, purpose)
         stopped = {each.study_id for each in restrictions}
-        version = await self._desk.version()
+        version = await self._desk.version(actor)
         clauses = clauses_of(version.notice if version else None, "right", right="restrict")
         lines = []
         for study in await self._desk.rooms.archive.studies_of_subject(permit, actor.subject_id):

@@ -50,7 +50,7 @@ class PatientPages:
         visitor, actor = await self._desk.signed_in(http_request, "patient")
         permit = await self._desk.permit(actor, "query", of_subject(actor), OWN)
         found = await self._desk.rooms.archive.query(permit, Query(limit=MOST_STUDIES))
-        born, notice = await self._born(permit), await self._notice()
+        born, notice = await self._born(permit), await self._notice(permit.actor)
         thread = await self._thread(actor, limit=PAGE, with_proofs=False)
         scans = tuple(scan_line(each.study, born, notice) for each in found.found)
         told = [event for event in thread.events if looked.is_news(event)]
@@ -77,7 +77,7 @@ class PatientPages:
         study = found[0].study
         chosen = http_request.query_params.get("show", "")
         thread = await self._thread(actor, study_id=study.id)
-        born, notice = await self._born(permit), await self._notice()
+        born, notice = await self._born(permit), await self._notice(permit.actor)
         kept_until, clauses = kept(study, born, notice)
         shown = [event for event in thread.events if looked.is_kind(event, chosen)]
         here = f"/scans/{study.id}"
@@ -160,8 +160,8 @@ class PatientPages:
         subject = await self._desk.rooms.people.subject(permit, permit.actor.subject_id)
         return subject.demographics.birth_date
 
-    async def _notice(self) -> Notice | None:
-        version = await self._desk.version()
+    async def _notice(self, actor: Actor) -> Notice | None:
+        version = await self._desk.version(actor)
         return version.notice if version is not None else None
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import words
-from troth.doors.web.desk import Desk
+from troth.doors.web.desk import AUDIENCES_HERE, Desk, audience_of
 from troth.doors.web.promises import WORDS
 from troth.doors.web.public.views import (
     Addition,
@@ -33,9 +33,7 @@ from troth.policy import Actor
 from troth.proofs import Proven, Report, Standing
 
 LABELS = {"visitors": "Visitors", "patients": "Patients", "users": "People who work here"}
-ORDER = ("visitors", "patients", "users")
 CHANGES = {"added": "New", "changed": "Changed", "removed": "Gone"}
-READERS = {"patient": "patients", "user": "users"}
 PLACES = {"EEA": "European Economic Area", "EU": "European Union"}
 ELSEWHERE = "ZZ"
 """A code that ISO 3166 leaves to users: for readers who live where no notice adds anything."""
@@ -62,8 +60,8 @@ class NoticePages:
         if asked is None:
             view = await self._in_force(http_request, visitor.actor, current, audience)
         else:
-            first = await self._desk.version(audience)
-            name = http_request.query_params.get("of", first.name if first is not None else "")
+            first = next((each.name for each in current if audience in each.notice.audiences), "")
+            name = http_request.query_params.get("of", first)
             version = await self._desk.rooms.notices.version(asked, name)
             view = await self._view(version, audience, is_old=True)
         return await self._desk.page(
@@ -77,7 +75,7 @@ class NoticePages:
         versions = {each.name: each for each in current}
         notices = [each.notice for each in current]
         asked = http_request.query_params.get("in", "")
-        region = _region(asked, notices) if asked else await self._home_of(actor)
+        region = _region(asked, notices) if asked else await self._desk.home_of(actor)
         found = applying(notices, audience, region)
         bases = [versions[each.name] for each in found if not each.head.supplements]
         if not bases:
@@ -88,18 +86,12 @@ class NoticePages:
             view,
             audiences=tuple(
                 AudienceLink(LABELS[each], f"/notice?for={each}" + (f"&in={asked}" if asked else ""), each == audience)
-                for each in ORDER
+                for each in AUDIENCES_HERE
                 if any(each in notice.audiences for notice in notices)
             ),
             additions=tuple([_addition(each, await self._view(each, audience, is_old=False)) for each in more]),
             places=_places(notices, audience, region),
         )
-
-    async def _home_of(self, actor: Actor | None) -> str:
-        """Where the organisation of somebody signed in is; empty when nobody knows."""
-        if actor is None or actor.tenant is None:
-            return ""
-        return (await self._desk.rooms.people.organisation(actor.tenant)).region
 
     async def promises(self, http_request: Request) -> Response:
         """Every promise of the notices in force, and whether it is kept."""
@@ -122,12 +114,10 @@ class NoticePages:
 
 def _audience(http_request: Request, actor: Actor | None, current: Sequence[NoticeVersion]) -> str:
     """Whom the page is for: as asked, else as who is signed in, else the first that there is something for."""
-    known = {each for version in current for each in version.notice.audiences}
     asked = http_request.query_params.get("for", "")
     if asked and asked not in AUDIENCES:
         raise NotFound
-    usual = READERS.get(actor.kind if actor is not None else "", "patients")
-    return asked or next((each for each in (usual, *ORDER) if each in known), usual)
+    return asked or audience_of(actor, current)
 
 
 def _region(asked: str, notices: Sequence[Notice]) -> str:
@@ -184,7 +174,7 @@ def notice_page(
         lead=rendered.cover.lead,
         audiences=tuple(
             AudienceLink(LABELS[each], f"/notice?for={each}", each == audience)
-            for each in ORDER
+            for each in AUDIENCES_HERE
             if each in version.notice.audiences
         ),
         version_line=_version_line(version),

@@ -126,12 +126,7 @@ class RecipientPages:
         return await self._desk.permit(ANYBODY, "open_notice", Target("platform"), SITE)
 
     async def _notices(self) -> tuple[Notice, ...]:
-        found = {
-            version.notice.label: version.notice
-            for audience in ("patients", "users", "visitors")
-            if (version := await self._desk.version(audience)) is not None
-        }
-        return tuple(found.values())
+        return tuple(version.notice for version in await self._desk.rooms.notices.current())
 
     async def _page(
         self, http_request: Request, permit: Permit, *faults: Fault, email: str = "", is_sent: bool = False
