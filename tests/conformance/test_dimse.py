@@ -185,7 +185,7 @@ async def test_roles_are_answered(door: Door, modality: AE) -> None:
         association.release()
         return answer
 
-    assert await asyncio.to_thread(talk) == (True, False)
+    assert await asyncio.to_thread(talk) == (True, True)
 
 
 async def test_eight_clients_at_once(door: Door, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from troth.dicom.metadata import BulkPlace, find_bulk, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
 from troth.dicom.picture import Picture
 from troth.dicom.pictures import render
+from troth.dicom.plain import read_plain
 from troth.dicom.scanner import Scanner, scan
 from troth.dicom.walk import LIMITS, Limits
 
@@ -52,6 +53,7 @@ __all__ = [
     "frame_table",
     "is_uid",
     "part10",
+    "read_plain",
     "render",
     "reopen",
     "scan",

@@ -1,4 +1,4 @@
-"""One association: who it is, its messages, C-ECHO and C-STORE. One operation at a time."""
+"""One association: who it is and its messages. C-ECHO and C-STORE are answered here, the rest in a conversation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Coroutine
 from typing import Protocol
 
 from troth.doors.dimse import command as dimse
-from troth.doors.dimse import negotiation, pdu
+from troth.doors.dimse import negotiation, offered, pdu
+from troth.doors.dimse.conversation import Agreement, Asked, Conversation
 from troth.doors.dimse.delivery import Delivery
-from troth.doors.dimse.errors import InvalidPdu, ProtocolFault, UidsDiffer, UnexpectedPdu
+from troth.doors.dimse.errors import InvalidPdu, PeerGone, ProtocolFault, UidsDiffer, UnexpectedPdu
 from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
+from troth.doors.dimse.services import SERVICES
 from troth.doors.dimse.upper import State, UpperLayer
 
 _log = logging.getLogger("troth.doors.dimse")
@@ -51,12 +53,15 @@ class Association:
         self._request: dimse.Command | None = None  # its command set, once whole
         self._delivery: Delivery | None = None
         self._work: asyncio.Task[None] | None = None
+        self._talk: Conversation | None = None  # once the association is open
+        self._service: asyncio.Task[None] | None = None  # answers at length, while the peer may speak
+        self._octets = bytearray()  # of the data set of a request that a service answers
         self._is_ending = False
 
     @property
     def is_busy(self) -> bool:
         """Whether a message is under way or being answered."""
-        return self._context_id != 0 or self._work is not None
+        return self._context_id != 0 or self._work is not None or self._service is not None
 
     def end(self) -> None:
         """End as soon as the message under way is answered; now, if there is none."""
@@ -89,13 +94,17 @@ class Association:
 
     def released(self) -> None:
         """The peer asks to release."""
-        if self._context_id:
+        if self._context_id or self._service is not None:
             raise UnexpectedPdu
 
     def lost(self) -> None:
         """The connection is gone. A store that has begun goes on: it is only not acknowledged."""
         if self._delivery is not None and self._work is None:
             self._delivery.abandon()
+        if self._talk is not None:
+            self._talk.lost()
+        if self._service is not None:
+            self._service.cancel()
         self._house.leave(self)
 
     # -- association -------------------------------------------------------------------------------------------
@@ -123,9 +132,13 @@ class Association:
             self.upper.reject(2, 3, 2)  # transient, local limit exceeded
             return
         answers = negotiation.answer(request.contexts, private_too=self._limits.private_sop_classes)
+        roles = negotiation.agree(request.roles, answers)
         self._gate = gate
         self._contexts = {answer.id: answer for answer in answers if answer.is_accepted}
-        self.upper.accept(pdu.associate_accept(request, answers, self._limits.pdu_bytes), request.max_pdu_bytes)
+        agreement = Agreement(*titles, self._contexts, {role.sop_class: role for role in roles})
+        self._talk = Conversation(self.upper, self._rooms, self._limits, gate, agreement, SERVICES)
+        accepted = pdu.associate_accept(request, answers, self._limits.pdu_bytes, roles)
+        self.upper.accept(accepted, request.max_pdu_bytes)
 
     # -- messages ----------------------------------------------------------------------------------------------
 
@@ -137,8 +150,11 @@ class Association:
             return
         request = dimse.parse(bytes(self._command))
         self._command.clear()
-        if request.field & dimse.RESPONSE:
-            raise UnexpectedPdu
+        is_answer = bool(request.field & dimse.RESPONSE)
+        if self._service is not None and not is_answer and request.field != dimse.C_CANCEL_RQ:
+            raise UnexpectedPdu  # one operation at a time: no asynchronous window was agreed on (PS3.7 D.3.3.3)
+        if is_answer and self._talk is not None:
+            self._talk.responded(request)
         self._request = request
         if not request.has_dataset:
             self._answer_command(request)
@@ -146,12 +162,18 @@ class Association:
             self._open_delivery(request)
 
     def _answer_command(self, request: dimse.Command) -> None:
-        if request.field == dimse.C_CANCEL_RQ:
-            self._end_message()  # there is nothing that could be cancelled, and it has no answer (PS3.7 9.3.2.3)
+        if request.field & dimse.RESPONSE:
+            self._end_message()
+        elif request.field == dimse.C_CANCEL_RQ:
+            if self._talk is not None:
+                self._talk.cancel(request.responded_to)
+            self._end_message()  # it has no answer of its own (PS3.7 9.3.2.3)
         elif request.field == dimse.C_ECHO_RQ:
             self._answer(dimse.SUCCESS)
         elif request.field == dimse.C_STORE_RQ:
             self._answer(dimse.CANNOT_UNDERSTAND)
+        elif request.field in offered.SERVED_FIELDS:
+            self._end_octets()
         else:
             self._answer(dimse.UNRECOGNISED_OPERATION)
 
@@ -168,12 +190,46 @@ class Association:
         delivery = self._delivery
         if delivery is not None:
             delivery.feed(chunk)
+        else:
+            self._take_octets(chunk)
         if not is_last:
             return
         if delivery is not None:
             self._hold(self._store(delivery))
         else:
+            self._end_octets()
+
+    def _take_octets(self, chunk: memoryview) -> None:
+        if len(self._octets) + len(chunk) > self._limits.identifier_bytes:
+            raise InvalidPdu
+        self._octets += chunk
+
+    def _end_octets(self) -> None:
+        assert self._request is not None
+        octets, self._octets = bytes(self._octets), bytearray()
+        if self._request.field & dimse.RESPONSE:
+            self._end_message()
+        elif self._request.field in offered.SERVED_FIELDS:
+            asked = Asked(self._request, self._contexts[self._context_id], octets)
+            self.upper.is_occupied = True
+            self._service = asyncio.get_running_loop().create_task(self._serve(asked))
+            self._context_id, self._request = 0, None
+        else:
             self._answer(dimse.SUCCESS if self._is_echo() else dimse.UNRECOGNISED_OPERATION)
+
+    async def _serve(self, asked: Asked) -> None:
+        assert self._talk is not None
+        try:
+            await self._talk.answer(asked)
+        except PeerGone:
+            pass
+        except ProtocolFault as fault:
+            self.upper.abort(2, fault.reason)
+        finally:
+            self._service = None
+            self.upper.free()
+            if self._is_ending:
+                self.upper.abort(2, 0)
 
     async def _store(self, delivery: Delivery) -> None:
         status = await delivery.store()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from troth.archive import Viewing
 from troth.doors.dimse.ports import Rooms
 from troth.doors.taking import telling_why
 from troth.kit import clock
@@ -35,6 +36,38 @@ class Gate:
         if permit is None or not timedelta(0) <= clock.now() - permit.decided_at <= self._age:
             return None
         return permit
+
+    async def require(self, action: str, target: Target | None = None) -> Permit:
+        """A permit decided now.
+
+        Args:
+            action: What the peer wants to do.
+            target: What to; None for its organisation as a whole.
+
+        Raises:
+            PermitDenied: The peer is not known any more, or the notice does not allow it.
+        """
+        actor = await self.actor()
+        if actor is None or actor.tenant is None:
+            raise PermitDenied
+        wanted = target or Target(kind="organisation", id=actor.tenant, tenant=actor.tenant)
+        return await self._rooms.policy.require(actor, action, wanted, "care")
+
+    async def viewing(self, study_uid: str, **options: str) -> Viewing:
+        """Open a study for the peer: decided now, and in the ledger before this returns.
+
+        Args:
+            study_uid: StudyInstanceUID.
+            **options: As `Archive.open_study` takes them.
+
+        Raises:
+            PermitDenied: There is no such study for this peer.
+        """
+        actor = await self.actor()
+        if actor is None:
+            raise PermitDenied
+        permit = await self.require("retrieve", await self._rooms.archive.target(actor, study_uid))
+        return await self._rooms.archive.open_study(permit, study_uid, **options)
 
     async def permit(self) -> Permit:
         """A permit to store that is young enough to use.

@@ -23,6 +23,11 @@ class Limits:
         drain_seconds: How long `stop` lets a running C-STORE end.
         permit_seconds: Age from which a decision is asked for again (DESIGN §1: felt within one second).
         private_sop_classes: Also take storage classes outside the DICOM root.
+        identifier_bytes: Longest identifier of a search or retrieval, or list of a storage commitment.
+        answers: Most matches of one C-FIND.
+        retrieved: Most instances of one C-MOVE or C-GET.
+        connect_seconds: Wait for a peer that we call.
+        response_seconds: Wait for a peer's answer to what we sent.
     """
 
     pdu_bytes: int = 131_072
@@ -37,4 +42,9 @@ class Limits:
     idle_seconds: float = 60.0
     drain_seconds: float = 10.0
     permit_seconds: float = 1.0
-    private_sop_classes: bool = False
+    private_sop_classes: bool = True
+    identifier_bytes: int = 4 << 20
+    answers: int = 10_000
+    retrieved: int = 100_000
+    connect_seconds: float = 10.0
+    response_seconds: float = 60.0

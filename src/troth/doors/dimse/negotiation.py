@@ -1,25 +1,29 @@
-"""Which presentation contexts the listener takes."""
+"""Which presentation contexts and roles the listener takes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from troth.doors.dimse.pdu import AnsweredContext, ProposedContext
+from troth.doors.dimse import offered
+from troth.doors.dimse.offered import (
+    DEFLATED,
+    DEFLATED_FRAMES,
+    DICOM_ROOT,
+    ENCAPSULATED_ARC,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    REFERENCED,
+    RLE,
+    STORAGE_ARC,
+    STORAGE_ELSEWHERE,
+    VERIFICATION,
+)
+from troth.doors.dimse.pdu import AnsweredContext, ProposedContext, Role
 
-VERIFICATION = "1.2.840.10008.1.1"
-_DICOM_ROOT = "1.2.840.10008."
-# every class that DICOM registers below this arc is a storage class, so tomorrow's are taken too (PS3.4 B.5)
-_STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
-_STORAGE_ELSEWHERE = frozenset({"1.2.840.10008.5.1.4.34.7", "1.2.840.10008.5.1.4.34.10"})
+__all__ = ["VERIFICATION", "agree", "answer", "is_kept_syntax", "is_storage_class"]
 
-IMPLICIT_LITTLE = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-DEFLATED = "1.2.840.10008.1.2.1.99"
-EXPLICIT_BIG = "1.2.840.10008.1.2.2"
-_RLE = "1.2.840.10008.1.2.5"
-_ENCAPSULATED_ARC = "1.2.840.10008.1.2.4."
-# these carry a link to pixels held elsewhere: there is nothing we could keep
-_REFERENCED = frozenset(_ENCAPSULATED_ARC + last for last in ("94", "95", "204", "205"))
+_KEPT = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, DEFLATED_FRAMES, RLE})
 _LAST_CHOICE = frozenset({EXPLICIT_BIG, DEFLATED})
 
 
@@ -30,16 +34,14 @@ def is_storage_class(uid: str, *, private_too: bool = False) -> bool:
         uid: Abstract syntax as proposed.
         private_too: Take classes outside the DICOM root as well.
     """
-    if uid.startswith(_STORAGE_ARC) or uid in _STORAGE_ELSEWHERE:
+    if uid.startswith(STORAGE_ARC) or uid in STORAGE_ELSEWHERE:
         return True
-    return private_too and bool(uid) and not uid.startswith(_DICOM_ROOT)
+    return private_too and bool(uid) and not uid.startswith(DICOM_ROOT)
 
 
 def is_kept_syntax(uid: str) -> bool:
     """Whether data sets in this transfer syntax can be kept as they come."""
-    if uid in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, _RLE):
-        return True
-    return uid.startswith(_ENCAPSULATED_ARC) and uid not in _REFERENCED
+    return uid in _KEPT or (uid.startswith(ENCAPSULATED_ARC) and uid not in REFERENCED)
 
 
 def answer(contexts: Iterable[ProposedContext], *, private_too: bool = False) -> list[AnsweredContext]:
@@ -53,10 +55,26 @@ def answer(contexts: Iterable[ProposedContext], *, private_too: bool = False) ->
     return [_answer(context, private_too) for context in contexts]
 
 
+def agree(roles: Iterable[Role], answers: Iterable[AnsweredContext]) -> list[Role]:
+    """Answer the roles that a peer wants to have.
+
+    For storage classes it may be what it asks for: it sends to us as SCU, and takes from us in a C-GET as SCP. Of the
+    other classes we are the provider alone.
+
+    Per: DICOM PS3.7 D.3.3.4, PS3.4 C.5.3.
+    """
+    taken = {answer.abstract_syntax for answer in answers if answer.is_accepted}
+    return [
+        Role(role.sop_class, role.is_scu, role.is_scp and role.sop_class not in offered.OFFERS)
+        for role in roles
+        if role.sop_class in taken
+    ]
+
+
 def _answer(context: ProposedContext, private_too: bool) -> AnsweredContext:
     first = context.syntaxes[0] if context.syntaxes else IMPLICIT_LITTLE
-    if context.abstract_syntax == VERIFICATION:
-        kept = [uid for uid in context.syntaxes if uid in (IMPLICIT_LITTLE, EXPLICIT_LITTLE)]
+    if context.abstract_syntax in offered.OFFERS:
+        kept = [uid for uid in context.syntaxes if uid in offered.PLAIN_SYNTAXES]
     elif is_storage_class(context.abstract_syntax, private_too=private_too):
         kept = [uid for uid in context.syntaxes if is_kept_syntax(uid)]
     else:

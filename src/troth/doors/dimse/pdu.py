@@ -6,7 +6,7 @@ Pure functions on bounded input; no sockets. Per: DICOM PS3.8 9.3, PS3.7 D.3.3.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from troth.doors.dimse.errors import InvalidPdu
@@ -71,12 +71,21 @@ class AnsweredContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """What the requestor of an association is for a SOP class. Per: DICOM PS3.7 D.3.3.4."""
+
+    sop_class: str
+    is_scu: bool = True
+    is_scp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AssociateRequest:
     """A-ASSOCIATE-RQ, parsed.
 
     Attributes:
         max_pdu_bytes: Longest P-DATA-TF body the peer takes; 0 is no limit.
-        roles: SOP classes for which the peer negotiates roles (PS3.7 D.3.3.4).
+        roles: What the peer wants to be where it is not the user alone.
     """
 
     protocol_version: int
@@ -85,8 +94,23 @@ class AssociateRequest:
     application_context: str
     contexts: tuple[ProposedContext, ...]
     max_pdu_bytes: int
-    roles: tuple[str, ...]
+    roles: tuple[Role, ...]
     raw_titles: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AssociateAnswer:
+    """A-ASSOCIATE-AC, parsed.
+
+    Attributes:
+        syntaxes: Transfer syntax of each context that was accepted, by its id.
+        max_pdu_bytes: Longest P-DATA-TF body the peer takes; 0 is no limit.
+        roles: The roles that were agreed.
+    """
+
+    syntaxes: Mapping[int, str]
+    max_pdu_bytes: int
+    roles: tuple[Role, ...]
 
 
 def parse_header(view: memoryview, at: int) -> tuple[int, int]:
@@ -130,7 +154,7 @@ def parse_associate_request(body: bytes) -> AssociateRequest:
     application_context = ""
     contexts: list[ProposedContext] = []
     max_pdu_bytes = 0
-    roles: list[str] = []
+    roles: list[Role] = []
     for kind, value in _items(body[68:]):
         if kind == _ITEM_APPLICATION:
             application_context = _uid(value)
@@ -153,22 +177,69 @@ def parse_associate_request(body: bytes) -> AssociateRequest:
     )
 
 
-def associate_accept(request: AssociateRequest, answers: Sequence[AnsweredContext], max_pdu_bytes: int) -> bytes:
+def parse_associate_answer(body: bytes) -> AssociateAnswer:
+    """Read the body of an A-ASSOCIATE-AC (without its six byte header).
+
+    Raises:
+        InvalidPdu: A length cannot be.
+    Per: DICOM PS3.8 9.3.3.
+    """
+    if len(body) < 68:
+        raise InvalidPdu
+    syntaxes: dict[int, str] = {}
+    max_pdu_bytes = 0
+    roles: list[Role] = []
+    for kind, value in _items(body[68:]):
+        if kind == _ITEM_CONTEXT_AC:
+            if len(value) < 4:
+                raise InvalidPdu
+            if value[2] == 0:
+                syntaxes[value[0]] = next((_uid(part) for kind, part in _items(value[4:]) if kind == _ITEM_SYNTAX), "")
+        elif kind == _ITEM_USER:
+            max_pdu_bytes, roles = _user_items(value)
+    return AssociateAnswer(syntaxes, max_pdu_bytes, tuple(roles))
+
+
+def associate_request(
+    calling_ae: str,
+    called_ae: str,
+    contexts: Sequence[ProposedContext],
+    max_pdu_bytes: int,
+    roles: Sequence[Role] = (),
+) -> bytes:
+    """A-ASSOCIATE-RQ.
+
+    Args:
+        calling_ae: Our AE title.
+        called_ae: The peer's.
+        contexts: What we propose; at most `MOST_CONTEXTS`.
+        max_pdu_bytes: Longest P-DATA-TF body that we take.
+        roles: Where we are not the user (SCU) alone.
+    Per: DICOM PS3.8 9.3.2.
+    """
+    body = struct.pack(">Hxx", 1) + called_ae.encode().ljust(16)[:16] + calling_ae.encode().ljust(16)[:16] + bytes(32)
+    body += _pack(_ITEM_APPLICATION, APPLICATION_CONTEXT.encode())
+    for context in contexts:
+        value = bytes([context.id, 0, 0, 0]) + _pack(_ITEM_ABSTRACT, context.abstract_syntax.encode())
+        value += b"".join(_pack(_ITEM_SYNTAX, syntax.encode()) for syntax in context.syntaxes)
+        body += _pack(_ITEM_CONTEXT_RQ, value)
+    body += _pack(_ITEM_USER, _our_user_items(max_pdu_bytes, roles))
+    return _header.pack(ASSOCIATE_RQ, len(body)) + body
+
+
+def associate_accept(
+    request: AssociateRequest, answers: Sequence[AnsweredContext], max_pdu_bytes: int, roles: Sequence[Role] = ()
+) -> bytes:
     """A-ASSOCIATE-AC that answers `request`.
 
     Args:
         request: What the peer proposed; its AE titles go back unchanged.
         answers: One answer per proposed context.
         max_pdu_bytes: Longest P-DATA-TF body that we take.
+        roles: What the peer may be; for a class without an answer it is the user (SCU) alone.
     Per: DICOM PS3.8 9.3.3.
     """
-    user = _pack(_ITEM_MAX_LENGTH, struct.pack(">I", max_pdu_bytes))
-    user += _pack(_ITEM_IMPLEMENTATION_CLASS, IMPLEMENTATION_CLASS.encode())
-    # we only receive: the peer is the user (SCU) of every class and never its provider
-    user += b"".join(
-        _pack(_ITEM_ROLE, struct.pack(">H", len(uid)) + uid.encode() + b"\x01\x00") for uid in request.roles
-    )
-    user += _pack(_ITEM_IMPLEMENTATION_VERSION, IMPLEMENTATION_VERSION.encode())
+    user = _our_user_items(max_pdu_bytes, roles)
     body = struct.pack(">Hxx", 1) + request.raw_titles + bytes(32)
     body += _pack(_ITEM_APPLICATION, APPLICATION_CONTEXT.encode())
     for answer in answers:
@@ -181,6 +252,11 @@ def associate_accept(request: AssociateRequest, answers: Sequence[AnsweredContex
 def associate_reject(result: int, source: int, reason: int) -> bytes:
     """A-ASSOCIATE-RJ. Per: DICOM PS3.8 9.3.4."""
     return _header.pack(ASSOCIATE_RJ, 4) + bytes([0, result, source, reason])
+
+
+def release_request() -> bytes:
+    """A-RELEASE-RQ. Per: DICOM PS3.8 9.3.6."""
+    return _header.pack(RELEASE_RQ, 4) + bytes(4)
 
 
 def release_reply() -> bytes:
@@ -201,13 +277,39 @@ def command_pdus(context_id: int, command: bytes, max_pdu_bytes: int) -> bytes:
         command: The encoded command set.
         max_pdu_bytes: What the peer takes; 0 is no limit.
     """
-    room = len(command) if max_pdu_bytes == 0 else max(1, max_pdu_bytes - 6)
-    parts = [command[at : at + room] for at in range(0, len(command), room)]
+    return _fragments(context_id, command, max_pdu_bytes, 0x01, is_last=True)
+
+
+def dataset_pdus(context_id: int, octets: bytes, max_pdu_bytes: int, *, is_last: bool) -> bytes:
+    """A piece of a data set as P-DATA-TF PDUs, ready for one write.
+
+    Args:
+        context_id: Presentation context of the message.
+        octets: The next bytes; may be empty where `is_last`.
+        max_pdu_bytes: What the peer takes; 0 is no limit.
+        is_last: Whether the data set ends with them.
+    """
+    return _fragments(context_id, octets, max_pdu_bytes, 0x00, is_last=is_last)
+
+
+def _fragments(context_id: int, octets: bytes, max_pdu_bytes: int, control: int, *, is_last: bool) -> bytes:
+    # fragments are of even length (PS3.8 Annex E); what a peer calls less than that gets as little as can be
+    room = max(1, (max_pdu_bytes - 6) & ~1) if max_pdu_bytes else max(1, len(octets))
     pdus = bytearray()
-    for number, part in enumerate(parts, start=1):
-        control = 0x03 if number == len(parts) else 0x01
-        pdus += _header.pack(DATA, len(part) + 6) + _fragment.pack(len(part) + 2, context_id, control) + part
+    for at in range(0, max(1, len(octets)), room):
+        part = octets[at : at + room]
+        last = 0x02 if is_last and at + room >= len(octets) else 0x00
+        pdus += _header.pack(DATA, len(part) + 6) + _fragment.pack(len(part) + 2, context_id, control | last) + part
     return bytes(pdus)
+
+
+def _our_user_items(max_pdu_bytes: int, roles: Sequence[Role]) -> bytes:
+    user = _pack(_ITEM_MAX_LENGTH, struct.pack(">I", max_pdu_bytes))
+    user += _pack(_ITEM_IMPLEMENTATION_CLASS, IMPLEMENTATION_CLASS.encode())
+    for role in roles:
+        uid = role.sop_class.encode()
+        user += _pack(_ITEM_ROLE, struct.pack(">H", len(uid)) + uid + bytes([role.is_scu, role.is_scp]))
+    return user + _pack(_ITEM_IMPLEMENTATION_VERSION, IMPLEMENTATION_VERSION.encode())
 
 
 def _items(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -236,15 +338,17 @@ def _proposed_context(value: bytes) -> ProposedContext:
     return ProposedContext(value[0], abstract_syntax, tuple(syntaxes))
 
 
-def _user_items(value: bytes) -> tuple[int, list[str]]:
+def _user_items(value: bytes) -> tuple[int, list[Role]]:
     max_pdu_bytes = 0
-    roles: list[str] = []
+    roles: list[Role] = []
     for kind, part in _items(value):
         if kind == _ITEM_MAX_LENGTH and len(part) == 4:
             max_pdu_bytes = int.from_bytes(part, "big")
         elif kind == _ITEM_ROLE and len(part) >= 4:
             length = int.from_bytes(part[:2], "big")
-            roles.append(_uid(part[2 : 2 + length]))
+            if len(part) < length + 4:
+                raise InvalidPdu
+            roles.append(Role(_uid(part[2 : 2 + length]), part[2 + length] == 1, part[3 + length] == 1))
     if len(roles) > MOST_CONTEXTS:
         raise InvalidPdu
     return max_pdu_bytes, roles

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from troth.archive import Page, Query, Viewing
 from troth.kit.errors import TrothError
 from troth.policy import Actor, Permit, Target
 
@@ -65,6 +66,18 @@ class Archive(Protocol):
 
     async def record_refused(self, permit: Permit, faults: Sequence[TrothError]) -> None:
         """Write that instances were refused before they could be stored."""
+
+    async def query(self, permit: Permit, query: Query) -> Page:
+        """One page of a search, written into the ledger."""
+
+    async def record_search_refused(self, permit: Permit, fault: TrothError) -> None:
+        """Write that a search was refused."""
+
+    async def target(self, actor: Actor, study_uid: str) -> Target:
+        """A study as the target of a decision."""
+
+    async def open_study(self, permit: Permit, study_uid: str) -> Viewing:
+        """Open a study; the ledger holds it before this returns."""
 
 
 class People(Protocol):

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol, cast
 
 from troth.doors.dimse import pdu
-from troth.doors.dimse.errors import InvalidPdu, ProtocolFault, UnexpectedPdu, UnrecognisedPdu
+from troth.doors.dimse.errors import InvalidPdu, PeerGone, ProtocolFault, UnexpectedPdu, UnrecognisedPdu
 from troth.doors.dimse.limits import Limits
 
 _FIRST_BUFFER_BYTES = 4_096
@@ -69,6 +69,8 @@ class UpperLayer(asyncio.BufferedProtocol):
         self._is_choked = False
         self._is_reading = True
         self._is_dropped = False  # can come before the transport in a burst of connections
+        self._room: asyncio.Future[None] | None = None  # somebody waits for the peer to read
+        self.is_occupied = False  # we answer at length: the peer has nothing to say meanwhile and does not expire
 
     def attach(self, user: ServiceUser) -> None:
         """Say who sits above. Once, before the connection is made."""
@@ -110,12 +112,14 @@ class UpperLayer(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._is_choked = False
+        self._wake()
         self._continue()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the association, once."""
         self.state = State.CLOSED
         self._transport = None
+        self._wake()
         if self._user is not None:
             self._user.lost()
 
@@ -159,6 +163,39 @@ class UpperLayer(asyncio.BufferedProtocol):
         if self.state is State.ESTABLISHED:
             self._write(pdu.command_pdus(context_id, command, self._peer_pdu_bytes))
 
+    async def send_dataset(self, context_id: int, octets: bytes, *, is_last: bool) -> None:
+        """Send a piece of a data set; returns when the peer has read enough of what was sent before.
+
+        Raises:
+            PeerGone: The connection ended, or the peer does not read.
+        """
+        if self.state is State.ESTABLISHED and (octets or is_last):
+            self._write(pdu.dataset_pdus(context_id, octets, self._peer_pdu_bytes, is_last=is_last))
+        await self.drained()
+
+    async def drained(self) -> None:
+        """Wait until the peer reads.
+
+        Raises:
+            PeerGone: The connection ended, or the peer has not read for as long as it may be idle.
+        """
+        while self._is_choked and self.state is State.ESTABLISHED:
+            self._room = self._loop.create_future()
+            try:
+                await asyncio.wait_for(self._room, self._limits.idle_seconds)
+            except TimeoutError:
+                self.drop()
+                raise PeerGone from None
+            finally:
+                self._room = None
+        if self.state is not State.ESTABLISHED:
+            raise PeerGone
+
+    def free(self) -> None:
+        """The long answer has ended: the peer's time runs again."""
+        self.is_occupied = False
+        self.deadline = self._loop.time() + self._limits.idle_seconds
+
     def abort(self, source: int = 2, reason: int = 0) -> None:
         """Send A-ABORT and close soon."""
         if self.state in (State.CLOSING, State.CLOSED):
@@ -183,7 +220,7 @@ class UpperLayer(asyncio.BufferedProtocol):
         Args:
             now: Time of the loop in seconds.
         """
-        if now < self.deadline or (self._is_held and self.state is State.ESTABLISHED):
+        if now < self.deadline or ((self._is_held or self.is_occupied) and self.state is State.ESTABLISHED):
             return
         if self.state in (State.AWAITING_REQUEST, State.CLOSING) or self._is_choked:
             self.drop()
@@ -296,11 +333,16 @@ class UpperLayer(asyncio.BufferedProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(octets)
 
+    def _wake(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
     def _linger(self, seconds: float) -> None:
         # no close yet: closing with unread bytes would reset the connection and the peer might miss our last PDU
         self.state = State.CLOSING
         self._filled = self._cursor = self._end = 0
         self._is_held = False
+        self._wake()
         self.deadline = self._loop.time() + seconds
         if not self._is_reading and self._transport is not None:
             self._is_reading = True

@@ -323,7 +323,7 @@ CROOKED = {
 
 @pytest.mark.parametrize("octets", CROOKED.values(), ids=CROOKED.keys())
 async def test_a_known_peer_that_breaks_the_rules_is_aborted(served: Served, octets: bytes) -> None:
-    refused = wire.context(5, "1.2.840.10008.5.1.4.1.2.2.1", ["1.2.840.10008.1.2"])
+    refused = wire.context(5, "1.2.840.10008.5.1.4.31", ["1.2.840.10008.1.2"])
     taken = wire.context(1, wire.VERIFICATION, ["1.2.840.10008.1.2"]) + wire.context(
         3, wire.CT, ["1.2.840.10008.1.2.1"]
     )

@@ -5,8 +5,9 @@ from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AllStoragePresentationContexts
 
 from tests.common.dimse import CT
-from troth.doors.dimse.negotiation import VERIFICATION, answer, is_kept_syntax, is_storage_class
-from troth.doors.dimse.pdu import ProposedContext
+from troth.doors.dimse.negotiation import VERIFICATION, agree, answer, is_kept_syntax, is_storage_class
+from troth.doors.dimse.offered import OFFERS
+from troth.doors.dimse.pdu import ProposedContext, Role
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 JPEG = "1.2.840.10008.1.2.4.70"
@@ -25,14 +26,13 @@ def test_every_storage_class_of_the_standard_is_taken() -> None:
 @pytest.mark.parametrize(
     "uid",
     [
-        "1.2.840.10008.5.1.4.1.2.2.1",
         "1.2.840.10008.5.1.4.31",
         "1.2.840.10008.1.3.10",
-        "1.2.840.10008.1.20.1",
+        "1.2.840.10008.1.20.2",
         "",
         "9.9",
     ],
-    ids=["query", "worklist", "directory", "commitment", "empty", "private"],
+    ids=["worklist", "directory", "pull commitment", "empty", "private"],
 )
 def test_other_classes_are_not(uid: str) -> None:
     assert taken(uid, IMPLICIT)[0] == 3
@@ -41,7 +41,19 @@ def test_other_classes_are_not(uid: str) -> None:
 def test_private_classes_by_setting_only() -> None:
     assert taken("1.3.12.2.1107.5.9.1", IMPLICIT) == (3, IMPLICIT)
     assert taken("1.3.12.2.1107.5.9.1", IMPLICIT, private_too=True) == (0, IMPLICIT)
-    assert taken("1.2.840.10008.5.1.4.1.2.2.1", IMPLICIT, private_too=True)[0] == 3
+    assert taken("1.2.840.10008.5.1.4.31", IMPLICIT, private_too=True)[0] == 3
+
+
+@pytest.mark.parametrize("uid", OFFERS)
+def test_other_services_are_spoken_without_pixels_only(uid: str) -> None:
+    assert taken(uid, JPEG, EXPLICIT, IMPLICIT) == (0, EXPLICIT)
+    assert taken(uid, JPEG)[0] == 4
+
+
+def test_a_peer_may_take_instances_but_not_provide_services() -> None:
+    answers = answer([ProposedContext(1, CT, (IMPLICIT,)), ProposedContext(3, VERIFICATION, (IMPLICIT,))])
+    asked = [Role(CT, True, True), Role(VERIFICATION, True, True), Role("1.2.3", True, True)]
+    assert agree(asked, answers) == [Role(CT, True, True), Role(VERIFICATION, True, False)]
 
 
 def test_syntaxes_with_pixels_are_kept_and_references_are_not() -> None:

@@ -45,7 +45,7 @@ def test_reads_what_pynetdicom_writes() -> None:
     assert [context.id for context in request.contexts] == [1, 3, 5]
     assert request.contexts[0].abstract_syntax == wire.CT
     assert len(request.contexts[0].syntaxes) == 4
-    assert request.roles == (wire.CT,)
+    assert request.roles == (pdu.Role(wire.CT, True, True),)
 
 
 def test_pynetdicom_reads_what_we_write() -> None:

@@ -1,0 +1,319 @@
+"""Searching and retrieving over the DICOM network with independent clients: dcmtk, pynetdicom, Orthanc."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom import AE, Association
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    PatientRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelFind,
+)
+
+from tests.common.hospital import MODALITY, OUR_AE, Hospital, open_hospital
+from tests.common.servers import ServedDatabase
+from troth.doors import dimse
+from troth.vault import Keyring
+
+TITLES = ("-aet", MODALITY, "-aec", OUR_AE)
+Result = TypeVar("Result")
+
+
+@dataclass
+class Door:
+    """The listener, what is behind it, and what it holds."""
+
+    hospital: Hospital
+    listener: dimse.Listener
+    files: list[Path]
+
+    @property
+    def port(self) -> int:
+        return self.listener.port
+
+    def sent(self, number: int = 0) -> Dataset:
+        return pydicom.dcmread(self.files[number])
+
+
+@pytest.fixture(scope="module")
+async def hospital(database: ServedDatabase, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    return await open_hospital(database, keyring, tmp_path_factory.mktemp("hospital"))
+
+
+@pytest.fixture(scope="module")
+async def door(hospital: Hospital, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    listener = dimse.create(hospital, dimse.Limits(drain_seconds=1.0))
+    await listener.start("127.0.0.1", 0)
+    files = specimens(tmp_path_factory.mktemp("sent"))
+    await send(listener.port, files)
+    yield Door(hospital, listener, files)
+    await listener.stop()
+
+
+def specimens(folder: Path) -> list[Path]:
+    """Three studies of two people: one of two series in two syntaxes, one compressed, one with a name in Latin 1."""
+    made: list[Path] = []
+
+    def add(name: str, **attributes: str) -> Dataset:
+        source = get_testdata_file(name, download=False)
+        assert source is not None
+        dataset = pydicom.dcmread(str(source))
+        for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+            setattr(dataset, keyword, attributes.pop(keyword, generate_uid()))
+        for keyword, value in attributes.items():
+            setattr(dataset, keyword, value)
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        made.append(folder / f"{len(made)}-{name}")
+        dataset.save_as(made[-1])
+        return dataset
+
+    ann = {"PatientID": "A-1", "PatientName": "Specimen^Ann", "PatientBirthDate": "19700102", "PatientSex": "F"}
+    ct = add("CT_small.dcm", **ann, StudyDate="20240105", AccessionNumber="ACC1")
+    add("MR_small.dcm", **ann, StudyDate="20240105", AccessionNumber="ACC1", StudyInstanceUID=ct.StudyInstanceUID)
+    add("MR_small_RLE.dcm", **ann, StudyDate="20240210", AccessionNumber="ACC2")
+    add("rtplan.dcm", PatientID="B-1", PatientName="Müller^Jörg", SpecificCharacterSet="ISO_IR 100",
+        StudyDate="20231231", AccessionNumber="ACC3")  # fmt: skip
+    return made
+
+
+async def run(program: str, *arguments: object) -> tuple[int, str]:
+    """Run a client beside the listener; its end and what it said."""
+    if shutil.which(program) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed")
+    process = await asyncio.create_subprocess_exec(
+        program, *map(str, arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    return process.returncode or 0, said.decode(errors="replace")
+
+
+async def send(port: int, files: list[Path]) -> None:
+    code, said = await run("dcmsend", "-v", *TITLES, "127.0.0.1", port, *files)
+    assert code == 0, said
+
+
+@pytest.fixture
+def modality() -> Iterator[AE]:
+    ae = AE(MODALITY)
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+    yield ae
+    ae.shutdown()
+
+
+async def talk(door: Door, ae: AE, work: Callable[[Association], Result], **options: Any) -> Result:
+    """Do something with an association in a thread."""
+
+    def in_thread() -> Result:
+        association = ae.associate("127.0.0.1", door.port, ae_title=OUR_AE, **options)
+        assert association.is_established
+        try:
+            return work(association)
+        finally:
+            association.release()
+
+    return await asyncio.to_thread(in_thread)
+
+
+def keys(level: str, **values: Any) -> Dataset:
+    asked = Dataset()
+    asked.QueryRetrieveLevel = level
+    for keyword, value in values.items():
+        setattr(asked, keyword, value)
+    return asked
+
+
+async def ask(
+    door: Door, ae: AE, asked: Dataset, model: str = StudyRootQueryRetrieveInformationModelFind
+) -> tuple[list[Dataset], Dataset, list[int]]:
+    """Search; the matches, the last response, and the statuses of the pending ones."""
+    ae.add_requested_context(model)
+
+    def work(association: Association) -> tuple[list[Dataset], Dataset, list[int]]:
+        found, statuses, last = [], [], Dataset()
+        for status, identifier in association.send_c_find(asked, model):
+            last = status
+            if status.Status in (0xFF00, 0xFF01):
+                statuses.append(int(status.Status))
+                assert identifier is not None
+                found.append(identifier)
+        return found, last, statuses
+
+    return await talk(door, ae, work)
+
+
+# -- C-FIND --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_study_is_found_with_all_that_was_asked_for(door: Door, modality: AE) -> None:
+    sent = door.sent(0)
+    asked = keys(
+        "STUDY", PatientID="A-1", PatientName="", StudyInstanceUID="", StudyDate="", AccessionNumber="ACC1",
+        ModalitiesInStudy="", NumberOfStudyRelatedInstances="", StudyDescription="", PatientBirthDate="",
+    )  # fmt: skip
+    (found,), last, statuses = await ask(door, modality, asked)
+    assert (last.Status, statuses) == (0, [0xFF00])
+    assert found.StudyInstanceUID == sent.StudyInstanceUID
+    assert (found.PatientName, found.PatientID, found.PatientBirthDate) == ("Specimen^Ann", "A-1", "19700102")
+    assert sorted(found.ModalitiesInStudy) == ["CT", "MR"]
+    assert found.NumberOfStudyRelatedInstances == 2
+    assert (found.RetrieveAETitle, found.QueryRetrieveLevel, found.InstanceAvailability) == (OUR_AE, "STUDY", "ONLINE")
+    assert found.SpecificCharacterSet == "ISO_IR 192"
+    assert "SeriesInstanceUID" not in found
+
+
+@pytest.mark.parametrize(
+    ("asked", "accessions"),
+    [
+        ({"PatientName": "SPECIMEN*"}, {"ACC1", "ACC2"}),
+        ({"PatientName": "Spec?men^Ann"}, {"ACC1", "ACC2"}),
+        ({"PatientName": "*"}, {"ACC1", "ACC2", "ACC3"}),
+        ({"StudyDate": "20240101-"}, {"ACC1", "ACC2"}),
+        ({"StudyDate": "-20231231"}, {"ACC3"}),
+        ({"StudyDate": "20240101-20240131"}, {"ACC1"}),
+        ({"StudyDate": "20240210"}, {"ACC2"}),
+        ({"ModalitiesInStudy": "RTPLAN"}, {"ACC3"}),
+        ({"PatientID": "A-1", "StudyDate": "20240210"}, {"ACC2"}),
+        ({"PatientID": "Z-9"}, set()),
+        ({"AccessionNumber": "ACC?"}, {"ACC1", "ACC2", "ACC3"}),
+    ],
+    ids=str,
+)
+async def test_matching(door: Door, modality: AE, asked: dict[str, str], accessions: set[str]) -> None:
+    found, last, _ = await ask(door, modality, keys("STUDY", **({"AccessionNumber": ""} | asked)))
+    assert last.Status == 0
+    assert {one.AccessionNumber for one in found} == accessions
+
+
+async def test_a_list_of_uids(door: Door, modality: AE) -> None:
+    wanted = [door.sent(0).StudyInstanceUID, door.sent(3).StudyInstanceUID, "1.2.3"]
+    found, _, _ = await ask(door, modality, keys("STUDY", StudyInstanceUID=wanted))
+    assert {one.StudyInstanceUID for one in found} == set(wanted[:2])
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])
+async def test_a_search_in_the_peers_own_characters(door: Door, modality: AE, charset: str) -> None:
+    asked = keys("STUDY", SpecificCharacterSet=charset, PatientName="Müller*", AccessionNumber="")
+    (found,), _, _ = await ask(door, modality, asked)
+    assert found.SpecificCharacterSet == "ISO_IR 192"
+    assert found.PatientName == "Müller^Jörg"
+
+
+async def test_series_and_images(door: Door, modality: AE) -> None:
+    ct = door.sent(0)
+    found, _, _ = await ask(
+        door,
+        modality,
+        keys("SERIES", StudyInstanceUID=ct.StudyInstanceUID, SeriesInstanceUID="", Modality=""),
+    )
+    assert {(one.SeriesInstanceUID, one.Modality) for one in found} == {
+        (door.sent(number).SeriesInstanceUID, door.sent(number).Modality) for number in (0, 1)
+    }
+    asked = keys("SERIES", StudyInstanceUID=ct.StudyInstanceUID, SeriesInstanceUID="", Modality="MR")
+    assert [one.SeriesInstanceUID for one in (await ask(door, modality, asked))[0]] == [door.sent(1).SeriesInstanceUID]
+    asked = keys(
+        "IMAGE", StudyInstanceUID=ct.StudyInstanceUID, SeriesInstanceUID=ct.SeriesInstanceUID, SOPInstanceUID="",
+        SOPClassUID="", Rows=None,
+    )  # fmt: skip
+    (image,), _, statuses = await ask(door, modality, asked)
+    assert statuses == [0xFF00]
+    assert (image.SOPInstanceUID, image.SOPClassUID, image.Rows) == (ct.SOPInstanceUID, ct.SOPClassUID, ct.Rows)
+
+
+async def test_patients(door: Door, modality: AE) -> None:
+    model = PatientRootQueryRetrieveInformationModelFind
+    found, _, _ = await ask(door, modality, keys("PATIENT", PatientID="", PatientName=""), model)
+    assert sorted(one.PatientID for one in found) == ["A-1", "B-1"]
+    found, _, _ = await ask(door, modality, keys("STUDY", PatientID="A-1", StudyInstanceUID=""), model)
+    assert {one.StudyInstanceUID for one in found} == {door.sent(0).StudyInstanceUID, door.sent(2).StudyInstanceUID}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "status", "offending"),
+    [
+        ("study", {"QueryRetrieveLevel": "PATIENT", "PatientID": "A-1"}, 0xA900, 0x00080052),
+        ("study", {"QueryRetrieveLevel": "", "PatientID": "A-1"}, 0xA900, 0x00080052),
+        ("study", {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": ""}, 0xA900, 0x0020000D),
+        ("study", {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": ["1.2", "1.3"]}, 0xA900, 0x0020000D),
+        ("patient", {"QueryRetrieveLevel": "STUDY", "PatientID": "", "StudyDate": "20240105"}, 0xA900, 0x00100020),
+        ("patient", {"QueryRetrieveLevel": "STUDY", "PatientID": "A*"}, 0xA900, 0x00100020),
+        ("patient", {"QueryRetrieveLevel": "PATIENT", "StudyDate": "20240105"}, 0xC001, 0x00080020),
+        ("study", {"QueryRetrieveLevel": "STUDY", "Modality": "CT"}, 0xC001, 0x00080060),
+        ("study", {"QueryRetrieveLevel": "STUDY", "OtherPatientNames": "Ann"}, 0xC001, 0x00101001),
+        ("study", {"QueryRetrieveLevel": "STUDY", "StudyDate": "yesterday"}, 0xC002, None),
+        ("study", {"QueryRetrieveLevel": "STUDY", "RetrieveAETitle": "OTHER"}, 0xC001, 0x00080054),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_honoured_is_refused_and_nothing_is_told(
+    door: Door, modality: AE, model: str, asked: dict[str, Any], status: int, offending: int | None
+) -> None:
+    identifier = Dataset()
+    for keyword, value in asked.items():
+        setattr(identifier, keyword, value)
+    models = {
+        "study": StudyRootQueryRetrieveInformationModelFind,
+        "patient": PatientRootQueryRetrieveInformationModelFind,
+    }
+    found, last, _ = await ask(door, modality, identifier, models[model])
+    assert found == []
+    assert last.Status == status
+    assert last.ErrorComment
+    if offending:
+        assert last.OffendingElement == offending
+    refused = (await door.hospital.events("archive:studies:queried"))[0]
+    assert refused.outcome == "refused"
+
+
+async def test_a_key_inside_a_sequence_is_refused_and_an_empty_one_only_named_as_missing(
+    door: Door, modality: AE
+) -> None:
+    other = Dataset()
+    other.PatientID = "A-1"
+    asked = keys("STUDY", PatientID="A-1", OtherPatientIDsSequence=[other])
+    found, last, _ = await ask(door, modality, asked)
+    assert (found, last.Status, last.OffendingElement) == ([], 0xC001, 0x00101002)
+    other.PatientID = ""
+    found, last, statuses = await ask(door, modality, asked)
+    assert (len(found), last.Status, set(statuses)) == (2, 0, {0xFF01})
+    assert "OtherPatientIDsSequence" not in found[0]
+
+
+async def test_every_search_is_in_the_ledger(door: Door, modality: AE) -> None:
+    await ask(door, modality, keys("STUDY", PatientID="B-1"))
+    event = (await door.hospital.events("archive:studies:queried"))[0]
+    assert (event.actor_id, event.outcome, event.counts["results"]) == (door.hospital.modality.id, "done", 1)
+    assert event.payload is not None
+    assert event.payload["keys"] == {"PatientID": "B-1"}
+
+
+async def test_findscu(door: Door) -> None:
+    code, said = await run(
+        "findscu", "-v", "-S", *TITLES, "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=spec*", "-k",
+        "StudyInstanceUID", "127.0.0.1", door.port,
+    )  # fmt: skip
+    assert code == 0, said
+    assert len(re.findall(r"Find Response: \d+ \(Pending\)", said)) == 2, said
+
+
+async def test_findscu_cancels(door: Door) -> None:
+    code, said = await run(
+        "findscu", "-v", "-P", *TITLES, "--cancel", 1, "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID",
+        "127.0.0.1", door.port,
+    )  # fmt: skip
+    assert code == 0, said
+    assert "Cancel" in said
