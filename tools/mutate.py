@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -85,12 +85,6 @@ def _turned(policy: Policy) -> Policy:
     return replace(policy, effect="permit", text=policy.text.replace("forbid (", "permit (", 1))
 
 
-def _bears(whole: Decider, number: int, row: expected.Expected) -> bool:
-    """Whether a policy can have a say in a row at all."""
-    actions, purposes = whole._scopes[number]
-    return (actions is None or row.action in actions) and (purposes is None or row.purpose in purposes)
-
-
 def measure(name: str) -> Score:
     """The score of one notice; one of which nothing is expected has none.
 
@@ -102,27 +96,38 @@ def measure(name: str) -> Score:
     whole = Decider(expected.compiled(name))
     score.policies = len(whole.compiled.policies)
     score.wrong = [str(row) for row in rows if not row.is_met(whole)]
-    met = [row for row in rows if row.is_met(whole)]
-    for number in range(score.policies):
-        near = [row for row in met if _bears(whole, number, row)]
+    witnesses: dict[str, list[expected.Expected]] = {}  # a row that never named a clause cannot miss a policy of it
+    for row in rows:
+        if not row.is_met(whole):
+            continue
+        verdict = row.verdict(whole)
+        for clause_id in {*verdict.allowed_by, *verdict.forbidden_by}:
+            witnesses.setdefault(clause_id, []).append(row)
+    for number, policy in enumerate(whole.compiled.policies):
+        near = witnesses.get(policy.clause_id, [])
         for words, mutant in mutants(whole, number):
             killer = next((row for row in near if not row.is_met(mutant)), None)
             if killer is None:
                 score.survived.append(words)
                 continue
             score.killed += 1
-            for rows_of in (met, near):  # the neighbours of a policy are likely missed by the same row
-                rows_of.remove(killer)
-                rows_of.insert(0, killer)
+            near.remove(killer)
+            near.insert(0, killer)  # what misses a policy misses its opposite as well
+        if near:
+            near.append(near.pop(0))  # and the next policy is likely missed by the next row
     return score
 
 
-def main() -> int:
-    """Measure all notices and print the score; 0 where every mutant of every notice was killed."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure notices and print the score; 0 where every mutant of every notice was killed.
+
+    Args:
+        words: Arguments; those of the command line when left out.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--format", choices=["table", "json"], default="table")
     parser.add_argument("notices", nargs="*", help="folders of notices/; all when left out")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(words)
     folders = chosen.notices or sorted(path.parent.name for path in ROOT.glob("notices/*/organisations.yaml"))
     scores = [measure(name) for name in folders]
     if chosen.format == "json":

@@ -35,7 +35,7 @@ from ruamel.yaml import YAML
 from troth import notice
 from troth.notice import notice_files
 from troth.policy import Actor, FactSet, Target
-from troth.policy.decision import Decider
+from troth.policy.decision import Decider, Verdict
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "promises" / "expected"
@@ -69,15 +69,19 @@ class Expected:
         outcome = f"{'allowed' if self.is_allowed else 'refused'}{f' by {self.by}' if self.by else ''}"
         return f"{self.who} {self.action} {self.to} for {self.purpose}{claims}: {outcome}"
 
-    def is_met(self, decider: Decider) -> bool:
-        """Whether a decision is the expected one."""
-        verdict = decider.decide(
+    def verdict(self, decider: Decider) -> Verdict:
+        """What a notice decides."""
+        return decider.decide(
             _actor(self.who), self.action, _target(self.to, self.who), self.purpose, self.facts, explain=False
         )
+
+    def is_met(self, decider: Decider) -> bool:
+        """Whether a decision is the expected one."""
+        verdict = self.verdict(decider)
         named = verdict.allowed_by if self.is_allowed else verdict.forbidden_by
-        if not self.by:
-            return verdict.is_allowed == self.is_allowed and (self.is_allowed or not named)
-        return verdict.is_allowed == self.is_allowed and self.by in named
+        if verdict.is_allowed != self.is_allowed:
+            return False
+        return self.by in named if self.by else self.is_allowed or not named
 
 
 def of_notice(name: str) -> list[Expected]:
