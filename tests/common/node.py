@@ -234,6 +234,22 @@ class NodeProcess:
         return self._process
 
 
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `troth` beside a node, as an operator would."""
+    return subprocess.run(
+        [sys.executable, "-m", "troth.main.cli", *arguments, "--data-dir", str(folder)],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "TROTH_NOTICE": str(NOTICE)},
+    )  # fmt: skip
+
+
+def sweep(node: NodeProcess, *options: str) -> dict[str, int]:
+    """`troth archive sweep` without a grace time, beside the node."""
+    done = command(node.folder, "archive", "sweep", "--grace", "0m", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    counts: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return counts
+
+
 def _is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

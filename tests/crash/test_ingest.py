@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
-from tests.common.node import Access, NodeProcess, Nursery, a_node
+from tests.common.node import Access, NodeProcess, Nursery, a_node, sweep
 from tests.crash.examine import Findings, compare, examine, in_clear
 from tests.crash.ingest import STOW_BATCH, Book, Load
 from troth.main.node import server_for
@@ -128,6 +128,27 @@ def test_no_name_is_on_the_disk_in_clear(run: Run, findings: Findings) -> None:
     assert findings.in_clear == []
     study_uid = next(iter(run.book.acked.values()))[0]
     assert in_clear(run.node.folder / "pg", study_uid.encode()), "the search must find what is there in clear"
+
+
+async def test_after_a_sweep_nothing_is_left_over(
+    run: Run, findings: Findings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = sweep(run.node, "--dry-run")
+    freed = sweep(run.node)
+    again = sweep(run.node, "--dry-run")
+    after = await examine(run.node, run.access, run.book, run.checkpoints)
+    with capsys.disabled():
+        print(
+            f"\nswept {freed['pieces']} pieces of packs with {freed['bytes']} bytes, {freed['packs']} whole packs, "
+            f"{freed['subjects']} subjects, {freed['keys']} keys; afterwards {after.leftovers} pieces, "
+            f"{after.lone_subjects} subjects, {again['keys']} keys"
+        )
+    assert found["pieces"] >= findings.leftovers
+    assert found["subjects"] == findings.lone_subjects
+    assert (after.leftovers, after.lone_subjects) == (0, 0)
+    assert (again["pieces"], again["subjects"], again["keys"]) == (0, 0, 0)
+    assert after.is_sound
+    assert after.instances == findings.instances
 
 
 async def test_the_examiner_compares_bytes(run: Run) -> None:

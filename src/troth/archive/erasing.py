@@ -11,12 +11,13 @@ from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Erasure, Row
 from troth.kit import clock
-from troth.kit.db import Database
+from troth.kit.db import Connection, Database
 from troth.ledger import Entry, Ledger
 from troth.people import People
 from troth.policy import Permit
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
+_PAGE = 500
 _COUNTS = ("series", "instances", "bytes", "tokens")
 
 
@@ -55,8 +56,7 @@ class Erasing:
             if permit.target.subject_id not in (None, (work or row or {}).get("subject_id")):
                 raise WrongPermit
             if work is None and row is not None:
-                digests = await self._tombstones(tenant, row)
-                await store.begin_erasure(connection, tenant, row, digests, clock.now())
+                await self._begin(connection, tenant, row)
         key = KeyRef((work or row or {})["key"])
         await asyncio.to_thread(self._keyring.destroy, [key])
         return await self._finish_erasure(permit, tenant, study_id)
@@ -68,7 +68,9 @@ class Erasing:
                 raise StudyNotFound
             if work["state"] == "erasing":
                 counts, locators = await store.remove_rows(connection, tenant, study_id)
-                event_id = await self._ledger.append(connection, entry(permit, work, counts))
+                key = KeyRef(work["audit_key"])
+                sealing = key if self._keyring.is_alive(key) else await self._keys.of(tenant)
+                event_id = await self._ledger.append(connection, entry(permit, work, counts, sealing))
                 await store.advance_erasure(
                     connection,
                     tenant,
@@ -93,9 +95,11 @@ class Erasing:
         subject = await self._people.subject(permit, subject_id)
         async with self._db.transaction(permit) as connection:
             rows = await store.studies_of_subject(connection, tenant, subject_id)
-        erasures = [await self.erase_study(permit, row["id"]) for row in rows]
-        await asyncio.to_thread(self._keyring.destroy, [subject.key])
-        return erasures
+            for row in rows:
+                await self._begin(connection, tenant, row)
+        # All keys with one write, before the slow part: unreadable at once, however many studies there are.
+        await asyncio.to_thread(self._keyring.destroy, [*(KeyRef(row["key"]) for row in rows), subject.key])
+        return [await self._finish_erasure(permit, tenant, row["id"]) for row in rows]
 
     async def erasure(self, permit: Permit, study_id: UUID) -> Erasure:
         """The facts of an erasure that is done; see `Archive.erasure`."""
@@ -107,12 +111,37 @@ class Erasing:
 
     async def resume_erasures(self, permit: Permit) -> int:
         """End erasures that were cut short; see `Archive.resume_erasures`."""
-        tenant = permits.allowed(permit, "erase")
+        tenant = permits.allowed(permit, "erase", "administer")  # whoever began it was allowed to
         async with self._db.transaction(permit) as connection:
             study_ids = await store.unfinished_erasures(connection, tenant)
+            keys = [await store.erasure(connection, tenant, study_id) for study_id in study_ids]
+        await asyncio.to_thread(self._keyring.destroy, [KeyRef(work["key"]) for work in keys if work is not None])
         for study_id in study_ids:
-            await self.erase_study(permit, study_id)
+            await self._finish_erasure(permit, tenant, study_id)
         return len(study_ids)
+
+    async def replay_erasures(self, permit: Permit) -> int:
+        """Take away studies whose keys are gone; see `Archive.replay_erasures`."""
+        tenant = permits.allowed(permit, "administer")
+        after: UUID | None = None
+        count = 0
+        while True:
+            async with self._db.transaction(permit) as connection:
+                rows = await store.studies_after(connection, tenant, after, limit=_PAGE)
+                gone = [row for row in rows if not self._keyring.is_alive(KeyRef(row["key"]))]
+                for row in gone:
+                    await self._begin(connection, tenant, row)
+            for row in gone:
+                await self._finish_erasure(permit, tenant, row["id"])
+            count += len(gone)
+            if len(rows) < _PAGE:
+                return count
+            after = rows[-1]["id"]
+
+    async def _begin(self, connection: Connection, tenant: UUID, row: Row) -> None:
+        """Bar the study from coming back, and take it out of every answer."""
+        digests = await self._tombstones(tenant, row)
+        await store.begin_erasure(connection, tenant, row, digests, clock.now())
 
     async def _tombstones(self, tenant: UUID, row: Row) -> tuple[bytes, bytes]:
         key = await self._keys.of(tenant)
@@ -137,8 +166,15 @@ def tombstones(
     return intake.tombstones(keyring, organisation_key, study_uid, intake.patient_key(study_uid, values))
 
 
-def entry(permit: Permit, work: Row, counts: Mapping[str, int]) -> Entry:
-    """What the ledger is told."""
+def entry(permit: Permit, work: Row, counts: Mapping[str, int], key: KeyRef) -> Entry:
+    """What the ledger is told.
+
+    Args:
+        permit: What allowed it.
+        work: The erasure.
+        counts: What went.
+        key: The subject's audit key, or where that is gone the organisation's.
+    """
     return Entry(
         kind="archive:study:erased",
         tenant=permit.tenant,
@@ -147,7 +183,7 @@ def entry(permit: Permit, work: Row, counts: Mapping[str, int]) -> Entry:
         role=permit.actor.role,
         subject_id=work["subject_id"],
         study_id=work["study_id"],
-        key=work["audit_key"],
+        key=bytes(key),
         payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},
         purpose=permit.purpose,
         clauses=permit.grounds,

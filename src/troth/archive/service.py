@@ -311,3 +311,14 @@ class Archive:
             How many there were.
         """
         return await self._erasing.resume_erasures(permit)
+
+    async def replay_erasures(self, permit: Permit) -> int:
+        """Take away studies whose keys are gone, as a backup brings them back: rows, tokens, bytes; with tombstones.
+
+        Args:
+            permit: To `administer` the organisation.
+
+        Returns:
+            How many there were.
+        """
+        return await self._erasing.replay_erasures(permit)

@@ -315,6 +315,16 @@ async def erasure(connection: Connection, tenant: UUID, study_id: UUID, *, lock:
     return await cursor.fetchone()
 
 
+async def studies_after(connection: Connection, tenant: UUID, after: UUID | None, *, limit: int) -> list[Row]:
+    """Held studies in the order of their ids, for what goes through all of them."""
+    cursor = await connection.execute(
+        f"select {_STUDY} from study s where s.tenant = %(tenant)s and s.state = 'held'"  # noqa: S608
+        " and (%(after)s::uuid is null or s.id > %(after)s) order by s.id limit %(limit)s",
+        {"tenant": tenant, "after": after, "limit": limit},
+    )
+    return list(await cursor.fetchall())
+
+
 async def unfinished_erasures(connection: Connection, tenant: UUID) -> list[UUID]:
     """Studies whose erasure was begun and not ended."""
     cursor = await connection.execute(

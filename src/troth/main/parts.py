@@ -19,6 +19,7 @@ from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
 from troth.main.settings import Settings
 from troth.main.tls import Certificate, certificate
+from troth.main.upkeeping import Upkeeping
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.outreach import Amendments
 from troth.rights import Fulfilment
@@ -91,6 +92,7 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
             sequencing,
             asyncio.create_task(fulfilment.take(stop)),
             asyncio.create_task(amendments.take(stop)),
+            asyncio.create_task(Upkeeping(rooms).take(stop)),
         }
         ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_EXCEPTION)
         stop.set()

@@ -1,4 +1,4 @@
-"""Sweeping and rechecking: what a killed process leaves goes, everything that is named stays, what is broken is seen."""
+"""Sweeping and rechecking: what a killed process leaves goes, what is named stays, what is broken is seen."""
 
 from __future__ import annotations
 
