@@ -8,8 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FORMAT ?= table
 NOTICE ?= imaging-cloud
 ARGS ?=
+TARGET ?= scanner
+RUNS ?= 100000
 
-.PHONY: help setup packages demo serve test check fix bench crash promises mutate wheel lock clean
+.PHONY: help setup packages demo serve test check fix bench crash fuzz promises mutate wheel lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +55,10 @@ bench: setup packages ## Troth and Orthanc, measured in one run (FORMAT=json)
 
 crash: setup ## 200 kills under load (long; results are kept in docs/)
 	TROTH_KILLS=200 $(BIN)/python -m pytest tests/crash $(ARGS)
+
+fuzz: setup ## Fuzz what reads a stranger's bytes (TARGET=scanner|metadata|association|parts RUNS=1000000)
+	$(PIP) --require-hashes -r requirements/fuzz.txt
+	$(BIN)/python tools/fuzz.py $(TARGET) --runs $(RUNS) $(ARGS)
 
 promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
 	@$(BIN)/python tools/promises.py --format $(FORMAT)

@@ -147,6 +147,8 @@ class PartReader:
         at = buffer.find(self._delimiter, position)
         start = position
         if not self._in_content:
+            if len(buffer) - position < len(self._delimiter):
+                return  # the line break here may yet turn out to begin the delimiter of an empty part
             start = position + 2
             self._in_content = True
         if at >= 0:

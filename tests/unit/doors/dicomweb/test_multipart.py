@@ -57,6 +57,14 @@ def test_messages_that_break_the_rules(message: bytes) -> None:
         parts_of([message])
 
 
+def test_an_empty_part_is_empty_however_it_is_cut() -> None:
+    message = b"--b-1\r\n\r\n--b-1\r\n\r\n\r\n--b-1--"
+    for size in range(1, len(message) + 1):
+        parts, reader = parts_of([message[at : at + size] for at in range(0, len(message), size)])
+        assert [content for _, content in parts] == [b"", b""], size
+        assert reader.is_ended
+
+
 def test_forms_that_are_met() -> None:
     lenient = (
         b"preamble\r\n--b-1  \r\ncontent-type : application/dicom; transfer-syntax=1.2\r\n\r\n\r\n--b-1--\r\nepilogue"
