@@ -56,7 +56,7 @@ class Server:
         return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=120)
 
     def wait(self, seconds: float) -> None:
-        """Wait until both ports answer.
+        """Wait until both ports take connections and the HTTP side answers: a listener can be bound before it serves.
 
         Raises:
             NotReady: They do not in time, or the process ended.
@@ -73,6 +73,14 @@ class Server:
                     if time.monotonic() > give_up_at:
                         raise NotReady(f"{self.name} does not answer on port {port}") from None
                     time.sleep(0.05)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=seconds)
+        try:
+            connection.request("GET", "/")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as fault:
+            raise NotReady(f"{self.name} does not answer HTTP; see {self.folder}/log") from fault
+        finally:
+            connection.close()
 
     def stop(self) -> None:
         """End it in good order, or after ten seconds not."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -166,16 +166,21 @@ class Batch:
             at: When it is stored.
         """
         studies = self._studies | dict(prepared)
-        new = {uid: studies[uid] for uid in self.new_studies}
-        return {
+        rows: dict[str, Any] = {
             "at": at.isoformat(),
-            "tombstones": sorted({digest.hex() for item in self.accepted for digest in item.digests}),
-            "studies": [self._study_row(self.new_studies[uid], study) for uid, study in new.items()],
-            "series": [self._series_row(uid, item, studies) for uid, item in self._new_series.items()],
             "instances": [self._instance_row(item, studies) for item in self.accepted],
-            "tokens": list(self._token_rows(studies)),
             "counts": self._counts(studies),
+            "series_counts": Counter(str(self._series[item.header.series_uid][0]) for item in self.accepted),
         }
+        if self.new_studies:
+            rows["studies"] = [self._study_row(item, studies[uid]) for uid, item in self.new_studies.items()]
+        if self._new_series:
+            rows["series"] = [self._series_row(uid, item, studies) for uid, item in self._new_series.items()]
+        return rows
+
+    def digests(self) -> set[bytes]:
+        """Tombstones that bar what was accepted."""
+        return {digest for item in self.accepted for digest in item.digests}
 
     def known(self, prepared: Mapping[str, Study]) -> tuple[list[Row], list[Row]]:
         """Studies and series of this batch as `store.held` would give them now.
@@ -251,11 +256,11 @@ class Batch:
             "id": str(study.id),
             "study_uid": header.study_uid,
             "subject_id": str(study.subject_id),
-            "key": _base64(study.key),
-            "audit_key": _base64(study.audit_key),
+            "key": _hex(study.key),
+            "audit_key": _hex(study.audit_key),
             "study_date": (parsed_day(values.get(tags.STUDY_DATE, "")) or NO_DATE).isoformat(),
             "patient_key_token": item.patient_token,
-            "sealed": _base64(sealing.seal_values(self._keyring, study.key, "study", study.id, values)),
+            "sealed": _hex(sealing.seal_values(self._keyring, study.key, "study", study.id, values)),
             **searching.equality_tokens(values, self._token),
         }
 
@@ -268,7 +273,7 @@ class Batch:
             "series_uid": uid,
             "modality": _modality(item.header),
             "number": _number(values.get(tags.SERIES_NUMBER, "")),
-            "sealed": _base64(sealing.seal_values(self._keyring, study.key, "series", series_id, values)),
+            "sealed": _hex(sealing.seal_values(self._keyring, study.key, "series", series_id, values)),
         }
 
     def _instance_row(self, item: Item, studies: Mapping[str, Study]) -> dict[str, Any]:
@@ -286,40 +291,45 @@ class Batch:
             "rows": header.rows or None,
             "columns": header.columns or None,
             "frames": min(header.frames, _LARGEST_INT4),
-            "head_locator": _base64(received.head.locator),
+            "head_locator": _hex(received.head.locator),
             "head_bytes": received.head.length_bytes,
-            "bulk_locator": _base64(bulk.locator) if bulk else None,
+            "bulk_locator": _hex(bulk.locator) if bulk else None,
             "bulk_bytes": bulk.length_bytes if bulk else 0,
             "bulk_tag": header.bulk_tag,
             "bulk_vr": header.bulk_vr,
             "bulk_length": header.bulk_length,
-            "frame_table": _base64(received.frame_table) if received.frame_table else None,
-            "sealed": _base64(sealing.seal_instance(self._keyring, key, row_id, locators_of(received), secrets)),
+            "frame_table": _hex(received.frame_table) if received.frame_table else None,
+            "sealed": _hex(sealing.seal_instance(self._keyring, key, row_id, locators_of(received), secrets)),
         }
 
-    def _token_rows(self, studies: Mapping[str, Study]) -> Iterable[dict[str, Any]]:
+    def _tokens(self) -> dict[str, set[int]]:
+        """Search tokens that are new, by study."""
+        found: dict[str, set[int]] = {}
         for uid, item in self.new_studies.items():
             values = tags.picked(item.header.values, tags.STUDY_TAGS)
-            for token in sorted({self._token(*term) for term in searching.terms_of_study(values)}):
-                yield {"study_id": str(studies[uid].id), "token": token}
+            found[uid] = {self._token(*term) for term in searching.terms_of_study(values)}
         for item in self._new_series.values():
             modality = _modality(item.header)
             if modality:
                 token = self._token(*searching.modality_term(modality))
-                yield {"study_id": str(studies[item.header.study_uid].id), "token": token}
+                found.setdefault(item.header.study_uid, set()).add(token)
+        return found
 
     def _counts(self, studies: Mapping[str, Study]) -> list[dict[str, Any]]:
         groups: dict[str, list[Item]] = {}
         for item in self.accepted:
             groups.setdefault(item.header.study_uid, []).append(item)
+        new_series = Counter(item.header.study_uid for item in self._new_series.values())
+        tokens = self._tokens()
         return [
             {
                 "study_id": str(studies[uid].id),
-                "series": sum(item.header.study_uid == uid for item in self._new_series.values()),
+                "series": new_series[uid],
                 "instances": len(items),
                 "length_bytes": sum(map(_length_bytes, items)),
                 "modalities": sorted({_modality(item.header) for item in items} - {""}),
                 "sop_classes": sorted({item.header.sop_class for item in items}),
+                "tokens": sorted(tokens.get(uid, ())),
             }
             for uid, items in groups.items()
         ]
@@ -405,5 +415,6 @@ def _number(text: str) -> int | None:
     return number if abs(number) <= _LARGEST_INT4 else None
 
 
-def _base64(content: bytes) -> str:
-    return b64encode(content).decode()
+def _hex(content: bytes) -> str:
+    """Bytes as PostgreSQL's own text for `bytea`."""
+    return "\\x" + content.hex()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -13,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from troth.archive.model import Row
 from troth.archive.searching import Plan
-from troth.kit.db import Connection
+from troth.kit.db import Connection, Database, HasTenant
 from troth.policy import Column, Columns
 
 Held = dict[str, list[Row]]
@@ -39,7 +40,10 @@ def is_race(fault: BaseException) -> bool:
     """Whether a batch failed only because others were writing the same things, and should be decided anew."""
     return isinstance(fault, psycopg.Error) and (
         fault.sqlstate == "TR001"
-        or isinstance(fault, psycopg.errors.DeadlockDetected | psycopg.errors.ForeignKeyViolation)
+        or isinstance(
+            fault,
+            psycopg.errors.UniqueViolation | psycopg.errors.DeadlockDetected | psycopg.errors.ForeignKeyViolation,
+        )
     )
 
 
@@ -86,9 +90,23 @@ async def held(
         return {name: list(await cursor.fetchall()) for name, cursor in cursors.items()}
 
 
-async def write(connection: Connection, tenant: UUID, batch: Mapping[str, Any]) -> None:
-    """Write one batch: all of it, or nothing with an error that `is_race` knows."""
-    await connection.execute("select archive_store(%s, %s)", (tenant, Jsonb(batch)))
+async def take(
+    db: Database, scope: HasTenant, digests: Collection[bytes], batch: Mapping[str, Any], entries: bytes
+) -> None:
+    """Write one batch and its ledger entries: all of it, or nothing with an error that `is_race` knows.
+
+    Committed on return.
+
+    Args:
+        db: The database.
+        scope: Whose space.
+        digests: Tombstones that must not be there.
+        batch: What `intake.Batch.rows` describes.
+        entries: What `Ledger.sealed` gave.
+    """
+    barred = b"{" + b",".join(b'"\\\\x' + digest.hex().encode() + b'"' for digest in digests) + b"}"
+    content = json.dumps(batch, ensure_ascii=False, separators=(",", ":")).encode()
+    await db.call(scope, "archive_take($1::uuid, $2::bytea[], $3::jsonb, $4::jsonb)", (barred, content, entries))
 
 
 async def study_by_uid(connection: Connection, tenant: UUID, study_uid: str) -> Row | None:

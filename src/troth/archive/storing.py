@@ -18,7 +18,7 @@ from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
 from troth.archive.recent import Recent
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Database
+from troth.kit.db import Database
 from troth.kit.errors import TrothError, Unavailable
 from troth.ledger import Ledger
 from troth.people import People, Subject
@@ -102,14 +102,16 @@ class Storing:
         wanted = batch.wanted()
         uids = wanted["studies"], wanted["series"]
         held = self._recent.recall(tenant, *uids)
+        scope = batch.items[0].permit
         for _ in range(_ATTEMPTS):
             try:
-                async with self._db.transaction(batch.items[0].permit) as connection:
-                    batch.decide(held or await store.held(connection, tenant, **wanted), prepared)
-                    missing = batch.new_studies.keys() - prepared.keys()
-                    if not missing:
-                        await self._write(connection, tenant, batch, prepared)
-                        await syncing  # bytes are durable before the rows that name them
+                if held is None:
+                    async with self._db.transaction(scope) as connection:
+                        held = await store.held(connection, tenant, **wanted)
+                batch.decide(held, prepared)
+                missing = batch.new_studies.keys() - prepared.keys()
+                if not missing:
+                    await self._write(scope, batch, prepared, syncing)
             except (KeyDestroyed, psycopg.Error) as fault:
                 if not isinstance(fault, KeyDestroyed) and not store.is_race(fault):
                     raise Unavailable from fault
@@ -123,11 +125,17 @@ class Storing:
             prepared |= await self._prepare(tenant, {uid: batch.new_studies[uid] for uid in missing})
         raise Unavailable("Too many were writing the same studies; nothing was stored.")
 
-    async def _write(self, connection: Connection, tenant: UUID, batch: Batch, prepared: dict[str, Study]) -> None:
+    async def _write(self, scope: Permit, batch: Batch, prepared: dict[str, Study], syncing: Awaitable[None]) -> None:
+        """Write what was decided, once the bytes are durable: no row ever names bytes that are not."""
         studies = {uid: prepared[uid] for uid in batch.new_studies}
+        rows, entries = batch.rows(studies, clock.now()), batch.entries(studies)
+        sealed = self._ledger.sealed(entries)
+        await syncing
         if batch.accepted:
-            await store.write(connection, tenant, batch.rows(studies, clock.now()))
-        await self._ledger.append_many(connection, batch.entries(studies))
+            await store.take(self._db, scope, batch.digests(), rows, sealed)
+        elif entries:
+            async with self._db.transaction(scope) as connection:
+                await self._ledger.append_many(connection, entries)
 
     async def _prepare(self, tenant: UUID, items: Mapping[str, Item]) -> dict[str, Study]:
         """Find or make subjects, and make keys of studies, durable before the transaction that needs them."""

@@ -7,9 +7,9 @@ connection never remembers whose it was. Only this module begins, commits and ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -17,7 +17,10 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from troth.kit.calls import Calls, Parameter
 from troth.kit.errors import Unavailable
+
+_GONE = frozenset({"08", "53", "57"})  # classes of SQLSTATE: connection, resources, operator intervention
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
@@ -52,6 +55,7 @@ class Database:
         self._min_size = min_size
         self._max_size = max_size
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = WeakKeyDictionary()
+        self._calls: WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def transaction(self, scope: HasTenant | None) -> AsyncIterator[Connection]:
@@ -85,6 +89,35 @@ class Database:
         finally:
             await pool.putconn(connection)
 
+    async def call(
+        self, scope: HasTenant | None, function: LiteralString, parameters: Sequence[Parameter]
+    ) -> bytes | None:
+        """Call one SQL function as a transaction of its own, in one round trip; see `kit.calls`.
+
+        Args:
+            scope: Whose space.
+            function: The call as SQL, such as ``f($2::uuid, $3::jsonb)``; ``$1`` is the tenant.
+            parameters: Values from ``$2`` on, as PostgreSQL's own text.
+
+        Returns:
+            Its value as text.
+
+        Raises:
+            DatabaseUnavailable: The server went away. Whether it had committed is not known.
+            psycopg.Error: The function failed; nothing was changed.
+        """
+        tenant = scope.tenant if scope is not None else None
+        loop = asyncio.get_running_loop()
+        calls = self._calls.get(loop)
+        if calls is None:
+            calls = self._calls[loop] = Calls(self._dsn)
+        try:
+            return await calls.call(str(tenant) if tenant is not None else "", function, parameters)
+        except psycopg.OperationalError as fault:
+            if fault.sqlstate is not None and fault.sqlstate[:2] not in _GONE:
+                raise
+            raise DatabaseUnavailable from fault
+
     async def listen(self, channel: str) -> AsyncIterator[str]:
         """Payloads notified on a channel, over a connection of its own.
 
@@ -101,7 +134,10 @@ class Database:
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        calls, pool = self._calls.pop(loop, None), self._pools.pop(loop, None)
+        if calls is not None:
+            await calls.close()
         if pool is not None:
             await pool.close(timeout=5)
 

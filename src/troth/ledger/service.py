@@ -90,6 +90,17 @@ class Ledger:
         await store.insert(connection, rows)
         return [row[1] for row in rows]
 
+    def sealed(self, entries: Sequence[Entry]) -> bytes:
+        """Entries as the one parameter of the SQL function `ledger_append`.
+
+        For a function that writes something and the entry of it in one call; the rooms above `ledger` cannot know its
+        columns.
+
+        Raises:
+            KeyDestroyed: The key for a payload is gone (from the sealer).
+        """
+        return store.as_parameter(self._rows_of(entries))
+
     async def of_subject(
         self, connection: Connection, subject_id: UUID, *, limit: int = 100, before: UUID | None = None
     ) -> list[Event]:

@@ -85,6 +85,17 @@ async def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Non
         raise WrongScope("the entry is of another tenant than the transaction") from fault
 
 
+def as_parameter(rows: Sequence[tuple[Any, ...]]) -> bytes:
+    """Rows in the order of `COLUMNS` as JSON for the function `ledger_append`."""
+    return json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], default=_as_text).encode()
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    return str(value)
+
+
 async def select_of_subject(connection: Connection, subject_id: UUID, limit: int, before: UUID | None) -> list[Row]:
     """Entries of a subject with their leaves, newest first."""
     return await _rows(

@@ -1,16 +1,124 @@
-"""Fewer round trips for what is stored."""
+"""A batch of instances with its ledger entries in one function, called as a transaction of its own.
+
+`archive_take` does what `archive_store` and an insert into the ledger did, with fewer statements. Whatever changed
+since the caller looked (a study erased, an instance that came in elsewhere) fails the whole batch, with TR001 or by a
+constraint, and the caller looks again. Studies are touched one by one, in the order of their ids and by their key: a
+join could be planned as a scan while the tables are small, and stay one while they grow.
+"""
 
 from __future__ import annotations
+
+from alembic import op
 
 revision = "0140_ingest"
 down_revision = "0130_series_metadata"
 branch_labels = None
 depends_on = None
 
+APPEND = """
+create function ledger_append(p jsonb) returns void language plpgsql as $$
+begin
+    insert into ledger_entry (tenant, id, at, kind, actor_id, actor_kind, role, subject_id, study_id, purpose, clauses,
+                              decision_id, outcome, counts, key, payload)
+    select e.tenant, e.id, e.at, e.kind, e.actor_id, e.actor_kind, e.role, e.subject_id, e.study_id, e.purpose,
+           e.clauses, e.decision_id, e.outcome, e.counts, e.key, e.payload
+    from jsonb_to_recordset(p) as e(tenant uuid, id uuid, at timestamptz, kind text, actor_id uuid, actor_kind text,
+         role text, subject_id uuid, study_id uuid, purpose text, clauses text[], decision_id uuid, outcome text,
+         counts jsonb, key bytea, payload bytea);
+end $$
+"""
+
+TAKE = """
+create function archive_take(p_tenant uuid, p_digests bytea[], p jsonb, p_entries jsonb) returns void
+language plpgsql as $$
+declare
+    now_at timestamptz := (p ->> 'at')::timestamptz;
+    c record;  -- what one study, then one series, gains
+    held_on date;
+begin
+    if exists (select from tombstone t where t.tenant = p_tenant and t.digest = any(p_digests)) then
+        raise exception 'erased meanwhile' using errcode = 'TR001';
+    end if;
+
+    if p ? 'studies' then
+        insert into study (tenant, id, study_uid, subject_id, key, audit_key, study_date, patient_key_token,
+                           patient_id_token, accession_token, birth_token, sealed, stored_at, changed_at)
+        select p_tenant, s.id, s.study_uid, s.subject_id, s.key, s.audit_key, s.study_date, s.patient_key_token,
+               s.patient_id_token, s.accession_token, s.birth_token, s.sealed, now_at, now_at
+        from jsonb_to_recordset(p -> 'studies') as s(id uuid, study_uid text, subject_id uuid, key bytea,
+             audit_key bytea, study_date date, patient_key_token int8, patient_id_token int8, accession_token int8,
+             birth_token int8, sealed bytea)
+        order by s.study_uid;
+    end if;
+
+    for c in
+        select n.* from jsonb_to_recordset(p -> 'counts') as n(study_id uuid, series int, instances int,
+            length_bytes bigint, modalities text[], sop_classes text[], tokens int8[])
+        order by n.study_id
+    loop
+        update study s set
+            series_count = s.series_count + c.series,
+            instance_count = s.instance_count + c.instances,
+            length_bytes = s.length_bytes + c.length_bytes,
+            modalities = case when s.modalities = c.modalities then s.modalities
+                else array(select distinct m from unnest(s.modalities || c.modalities) m order by m) end,
+            sop_classes = case when s.sop_classes = c.sop_classes then s.sop_classes
+                else array(select distinct m from unnest(s.sop_classes || c.sop_classes) m order by m) end,
+            changed_at = now_at
+        where s.tenant = p_tenant and s.id = c.study_id and s.state = 'held'
+        returning s.study_date into held_on;
+        if not found then
+            raise exception 'study erased meanwhile' using errcode = 'TR001';
+        end if;
+        if c.tokens <> '{}' then
+            insert into study_token (tenant, token, study_date, study_id)
+            select p_tenant, t.token, held_on, c.study_id from unnest(c.tokens) as t(token) order by t.token
+            on conflict do nothing;
+        end if;
+    end loop;
+
+    if p ? 'series' then
+        insert into series (tenant, id, study_id, series_uid, modality, number, sealed)
+        select p_tenant, r.id, r.study_id, r.series_uid, r.modality, r.number, r.sealed
+        from jsonb_to_recordset(p -> 'series') as r(id uuid, study_id uuid, series_uid text, modality text, number int,
+             sealed bytea)
+        order by r.series_uid;
+    end if;
+
+    for c in
+        select r.key::uuid as series_id, r.value::int as instances from jsonb_each_text(p -> 'series_counts') as r
+        order by 1
+    loop
+        update series r set instance_count = r.instance_count + c.instances
+        where r.tenant = p_tenant and r.id = c.series_id;
+    end loop;
+
+    insert into instance (tenant, id, series_id, instance_uid, sop_class, syntax, number, rows, columns, frames,
+                          head_locator, head_bytes, bulk_locator, bulk_bytes, bulk_tag, bulk_vr, bulk_length,
+                          frame_table, sealed, stored_at)
+    select p_tenant, i.id, i.series_id, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
+           i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length,
+           i.frame_table, i.sealed, now_at
+    from jsonb_to_recordset(p -> 'instances') as i(id uuid, series_id uuid, instance_uid text, sop_class text,
+         syntax text, number int, rows int, columns int, frames int, head_locator bytea,
+         head_bytes bigint, bulk_locator bytea, bulk_bytes bigint, bulk_tag int8, bulk_vr text, bulk_length bigint,
+         frame_table bytea, sealed bytea)
+    order by i.instance_uid;
+
+    perform ledger_append(p_entries);
+end $$
+"""
+
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Make the two functions in place of the old one."""
+    for statement in (APPEND, TAKE):
+        op.execute(statement)
+    op.execute("revoke all on function ledger_append(jsonb), archive_take(uuid, bytea[], jsonb, jsonb) from public")
+    op.execute("grant execute on function ledger_append(jsonb), archive_take(uuid, bytea[], jsonb, jsonb) to troth_app")
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Take them away again; `archive_store` is still there."""
+    op.execute("drop function archive_take(uuid, bytea[], jsonb, jsonb)")
+    op.execute("drop function ledger_append(jsonb)")
