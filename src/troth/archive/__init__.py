@@ -4,7 +4,7 @@ Everything personal is sealed under the study's key; search runs on keyed tokens
 holds who sees it and why. `Archive` is the room's service, `Viewing` an open study.
 """
 
-from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, vr_of
+from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_json_text, vr_of
 from troth.archive.census import Census
 from troth.archive.errors import (
     DuplicateDiffers,
@@ -91,5 +91,6 @@ __all__ = [
     "level_of",
     "tag_of",
     "to_json",
+    "to_json_text",
     "vr_of",
 ]

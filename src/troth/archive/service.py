@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
+import psycopg
+
 from troth.archive import permits, restricting, searching, store, summaries, telling
+from troth.archive.describing import Kept
 from troth.archive.erasing import Erasing
 from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.keys import OrganisationKeys
@@ -229,6 +233,20 @@ class Archive:
                 row = await store.instance_by_uid(connection, tenant, study_id, instance_uid)
                 return [row] if row is not None and series_uid in (None, row["series_uid"]) else []
             return await store.instances_of(connection, tenant, study_id, series_uid)
+
+    async def described_rows(self, permit: Permit, study_id: UUID, series_uid: str | None) -> list[Row]:
+        """Series of a study with the versions of what they hold and what is kept of them, for an open viewing."""
+        async with self._db.transaction(permit) as connection:
+            return await store.described(connection, permits.current(permit), study_id, series_uid)
+
+    async def keep_described(self, permit: Permit, kept: Sequence[Kept]) -> None:
+        """Keep what was made ready. It is only for speed: what cannot be kept is made again."""
+        with suppress(psycopg.Error):
+            async with self._db.transaction(permit) as connection:
+                for one in kept:
+                    await store.keep_described(
+                        connection, permits.current(permit), one.series_id, one.version, one.sealed
+                    )
 
     async def decide_again(self, permit: Permit, study_uid: str) -> Permit:
         """A fresh permit for the same actor, action, study and purpose.

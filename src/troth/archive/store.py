@@ -186,6 +186,35 @@ async def instance_by_uid(connection: Connection, tenant: UUID, study_id: UUID, 
     return await cursor.fetchone()
 
 
+async def described(connection: Connection, tenant: UUID, study_id: UUID, series_uid: str | None) -> list[Row]:
+    """Series of a study, or one, each with the version of what it holds and the metadata kept for that very version.
+
+    The version is made from the heads that are there now (see `ready.version_of`), so no writer need know of it.
+    """
+    cursor = await connection.execute(
+        "select r.id, r.series_uid, v.version, m.sealed from series r cross join lateral"
+        " (select sha256(string_agg(i.head_locator, ''::bytea order by i.head_locator)) as version from instance i"
+        " where i.tenant = r.tenant and i.series_id = r.id) v left join series_metadata m"
+        " on m.tenant = r.tenant and m.series_id = r.id and m.version = v.version"
+        " where r.tenant = %(tenant)s and r.study_id = %(study)s"
+        " and (%(series)s::text is null or r.series_uid = %(series)s) and v.version is not null"
+        " order by r.number nulls last, r.series_uid",
+        {"tenant": tenant, "study": study_id, "series": series_uid},
+    )
+    return list(await cursor.fetchall())
+
+
+async def keep_described(
+    connection: Connection, tenant: UUID, series_id: UUID, version: bytes, sealed_metadata: bytes
+) -> None:
+    """Keep the metadata of a series as it is at a version, in place of what was kept before."""
+    await connection.execute(
+        "insert into series_metadata (tenant, series_id, version, sealed) values (%s, %s, %s, %s)"
+        " on conflict (tenant, series_id) do update set version = excluded.version, sealed = excluded.sealed",
+        (tenant, series_id, version, sealed_metadata),
+    )
+
+
 async def candidates(
     connection: Connection,
     tenant: UUID,

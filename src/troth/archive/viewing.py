@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from troth import dicom
-from troth.archive import sealing
+from troth.archive import describing, sealing
 from troth.archive.checked import checked, checked_whole
+from troth.archive.describing import Description
 from troth.archive.errors import NoPixels, StoredBytesBroken, StudyNotFound
 from troth.archive.model import InstanceRecord, Row, SeriesRecord, StudySummary, Verified
 from troth.archive.painter import Painter
@@ -40,6 +41,12 @@ class Shelf(Protocol):
         self, permit: Permit, study_id: UUID, series_uid: str | None, instance_uid: str | None
     ) -> list[Row]:
         """Instances of a study, a series or one."""
+
+    async def described_rows(self, permit: Permit, study_id: UUID, series_uid: str | None) -> list[Row]:
+        """Series with the versions of what they hold, and what is kept ready-made of them."""
+
+    async def keep_described(self, permit: Permit, kept: Sequence[describing.Kept]) -> None:
+        """Keep what was made ready."""
 
     async def decide_again(self, permit: Permit, study_uid: str) -> Permit:
         """A fresh permit for the same, or `PermitDenied`."""
@@ -74,6 +81,7 @@ class Viewing:
         self._counts = _no_counts()
         self._is_closed = False
         self._instances: dict[str, InstanceRecord] = {}
+        self._touched: set[str] = set()
         self.permit = permit
         self.study = study
         self.event_id = event_id
@@ -148,6 +156,11 @@ class Viewing:
         if record is None:
             (record,) = await self.instances(None, instance_uid)
             self._instances[instance_uid] = record
+            if record.series_uid in self._touched:
+                # A second one of the series: somebody scrolls through it, and the others come next.
+                for one in await self.instances(record.series_uid):
+                    self._instances.setdefault(one.instance_uid, one)
+            self._touched.add(record.series_uid)
         if series_uid is not None and record.series_uid != series_uid:
             raise StudyNotFound
         return record
@@ -219,24 +232,38 @@ class Viewing:
         self._count(frames=len(frames))
         return frames
 
-    async def metadata(
-        self,
-        bulk_uri: Callable[[InstanceRecord], str],
-        series_uid: str | None = None,
-        instance_uid: str | None = None,
-    ) -> list[dict[str, Any]]:
-        """DICOM JSON of instances: everything but bulk values, which are pointed to.
+    async def description(self, series_uid: str | None = None, instance_uid: str | None = None) -> Description:
+        """What is told of instances, bulk values apart, which are pointed to.
 
         Args:
-            bulk_uri: What to put before the path of a bulk value of an instance.
             series_uid: Of this series only.
             instance_uid: Of this instance only.
 
+        Raises:
+            StudyNotFound: There is no such series or instance.
+
         Per: DICOM PS3.18 10.4.1.1.2, Annex F.
         """
-        instances = await self.instances(series_uid, instance_uid)
-        heads = await self.heads(instances)
-        return await asyncio.to_thread(_described, instances, heads, [bulk_uri(one) for one in instances])
+        study_uid = self.study.study_uid
+        if instance_uid is not None:
+            return await describing.of_instance(self, study_uid, await self.instance(instance_uid, series_uid))
+        found = await describing.of_series(self, self._shelf.keyring, self._key, study_uid, series_uid)
+        if found is None:
+            raise StudyNotFound
+        return found
+
+    async def described_rows(self, series_uid: str | None) -> list[Row]:
+        """Series with the versions of what they hold, and what is kept ready-made of them."""
+        await self.check()
+        return await self._shelf.described_rows(self.permit, self.study.id, series_uid)
+
+    async def keep_described(self, kept: Sequence[describing.Kept]) -> None:
+        """Keep what was made ready, for the next reader."""
+        await self._shelf.keep_described(self.permit, kept)
+
+    async def tail(self, instance: InstanceRecord) -> bytes:
+        """The elements of an instance that come after its bulk value."""
+        return await describing.tail_of(instance, lambda start, stop: self.bulk(instance, start, stop))
 
     async def bulkdata(self, instance: InstanceRecord, path: str) -> list[bytes]:
         """A bulk value that the metadata points to; of encapsulated pixels the frames, else one value.
@@ -410,15 +437,6 @@ def instance_record(row: Row) -> InstanceRecord:
         frame_table=row["frame_table"] or b"",
         sealed=row["sealed"],
     )
-
-
-def _described(
-    instances: Sequence[InstanceRecord], heads: Sequence[bytes], prefixes: Sequence[str]
-) -> list[dict[str, Any]]:
-    return [
-        dicom.to_json(head, instance.syntax, prefix)
-        for instance, head, prefix in zip(instances, heads, prefixes, strict=True)
-    ]
 
 
 def _no_counts() -> dict[str, int]:

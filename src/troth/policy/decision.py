@@ -7,6 +7,7 @@ two small records, and an actor that was kept from an earlier decision could not
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from troth.policy.filtering import Filter, RowFacts
 from troth.policy.model import Actor, Target
 
 _NUMBER_PREFIX = "policy"
+_MOST_FILTERS = 256
+
+_Asked = tuple[Actor, str, str, str, FactSet, tuple[RowFacts, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Decider:
         self._actions = frozenset(action for actions, _ in scopes for action in actions or ())
         self._purposes = frozenset(purpose for _, purposes in scopes for purpose in purposes or ())
         self._bearing: dict[tuple[str, str], _Bearing] = {}
+        self._filters: OrderedDict[_Asked, Filter] = OrderedDict()
 
     def decide(
         self, actor: Actor, action: str, target: Target, purpose: str, facts: FactSet, *, explain: bool = True
@@ -138,6 +143,24 @@ class Decider:
             facts: The facts of the moment.
             row_facts: Who tells facts that differ from row to row.
         """
+        asked = (actor, action, purpose, kind, facts, row_facts)
+        # It follows from these alone: as long as all of them are the same, so is the condition.
+        made = self._filters.get(asked)
+        if made is None:
+            made = self._filters[asked] = self._filtered(actor, action, purpose, kind, facts, row_facts)
+            if len(self._filters) > _MOST_FILTERS:
+                self._filters.popitem(last=False)
+        return made
+
+    def _filtered(
+        self,
+        actor: Actor,
+        action: str,
+        purpose: str,
+        kind: str,
+        facts: FactSet,
+        row_facts: tuple[RowFacts, ...],
+    ) -> Filter:
         context = _moment(purpose, facts)
         question = residual.Question(_actor_attributes(actor), action, TARGETS.get(kind, "Unknown"), context)
         allowing, refusing = [], []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.common.servers import ServedDatabase
 from troth import notice
-from troth.policy import Actor, Column, Columns, FactSet, Filter, Target
+from troth.policy import Actor, Column, Columns, FactSet, Filter, Target, decision
 from troth.policy.decision import Decider
 
 WORLDS = settings(
@@ -343,3 +343,17 @@ def test_texts_and_flags_that_all_rows_share() -> None:
     assert flag.where({"is_restricted": Column("r.flag", "bool", is_nullable=True)})[0] == "(r.flag is true)"
     assert flag.where({})[0] == "false"
     assert flag.where({"is_restricted": True})[0] == "true"
+
+
+def test_a_condition_is_made_once_for_the_same_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision, "_MOST_FILTERS", 1)
+    decider = Decider(
+        notice.Compiled((notice.Policy("1.2", "permit (principal, action, resource);", "permit"),), "", "1")
+    )
+    who = Actor("user", uuid5(_SPACE, "who"), TENANTS[0], "clinician")
+    other = replace(who, role="office")
+    first = decider.filter(who, "query", "care", "study", FactSet(region="GB"))
+    assert decider.filter(who, "query", "care", "study", FactSet(region="GB")) is first
+    assert decider.filter(other, "query", "care", "study", FactSet(region="GB")) is not first
+    assert decider.filter(who, "query", "care", "study", FactSet(region="GB")) is not first  # forgotten meanwhile
+    assert decider.filter(who, "query", "care", "study", FactSet(region="FR")).facts.region == "FR"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
@@ -34,9 +35,25 @@ def json_answer(told: Any, media_type: str, *, status: int = 200, headers: Mappi
     return answer
 
 
-def bytes_answer(content: bytes, content_type: str, *, location: str = "") -> Response:
-    """An answer of bytes."""
-    answer = Response(content, headers=PRIVATE | ({"Content-Location": location} if location else {}))
+def bytes_answer(
+    content: bytes,
+    content_type: str,
+    *,
+    location: str = "",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer of bytes.
+
+    Args:
+        content: What to send.
+        content_type: What it is.
+        location: Where it lies by itself.
+        status: HTTP status.
+        headers: Further headers.
+    """
+    told = PRIVATE | dict(headers or {}) | ({"Content-Location": location} if location else {})
+    answer = Response(content, status, headers=told)
     answer.headers["Content-Type"] = content_type
     return answer
 
@@ -48,3 +65,24 @@ def stream_answer(content: AsyncIterator[bytes], content_type: str, *, length_by
     if length_bytes is not None:
         answer.headers["Content-Length"] = str(length_bytes)
     return answer
+
+
+def entity_tag(version: bytes, *of: str) -> str:
+    """A tag that changes with what it stands for, and with the form it is given in.
+
+    Args:
+        version: Of what is told.
+        of: What else the answer depends on.
+
+    Per: RFC 9110 8.8.3.
+    """
+    return f'"{sha256(b"|".join((version, *(one.encode() for one in of)))).hexdigest()[:32]}"'
+
+
+def is_known(http_request: Request, tag: str) -> bool:
+    """Whether the client says that it has this very answer.
+
+    Per: RFC 9110 13.1.2.
+    """
+    named = [one.strip().removeprefix("W/") for one in http_request.headers.get("if-none-match", "").split(",")]
+    return tag in named or "*" in named

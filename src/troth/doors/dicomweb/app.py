@@ -76,4 +76,5 @@ def routes(gate: Gate, instance_bytes: int) -> list[Route]:
         Route(_INSTANCE + "/frames/{frames}/thumbnail", retrieving.rendered(gate, thumbnail=True), methods=["GET"]),
         Route(_INSTANCE + "/bulkdata/{path:path}", retrieving.bulkdata(gate), methods=["GET"]),
     ]
-    return searches + stores + retrieves + of_frames
+    # What is asked for most is looked at first.
+    return of_frames + searches + stores + retrieves

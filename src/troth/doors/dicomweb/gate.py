@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -11,12 +12,13 @@ from starlette.requests import Request
 from troth.archive import Archive, Viewing
 from troth.dicom import is_uid
 from troth.doors.dicomweb.errors import OriginForeign
+from troth.doors.dicomweb.moments import Moments
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.dicomweb.viewings import Viewings
 from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import NotFound, Unauthenticated
-from troth.people import People
+from troth.people import Bearer, People
 from troth.policy import Actor, Permit, Policy, Target
 
 COOKIE = "troth_session"
@@ -47,6 +49,9 @@ class Gate:
         self._people: People = rooms.people
         self._policy: Policy = rooms.policy
         self._viewings = Viewings()
+        self._bearers: Moments[bytes, Bearer | None] = Moments()
+        self._actors: Moments[bytes, Actor | None] = Moments()
+        self._searches: Moments[tuple[Caller, str | None], Permit] = Moments()
 
     async def caller(self, http_request: Request) -> Caller:
         """Who asks, from the session cookie or a bearer token.
@@ -60,12 +65,12 @@ class Gate:
         """
         scheme, _, bearer = http_request.headers.get("authorization", "").partition(" ")
         if scheme:
-            held = await self._people.bearer_of_token(bearer.strip()) if scheme.lower() == "bearer" else None
+            held = await self._bearer(bearer.strip()) if scheme.lower() == "bearer" else None
             if held is None:
                 raise Unauthenticated
             return Caller(held.actor, held.purpose)
         token = http_request.cookies.get(COOKIE, "")
-        actor = await self._people.actor_of_session(token) if token else None
+        actor = await self._actor(token) if token else None
         if actor is None:
             raise Unauthenticated
         if http_request.method not in _SAFE_METHODS and not is_same_origin(http_request):
@@ -88,13 +93,17 @@ class Gate:
             study_uid: The study that the search is within.
         """
         actor = caller.actor
-        if study_uid is not None:
-            target = await self.archive.target(actor, checked(study_uid))
-        elif actor.kind == "patient":
-            target = Target("subject", actor.subject_id, actor.tenant, actor.subject_id)
-        else:
-            target = Target("organisation", actor.tenant, actor.tenant)
-        return await self._policy.require(actor, "query", target, caller.purpose)
+
+        async def decide() -> Permit:
+            if study_uid is not None:
+                target = await self.archive.target(actor, checked(study_uid))
+            elif actor.kind == "patient":
+                target = Target("subject", actor.subject_id, actor.tenant, actor.subject_id)
+            else:
+                target = Target("organisation", actor.tenant, actor.tenant)
+            return await self._policy.require(actor, "query", target, caller.purpose)
+
+        return await self._searches.of((caller, study_uid), decide)
 
     async def viewing(self, http_request: Request, study_uid: str) -> Viewing:
         """The caller's viewing of a study: the one that is open, or a new one, told to the ledger first.
@@ -122,6 +131,12 @@ class Gate:
         """End all viewings, for shutdown."""
         await self._viewings.close()
 
+    async def _bearer(self, token: str) -> Bearer | None:
+        return await self._bearers.of(_digest(token), lambda: self._people.bearer_of_token(token))
+
+    async def _actor(self, token: str) -> Actor | None:
+        return await self._actors.of(_digest(token), lambda: self._people.actor_of_session(token))
+
 
 class Standing:
     """A permit that is asked for again while a long upload goes on.
@@ -148,6 +163,11 @@ class Standing:
             self._permit = await self._gate.permit_to_store(self._caller)
             self._asked_at = clock.now()
         return self._permit
+
+
+def _digest(token: str) -> bytes:
+    """What stands for a token in memory that outlives its request."""
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def checked(uid: str) -> str:

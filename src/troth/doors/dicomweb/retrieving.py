@@ -27,7 +27,7 @@ from troth.doors.dicomweb.accept import (
     json_type,
     wanted,
 )
-from troth.doors.dicomweb.answers import base_url, bytes_answer, json_answer, stream_answer
+from troth.doors.dicomweb.answers import PRIVATE, base_url, bytes_answer, entity_tag, is_known, stream_answer
 from troth.doors.dicomweb.errors import NothingAcceptable, ParameterInvalid
 from troth.doors.dicomweb.gate import Gate, checked
 
@@ -61,19 +61,19 @@ def instances(gate: Gate) -> Handler:
 
 
 def metadata(gate: Gate) -> Handler:
-    """Everything but bulk values, as DICOM JSON."""
+    """Everything but bulk values, as DICOM JSON; not sent again to who has it."""
 
     async def handle(http_request: Request) -> Response:
         media_type = json_type(http_request)
         viewing = await _viewing(gate, http_request)
         path = http_request.path_params
+        described = await viewing.description(path.get("series"), path.get("instance"))
         base = base_url(http_request)
-
-        def bulk_uri(record: InstanceRecord) -> str:
-            return f"{_url(base, viewing, record)}/bulkdata/"
-
-        told = await viewing.metadata(bulk_uri, path.get("series"), path.get("instance"))
-        return json_answer(told, media_type)
+        tag = entity_tag(described.version, base, media_type)
+        if is_known(http_request, tag):
+            return Response(status_code=304, headers=PRIVATE | {"ETag": tag})
+        content = b"[" + b",".join(await described.tell(base)) + b"]"
+        return bytes_answer(content, media_type, headers={"ETag": tag})
 
     return handle
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from troth import archive
 from troth.archive import Found, Level, Match, Query, SearchKeyUnknown
 from troth.doors.dicomweb.accept import json_type
-from troth.doors.dicomweb.answers import PRIVATE, base_url, json_answer
+from troth.doors.dicomweb.answers import PRIVATE, base_url, bytes_answer
 from troth.doors.dicomweb.errors import ParameterInvalid
 from troth.doors.dicomweb.gate import Gate, checked
 from troth.kit.errors import BadInput
@@ -25,7 +25,7 @@ _USUAL_LIMIT = 1000
 _MOST = 1000
 _NO_KEYS = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
 _STRICT = frozenset({"emptyvaluematching", "multiplevaluematching"})
-_STUDY_UID, _SERIES_UID = 0x0020000D, 0x0020000E
+_STUDY_UID, _SERIES_UID, _RETRIEVE_URL = 0x0020000D, 0x0020000E, 0x00081190
 _NO_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 _MORE = "There are additional results that can be requested."
 
@@ -57,8 +57,12 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
         if not page.found:
             return Response(status_code=204, headers=PRIVATE | (headers if warnings else {}))
         base = base_url(http_request)
-        told = [_told(found, base, within=study_uid is not None, include=query.include) for found in page.found]
-        return json_answer(told, media_type, headers=headers if warnings else None)
+        told = [
+            archive.to_json_text(_told(found, base, within=study_uid is not None, include=query.include))
+            for found in page.found
+        ]
+        content = f"[{','.join(told)}]".encode("utf-8", "replace")
+        return bytes_answer(content, media_type, headers=headers if warnings else None)
 
     return handle
 
@@ -108,17 +112,15 @@ def _whole(text: str | None, usual: int) -> int:
     return int(text)
 
 
-def _told(found: Found, base: str, *, within: bool, include: frozenset[int]) -> dict[str, Any]:
+def _told(found: Found, base: str, *, within: bool, include: frozenset[int]) -> dict[int, str]:
     """A result; within a study that the address names, only what is below it, and what was asked for besides."""
     values = dict(found.values)
     if within:
         kept = {_STUDY_UID, _SERIES_UID} | include
         values = {tag: text for tag, text in values.items() if tag in kept or archive.level_of(tag) != "study"}
-    told = archive.to_json(values)
     url = f"{base}/studies/{found.study.study_uid}"
     if found.series_uid:
         url += f"/series/{found.series_uid}"
     if found.instance_uid:
         url += f"/instances/{found.instance_uid}"
-    told["00081190"] = {"vr": "UR", "Value": [url]}
-    return dict(sorted(told.items()))
+    return values | {_RETRIEVE_URL: url}

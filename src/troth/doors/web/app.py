@@ -70,7 +70,8 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
         Mount("/static", app=Static(directory=STATIC), name="static"),
     ]
     if dicomweb is not None:
-        routes.append(Mount("/dicomweb", app=dicomweb))
+        # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
+        routes.insert(0, Mount("/dicomweb", app=dicomweb))
     settings = rooms.settings
     guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
     return Starlette(

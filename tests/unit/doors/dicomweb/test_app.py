@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import instance, real_files, to_file
 from tests.unit.doors.dicomweb.conftest import House
+from troth.kit import clock
 
 STOW = 'multipart/related; type="application/dicom"; boundary="b-1"'
 
@@ -258,8 +260,42 @@ async def test_a_session_that_ended_sees_nothing_more(house: House) -> None:
     await stow(house, content)
     async with house.clinician() as client:
         assert (await client.get(path_of(content) + "/frames/1")).status_code == 200
+        assert (await client.get("/studies?PatientID=P-1")).status_code == 200
         house.people.sessions.clear()
-        assert (await client.get(path_of(content) + "/frames/1")).status_code == 401
+        with clock.moved(timedelta(seconds=1)):  # who stands behind a token is known for a second, and no longer
+            assert (await client.get(path_of(content) + "/frames/1")).status_code == 401
+            assert (await client.get("/studies?PatientID=P-1")).status_code == 401
+
+
+async def test_a_right_that_ended_is_felt_within_a_second(house: House) -> None:
+    content = instance()
+    await stow(house, content)
+    async with house.clinician() as client:
+        assert (await client.get("/studies?PatientID=P-1")).status_code == 200
+        house.rooms.moment.session_alive = False
+        try:
+            with clock.moved(timedelta(seconds=1)):
+                assert (await client.get("/studies?PatientID=P-1")).status_code == 404
+        finally:
+            house.rooms.moment.session_alive = True
+
+
+async def test_metadata_is_not_sent_again_to_who_has_it(house: House) -> None:
+    first = instance()
+    study, series = uids(first).StudyInstanceUID, uids(first).SeriesInstanceUID
+    await stow(house, first)
+    path = f"/studies/{study}/series/{series}/metadata"
+    async with house.clinician() as client:
+        tag = (await client.get(path)).headers["etag"]
+        for known in (tag, f'"other", W/{tag}', "*"):
+            again = await client.get(path, headers={"If-None-Match": known})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        await stow(house, instance(StudyInstanceUID=study, SeriesInstanceUID=series))
+        changed = await client.get(path, headers={"If-None-Match": tag})
+        assert changed.status_code == 200
+        assert changed.headers["etag"] != tag
+        assert len(changed.json()) == 2
+        assert (await client.get(path_of(first) + "/metadata")).headers["etag"] not in (tag, changed.headers["etag"])
 
 
 async def test_real_files_go_in_and_out(house: House) -> None:
