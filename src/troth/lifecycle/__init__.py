@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from troth.lifecycle.contacts import ContactDisposal
 from troth.lifecycle.errors import HoldIncomplete, HoldNotFound
 from troth.lifecycle.facts import LifecycleFacts
 from troth.lifecycle.model import Hold, HoldScope
 from troth.lifecycle.service import Lifecycle
 
-__all__ = ["Hold", "HoldIncomplete", "HoldNotFound", "HoldScope", "Lifecycle", "LifecycleFacts"]
+__all__ = ["ContactDisposal", "Hold", "HoldIncomplete", "HoldNotFound", "HoldScope", "Lifecycle", "LifecycleFacts"]

@@ -41,6 +41,6 @@ class LifecycleFacts:
 
 def covered_by(target: Target) -> list[UUID]:
     """What a hold may be on that covers a target: itself, its subject, its organisation."""
-    if target.kind not in ("study", "subject", "account"):
+    if target.kind not in ("study", "subject", "account", "contact"):
         return []
     return [each for each in dict.fromkeys((target.id, target.subject_id, target.tenant)) if each is not None]

@@ -25,6 +25,13 @@ LISTENERS: Final = (
 JOBS: Final[Mapping[str, Collecting]] = {
     "rights.fulfil": Collecting("job", "rights.fulfil", parts={"rights.fulfil": "requests"}),
     "rights.expire": Collecting("job", "rights.expire", parts={"rights.expire": "requests"}),
+    "people.take": Collecting("job", "people.take", parts={"people.take": "contacts"}, by=("bring_people",)),
+    "outreach.introduce": Collecting(
+        "job", "outreach.introduce", parts={"outreach.introduce": "contacts"}, by=("bring_people",)
+    ),
+    "lifecycle.dispose": Collecting(
+        "job", "lifecycle.dispose", parts={"lifecycle.dispose": "contacts"}, by=("dispose",)
+    ),
     "outreach.tell": Collecting("job", "outreach.tell", parts={"outreach.tell": "mail"}),
 }
 """Durable work, by the name under which the worker registers it; a test compares the two."""

@@ -14,6 +14,7 @@ import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
 from troth.ledger import Sequencer
+from troth.lifecycle import ContactDisposal
 from troth.main.adopting import InForce
 from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
@@ -21,7 +22,7 @@ from troth.main.settings import Settings
 from troth.main.tls import Certificate, certificate
 from troth.main.upkeeping import Upkeeping
 from troth.main.wiring import Rooms, load_notices, open_rooms
-from troth.outreach import Amendments
+from troth.outreach import Amendments, Introductions
 from troth.rights import Fulfilment
 
 Ready = Callable[[], None]
@@ -86,12 +87,18 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
         durable = Durable(server.dsn("troth_flow", "troth_flow"))
         fulfilment = Fulfilment(rooms.rights, durable)
         amendments = Amendments(rooms.outreach, durable)
+        introductions = Introductions(
+            rooms.contacts, rooms.notices, rooms.policy, rooms.mail, settings.http_url, durable
+        )
+        disposal = ContactDisposal(rooms.contacts, rooms.policy, durable)
         await durable.launch()
         ready()
         working = {
             sequencing,
             asyncio.create_task(fulfilment.take(stop)),
             asyncio.create_task(amendments.take(stop)),
+            asyncio.create_task(introductions.take(stop)),
+            asyncio.create_task(disposal.take(stop)),
             asyncio.create_task(Upkeeping(rooms).take(stop)),
         }
         ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_EXCEPTION)

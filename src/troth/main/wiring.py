@@ -22,7 +22,7 @@ from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
 from troth.notice import Compiled, Notice, Notices, Proposals, compile_notices, load_all
 from troth.outreach import Outreach
-from troth.people import ChoiceFacts, ChoiceRows, Choices, Links, People, PeopleFacts
+from troth.people import ChoiceFacts, ChoiceRows, Choices, Contacts, Links, People, PeopleFacts, SourceFacts
 from troth.policy import Actor, Facts, Policy, Target
 from troth.rights import Rights
 from troth.vault import Keyring, Packs
@@ -50,6 +50,7 @@ class Rooms:
     choices: Choices
     lifecycle: Lifecycle
     exchange: Exchange
+    contacts: Contacts
 
     async def close(self) -> None:
         """Give back what the running loop holds."""
@@ -96,11 +97,13 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         ChoiceFacts(database, keyring, bands),
         LifecycleFacts(database),
         ExchangeFacts(database, people),
+        SourceFacts(database, notices),
     ]
     facts = CombinedFacts(database, sources, settings.region)
     policy = Policy(compiled, facts, write_refusal, (ChoiceRows(),))
     archive = Archive(database, keyring, packs, people, ledger, policy)
     room_of_notices = Notices(database, keyring, ledger)
+    people.read_notices(room_of_notices)
     lifecycle = Lifecycle(database, keyring, ledger, people)
     rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle)
     return Rooms(
@@ -112,6 +115,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         Exchange(
             database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings.ae)
         ),
+        Contacts(database, keyring, ledger, room_of_notices, people),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from troth.notice import clock
 from troth.notice.checking import check
 from troth.notice.clauses.amendment import Amendment
@@ -35,13 +37,10 @@ from troth.notice.loading import load, parse
 from troth.notice.model import Notice, Section, retention, right
 from troth.notice.period import Period
 from troth.notice.problem import Problem
-from troth.notice.proposals import Proposal, Proposals, earliest
 from troth.notice.register import Activity, Register, as_csv, as_jsonld, register
 from troth.notice.rendering import Rendered, RenderedSection, Sentence, render, sentence
 from troth.notice.right_terms import RightTerms
 from troth.notice.sarif import sarif
-from troth.notice.service import Notices
-from troth.notice.version import NoticeVersion
 from troth.notice.vocabulary import (
     ACTIONS,
     ALWAYS_PRESENT,
@@ -51,8 +50,14 @@ from troth.notice.vocabulary import (
     HOLDINGS,
     MARKETING,
     ROLES,
+    SOURCING,
     TARGETS,
 )
+
+if TYPE_CHECKING:
+    from troth.notice.proposals import Proposal, Proposals, earliest
+    from troth.notice.service import Notices
+    from troth.notice.version import NoticeVersion
 
 __all__ = [
     "ACTIONS",
@@ -64,6 +69,7 @@ __all__ = [
     "MARKETING",
     "RIGHTS",
     "ROLES",
+    "SOURCING",
     "TARGETS",
     "Activity",
     "Amendment",
@@ -129,3 +135,14 @@ __all__ = [
     "sarif",
     "sentence",
 ]
+
+_OF_VERSIONS = ("Notices", "NoticeVersion", "Proposal", "Proposals", "earliest")
+
+
+def __getattr__(name: str) -> Any:
+    """What works with published versions: it needs database, ledger and signatures, and checking a file does not."""
+    if name not in _OF_VERSIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from troth.notice import proposals, service, version
+
+    return getattr(next(module for module in (service, version, proposals) if hasattr(module, name)), name)

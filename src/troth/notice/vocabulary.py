@@ -43,6 +43,7 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "ledger": "Ledger",
         "account": "Account",
         "recipient": "Recipient",
+        "contact": "Contact",
     }
 )
 """Kinds of target and their Cedar entity types."""
@@ -88,6 +89,8 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "decide_request": _action("decide a request", "organisation", "request"),
         "see_proofs": _action("see whether promises are kept", "platform", "organisation", "notice", "ledger"),
         "publish_notice": _action("publish a notice", "platform", "notice"),
+        "tell_source": _action("tell somebody from whom we have what we know of them", "organisation"),
+        "ask_support": _action("ask for support", "organisation"),
         "tell_change": _action("tell of a change of the notice", "notice"),
         "administer": _action("run the service", "platform", "organisation"),
         "add_user": _action("add a user", "organisation"),
@@ -100,7 +103,9 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "choose": _action("say yes or no", "subject", "account"),
         "hold": _action("put under a legal hold", "study", "subject", "organisation"),
         "restrict": _action("stop the use of", "study", "subject"),
-        "dispose": _action("dispose of when its time is over", "study", "subject", "account", "organisation"),
+        "dispose": _action(
+            "dispose of when its time is over", "study", "subject", "account", "organisation", "contact"
+        ),
         "instruct": _action("give an instruction", "organisation"),
         "keep_register": _action("keep the register of recipients and contracts", "organisation", "platform"),
         "bring_people": _action("bring in a list of people", "organisation"),
@@ -131,6 +136,7 @@ FACTS: Final[Mapping[str, str]] = MappingProxyType(
         "order_document": "the document of the legal order is on file (legal_order)",
         "order_review": "a person has looked at the legal order (legal_order)",
         "governed_by:<word>": "the record stands under other terms (scope with excludes)",
+        "source:<clause>": "the people who are told came by this source; attribute `source` of the target (source)",
         "deidentified:<key>": "the release passed this gate (deidentification)",
         "decision:<word>": "which significant decision a program is about to take (automation)",
         "decided_by_person": "a person has decided it (automation)",
@@ -204,6 +210,9 @@ SURFACES: Final[Mapping[str, str]] = MappingProxyType(
 
 AMENDING: Final = "amendment"
 """The purpose of telling people of a change. The clause about changes allows it, no activity has to."""
+
+SOURCING: Final = "source"
+"""The purpose of telling people from whom we have what we know of them. The clause about the source allows it."""
 
 WITHIN: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -4,12 +4,15 @@ TrothError
 ├── Unprocessable
 │   ├── EmailMalformed
 │   ├── FieldMalformed
+│   ├── ListMalformed          a list of people cannot be read
+│   ├── SourceUnlisted         no notice names where it comes from
 │   └── MatchFailed            one answer for every wrong field
 ├── Unauthenticated
 │   └── SignInLinkOver
 ├── NotFound
 │   ├── OrganisationNotFound
 │   ├── ChoiceNotFound
+│   ├── ListNotFound
 │   ├── StandingNotFound
 │   ├── UserNotFound
 │   └── SubjectNotFound
@@ -45,6 +48,20 @@ class FieldMalformed(Unprocessable):
     title = "A field holds a value that cannot be taken"
 
 
+class ListMalformed(Unprocessable):
+    """A list of people cannot be read as a whole."""
+
+    slug = "list-malformed"
+    title = "The list cannot be taken in"
+
+
+class SourceUnlisted(Unprocessable):
+    """The notice in force does not list where a list of people comes from, or does not use it for that."""
+
+    slug = "source-unlisted"
+    title = "The notice does not say that we have data from there for that"
+
+
 class MatchFailed(Unprocessable):
     """What was typed does not agree with the record; which field it was is not told."""
 
@@ -65,6 +82,10 @@ class OrganisationNotFound(NotFound):
 
 class StandingNotFound(NotFound):
     """The account cannot stand there."""
+
+
+class ListNotFound(NotFound):
+    """No such list of people in this organisation, or it waits for nothing any more."""
 
 
 class ChoiceNotFound(NotFound):

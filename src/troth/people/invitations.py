@@ -17,6 +17,7 @@ from uuid import UUID
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
 from troth.people import emails, store
+from troth.people.accepting import BY_INVITATION
 from troth.people.errors import InvitationOver, MatchFailed, OrganisationNotFound, TooManyTries
 from troth.people.model import (
     INVITATION_LIFETIME,
@@ -161,7 +162,7 @@ class Invitations(SignIn):
                 await self._note_refusal(connection, held, address)
         if held.fault is not None:
             raise held.fault
-        return OpenInvitation(held.organisation.name, held.kind, held.row["expires_at"])
+        return OpenInvitation(held.organisation.name, held.kind, held.row["expires_at"], held.organisation.region)
 
     async def accept_invitation(self, secret: str, address: str) -> Session:
         """Join an organisation as its user, and sign in.
@@ -180,12 +181,15 @@ class Invitations(SignIn):
             raise fault
         invitee = self._invitee(held)
         account = await self._account_for(invitee["email"])
+        found = await self._documents("user", held.organisation.region)
         tenant = held.organisation.id
         async with self._db.transaction(held.organisation) as connection:
             if not await store.use_invitation(connection, held.id, clock.now()):
                 raise InvitationOver
-            await self._join(connection, tenant, account, invitee["name"], held.row["role"])
-            await self._note_use(connection, held, Actor(kind="user", id=account.id, role=held.row["role"]), address)
+            await self._join(connection, tenant, account, invitee["email"], invitee["name"], held.row["role"])
+            owner = Actor(kind="user", id=account.id, role=held.row["role"])
+            await self._note_use(connection, held, owner, address)
+            await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address)
             standing = Standing(account.id, tenant, held.organisation.name, "user")
             begun = await self._begin_as_user(connection, standing, address, "match")
         assert begun is not None
@@ -227,6 +231,7 @@ class Invitations(SignIn):
         subject = held.subject
         assert subject is not None
         account = await self._account_for(self._invitee(held)["email"])
+        found = await self._documents("patient", held.organisation.region)
         now = clock.now()
         owner = Actor(kind="patient", id=account.id, tenant=subject.tenant, role="patient", subject_id=subject.id)
         link = {"tenant": subject.tenant, "subject_id": subject.id, "account_id": account.id, "matched_at": now}
@@ -247,6 +252,7 @@ class Invitations(SignIn):
                 purpose="own_access",
                 payload={"address": address, "matched_on": ["link", "name", "birth date", "code"]},
             )
+            await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address, subject)
             standing = Standing(account.id, subject.tenant, held.organisation.name, "patient")
             return await self._begin_as_patient(connection, standing, subject, address, "match")
 

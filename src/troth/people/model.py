@@ -203,6 +203,7 @@ class OpenInvitation:
     organisation: str
     kind: StandingKind
     expires_at: datetime
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
-from troth.people import store
+from troth.people import sources_store, store
+from troth.people.accepting import BY_SIGN_IN
 from troth.people.errors import FieldMalformed, StandingNotFound
 from troth.people.model import (
     IDLE_OF_PATIENT,
@@ -26,6 +27,7 @@ from troth.people.model import (
     tenant_of,
 )
 from troth.people.names import displayed
+from troth.people.room import Account
 from troth.people.subjects import Subjects, subject_context
 from troth.people.users import Users, checked_role, member_context
 from troth.policy import Actor, Permit
@@ -179,9 +181,16 @@ class Sessions(Subjects, Users):
 
     async def _begin(self, standing: Standing, address: str, proof: str) -> Session | None:
         organisation = await self.organisation(standing.organisation_id)
+        found = await self._documents(standing.kind, organisation.region)
         async with self._db.transaction(organisation) as connection:
             if standing.kind == "user":
-                return await self._begin_as_user(connection, standing, address, proof)
+                begun = await self._begin_as_user(connection, standing, address, proof)
+                if begun is not None and not await sources_store.has_accepted(connection, standing.account_id, None):
+                    account = await store.account(connection, standing.account_id)
+                    assert account is not None
+                    owner = Account(account["id"], KeyRef(account["key"]))
+                    await self._accept(connection, found, organisation, owner, begun.actor, BY_SIGN_IN, address)
+                return begun
             matched = await store.subjects_of_account(connection, standing.account_id)
             if not matched:
                 return None

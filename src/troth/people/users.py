@@ -6,15 +6,16 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Connection, Row
-from troth.people import emails, store
+from troth.people import emails, sources_store, store
+from troth.people.accepting import Acceptances
 from troth.people.errors import FieldMalformed, UserExists, UserNotFound
-from troth.people.model import ROLES, User
-from troth.people.room import Account, Room
-from troth.policy import Permit
+from troth.people.model import ROLES, Organisation, User
+from troth.people.room import Account
+from troth.policy import Actor, Permit
 from troth.vault import KeyRef
 
 
-class Users(Room):
+class Users(Acceptances):
     """The part of `People` that knows members of organisations."""
 
     async def add_user(self, permit: Permit, tenant: UUID, email: str, name: str, role: str) -> User:
@@ -37,7 +38,7 @@ class Users(Room):
         checked_role(role)
         account = await self._account_for(address)
         async with self._db.transaction(space) as connection:
-            if not await self._join(connection, tenant, account, name, role):
+            if not await self._join(connection, tenant, account, address, name, role):
                 raise UserExists
         return User(account.id, tenant, role, True, name, address)
 
@@ -96,7 +97,9 @@ class Users(Room):
                     counts={"sessions": len(ended)},
                 )
 
-    async def _join(self, connection: Connection, tenant: UUID, account: Account, name: str, role: str) -> bool:
+    async def _join(
+        self, connection: Connection, tenant: UUID, account: Account, email: str, name: str, role: str
+    ) -> bool:
         """Write the membership and its standing; False when there is an active one."""
         now = clock.now()
         sealed = self._keyring.seal(account.key, name.strip().encode(), member_context(tenant, account.id))
@@ -112,7 +115,20 @@ class Users(Room):
             return False
         standing = {"account_id": account.id, "organisation_id": tenant, "kind": "user", "made_at": now}
         await store.insert_standing(connection, standing)
+        await self._link_with_lists(connection, await self.organisation(tenant), account, email)
         return True
+
+    async def _link_with_lists(
+        self, connection: Connection, organisation: Organisation, account: Account, email: str
+    ) -> None:
+        """Who was named on a list by the same address is the same human being, as far as anybody can tell."""
+        token = self._keyring.token(organisation.key, sources_store.FOUND_BY, email)
+        if await sources_store.link_account(connection, organisation.id, token, account.id, clock.now()):
+            await self._note(
+                connection, "people:staff:linked", Actor("system", role="worker"), organisation.id, organisation.key,
+                purpose="administration",
+                payload={"account": str(account.id), "concluded_from": "the same e-mail address"},
+            )  # fmt: skip
 
     def _user(self, row: Row) -> User:
         key, account_id, tenant = KeyRef(row["key"]), row["account_id"], row["tenant"]

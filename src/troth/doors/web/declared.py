@@ -84,7 +84,7 @@ def _register(name: str, terms: str) -> Iterator[tuple[str, Form]]:
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "sign_in": _form("/sign-in", "site", email="account"),
-        "enter": _form("/sign-in/{secret}", "site"),
+        "enter": _form("/sign-in/{secret}", "site", shown=NOBODY),
         "sign_out": _form("/sign-out", "portal"),
         "invitation": _form("/invitation", "site", link=NOBODY),
         "register": _form(
@@ -96,6 +96,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             year="demographics",
             code=NOBODY,
             email="account",
+            shown=NOBODY,
         ),
         "theme": _form("/theme", "site", theme=NOBODY, back=NOBODY),
         "rights_request": Form(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from troth.notice import cedar, vocabulary
 from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
@@ -17,6 +18,15 @@ class Accept(Clause):
     title: str = term("Title of the terms")
     edition: str = term("Edition of the terms, such as 2026-11", pattern=r"^[A-Za-z0-9.-]{1,32}$")
     before: tuple[str, ...] = term("What needs it first; empty: it is recorded", choices=vocabulary.ACTIONS, default=())
+
+    when: Literal["account", "use"] = term(
+        "When it is accepted: with the account, or before the first use of what it is about", default="account"
+    )
+
+    @property
+    def is_with_account(self) -> bool:
+        """Whether making an account accepts it."""
+        return self.when == "account"
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
         """Nothing of what needs it first."""
@@ -35,7 +45,7 @@ class Accept(Clause):
 
     def evidence(self) -> Evidence:
         """Accounts that were made."""
-        return Evidence(("people:subject:matched",), "every account names the versions of notice and terms")
+        return Evidence(("people:terms:accepted",), "every account names the versions of notice and terms")
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """The edition."""

@@ -22,13 +22,15 @@ from troth.doors.web.desk import (
 )
 from troth.doors.web.forms import Fault
 from troth.doors.web.frame import home_of
+from troth.doors.web.public.accepted import CHANGED, accepted_of, for_anybody, is_outdated
 from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
-from troth.people import EmailMalformed, MatchFailed, OpenInvitation
+from troth.people import Document, EmailMalformed, MatchFailed, OpenInvitation, documents
 from troth.policy import Target
 
 FAULT_STATUS = 422
+AUDIENCES = {"user": "users", "patient": "patients"}
 SITE = "site"
 
 
@@ -76,15 +78,20 @@ class Doors:
     async def enter(self, http_request: Request) -> Response:
         """A one-time link: a page with a button first, because mail scanners follow links and press nothing."""
         visitor = await self._desk.visitor(http_request)
-        if http_request.method == "GET":
+        found = for_anybody(await self._desk.rooms.notices.current())
+        fields = await forms.read(http_request) if http_request.method == "POST" else {}
+        if http_request.method == "GET" or is_outdated(fields, found):
             view = EnterPage(
                 "Your link is here",
                 "It works once. Pressing the button signs you in on this device.",
                 "Sign in now",
                 http_request.url.path,
                 await self._written_down(),
+                accepted_of(found, is_first_only=True),
+                (CHANGED,) if fields else (),
             )
-            return await self._desk.page(http_request, visitor, "Sign in", Page("public/enter.html", view))
+            page, status = Page("public/enter.html", view), FAULT_STATUS if fields else 200
+            return await self._desk.page(http_request, visitor, "Sign in", page, status=status)
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
         secret, address = http_request.path_params["secret"], self._desk.address(http_request)
         session = await self._desk.rooms.people.sign_in(secret, address)
@@ -123,10 +130,12 @@ class Doors:
         opened = await people.open_invitation(secret, address)
         if http_request.method == "GET":
             return await self._register_page(http_request, visitor, opened, {})
+        fields = await forms.read(http_request)
+        if is_outdated(fields, await self._accepted_by(opened)):
+            return await self._register_page(http_request, visitor, opened, fields, CHANGED)
         if opened.kind == "user":
             session = await people.accept_invitation(secret, address)
             return self._desk.with_session(go(home_of(session.actor)), session)
-        fields = await forms.read(http_request)
         faults = _faults(fields)
         if faults:
             return await self._register_page(http_request, visitor, opened, fields, *faults)
@@ -149,16 +158,23 @@ class Doors:
     ) -> Response:
         path = http_request.url.path
         version = await self._desk.version()
+        accepted = accepted_of(await self._accepted_by(opened))
         if opened.kind == "user":
             text = f"{opened.organisation} invites you to work with it here. Pressing the button signs you in."
-            view: object = EnterPage("Your invitation", text, "Accept", path, await self._written_down())
+            view: object = EnterPage(
+                "Your invitation", text, "Accept", path, await self._written_down(), accepted, faults
+            )
             page = Page("public/enter.html", view)
         else:
             known = {name: fields.get(name, "") for name in ("name", "day", "month", "year", "email")}
             clauses = clauses_of(version.notice if version else None, "safeguard", measure="identity_check")
-            view = RegisterPage(opened.organisation, path, **known, faults=faults, clauses=clauses)
+            view = RegisterPage(opened.organisation, path, **known, faults=faults, clauses=clauses, accepted=accepted)
             page = Page("public/register.html", view)
         return await self._desk.page(http_request, visitor, "Invitation", page, status=FAULT_STATUS if faults else 200)
+
+    async def _accepted_by(self, opened: OpenInvitation) -> list[Document]:
+        """What whoever answers an invitation accepts."""
+        return documents(await self._desk.rooms.notices.current(), AUDIENCES[opened.kind], opened.region)
 
     # The theme
 

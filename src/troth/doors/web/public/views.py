@@ -136,6 +136,29 @@ class SignInPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedLine:
+    """One text that comes with an account: what it is, and where it can be read."""
+
+    words: str
+    href: str
+    clause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedView:
+    """What somebody accepts by going on.
+
+    Attributes:
+        shown: Which versions were shown, for the form to say so.
+        is_first_only: It is accepted the first time only: whoever has an account accepted before.
+    """
+
+    lines: tuple[AcceptedLine, ...]
+    shown: str
+    is_first_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EnterPage:
     """A one-time link, before it is used: mail scanners open links, people press buttons."""
 
@@ -144,6 +167,8 @@ class EnterPage:
     button: str
     action: str
     clauses: tuple[str, ...] = ()
+    accepted: AcceptedView | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +191,7 @@ class RegisterPage:
     email: str = ""
     faults: tuple[Fault, ...] = ()
     clauses: tuple[str, ...] = ()
+    accepted: AcceptedView | None = None
 
 
 @dataclass(frozen=True, slots=True)
