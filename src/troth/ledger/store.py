@@ -87,7 +87,10 @@ async def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Non
 
 def as_parameter(rows: Sequence[tuple[Any, ...]]) -> bytes:
     """Rows in the order of `COLUMNS` as JSON for the function `ledger_append`."""
-    return json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], default=_as_text).encode()
+    named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    for row in named:
+        row["counts"] = json.loads(row["counts"])  # text inside JSON would be kept as text
+    return json.dumps(named, default=_as_text).encode()
 
 
 def _as_text(value: Any) -> str:
