@@ -12,10 +12,13 @@ def main() -> None:
     try:
         if sys.argv[1:2] == ["check"]:
             # Imported here: editors and CI check a notice at every change, and a whole node takes seconds to import.
-            from troth.main.notice_command import alone as app
+            from troth.main import checking
+
+            checking.main(sys.argv[2:])
         else:
             from troth.main.commands import app
-        app(standalone_mode=True)
+
+            app(standalone_mode=True)
     except TrothError as fault:
         sys.stderr.write(f"troth: {fault.detail}\n")
         if fault.hint:

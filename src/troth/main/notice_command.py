@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from enum import StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from troth.kit import clock
-from troth.main.modules import modules
-from troth.notice import NoticeMalformed, Problem, check_all, diff, load, load_all, notice_files, render, sarif
+from troth.main import checking
+from troth.notice import diff, load, notice_files, render
 
 
 class Form(StrEnum):
@@ -34,35 +30,7 @@ def check(
     form: Annotated[Form, typer.Option("--format", help="How problems are told.")] = Form.text,
 ) -> None:
     """Check notices: every clause complete, known, lawful and enforced. Problems are told with file:line and a hint."""
-    found: list[Problem] = []
-    parts = modules()
-    for path in notice:
-        try:
-            notices = load_all([path])
-        except NoticeMalformed as fault:
-            found += fault.problems
-            continue
-        wrong = check_all(notices, modules=parts, today=clock.now().date())
-        found += wrong
-        for each in () if wrong or form is not Form.text else notices:
-            typer.echo(f"{each.path}: {len(each.clauses)} clauses, version {each.version}, every clause is enforced")
-    if form is Form.json:
-        typer.echo(json.dumps([asdict(problem) for problem in found], ensure_ascii=False))
-    elif form is Form.sarif:
-        typer.echo(json.dumps(sarif(found, version("troth")), ensure_ascii=False, indent=1))
-    else:
-        for problem in found:
-            typer.echo(f"{problem.path}:{problem.line}: {problem.what}\n    {problem.hint}")
-    raise typer.Exit(1 if found else 0)
-
-
-alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-alone.command("check")(check)
-
-
-@alone.callback()
-def _alone() -> None:
-    """`troth check` by itself, without what only a node needs."""
+    raise typer.Exit(checking.run(notice, form))
 
 
 @app.command("diff")
