@@ -199,12 +199,13 @@ class Archive:
 
     # Open
 
-    async def open_study(self, permit: Permit, study_uid: str) -> Viewing:
+    async def open_study(self, permit: Permit, study_uid: str, *, recipient: str = "") -> Viewing:
         """Open a study. The ledger holds who is about to see it, why and under which clause before this returns.
 
         Args:
             permit: For `retrieve`, `copy` or `disclose` of this study.
             study_uid: StudyInstanceUID.
+            recipient: Who is sent to where the actor does not look itself, such as the destination of a C-MOVE.
 
         Raises:
             StudyNotFound: There is no such study for this permit.
@@ -215,8 +216,9 @@ class Archive:
             if row is None or row["id"] != permit.target.id:
                 raise StudyNotFound
             study = summaries.study_summary(self.keyring, row)
-            event_id = await self._ledger.append(connection, telling.entry(permit, study, _OPENING[permit.action]))
-        return Viewing(self, permit, study, KeyRef(row["key"]), event_id)
+            entry = telling.entry(permit, study, _OPENING[permit.action], recipient=recipient)
+            event_id = await self._ledger.append(connection, entry)
+        return Viewing(self, permit, study, KeyRef(row["key"]), event_id, recipient)
 
     async def series_rows(self, permit: Permit, study_id: UUID) -> list[Row]:
         """Series of a study, for an open viewing."""
@@ -260,10 +262,11 @@ class Archive:
         target = replace(target, attributes=permit.target.attributes)  # such as the request that is carried out
         return await self._policy.require(permit.actor, permit.action, target, permit.purpose)
 
-    async def record_opened(self, permit: Permit, study: StudySummary) -> UUID:
+    async def record_opened(self, permit: Permit, study: StudySummary, recipient: str = "") -> UUID:
         """Write that a study is looked at further, under a fresh permit."""
+        entry = telling.entry(permit, study, _OPENING[permit.action], recipient=recipient)
         async with self._db.transaction(permit) as connection:
-            return await self._ledger.append(connection, telling.entry(permit, study, _OPENING[permit.action]))
+            return await self._ledger.append(connection, entry)
 
     async def record_closed(self, permit: Permit, study: StudySummary, counts: dict[str, int]) -> None:
         """Write what was seen. The audit key may be gone by now; then nobody is left to be told."""

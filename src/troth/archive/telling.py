@@ -14,7 +14,9 @@ from troth.policy import Permit
 from troth.vault import KeyRef
 
 
-def entry(permit: Permit, study: StudySummary, kind: str, counts: dict[str, int] | None = None) -> Entry:
+def entry(
+    permit: Permit, study: StudySummary, kind: str, counts: dict[str, int] | None = None, *, recipient: str = ""
+) -> Entry:
     """The entry of an act on one study, under the audit key of its subject.
 
     Args:
@@ -22,6 +24,7 @@ def entry(permit: Permit, study: StudySummary, kind: str, counts: dict[str, int]
         study: The study.
         kind: Kind of the entry.
         counts: Numbers; None for those of the study.
+        recipient: Who is sent to, where it is not the actor.
     """
     payload = {
         "actor": permit.actor.name,
@@ -31,6 +34,8 @@ def entry(permit: Permit, study: StudySummary, kind: str, counts: dict[str, int]
         "study_date": study.study_date.isoformat() if study.study_date else "",
         "modalities": list(study.modalities),
     }
+    if recipient:
+        payload["recipient"] = recipient
     return Entry(
         kind=kind,
         tenant=permit.tenant,

@@ -51,7 +51,7 @@ class Shelf(Protocol):
     async def decide_again(self, permit: Permit, study_uid: str) -> Permit:
         """A fresh permit for the same, or `PermitDenied`."""
 
-    async def record_opened(self, permit: Permit, study: StudySummary) -> UUID:
+    async def record_opened(self, permit: Permit, study: StudySummary, recipient: str = "") -> UUID:
         """Write into the ledger that a study is about to be seen."""
 
     async def record_closed(self, permit: Permit, study: StudySummary, counts: dict[str, int]) -> None:
@@ -70,10 +70,13 @@ class Viewing:
     Attributes:
         study: The study with its attributes.
         event_id: The entry of the ledger.
+        recipient: Who is sent to, where the actor does not look itself.
         opened_at: When; after five minutes the next check writes a new entry.
     """
 
-    def __init__(self, shelf: Shelf, permit: Permit, study: StudySummary, key: KeyRef, event_id: UUID) -> None:
+    def __init__(
+        self, shelf: Shelf, permit: Permit, study: StudySummary, key: KeyRef, event_id: UUID, recipient: str = ""
+    ) -> None:
         self._shelf = shelf
         self._key = key
         self._lock = asyncio.Lock()
@@ -85,6 +88,7 @@ class Viewing:
         self.permit = permit
         self.study = study
         self.event_id = event_id
+        self.recipient = recipient
         self.opened_at = self._checked_at
 
     @property
@@ -390,7 +394,7 @@ class Viewing:
         """A permit covers five minutes: close this stretch of looking and write the next one."""
         counts, self._counts = self._counts, _no_counts()
         await self._shelf.record_closed(self.permit, self.study, counts)
-        self.event_id = await self._shelf.record_opened(self.permit, self.study)
+        self.event_id = await self._shelf.record_opened(self.permit, self.study, self.recipient)
         self.opened_at = clock.now()
 
     def _count(self, *, instances: int = 0, frames: int = 0, length: int = 0) -> None:

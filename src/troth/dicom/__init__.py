@@ -25,6 +25,7 @@ from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part1
 from troth.dicom.picture import Picture
 from troth.dicom.pictures import render
 from troth.dicom.plain import read_plain
+from troth.dicom.recode import can_recode, recode, recoded_unit
 from troth.dicom.scanner import Scanner, scan
 from troth.dicom.walk import LIMITS, Limits
 
@@ -48,12 +49,15 @@ __all__ = [
     "TooDeep",
     "Truncated",
     "UidInvalid",
+    "can_recode",
     "dictionary",
     "find_bulk",
     "frame_table",
     "is_uid",
     "part10",
     "read_plain",
+    "recode",
+    "recoded_unit",
     "render",
     "reopen",
     "scan",

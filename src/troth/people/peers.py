@@ -70,6 +70,19 @@ class Peers(Room):
         async with self._db.transaction(permit) as connection:
             return [_peer(row) for row in await store.peers(connection, permit.tenant)]
 
+    async def destination(self, actor: Actor, ae: str) -> Peer | None:
+        """Where a peer of the actor's own organisation listens; None for every other AE title.
+
+        Args:
+            actor: Who wants to send there.
+            ae: AE title as it was asked for. Of several nodes with this title the latest registered one is meant.
+        """
+        if actor.tenant is None:
+            return None
+        async with self._db.transaction(actor) as connection:
+            found = [_peer(row) for row in await store.peers(connection, actor.tenant)]
+        return max((peer for peer in found if peer.ae == ae.strip(" ")), key=lambda peer: peer.id, default=None)
+
     async def end_peer(self, permit: Permit, peer_id: UUID) -> None:
         """Take a peer out of use; felt at its next step.
 

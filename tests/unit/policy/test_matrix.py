@@ -21,6 +21,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("peer", "care"): {
         "store": ("organisation", "study"),
         "query": ("organisation", "study"),
+        "retrieve": ("study",),
         "echo": ("organisation",),
     },
     ("patient", "own_access"): {

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from troth.doors.dimse import command as dimse
 from troth.doors.dimse import negotiation, offered, pdu
-from troth.doors.dimse.conversation import Agreement, Asked, Conversation
+from troth.doors.dimse.conversation import Agreement, Asked, Conversation, Ourselves
 from troth.doors.dimse.delivery import Delivery
 from troth.doors.dimse.errors import InvalidPdu, PeerGone, ProtocolFault, UidsDiffer, UnexpectedPdu
 from troth.doors.dimse.gate import Gate
@@ -23,6 +23,8 @@ _log = logging.getLogger("troth.doors.dimse")
 
 class House(Protocol):
     """What an association asks of the listener it belongs to."""
+
+    ourselves: Ourselves
 
     def take_place(self, association: Association) -> bool:
         """A place among the open associations, or False when all are taken."""
@@ -136,7 +138,9 @@ class Association:
         self._gate = gate
         self._contexts = {answer.id: answer for answer in answers if answer.is_accepted}
         agreement = Agreement(*titles, self._contexts, {role.sop_class: role for role in roles})
-        self._talk = Conversation(self.upper, self._rooms, self._limits, gate, agreement, SERVICES)
+        self._talk = Conversation(
+            self.upper, self._rooms, self._limits, gate, agreement, SERVICES, self._house.ourselves
+        )
         accepted = pdu.associate_accept(request, answers, self._limits.pdu_bytes, roles)
         self.upper.accept(accepted, request.max_pdu_bytes)
 

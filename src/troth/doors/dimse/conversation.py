@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ from troth.doors.dimse.errors import IdentifierWrong, PeerGone, ProtocolFault, U
 from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
+from troth.doors.dimse.requestor import Callee
 from troth.doors.dimse.upper import UpperLayer
 from troth.kit.errors import TrothError, Unavailable
 from troth.policy import PermitDenied
@@ -36,6 +38,19 @@ class Asked:
     request: Command
     context: pdu.AnsweredContext
     octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ourselves:
+    """How we show ourselves to peers that we call.
+
+    Attributes:
+        ae: Our AE title.
+        tls: With which certificate, and whom we believe; None where we call nobody over TLS.
+    """
+
+    ae: str = "TROTH"
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,9 @@ class Talk(Protocol):
     @property
     def is_cancelled(self) -> bool:
         """Whether the peer said stop."""
+
+    async def destination(self, ae: str) -> Callee | None:
+        """Whom to call for an AE title of the peer's own organisation."""
 
     async def respond(
         self,
@@ -97,6 +115,7 @@ class Conversation:
         gate: Who the peer is and what it may.
         agreement: What was agreed on.
         services: What answers a request, by command field.
+        ourselves: How we call others.
     """
 
     def __init__(
@@ -107,6 +126,7 @@ class Conversation:
         gate: Gate,
         agreement: Agreement,
         services: Mapping[int, Service],
+        ourselves: Ourselves,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -114,6 +134,7 @@ class Conversation:
         self.agreement = agreement
         self._upper = upper
         self._services = services
+        self._ourselves = ourselves
         self._answering: Command | None = None
         self._is_cancelled = False
         self._awaited: dict[int, asyncio.Future[Command]] = {}
@@ -164,6 +185,11 @@ class Conversation:
         self._awaited.clear()
 
     # -- what a service needs ----------------------------------------------------------------------------------
+
+    async def destination(self, ae: str) -> Callee | None:
+        """Whom to call for an AE title of the peer's own organisation."""
+        peer = await self.gate.destination(ae)
+        return Callee(peer.address, peer.port, peer.ae, self._ourselves.ae) if peer is not None else None
 
     async def respond(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import BadInput, TooLarge, TrothError
+from troth.kit.errors import BadInput, NotFound, TooLarge, TrothError
 
 
 class ProtocolFault(BadInput):
@@ -96,6 +96,15 @@ class DestinationUnknown(TrothError):
     slug = "destination-unknown"
     title = "Move destination unknown"
     dimse_status = 0xA801
+
+
+class NothingThere(NotFound):
+    """Nothing of what is to be sent is there, or is for this peer.
+
+    PS3.4 has no status for "no match" in a retrieval, and success would say that something was sent.
+    """
+
+    title = "Not there, or not for this peer"
 
 
 class AssociationFailed(TrothError):

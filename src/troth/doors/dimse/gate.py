@@ -9,6 +9,7 @@ from troth.doors.dimse.ports import Rooms
 from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import PermitDenied
+from troth.people import Peer
 from troth.policy import Actor, Permit, Target
 
 
@@ -53,12 +54,17 @@ class Gate:
         wanted = target or Target(kind="organisation", id=actor.tenant, tenant=actor.tenant)
         return await self._rooms.policy.require(actor, action, wanted, "care")
 
-    async def viewing(self, study_uid: str, **options: str) -> Viewing:
+    async def destination(self, ae: str) -> Peer | None:
+        """A peer of the same organisation, by its AE title."""
+        actor = await self.actor()
+        return await self._rooms.people.destination(actor, ae) if actor is not None else None
+
+    async def viewing(self, study_uid: str, recipient: str = "") -> Viewing:
         """Open a study for the peer: decided now, and in the ledger before this returns.
 
         Args:
             study_uid: StudyInstanceUID.
-            **options: As `Archive.open_study` takes them.
+            recipient: Who is sent to, where it is not the peer itself.
 
         Raises:
             PermitDenied: There is no such study for this peer.
@@ -67,7 +73,7 @@ class Gate:
         if actor is None:
             raise PermitDenied
         permit = await self.require("retrieve", await self._rooms.archive.target(actor, study_uid))
-        return await self._rooms.archive.open_study(permit, study_uid, **options)
+        return await self._rooms.archive.open_study(permit, study_uid, recipient=recipient)
 
     async def permit(self) -> Permit:
         """A permit to store that is young enough to use.

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from troth.doors.dimse.association import Association
+from troth.doors.dimse.conversation import Ourselves
 from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
 from troth.doors.dimse.upper import State, UpperLayer
@@ -27,7 +28,8 @@ class Tally:
 class Listener:
     """Accepts associations on one address. One per process; several processes may share a port."""
 
-    def __init__(self, rooms: Rooms, limits: Limits) -> None:
+    def __init__(self, rooms: Rooms, limits: Limits, ourselves: Ourselves) -> None:
+        self.ourselves = ourselves
         self._rooms = rooms
         self._limits = limits
         self._server: asyncio.Server | None = None

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from troth.archive import Page, Query, Viewing
 from troth.kit.errors import TrothError
+from troth.people import Peer
 from troth.policy import Actor, Permit, Target
 
 
@@ -76,7 +77,7 @@ class Archive(Protocol):
     async def target(self, actor: Actor, study_uid: str) -> Target:
         """A study as the target of a decision."""
 
-    async def open_study(self, permit: Permit, study_uid: str) -> Viewing:
+    async def open_study(self, permit: Permit, study_uid: str, *, recipient: str = "") -> Viewing:
         """Open a study; the ledger holds it before this returns."""
 
 
@@ -85,6 +86,9 @@ class People(Protocol):
 
     async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
         """The peer's actor, or None."""
+
+    async def destination(self, actor: Actor, ae: str) -> Peer | None:
+        """A peer of the actor's own organisation by its AE title, or None."""
 
 
 class Policy(Protocol):
