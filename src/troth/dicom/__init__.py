@@ -5,9 +5,11 @@ comes after works on the header's `head` and on ranges of the bulk. Other parser
 """
 
 from troth.dicom import dictionary
+from troth.dicom.correcting import Correction, corrected
 from troth.dicom.dataset import reopen
 from troth.dicom.dicomdir import Listed, write_dicomdir
 from troth.dicom.errors import (
+    CannotCorrect,
     CannotRender,
     HeadTooLarge,
     Malformed,
@@ -34,7 +36,9 @@ __all__ = [
     "IMPLEMENTATION_VERSION",
     "LIMITS",
     "BulkPlace",
+    "CannotCorrect",
     "CannotRender",
+    "Correction",
     "Fragments",
     "FrameTable",
     "HeadTooLarge",
@@ -50,6 +54,7 @@ __all__ = [
     "Truncated",
     "UidInvalid",
     "can_recode",
+    "corrected",
     "dictionary",
     "find_bulk",
     "frame_table",

@@ -59,3 +59,10 @@ class CannotRender(errors.NotAcceptable):
 
     slug = "dicom-cannot-render"
     title = "There is no picture of this instance in a form that was asked for"
+
+
+class CannotCorrect(errors.Conflict):
+    """An attribute cannot be corrected in this instance; nothing was changed."""
+
+    slug = "dicom-cannot-correct"
+    title = "This attribute cannot be corrected in this instance"

@@ -59,6 +59,17 @@ class Charset:
             return raw.decode("ascii")
         return raw.decode(self._first, "replace")
 
+    def encode(self, text: str) -> bytes | None:
+        """A value in this repertoire, or None where it cannot be written without switching repertoires."""
+        if text.isascii():
+            return text.encode()
+        if self._extensions is not None:
+            return None
+        try:
+            return text.encode(self._first)
+        except UnicodeError:
+            return None
+
 
 def _decode_extended(raw: bytes, encodings: list[str], delimiters: set[int]) -> str:
     """Decode a value that switches repertoires (ISO 2022), with pydicom: rare, and its import costs a second."""
