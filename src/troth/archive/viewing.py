@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from troth import dicom
@@ -291,34 +291,21 @@ class Viewing:
             content = await self.bulk(instance, 0, instance.bulk_length)
         return [dicom.swapped(content, place.unit_bytes) if place.unit_bytes > 1 else content]
 
-    async def rendered(
-        self,
-        instance: InstanceRecord,
-        frame: int = 1,
-        *,
-        media_type: str = "image/jpeg",
-        window: tuple[float, float] | None = None,
-        size: tuple[int, int] | None = None,
-        quality: int = 90,
-    ) -> bytes:
-        """A frame as a picture for people.
+    async def rendered(self, instance: InstanceRecord, numbers: Sequence[int], **options: Any) -> bytes:
+        """Frames as a picture for people, one, or a moving one.
 
         Args:
             instance: The instance.
-            frame: Counted from 1.
-            media_type: `image/jpeg`, `image/png` or `image/gif`.
-            window: Centre and width; None for what the instance says.
-            size: Most pixels across and down; None for all.
-            quality: Of a JPEG, 1 to 100.
+            numbers: Counted from 1, one after the other.
+            options: Those of `dicom.render`: `media_type`, `window`, `size`, `quality` and others.
 
         Raises:
             troth.dicom.CannotRender: There is no picture of it.
             NoPixels: There is no such frame.
         """
         head = await self.head(instance)
-        (pixels,) = await self.frames(instance, [frame])
-        options = {"media_type": media_type, "window": window, "size": size, "quality": quality}
-        return await self._shelf.painter.paint(head, instance.syntax, pixels, frame, options)
+        frames = await self.frames(instance, numbers)
+        return await self._shelf.painter.paint(head, instance.syntax, frames, numbers[0], options)
 
     async def verify(self, instance: InstanceRecord) -> Verified:
         """Read a whole instance back and hold it against the digests of what was stored.

@@ -25,7 +25,7 @@ from troth.dicom.header import Header, is_uid
 from troth.dicom.metadata import BulkPlace, find_bulk, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
 from troth.dicom.picture import Picture
-from troth.dicom.pictures import render
+from troth.dicom.pictures import animate, render
 from troth.dicom.plain import read_plain
 from troth.dicom.recode import can_recode, recode, recoded_unit
 from troth.dicom.scanner import Scanner, scan
@@ -53,6 +53,7 @@ __all__ = [
     "TooDeep",
     "Truncated",
     "UidInvalid",
+    "animate",
     "can_recode",
     "corrected",
     "dictionary",

@@ -6,10 +6,12 @@ Per: DICOM PS3.18 8.3.5 (rendering), PS3.3 C.11.1 (modality), C.11.2 (VOI), C.7.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from troth.dicom.codecs import decode
 from troth.dicom.errors import CannotRender
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Samples = NDArray[Any]
+
+Region = tuple[int, int, int, int]
 
 _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "image/jpeg": ("JPEG", {"optimize": False}),
@@ -35,8 +39,11 @@ def render(
     *,
     media_type: str = "image/jpeg",
     window: tuple[float, float] | None = None,
+    function: str = "",
     size: tuple[int, int] | None = None,
+    region: Region | None = None,
     quality: int = 90,
+    notes: Sequence[str] = (),
 ) -> bytes:
     """Make an image file of a frame.
 
@@ -45,8 +52,11 @@ def render(
         picture: Its description.
         media_type: ``image/jpeg``, ``image/png`` or ``image/gif``.
         window: (centre, width) instead of the instance's own.
+        function: LINEAR, LINEAR_EXACT or SIGMOID for that window; empty for the instance's own.
         size: Largest (width, height) in pixels; the shape is kept, nothing is made larger than it is.
+        region: Left, top, width and height in pixels of the part to show; a negative width or height turns it round.
         quality: JPEG quality, 1 to 100.
+        notes: Lines to write into the upper left corner.
 
     Returns:
         The file.
@@ -57,20 +67,103 @@ def render(
     form = _FORMATS.get(media_type)
     if form is None:
         raise CannotRender
-    values, is_rgb = decode(frame, picture)
-    image = Image.fromarray(np.ascontiguousarray(_light(values, picture, window, is_rgb=is_rgb)))
-    if size is not None:
-        wide, high = (max(1, side) for side in size)
-        ratio = min(wide / image.width, high / image.height, 1.0)
-        if ratio < 1:
-            shape = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-            image = image.resize(shape, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    image = _image(frame, picture, window, function, size, region, notes)
     kind, options = form
     if kind == "JPEG":
         options = options | {"quality": min(max(quality, 1), 100)}
     written = io.BytesIO()
     image.save(written, kind, **options)
     return written.getvalue()
+
+
+def animate(
+    frames: Sequence[bytes],
+    pictures: Sequence[Picture],
+    *,
+    media_type: str = "image/gif",
+    window: tuple[float, float] | None = None,
+    function: str = "",
+    size: tuple[int, int] | None = None,
+    region: Region | None = None,
+    quality: int = 90,
+    notes: Sequence[str] = (),
+    milliseconds: int = 100,
+) -> bytes:
+    """Make a moving picture of several frames.
+
+    Args:
+        frames: Their bytes.
+        pictures: The description of each.
+        media_type: ``image/gif``.
+        window: As of `render`.
+        function: As of `render`.
+        size: As of `render`.
+        region: As of `render`.
+        quality: Not used: a GIF keeps what it has colours for.
+        notes: As of `render`.
+        milliseconds: How long each is shown.
+
+    Raises:
+        CannotRender: As of `render`.
+    """
+    del quality
+    if media_type != "image/gif":
+        raise CannotRender("Only a GIF moves here")
+    first, *others = (
+        _image(frame, picture, window, function, size, region, notes)
+        for frame, picture in zip(frames, pictures, strict=True)
+    )
+    written = io.BytesIO()
+    first.save(written, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    return written.getvalue()
+
+
+def _image(
+    frame: bytes,
+    picture: Picture,
+    window: tuple[float, float] | None,
+    function: str,
+    size: tuple[int, int] | None,
+    region: Region | None,
+    notes: Sequence[str],
+) -> Image.Image:
+    if function:
+        picture = replace(picture, function=function)
+    values, is_rgb = decode(frame, picture)
+    image = Image.fromarray(np.ascontiguousarray(_light(values, picture, window, is_rgb=is_rgb)))
+    if region is not None:
+        image = _part(image, region)
+    if size is not None:
+        wide, high = (max(1, side) for side in size)
+        ratio = min(wide / image.width, high / image.height, 1.0)
+        if ratio < 1:
+            shape = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+            image = image.resize(shape, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if notes:
+        _write(image, notes)
+    return image
+
+
+def _part(image: Image.Image, region: Region) -> Image.Image:
+    """A part of a picture, turned round where its sides are negative (PS3.18 8.3.5.1.3)."""
+    left, top, width, height = region
+    right, bottom = min(left + abs(width), image.width), min(top + abs(height), image.height)
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise CannotRender("The part that is asked for lies outside the picture")
+    image = image.crop((left, top, right, bottom))
+    if width < 0:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if height < 0 else image
+
+
+def _write(image: Image.Image, notes: Sequence[str]) -> None:
+    """Write lines so that they can be read on dark and on bright ground."""
+    height = min(max(image.height // 32, 10), 48)
+    light, dark = ((255, 255, 255), (0, 0, 0)) if image.mode == "RGB" else (255, 0)
+    ImageDraw.Draw(image).multiline_text(
+        (height // 2, height // 2), "\n".join(notes), light, ImageFont.load_default(height), stroke_width=1,
+        stroke_fill=dark,
+    )  # fmt: skip
 
 
 def _light(values: Samples, picture: Picture, window: tuple[float, float] | None, *, is_rgb: bool) -> Samples:

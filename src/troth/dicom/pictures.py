@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from troth.dicom.picture import Picture
 
 
-def render(
-    frame: bytes,
-    picture: Picture,
-    *,
-    media_type: str = "image/jpeg",
-    window: tuple[float, float] | None = None,
-    size: tuple[int, int] | None = None,
-    quality: int = 90,
-) -> bytes:
-    """Make an image file of a frame; see `troth.dicom.painting.render`."""
+def render(frame: bytes, picture: Picture, **options: Any) -> bytes:
+    """Make an image file of a frame; see `troth.dicom.painting.render` for the options."""
     from troth.dicom import painting
 
-    return painting.render(frame, picture, media_type=media_type, window=window, size=size, quality=quality)
+    return painting.render(frame, picture, **options)
+
+
+def animate(frames: Sequence[bytes], pictures: Sequence[Picture], **options: Any) -> bytes:
+    """Make a moving picture of frames; see `troth.dicom.painting.animate` for the options."""
+    from troth.dicom import painting
+
+    return painting.animate(frames, pictures, **options)

@@ -136,7 +136,7 @@ def rendered(gate: Gate, *, thumbnail: bool = False) -> Handler:
             raise CannotRender
         picture = await viewing.rendered(
             pictured[len(pictured) // 2],
-            numbers[0],
+            numbers,
             media_type=media_type,
             window=_window(parameters.get("window")),
             size=_THUMBNAIL if thumbnail else _viewport(parameters.get("viewport")),
