@@ -13,10 +13,10 @@ class Hold(Clause):
     """A legal hold (GDPR Art. 17(3)(b) and (e))."""
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
-        """Nothing that is held is erased."""
+        """Nothing that is held is erased, neither because somebody asked nor because its time is over."""
         text = (
             f"@id({cedar.text(self.id)})\n"
-            'forbid (principal, action == Action::"erase", resource)\n'
+            f"forbid (principal, action in {cedar.actions(['dispose', 'erase'])}, resource)\n"
             "when { context.is_held };"
         )
         yield Policy(self.id, text, "forbid")
@@ -31,4 +31,4 @@ class Hold(Clause):
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
-        yield Row("What stops us", "while a hold is on, every erasure is refused")
+        yield Row("What stops us", "while a hold is on, every erasure is refused, also of what has served its time")
