@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from troth import dicom
 from troth.archive import StudyNotFound, StudySummary, Viewing
 from troth.kit import clock
+from troth.kit.zipping import ZipEntry, ZipWriter
 from troth.people import Subject
 from troth.policy import Actor, Permit, PermitDenied, Target
 from troth.rights import held, manifest, store, summary
@@ -33,7 +34,6 @@ from troth.rights.held import CopiedStudy, Held
 from troth.rights.looked import access_list
 from troth.rights.model import RightsRequest
 from troth.rights.sealed_file import SealedFile
-from troth.rights.zipping import ZipEntry, ZipWriter
 from troth.vault import KeyDestroyed, SealedObject
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from troth.rights import zipping
-from troth.rights.zipping import ZipWriter
+from troth.kit import zipping
+from troth.kit.zipping import ZipWriter
 
 AT = datetime(2026, 11, 22, 14, 5, 6, tzinfo=UTC)
 FILES = {"README.TXT": b"read me", "DICOM/ST000001/SE000001/IM000001": b"\x00" * 70_000, "EMPTY": b""}
