@@ -66,7 +66,7 @@ def test_an_activity_without_a_retention_rule_does_not_pass(folder: Path) -> Non
     assert "§ 4.11: the retention 'forever' is not in this notice" in str(problem["what"])
 
 
-@pytest.mark.promise("TV-10", lacks="the do-not-sell page of this deployment")
+@pytest.mark.promise("TV-10")
 def test_a_recipient_that_buys_does_not_pass_where_nothing_is_sold(folder: Path) -> None:
     assert troth("check", NOTICES / "terminology-vendor").returncode == 0
     buyer = (

@@ -31,6 +31,7 @@ from troth.exchange.model import (
 from troth.exchange.registers import Affected
 from troth.exchange.room import Send
 from troth.exchange.service import Departure, Exchange
+from troth.exchange.totals import TOTALS
 
 __all__ = [
     "AGREEMENT",
@@ -40,6 +41,7 @@ __all__ = [
     "ORDER_KINDS",
     "PLATFORM",
     "RECIPIENT_KINDS",
+    "TOTALS",
     "Accounted",
     "Affected",
     "Contract",

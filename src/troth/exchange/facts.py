@@ -20,7 +20,8 @@ class ExchangeFacts:
     Claims: `contract:<key>`; `agreement:dpa` and `agreement:baa` for the contract between the controller and us;
     `controller:<country>`; `instrument:<key>` and `instrument:<from>-<to>`; `instruction:<key>`. For a target that
     names a recipient, a category or an order: `recipient:<key>`, `contract:<recipient>`, `category:<key>`,
-    `from:<country>`, `to:<country>`, `order_document`, `order_review`, `legal_order:<id>`.
+    `from:<country>`, `to:<country>`, `order_document`, `order_review`, `legal_order:<id>`. For totals of the platform's
+    own making: `deidentified:<key>`.
 
     Args:
         db: Opened as `troth_app`.
@@ -57,6 +58,8 @@ class ExchangeFacts:
         if named.get("recipient"):
             claims |= await _of_recipient(connection, named["recipient"], claims)
             claims.add(f"from:{country}")
+        if named.get("totals") and target.kind == "organisation":
+            claims.add(f"deidentified:{named['totals']}")  # the exchange counts them itself, see `exchange.totals`
         if named.get("order"):
             claims |= await _of_order(connection, named["order"])
         instructions = tuple(

@@ -19,6 +19,7 @@ from troth.exchange.model import (
     Recipient,
     is_abroad,
 )
+from troth.exchange.totals import TOTALS, guard_of
 from troth.notice import Notice, Purpose
 
 _ANY_CONTRACT: Final = frozenset({"processor", "baa", "controller", "joint", "subprocessor"})
@@ -55,6 +56,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "consent": _rule(*RECIPIENT_KINDS),
         "law": _rule("authority"),
         "protection": _rule("authority", "provider", "customer"),
+        "totals": _rule("partner", "reseller", "customer", contracts=("controller", "joint", "processor")),
     }
 )
 """Kinds of disclosure and their conditions; further ones are in `Gate`."""
@@ -168,8 +170,10 @@ def _require_kind(wanted: Disclosure, recipient: Recipient, held: Registers) -> 
         raise DisclosureRefused("kind", "There is no such kind of disclosure.")
     if recipient.kind not in rule.to:
         raise DisclosureRefused("kind", f"{recipient.name} is no recipient for this kind of disclosure.")
-    if (wanted.study_id is None) == (wanted.account_id is None):
-        raise DisclosureRefused("kind", "A disclosure is about one study or one account.")
+    if [wanted.study_id is not None, wanted.account_id is not None, bool(wanted.totals)].count(True) != 1:
+        raise DisclosureRefused("kind", "A disclosure is about one study, one account or one table of totals.")
+    if (wanted.kind == "totals") != bool(wanted.totals) or (wanted.totals and wanted.totals not in TOTALS):
+        raise DisclosureRefused("kind", "Totals leave as totals, and nothing else does.")
     match wanted.kind:
         case "law":
             _require_order(wanted, held)
@@ -179,6 +183,8 @@ def _require_kind(wanted: Disclosure, recipient: Recipient, held: Registers) -> 
             raise DisclosureRefused("told", "The people have to be told before their data goes to a successor.")
         case "consent" if not any(claim in held.claims for claim in _consents(wanted, held.notices)):
             raise DisclosureRefused("consent", "The person has not said yes to this, or has taken it back.")
+        case "totals" if guard_of(wanted.purpose, held.notices) is None:
+            raise DisclosureRefused("guard", "No clause says how large a group has to be for this activity.")
         case "instruction" if not held.instructed:
             raise DisclosureRefused("instruction", "No instruction of the controller covers this.")
     return _require_contract(rule, recipient, held) if rule.contracts else None

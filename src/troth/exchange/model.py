@@ -22,7 +22,7 @@ ContractKind = Literal["processor", "baa", "controller", "joint", "subprocessor"
 InstrumentKind = Literal["adequacy", "scc", "bcr", "privacy_shield", "derogation"]
 OrderKind = Literal["legal_order", "government_request"]
 DisclosureKind = Literal[
-    "affiliate", "service", "instruction", "contract", "merger", "stated", "consent", "law", "protection"
+    "affiliate", "service", "instruction", "contract", "merger", "stated", "consent", "law", "protection", "totals"
 ]
 DisclosureState = Literal["recorded", "left", "failed"]
 
@@ -234,6 +234,7 @@ class Disclosure:
         purpose: Key of the activity it is for.
         study_id: Which study.
         account_id: Or whose account.
+        totals: Or which table of counts; see `exchange.totals`.
         order_id: For the kind `law`: the order.
         reason: For the kind `protection`: why it cannot wait, in words. For `merger`: what people were told.
         told_on: For the kind `merger`: the day on which the people were told.
@@ -248,6 +249,7 @@ class Disclosure:
     order_id: UUID | None = None
     reason: str = field(default="", repr=False)
     told_on: date | None = None
+    totals: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from troth.exchange import gate, rows, store
 from troth.exchange.errors import DisclosureRefused, NotDelivered, WrongPermit
 from troth.exchange.model import Accounted, Disclosure, Recipient, Space
 from troth.exchange.requests import Requests
+from troth.exchange.totals import TOTALS, accounts_by_role, as_csv, guard_of
 from troth.kit import clock, ids
 from troth.kit.db import Row
 from troth.kit.errors import Gone, NotFound, TrothError
@@ -50,6 +51,7 @@ class _About:
         key: Under which it is told: the subject's audit key, or the organisation's.
         what: In words.
         content: What an account holds.
+        totals: Counts by group, where totals leave.
     """
 
     key: KeyRef = field(repr=False)
@@ -59,19 +61,26 @@ class _About:
     what: str = field(default="", repr=False)
     instances: int = 0
     content: Mapping[str, str] = field(default_factory=dict, repr=False)
+    totals: Mapping[str, int] = field(default_factory=dict)
 
 
 class Exchange(Requests):
     """Registers, the gate, and the accounting; see `Room` for what it is given."""
 
     async def target(self, actor: Actor, wanted: Disclosure) -> Target:
-        """The target of the decision about a disclosure: study or account, with the recipient and the order it is for.
+        """The target of the decision about a disclosure, with the recipient and the order it is for.
+
+        Totals name the clause whose gate they pass: they are counted here, by `totals`, and nowhere else.
 
         Args:
             actor: Who wants to disclose.
             wanted: What.
         """
-        if wanted.account_id is not None:
+        if wanted.totals:
+            guard = guard_of(wanted.purpose, await self._in_force())
+            passed = guard.key if guard is not None and wanted.totals in TOTALS else ""
+            about = Target("organisation", actor.tenant, actor.tenant, attributes=(("totals", passed),))
+        elif wanted.account_id is not None:
             about = Target("account", wanted.account_id, actor.tenant)
         elif wanted.study_id is not None:
             about = await self._archive.target_of(actor, wanted.study_id)
@@ -154,11 +163,11 @@ class Exchange(Requests):
         await self._finish(permit, departure, about, "left", arrived)
         return departure
 
-    async def send_account(self, permit: Permit, wanted: Disclosure) -> Departure:
-        """Disclose what an account of this organisation holds, by mail to the registered address of a recipient.
+    async def send_by_mail(self, permit: Permit, wanted: Disclosure) -> Departure:
+        """Disclose what an account of this organisation holds, or totals, by mail to a recipient's registered address.
 
         Args:
-            permit: `disclose` on the account.
+            permit: `disclose` on the account, or on the organisation.
             wanted: What, to whom, on which ground.
 
         Raises:
@@ -172,7 +181,7 @@ class Exchange(Requests):
             await self._refuse_place(permit, wanted, about, "The recipient has no registered address for mail.")
         departure = await self.disclose(permit, wanted)
         about = await self._about(permit, wanted)
-        attachment = Attachment("account.json", "application/json", json.dumps(about.content, indent=2).encode())
+        attachment = _attachment(about)
         words = f"This is disclosed to you for {wanted.purpose}. Our reference is {departure.id}.\n"
         try:
             await self._mail.send(
@@ -234,10 +243,13 @@ class Exchange(Requests):
         """
         self._space(permit, "disclose")
         target = permit.target
-        if permit.purpose != wanted.purpose or target.id is None or target.id != (wanted.account_id or wanted.study_id):
+        wanted_id = permit.tenant if wanted.totals else wanted.account_id or wanted.study_id
+        if permit.purpose != wanted.purpose or target.id is None or target.id != wanted_id:
             raise WrongPermit
         if dict(target.attributes).get("recipient") != wanted.recipient_key:
             raise WrongPermit
+        if target.kind == "organisation":
+            return await self._totals(permit, wanted)
         if target.kind == "account":
             user = next((each for each in await self._people.users(permit) if each.id == target.id), None)
             key = await self._key(permit.tenant)
@@ -250,6 +262,25 @@ class Exchange(Requests):
         subject = await self._people.subject(permit, target.subject_id)
         studies = await self._archive.studies_of_subject(permit, target.subject_id)
         return _of_study(subject, next(each for each in studies if each.id == wanted.study_id))
+
+    async def _totals(self, permit: Permit, wanted: Disclosure) -> _About:
+        """The counts that are to leave, made now.
+
+        Raises:
+            DisclosureRefused: No group is large enough, or no clause says how large one has to be.
+        """
+        guard, key = guard_of(wanted.purpose, await self._in_force()), await self._key(permit.tenant)
+        if key is None:
+            raise WrongPermit
+        try:
+            if guard is None:
+                raise DisclosureRefused("guard", "No clause says how large a group has to be for this activity.")
+            counts = accounts_by_role(await self._people.users(permit), guard.smallest_group)
+        except DisclosureRefused as refused:
+            await self._write_refused(permit, wanted, refused, _About(key), None)
+            raise
+        what = f"{TOTALS[wanted.totals]}; groups of fewer than {guard.smallest_group} people are left out"
+        return _About(key, what=what, totals=counts)
 
     async def _subject_of(self, permit: Permit, wanted: Disclosure) -> _About:
         """Whose life an attempt touches, for its entry in the ledger; nobody's, where that cannot be told."""
@@ -404,6 +435,12 @@ def _of_study(subject: Subject, study: StudySummary) -> _About:
         what=f"{study.description or 'Study'}, {day}, {study.instance_count} images",
         instances=study.instance_count,
     )
+
+
+def _attachment(about: _About) -> Attachment:
+    if about.totals:
+        return Attachment("totals.csv", "text/csv", as_csv(about.totals).encode())
+    return Attachment("account.json", "application/json", json.dumps(about.content, indent=2).encode())
 
 
 def _told(recipient: Recipient, wanted: Disclosure, about: _About) -> dict[str, Any]:

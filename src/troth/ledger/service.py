@@ -157,6 +157,16 @@ class Ledger:
         rows = await store.select_last_of(connection, kinds)
         return {(row["kind"], row["clause"]): _event(row) for row in rows}
 
+    async def purposes_of(self, connection: Connection, kind: str) -> dict[str, int]:
+        """How many events of a kind there are, by purpose; payloads stay closed.
+
+        Args:
+            connection: A transaction; as `troth_sequencer` it sees the whole platform.
+            kind: Kind wanted.
+        """
+        vocabulary.require(kind)
+        return {row["purpose"]: row["entries"] for row in await store.select_purposes(connection, kind)}
+
     async def prove_all(self, connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Proof]:
         """Proofs of several events for the latest checkpoint; those without a place in it are left out.
 

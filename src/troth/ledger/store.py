@@ -141,6 +141,15 @@ async def select_last_of(connection: Connection, kinds: Collection[str]) -> list
     )
 
 
+async def select_purposes(connection: Connection, kind: str) -> list[Row]:
+    """How many entries of a kind there are for each purpose, in one pass."""
+    return await _rows(
+        connection,
+        "select e.purpose, count(*) as entries from ledger_entry e where e.kind = %s group by e.purpose order by 1",
+        (kind,),
+    )
+
+
 async def select_one(connection: Connection, event_id: UUID) -> Row | None:
     """One entry of the scope with its leaf."""
     rows = await _rows(connection, f"{_EVENT} where e.id = %s limit 1", (event_id,))

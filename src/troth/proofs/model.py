@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -97,3 +98,19 @@ class Report:
     def count(self, standing: Standing) -> int:
         """How many stand like this."""
         return sum(promise.standing is standing for promise in self.promises)
+
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """What left for somebody outside, as the ledger has it.
+
+    Attributes:
+        ledger_size: Entries that were computed again.
+        ledger_holds: Whether every one fits.
+        by_purpose: How many disclosures for each activity.
+    """
+
+    at: datetime
+    ledger_size: int
+    ledger_holds: bool
+    by_purpose: Mapping[str, int]

@@ -13,10 +13,12 @@ from troth.kit import clock
 from troth.kit.db import Connection, Database, HasTenant
 from troth.ledger import KINDS, CheckpointBroken, Event, Ledger, Proof, ProofBroken, Verification, verify_inclusion
 from troth.notice import Clause, Evidence, Notice
-from troth.proofs.model import Checked, Proven, Report, Shown, Standing
+from troth.proofs.model import Checked, Departures, Proven, Report, Shown, Standing
 from troth.proofs.safeguards import Site, look
 
 _EXAMPLES = 3
+DEPARTED = "exchange:disclosure:recorded"
+"""What is written before anything leaves for somebody outside."""
 
 
 class Proofs:
@@ -68,6 +70,17 @@ class Proofs:
             tuple(checks),
             self._ledger.verifier_key,
         )
+
+    async def departures(self) -> Departures:
+        """What was disclosed on the whole platform, by purpose, and whether the ledger that says so holds."""
+        verification = await self._ledger.verify(self._dsn)
+        everybody = Database(self._dsn, max_size=1)
+        try:
+            async with everybody.transaction(None) as connection:
+                counted = await self._ledger.purposes_of(connection, DEPARTED)
+        finally:
+            await everybody.close()
+        return Departures(clock.now(), verification.size, verification.is_sound, counted)
 
     async def _everywhere(self, evidence: Mapping[str, Evidence]) -> dict[str, list[Shown]]:
         everybody = Database(self._dsn, max_size=1)

@@ -61,24 +61,32 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
     """
     desk = Desk(rooms, has_images=dicomweb is not None)
     faults = FaultPages(desk)
-    routes: list[BaseRoute] = [
+    mounted: list[BaseRoute] = [*routes(desk), Mount("/static", app=Static(directory=STATIC), name="static")]
+    if dicomweb is not None:
+        # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
+        mounted.insert(0, Mount("/dicomweb", app=dicomweb))
+    settings = rooms.settings
+    guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
+    return Starlette(
+        routes=mounted,
+        middleware=[guard],
+        exception_handlers={TrothError: faults.known, HTTPException: faults.http},
+    )
+
+
+def routes(desk: Desk) -> list[BaseRoute]:
+    """The routes of the pages.
+
+    Args:
+        desk: What every handler works with.
+    """
+    return [
         *_public(desk),
         *_patient(desk),
         *_staff(desk),
         *_choices(desk),
         *_exchange(desk),
-        Mount("/static", app=Static(directory=STATIC), name="static"),
     ]
-    if dicomweb is not None:
-        # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
-        routes.insert(0, Mount("/dicomweb", app=dicomweb))
-    settings = rooms.settings
-    guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
-    return Starlette(
-        routes=routes,
-        middleware=[guard],
-        exception_handlers={TrothError: faults.known, HTTPException: faults.http},
-    )
 
 
 def _public(desk: Desk) -> list[BaseRoute]:

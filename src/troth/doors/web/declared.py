@@ -66,7 +66,7 @@ _REGISTERS: Final[Mapping[str, str]] = MappingProxyType(
         "instruments": f"key kind origin destination recipient_key document {_TIMES}",
         "orders": f"kind authority country scope studies document {_TIMES}",
         "instructions": f"key words actions purposes {_TIMES}",
-        "disclosures": "kind recipient study account category purpose order told_on reason",
+        "disclosures": "kind recipient study account totals category purpose order told_on reason",
     }
 )
 """The registers of the privacy office and the fields of each; a test compares them with the pages."""

@@ -11,7 +11,7 @@ from troth.doors.web.ports import Rooms
 from troth.kit import clock
 from troth.notice import Notice
 from troth.policy import Permit
-from troth.proofs import Proofs, Report, Site, Standing
+from troth.proofs import Departures, Proofs, Report, Site, Standing
 
 FRESH = timedelta(seconds=30)
 WORDS: Mapping[Standing, tuple[str, str]] = {
@@ -37,6 +37,8 @@ class Promises:
         site = Site.of(settings.data_dir, places, is_https=settings.is_https)
         self._proofs = Proofs(rooms.database, rooms.ledger, rooms.dsn_sequencer, site)
         self._reports: dict[str, Report] = {}
+        self._departures: Departures | None = None
+        self._counting = asyncio.Lock()
         self._making: dict[str, asyncio.Task[None]] = {}
 
     async def report(self, notice: Notice) -> Report | None:
@@ -53,6 +55,22 @@ class Promises:
             if held is None:
                 await asyncio.shield(task)
         return self._reports.get(notice.label)
+
+    async def departures(self) -> Departures | None:
+        """What left for somebody outside, counted at most half a minute ago.
+
+        Returns:
+            None when it could not be counted; the page then says so.
+        """
+        if self._departures is None or clock.now() - self._departures.at > FRESH:
+            async with self._counting:
+                if self._departures is None or clock.now() - self._departures.at > FRESH:
+                    try:
+                        self._departures = await self._proofs.departures()
+                    except Exception as fault:  # the page still says what is promised
+                        _logger.warning("what left could not be counted: %s", type(fault).__name__)
+                        return None
+        return self._departures
 
     async def within(self, notice: Notice, permit: Permit) -> Report:
         """A report made now, with the evidence of one organisation.

@@ -111,7 +111,7 @@ class ExchangePages:
                     clauses = ", ".join(denied.clauses)
                     raise DisclosureRefused("clause", f"The notice forbids it (§ {clauses}).") from None
             raise
-        return await (exchange.send_account if wanted.account_id is not None else exchange.send_study)(permit, wanted)
+        return await (exchange.send_study if wanted.study_id is not None else exchange.send_by_mail)(permit, wanted)
 
     async def _add(self, permit: Permit, name: str, typed: Mapping[str, str]) -> None:
         exchange = self._desk.rooms.exchange
@@ -212,7 +212,7 @@ def _register_of(http_request: Request) -> str:
 
 def _sending(typed: Mapping[str, str]) -> RegisterView:
     return RegisterView(
-        name="disclosures", title="", nothing="", columns=(), rows=(), add_title="Send a study to a recipient",
+        name="disclosures", title="", nothing="", columns=(), rows=(), add_title="Give something to a recipient",
         add_path="/office/disclosures", fields=tuple(each.view(typed) for each in fields.FORMS["disclosures"]),
     )  # fmt: skip
 
@@ -228,4 +228,5 @@ def _wanted(typed: Mapping[str, str]) -> Disclosure:
         order_id=fields.id_or_none(typed, "order"),
         reason=typed.get("reason", ""),
         told_on=fields.day_or_none(typed, "told_on"),
+        totals=typed.get("totals", ""),
     )

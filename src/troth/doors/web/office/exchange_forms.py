@@ -14,6 +14,7 @@ from troth.exchange import (
     INSTRUMENT_KINDS,
     ORDER_KINDS,
     RECIPIENT_KINDS,
+    TOTALS,
     RegisterMalformed,
 )
 
@@ -117,6 +118,7 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
         FieldTerm("recipient", "To", "Short name of the recipient."),
         FieldTerm("study", "Study", "Our id of it.", is_optional=True),
         FieldTerm("account", "Account", "Our id of it, instead of a study.", is_optional=True),
+        FieldTerm("totals", "Totals", "Counts instead of either.", "select", is_optional=True, options=tuple(TOTALS)),
         FieldTerm("category", "Data", "Short name from the notice."),
         FieldTerm("purpose", "What for", "Short name from the notice."),
         FieldTerm("order", "Legal order", "Our id of it.", is_optional=True),
@@ -136,6 +138,7 @@ def said(word: str) -> str:
         "privacy_shield": "Privacy Shield",
         "law": "a legal order",
         "protection": "to protect somebody",
+        "totals": "totals in which nobody can be found",
     }.get(word, word.replace("_", " "))
 
 

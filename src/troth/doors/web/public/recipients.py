@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,13 @@ from troth.doors.web.office.exchange_forms import id_or_none, said
 from troth.doors.web.render import Page
 from troth.exchange import Instrument, RegisterMalformed
 from troth.kit import clock
-from troth.notice import Notice
+from troth.notice import Clause, Notice
 from troth.policy import Permit, Target
+from troth.proofs import Departures
 
 SITE = "site"
 SALE = "sale"
+FOR_MONEY = (SALE, "lease")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,20 @@ class RecipientsPage:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenRow:
+    """How often something left for one activity.
+
+    Attributes:
+        kind: State of the row: `kept` where it says that nothing left, empty where it says what did.
+    """
+
+    purpose: str
+    entries: int
+    clause: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SalePage:
     """That nothing is sold, and what shows it.
 
@@ -65,12 +81,20 @@ class SalePage:
         sentences: Clause id and sentence of the notice.
         sellers: Registered recipients for a sale; none, where the notice says that there is none.
         checked: How many rows were looked at.
+        given: What left for somebody outside, by activity, what the notice rules out first.
+        total: How often something left in all.
+        read: When the ledger was read, and whether it holds; empty where it could not be.
+        holds: Every entry of the ledger fits.
         has_signal: The browser said Global Privacy Control.
     """
 
     sentences: tuple[tuple[str, str], ...]
     sellers: int
     checked: int
+    given: tuple[GivenRow, ...]
+    total: int
+    read: str
+    holds: bool
     has_signal: bool
 
 
@@ -105,16 +129,22 @@ class RecipientPages:
         permit = await self._permit()
         visitor = await self._desk.visitor(http_request)
         held = await self._desk.rooms.exchange.recipients(permit)
-        found = [
-            (clause.id, clause.sentence(notice))
-            for notice in await self._notices()
+        notices = await self._notices()
+        ruled_out = [
+            (clause, notice)
+            for notice in notices
             for clause in notice.all("never")
             if SALE in getattr(clause, "purposes", ())
         ]
+        left = await self._desk.promises.departures()
         view = SalePage(
-            sentences=tuple(found),
+            sentences=tuple((clause.id, clause.sentence(notice)) for clause, notice in ruled_out),
             sellers=sum(1 for each in held if SALE in each.purposes and each.ended_at is None),
             checked=len(held),
+            given=_given(left.by_purpose if left else {}, [clause for clause, _ in ruled_out], notices),
+            total=sum(left.by_purpose.values()) if left else 0,
+            read=_read(left),
+            holds=left is not None and left.ledger_holds,
             has_signal=http_request.headers.get("sec-gpc", "") == "1",
         )
         page = Page("public/do_not_sell.html", view)
@@ -147,6 +177,32 @@ class RecipientPages:
             http_request, visitor, "Recipients and transfers", Page("public/recipients.html", view),
             status=422 if faults else 200,
         )  # fmt: skip
+
+
+def _given(
+    by_purpose: Mapping[str, int], ruled_out: Sequence[Clause], notices: Sequence[Notice]
+) -> tuple[GivenRow, ...]:
+    """What left, by activity: a sale first, whether it happened or not."""
+    clauses = {purpose: clause.id for clause in ruled_out for purpose in getattr(clause, "purposes", ())}
+    named = [each for each in FOR_MONEY if each == SALE or each in clauses]
+    rows = [
+        GivenRow(words.purpose(each), count, clauses.get(each, ""), "broken" if count else "kept")
+        for each in named
+        for count in [by_purpose.get(each, 0)]
+    ]
+    for purpose, count in by_purpose.items():
+        if purpose not in named:
+            found = next((clause for notice in notices if (clause := notice.find("purpose", purpose))), None)
+            rows.append(GivenRow(words.purpose(purpose), count, found.id if found else ""))
+    return tuple(rows)
+
+
+def _read(left: Departures | None) -> str:
+    if left is None:
+        return ""
+    fits = "every one fits" if left.ledger_holds else "something in it was altered"
+    entries = words.counted(left.ledger_size, "ledger entry", "ledger entries")
+    return f"Read {words.moment(left.at)} · {entries} computed again, {fits}"
 
 
 def _stated(notices: Iterable[Notice]) -> tuple[PlaceRow, ...]:
