@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from troth.archive import attributes as tags
@@ -30,10 +31,15 @@ _MOST_UIDS_TOLD = 50
 
 @dataclass(slots=True)
 class Item:
-    """One received instance and what is known of it so far."""
+    """One received instance and what is known of it so far.
+
+    Attributes:
+        durable: Ends when its bytes are on the disk; shared, so to be awaited through `asyncio.shield`.
+    """
 
     permit: Permit
     received: Received
+    durable: asyncio.Future[None]
     patient_token: int = 0
     digests: tuple[bytes, ...] = ()
     outcome: Outcome | None = None
@@ -86,6 +92,38 @@ def tombstones(keyring: Keyring, organisation_key: KeyRef, study_uid: str, patie
         keyring.digest(organisation_key, "archive.study", study_uid),
         keyring.digest(organisation_key, "archive.study-of", f"{study_uid}\0{patient.patient_id}\0{patient.issuer}"),
     )
+
+
+class Gain(NamedTuple):
+    """What one study gains by a batch; the last two are lists joined by commas, which neither of them can hold."""
+
+    study_id: UUID
+    series: int
+    instances: int
+    length_bytes: int
+    modalities: str
+    sop_classes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is to be written of a batch.
+
+    Attributes:
+        at: When it is stored.
+        digests: Tombstones that bar it.
+        made: Rows of new studies and series, and search tokens in the order of `gains`; None where all are held.
+        gains: What each study gains.
+        series: How many instances each series gains.
+        instances: Rows of instances.
+    """
+
+    at: datetime
+    digests: set[bytes]
+    made: dict[str, Any] | None
+    gains: list[Gain]
+    series: Mapping[UUID, int]
+    instances: list[dict[str, Any]]
 
 
 class Batch:
@@ -158,29 +196,34 @@ class Batch:
             else:
                 item.outcome = outcome_of(header, "refused", error)
 
-    def rows(self, prepared: Mapping[str, Study], at: datetime) -> dict[str, Any]:
-        """The batch for the one SQL function that writes it.
+    def rows(self, prepared: Mapping[str, Study], at: datetime) -> Rows:
+        """What was accepted, for the one SQL function that writes it.
 
         Args:
             prepared: New studies by UID.
             at: When it is stored.
         """
         studies = self._studies | dict(prepared)
-        rows: dict[str, Any] = {
-            "at": at.isoformat(),
-            "instances": [self._instance_row(item, studies) for item in self.accepted],
-            "counts": self._counts(studies),
-            "series_counts": Counter(str(self._series[item.header.series_uid][0]) for item in self.accepted),
-        }
-        if self.new_studies:
-            rows["studies"] = [self._study_row(item, studies[uid]) for uid, item in self.new_studies.items()]
-        if self._new_series:
-            rows["series"] = [self._series_row(uid, item, studies) for uid, item in self._new_series.items()]
-        return rows
-
-    def digests(self) -> set[bytes]:
-        """Tombstones that bar what was accepted."""
-        return {digest for item in self.accepted for digest in item.digests}
+        gains = self._gains(studies)
+        made: dict[str, Any] | None = None
+        if self.new_studies or self._new_series:
+            tokens = self._tokens(studies)
+            made = {
+                "studies": [self._study_row(self.new_studies[uid], studies[uid]) for uid in sorted(self.new_studies)],
+                "series": [self._series_row(uid, self._new_series[uid], studies) for uid in sorted(self._new_series)],
+                "tokens": [sorted(tokens.get(gain.study_id, ())) for gain in gains],
+            }
+        return Rows(
+            at=at,
+            digests={digest for item in self.accepted for digest in item.digests},
+            made=made,
+            gains=gains,
+            series=Counter(self._series[item.header.series_uid][0] for item in self.accepted),
+            instances=[
+                self._instance_row(item, studies)
+                for item in sorted(self.accepted, key=lambda item: item.header.instance_uid)
+            ],
+        )
 
     def known(self, prepared: Mapping[str, Study]) -> tuple[list[Row], list[Row]]:
         """Studies and series of this batch as `store.held` would give them now.
@@ -302,37 +345,37 @@ class Batch:
             "sealed": _hex(sealing.seal_instance(self._keyring, key, row_id, locators_of(received), secrets)),
         }
 
-    def _tokens(self) -> dict[str, set[int]]:
+    def _tokens(self, studies: Mapping[str, Study]) -> dict[UUID, set[int]]:
         """Search tokens that are new, by study."""
-        found: dict[str, set[int]] = {}
+        found: dict[UUID, set[int]] = {}
         for uid, item in self.new_studies.items():
             values = tags.picked(item.header.values, tags.STUDY_TAGS)
-            found[uid] = {self._token(*term) for term in searching.terms_of_study(values)}
+            found[studies[uid].id] = {self._token(*term) for term in searching.terms_of_study(values)}
         for item in self._new_series.values():
             modality = _modality(item.header)
             if modality:
                 token = self._token(*searching.modality_term(modality))
-                found.setdefault(item.header.study_uid, set()).add(token)
+                found.setdefault(studies[item.header.study_uid].id, set()).add(token)
         return found
 
-    def _counts(self, studies: Mapping[str, Study]) -> list[dict[str, Any]]:
+    def _gains(self, studies: Mapping[str, Study]) -> list[Gain]:
+        """What each study gains, in the order of their ids: two batches never wait for each other in a circle."""
         groups: dict[str, list[Item]] = {}
         for item in self.accepted:
             groups.setdefault(item.header.study_uid, []).append(item)
         new_series = Counter(item.header.study_uid for item in self._new_series.values())
-        tokens = self._tokens()
-        return [
-            {
-                "study_id": str(studies[uid].id),
-                "series": new_series[uid],
-                "instances": len(items),
-                "length_bytes": sum(map(_length_bytes, items)),
-                "modalities": sorted({_modality(item.header) for item in items} - {""}),
-                "sop_classes": sorted({item.header.sop_class for item in items}),
-                "tokens": sorted(tokens.get(uid, ())),
-            }
+        gains = [
+            Gain(
+                studies[uid].id,
+                new_series[uid],
+                len(items),
+                sum(map(_length_bytes, items)),
+                ",".join(sorted({_modality(item.header) for item in items} - {""})),
+                ",".join(sorted({item.header.sop_class for item in items})),
+            )
             for uid, items in groups.items()
         ]
+        return sorted(gains)
 
     def _entry(self, items: Sequence[Item], study: Study | None) -> Entry:
         permit, outcome = items[0].permit, items[0].outcome

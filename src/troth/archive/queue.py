@@ -54,15 +54,15 @@ class Queue:
             items, done = waiting.popleft()
             batch += items
             futures.append(done)
-        task = asyncio.ensure_future(self._commit(tenant, batch))
-        await asyncio.wait([task])
-        fault = None if task.cancelled() else task.exception()
-        for done in futures:
-            if done.done():
-                continue  # the caller went away; the instances are stored all the same
-            if task.cancelled():
-                done.cancel()
-            elif fault is not None:
-                done.set_exception(fault)
-            else:
-                done.set_result(None)
+        try:
+            await self._commit(tenant, batch)
+        except BaseException as fault:
+            for done in futures:
+                if not done.done():
+                    done.set_exception(fault) if isinstance(fault, Exception) else done.cancel()
+            if not isinstance(fault, Exception):
+                raise
+        else:
+            for done in futures:
+                if not done.done():  # else the caller went away; the instances are stored all the same
+                    done.set_result(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from troth.archive.intake import Rows
 from troth.archive.model import Row
 from troth.archive.searching import Plan
 from troth.kit.db import Connection, Database, HasTenant
@@ -90,9 +91,13 @@ async def held(
         return {name: list(await cursor.fetchall()) for name, cursor in cursors.items()}
 
 
-async def take(
-    db: Database, scope: HasTenant, digests: Collection[bytes], batch: Mapping[str, Any], entries: bytes
-) -> None:
+_TAKE: LiteralString = (
+    "archive_take($1::uuid, $2::timestamptz, $3::bytea[], $4::jsonb, $5::uuid[], $6::int[], $7::int[], $8::bigint[],"
+    " $9::text[], $10::text[], $11::uuid[], $12::int[], $13::jsonb, $14::jsonb)"
+)
+
+
+async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes) -> None:
     """Write one batch and its ledger entries: all of it, or nothing with an error that `is_race` knows.
 
     Committed on return.
@@ -100,13 +105,32 @@ async def take(
     Args:
         db: The database.
         scope: Whose space.
-        digests: Tombstones that must not be there.
-        batch: What `intake.Batch.rows` describes.
+        rows: What the batch is.
         entries: What `Ledger.sealed` gave.
     """
-    barred = b"{" + b",".join(b'"\\\\x' + digest.hex().encode() + b'"' for digest in digests) + b"}"
-    content = json.dumps(batch, ensure_ascii=False, separators=(",", ":")).encode()
-    await db.call(scope, "archive_take($1::uuid, $2::bytea[], $3::jsonb, $4::jsonb)", (barred, content, entries))
+    gains = list(zip(*rows.gains, strict=True))
+    series = sorted(rows.series.items())
+    parameters = (
+        rows.at.isoformat().encode(),
+        _array([f'"\\\\x{digest.hex()}"' for digest in rows.digests]),
+        None if rows.made is None else _json(rows.made),
+        *(_array(column) for column in gains[:4]),
+        *(_array([f'"{joined}"' for joined in column]) for column in gains[4:]),
+        _array([series_id for series_id, _ in series]),
+        _array([count for _, count in series]),
+        _json(rows.instances),
+        entries,
+    )
+    await db.call(scope, _TAKE, parameters)
+
+
+def _array(values: Iterable[object]) -> bytes:
+    """An array as PostgreSQL's own text, of values that need no quoting or have it."""
+    return f"{{{','.join(map(str, values))}}}".encode()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def study_by_uid(connection: Connection, tenant: UUID, study_uid: str) -> Row | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import psycopg
@@ -62,9 +62,11 @@ class Storing:
     async def store(self, permit: Permit, received: Sequence[Received]) -> list[Outcome]:
         """Store what was received; see `Archive.store`."""
         tenant = permits.allowed(permit, "store")
-        items = [Item(permit, one) for one in received]
-        if items:
-            await self._queue.put(tenant, items)
+        if not received:
+            return []
+        durable = self._packs.syncing()
+        items = [Item(permit, one, durable) for one in received]
+        await self._queue.put(tenant, items)
         return [item.outcome for item in items if item.outcome is not None]
 
     async def record_refused(self, permit: Permit, faults: Sequence[TrothError]) -> None:
@@ -81,18 +83,14 @@ class Storing:
 
     async def _commit(self, tenant: UUID, items: list[Item]) -> None:
         key = await self._keys.of(tenant)
-        syncing = asyncio.create_task(self._packs.sync())
-        try:
-            if len(items) > _INLINE_ITEMS:
-                batch = await asyncio.to_thread(Batch, self._keyring, key, items)
-            else:
-                batch = Batch(self._keyring, key, items)
-            prepared = await self._settle(tenant, batch, syncing)
-        finally:
-            await asyncio.wait([syncing])
+        if len(items) > _INLINE_ITEMS:
+            batch = await asyncio.to_thread(Batch, self._keyring, key, items)
+        else:
+            batch = Batch(self._keyring, key, items)
+        prepared = await self._settle(tenant, batch)
         await self._tidy(items, [study for uid, study in prepared.items() if uid not in batch.new_studies])
 
-    async def _settle(self, tenant: UUID, batch: Batch, syncing: Awaitable[None]) -> dict[str, Study]:
+    async def _settle(self, tenant: UUID, batch: Batch) -> dict[str, Study]:
         """Decide and write a batch; what others change meanwhile makes it look and decide again.
 
         Returns:
@@ -111,7 +109,7 @@ class Storing:
                 batch.decide(held, prepared)
                 missing = batch.new_studies.keys() - prepared.keys()
                 if not missing:
-                    await self._write(scope, batch, prepared, syncing)
+                    await self._write(scope, batch, prepared)
             except (KeyDestroyed, psycopg.Error) as fault:
                 if not isinstance(fault, KeyDestroyed) and not store.is_race(fault):
                     raise Unavailable from fault
@@ -125,14 +123,15 @@ class Storing:
             prepared |= await self._prepare(tenant, {uid: batch.new_studies[uid] for uid in missing})
         raise Unavailable("Too many were writing the same studies; nothing was stored.")
 
-    async def _write(self, scope: Permit, batch: Batch, prepared: dict[str, Study], syncing: Awaitable[None]) -> None:
+    async def _write(self, scope: Permit, batch: Batch, prepared: dict[str, Study]) -> None:
         """Write what was decided, once the bytes are durable: no row ever names bytes that are not."""
         studies = {uid: prepared[uid] for uid in batch.new_studies}
         rows, entries = batch.rows(studies, clock.now()), batch.entries(studies)
         sealed = self._ledger.sealed(entries)
-        await syncing
+        for durable in {item.durable for item in batch.items}:
+            await asyncio.shield(durable)
         if batch.accepted:
-            await store.take(self._db, scope, batch.digests(), rows, sealed)
+            await store.take(self._db, scope, rows, sealed)
         elif entries:
             async with self._db.transaction(scope) as connection:
                 await self._ledger.append_many(connection, entries)

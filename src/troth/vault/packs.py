@@ -15,11 +15,9 @@ import hashlib
 import os
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -28,18 +26,11 @@ from troth.vault.errors import ObjectMissing, PackFault
 from troth.vault.model import PackSize, SealedObject
 from troth.vault.pack_files import PackFile, PackFolder, give_back, read_all, write_all
 from troth.vault.segments import PREFIX_BYTES, SEGMENT_BYTES, Extent, Place
+from troth.vault.syncs import Syncs
 
 PACK_BYTES: Final = 256 * 1024 * 1024
 _EXTENT_SEGMENTS: Final = 16
 _INLINE_BYTES: Final = 1 << 20
-
-
-@dataclass(slots=True, eq=False)
-class _Rounds:
-    """The syncs of one event loop: the one that runs and the one that will start after it."""
-
-    running: asyncio.Task[None] | None = None
-    following: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -64,12 +55,11 @@ class Packs:
         self._unsynced = _Unsynced()
         self._process_id = os.getpid()
         self._is_faulty = False
-        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="pack-sync")
-        self._rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, _Rounds] = WeakKeyDictionary()
+        self._syncs = Syncs(self._sync)
 
     def close(self) -> None:
         """Let go of files and the sync thread. What was not synced is not made durable."""
-        self._syncer.shutdown()
+        self._syncs.close()
         if self._pack is not None and self._pack.writers == 0 and self._process_id == os.getpid():
             self._pack.let_go()
         self._pack = None
@@ -90,11 +80,15 @@ class Packs:
         Raises:
             PackFault: It could not be made durable; acknowledge nothing.
         """
-        loop = asyncio.get_running_loop()
-        rounds = self._rounds.setdefault(loop, _Rounds())
-        if rounds.following is None:
-            rounds.following = loop.create_task(self._round(rounds))
-        await asyncio.shield(rounds.following)  # one caller that gives up must not stop the others
+        await asyncio.shield(self.syncing())  # one caller that gives up must not stop the others
+
+    def syncing(self) -> asyncio.Future[None]:
+        """Begin what `sync` waits for.
+
+        Returns:
+            A future that many share: await it through `asyncio.shield`. It ends in `PackFault` where `sync` raises it.
+        """
+        return self._syncs.begin()
 
     async def read(self, locator: bytes, key: bytes, start: int = 0, stop: int | None = None) -> bytes:
         """Plain bytes ``[start:stop]`` of an object; only the segments that hold them are read and opened.
@@ -218,7 +212,6 @@ class Packs:
             raise PackFault("an earlier write was not made durable; start the process anew")
         if self._process_id != os.getpid():  # after a fork the pack belongs to the parent
             self._process_id, self._pack = os.getpid(), None
-            self._syncer = ThreadPoolExecutor(1, thread_name_prefix="pack-sync")
         if self._pack is None or self._pack.tail + size > PACK_BYTES:
             full = self._pack
             try:
@@ -229,12 +222,6 @@ class Packs:
                 full.let_go()
             self._unsynced.has_new_names = True
         return self._pack
-
-    async def _round(self, rounds: _Rounds) -> None:
-        if rounds.running is not None:
-            await asyncio.wait([rounds.running])
-        rounds.running, rounds.following = rounds.following, None
-        await asyncio.get_running_loop().run_in_executor(self._syncer, self._sync)
 
     def _sync(self) -> None:
         with self._guard:

@@ -2,8 +2,9 @@
 
 `archive_take` does what `archive_store` and an insert into the ledger did, with fewer statements. Whatever changed
 since the caller looked (a study erased, an instance that came in elsewhere) fails the whole batch, with TR001 or by a
-constraint, and the caller looks again. Studies are touched one by one, in the order of their ids and by their key: a
-join could be planned as a scan while the tables are small, and stay one while they grow.
+constraint, and the caller looks again. Studies and series are touched one by one, in the order in which the caller
+gives them (of their ids) and by their key: a join could be planned as a scan while the tables are small, and stay one
+while they grow.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ branch_labels = None
 depends_on = None
 
 APPEND = """
-create function ledger_append(p jsonb) returns void language plpgsql as $$
+create function ledger_append(p jsonb) returns int language plpgsql as $$
 begin
     insert into ledger_entry (tenant, id, at, kind, actor_id, actor_kind, role, subject_id, study_id, purpose, clauses,
                               decision_id, outcome, counts, key, payload)
@@ -25,72 +26,66 @@ begin
     from jsonb_to_recordset(p) as e(tenant uuid, id uuid, at timestamptz, kind text, actor_id uuid, actor_kind text,
          role text, subject_id uuid, study_id uuid, purpose text, clauses text[], decision_id uuid, outcome text,
          counts jsonb, key bytea, payload bytea);
+    return jsonb_array_length(p);
 end $$
 """
 
+# What each study and series gains comes as arrays of one length, walked by number: a loop over a query costs as much as
+# the update in it. `p_made` holds new studies, series and search tokens, and is null for most batches.
 TAKE = """
-create function archive_take(p_tenant uuid, p_digests bytea[], p jsonb, p_entries jsonb) returns void
+create function archive_take(p_tenant uuid, p_at timestamptz, p_digests bytea[], p_made jsonb, p_studies uuid[],
+    p_new_series int[], p_new_instances int[], p_new_bytes bigint[], p_modalities text[], p_sop_classes text[],
+    p_series uuid[], p_series_instances int[], p_instances jsonb, p_entries jsonb) returns int
 language plpgsql as $$
 declare
-    now_at timestamptz := (p ->> 'at')::timestamptz;
-    c record;  -- what one study, then one series, gains
     held_on date;
 begin
-    if exists (select from tombstone t where t.tenant = p_tenant and t.digest = any(p_digests)) then
-        raise exception 'erased meanwhile' using errcode = 'TR001';
-    end if;
-
-    if p ? 'studies' then
+    if p_made is not null then
         insert into study (tenant, id, study_uid, subject_id, key, audit_key, study_date, patient_key_token,
                            patient_id_token, accession_token, birth_token, sealed, stored_at, changed_at)
         select p_tenant, s.id, s.study_uid, s.subject_id, s.key, s.audit_key, s.study_date, s.patient_key_token,
-               s.patient_id_token, s.accession_token, s.birth_token, s.sealed, now_at, now_at
-        from jsonb_to_recordset(p -> 'studies') as s(id uuid, study_uid text, subject_id uuid, key bytea,
+               s.patient_id_token, s.accession_token, s.birth_token, s.sealed, p_at, p_at
+        from jsonb_to_recordset(p_made -> 'studies') as s(id uuid, study_uid text, subject_id uuid, key bytea,
              audit_key bytea, study_date date, patient_key_token int8, patient_id_token int8, accession_token int8,
-             birth_token int8, sealed bytea)
-        order by s.study_uid;
+             birth_token int8, sealed bytea);
     end if;
 
-    for c in
-        select n.* from jsonb_to_recordset(p -> 'counts') as n(study_id uuid, series int, instances int,
-            length_bytes bigint, modalities text[], sop_classes text[], tokens int8[])
-        order by n.study_id
-    loop
+    for i in 1 .. cardinality(p_studies) loop
         update study s set
-            series_count = s.series_count + c.series,
-            instance_count = s.instance_count + c.instances,
-            length_bytes = s.length_bytes + c.length_bytes,
-            modalities = case when s.modalities = c.modalities then s.modalities
-                else array(select distinct m from unnest(s.modalities || c.modalities) m order by m) end,
-            sop_classes = case when s.sop_classes = c.sop_classes then s.sop_classes
-                else array(select distinct m from unnest(s.sop_classes || c.sop_classes) m order by m) end,
-            changed_at = now_at
-        where s.tenant = p_tenant and s.id = c.study_id and s.state = 'held'
+            series_count = s.series_count + p_new_series[i],
+            instance_count = s.instance_count + p_new_instances[i],
+            length_bytes = s.length_bytes + p_new_bytes[i],
+            modalities = case when s.modalities = string_to_array(p_modalities[i], ',') then s.modalities
+                else array(select distinct m from unnest(s.modalities || string_to_array(p_modalities[i], ',')) m
+                           order by m) end,
+            sop_classes = case when s.sop_classes = string_to_array(p_sop_classes[i], ',') then s.sop_classes
+                else array(select distinct m from unnest(s.sop_classes || string_to_array(p_sop_classes[i], ',')) m
+                           order by m) end,
+            changed_at = p_at
+        where s.tenant = p_tenant and s.id = p_studies[i] and s.state = 'held'
+          and not exists (select from tombstone t where t.tenant = p_tenant and t.digest = any(p_digests))
         returning s.study_date into held_on;
         if not found then
             raise exception 'study erased meanwhile' using errcode = 'TR001';
         end if;
-        if c.tokens <> '{}' then
+        if p_made is not null then
             insert into study_token (tenant, token, study_date, study_id)
-            select p_tenant, t.token, held_on, c.study_id from unnest(c.tokens) as t(token) order by t.token
+            select p_tenant, t.value::int8, held_on, p_studies[i]
+            from jsonb_array_elements_text(p_made -> 'tokens' -> (i - 1)) as t
             on conflict do nothing;
         end if;
     end loop;
 
-    if p ? 'series' then
+    if p_made is not null then
         insert into series (tenant, id, study_id, series_uid, modality, number, sealed)
         select p_tenant, r.id, r.study_id, r.series_uid, r.modality, r.number, r.sealed
-        from jsonb_to_recordset(p -> 'series') as r(id uuid, study_id uuid, series_uid text, modality text, number int,
-             sealed bytea)
-        order by r.series_uid;
+        from jsonb_to_recordset(p_made -> 'series') as r(id uuid, study_id uuid, series_uid text, modality text,
+             number int, sealed bytea);
     end if;
 
-    for c in
-        select r.key::uuid as series_id, r.value::int as instances from jsonb_each_text(p -> 'series_counts') as r
-        order by 1
-    loop
-        update series r set instance_count = r.instance_count + c.instances
-        where r.tenant = p_tenant and r.id = c.series_id;
+    for i in 1 .. cardinality(p_series) loop
+        update series r set instance_count = r.instance_count + p_series_instances[i]
+        where r.tenant = p_tenant and r.id = p_series[i];
     end loop;
 
     insert into instance (tenant, id, series_id, instance_uid, sop_class, syntax, number, rows, columns, frames,
@@ -98,27 +93,32 @@ begin
                           frame_table, sealed, stored_at)
     select p_tenant, i.id, i.series_id, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
            i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length,
-           i.frame_table, i.sealed, now_at
-    from jsonb_to_recordset(p -> 'instances') as i(id uuid, series_id uuid, instance_uid text, sop_class text,
+           i.frame_table, i.sealed, p_at
+    from jsonb_to_recordset(p_instances) as i(id uuid, series_id uuid, instance_uid text, sop_class text,
          syntax text, number int, rows int, columns int, frames int, head_locator bytea,
          head_bytes bigint, bulk_locator bytea, bulk_bytes bigint, bulk_tag int8, bulk_vr text, bulk_length bigint,
-         frame_table bytea, sealed bytea)
-    order by i.instance_uid;
+         frame_table bytea, sealed bytea);
 
-    perform ledger_append(p_entries);
+    return ledger_append(p_entries);
 end $$
 """
+
+_TAKE = (
+    "archive_take(uuid, timestamptz, bytea[], jsonb, uuid[], int[], int[], bigint[], text[], text[], uuid[], int[],"
+    " jsonb, jsonb)"
+)
 
 
 def upgrade() -> None:
     """Make the two functions in place of the old one."""
     for statement in (APPEND, TAKE):
         op.execute(statement)
-    op.execute("revoke all on function ledger_append(jsonb), archive_take(uuid, bytea[], jsonb, jsonb) from public")
-    op.execute("grant execute on function ledger_append(jsonb), archive_take(uuid, bytea[], jsonb, jsonb) to troth_app")
+    for function in ("ledger_append(jsonb)", _TAKE):
+        op.execute(f"revoke all on function {function} from public")
+        op.execute(f"grant execute on function {function} to troth_app")
 
 
 def downgrade() -> None:
     """Take them away again; `archive_store` is still there."""
-    op.execute("drop function archive_take(uuid, bytea[], jsonb, jsonb)")
-    op.execute("drop function ledger_append(jsonb)")
+    for function in (_TAKE, "ledger_append(jsonb)"):
+        op.execute(f"drop function {function}")
