@@ -6,7 +6,7 @@ import asyncio
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from troth.doors import dimse
 from troth.kit import clock, ids
 from troth.kit.errors import BadInput, PermitDenied, TrothError
+from troth.people import Organisation, PeerCaller
 from troth.policy import Actor, Permit, Target
 
 TENANT = UUID(int=7)
@@ -117,12 +118,25 @@ class KnownPeers:
 
     known: set[tuple[str, str]] = field(default_factory=lambda: {("MODALITY", "TROTH")})
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    associations: list[tuple[UUID | None, str, str]] = field(default_factory=list)
+    strangers: list[dict[tuple[str, str, str], int]] = field(default_factory=list)
 
-    async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
+    async def caller_of_peer(
+        self, calling_ae: str, called_ae: str, address: str, certificate: str = ""
+    ) -> PeerCaller | None:
         self.asked.append((calling_ae, called_ae, address))
         if (calling_ae, called_ae) not in self.known:
             return None
-        return Actor(kind="peer", id=UUID(int=9), tenant=TENANT, role="peer")
+        return PeerCaller(Actor(kind="peer", id=UUID(int=9), tenant=TENANT, role="peer"), "care")
+
+    async def organisations(self) -> list[Organisation]:
+        return []
+
+    async def record_association(self, caller: PeerCaller, called_ae: str, address: str) -> None:
+        self.associations.append((caller.actor.id, called_ae, address))
+
+    async def record_strangers(self, attempts: Mapping[tuple[str, str, str], int]) -> None:
+        self.strangers.append(dict(attempts))
 
 
 @dataclass

@@ -6,6 +6,7 @@ holds who sees it and why. `Archive` is the room's service, `Viewing` an open st
 
 from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_json_text, vr_of
 from troth.archive.census import Census
+from troth.archive.committing import Commitment, Commitments, Verdict
 from troth.archive.errors import (
     DuplicateDiffers,
     InstanceRefused,
@@ -53,6 +54,8 @@ __all__ = [
     "Archive",
     "Broken",
     "Census",
+    "Commitment",
+    "Commitments",
     "Choice",
     "DuplicateDiffers",
     "Erasure",
@@ -83,6 +86,7 @@ __all__ = [
     "Swept",
     "Upkeep",
     "UpkeepRunning",
+    "Verdict",
     "Verified",
     "Viewing",
     "WasErased",

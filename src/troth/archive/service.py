@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from troth.archive import permits, restricting, searching, store, summaries, telling
+from troth.archive.committing import Commitments
 from troth.archive.describing import Kept
 from troth.archive.erasing import Erasing
 from troth.archive.errors import StudyNotFound, WrongPermit
@@ -64,6 +65,7 @@ class Archive:
         self._storing = Storing(db, keyring, packs, people, ledger, self._keys)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys)
         self.upkeep = Upkeep(db, keyring, packs, ledger)
+        self.commitments = Commitments(db, keyring, packs, ledger, self._keys)
 
     async def close(self) -> None:
         """End child processes; nothing that was acknowledged waits for this."""

@@ -108,6 +108,9 @@ class Peer:
         called_ae: The AE title of ours that it may call; empty for any.
         host: As registered.
         address: The IP address that the host had then; no name is looked up when it calls.
+        certificate: SHA-256 (hex) of the certificate that it shows; it is then known by that, and by nothing else.
+        purpose: What it acts for: the key of an activity of the notice.
+        over_tls: Whether we call it over TLS.
     """
 
     id: UUID
@@ -117,6 +120,21 @@ class Peer:
     address: str
     port: int
     called_ae: str = ""
+    certificate: str = ""
+    purpose: str = "care"
+    over_tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCaller:
+    """A peer that calls.
+
+    Attributes:
+        purpose: What it acts for.
+    """
+
+    actor: Actor
+    purpose: str
 
 
 @dataclass(frozen=True, slots=True)

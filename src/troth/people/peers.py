@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Row
-from troth.people import store
+from troth.ledger import Entry
+from troth.people import peers_store, store
 from troth.people.errors import FieldMalformed, PeerExists, PeerNotFound
-from troth.people.model import Peer
+from troth.people.model import Peer, PeerCaller, Space
 from troth.people.room import Room
 from troth.policy import Actor, Permit
 
+_OPENED, _REFUSED = "people:association:opened", "people:association:refused"
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _AE = re.compile(r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?")
 
 
@@ -27,7 +31,17 @@ class Peers(Room):
     """The part of `People` that knows DICOM peers."""
 
     async def add_peer(
-        self, permit: Permit, tenant: UUID, ae: str, host: str, port: int, *, called_ae: str = ""
+        self,
+        permit: Permit,
+        tenant: UUID,
+        ae: str,
+        host: str,
+        port: int,
+        *,
+        called_ae: str = "",
+        certificate: str = "",
+        purpose: str = "care",
+        over_tls: bool = False,
     ) -> Peer:
         """Register a peer.
 
@@ -38,6 +52,9 @@ class Peers(Room):
             host: Its IP address, or a name that is looked up now and never again.
             port: Where it listens itself.
             called_ae: The AE title of ours that it must call; empty for any.
+            certificate: SHA-256 of the certificate it shows, 64 hexadecimal digits, colons allowed; empty for none.
+            purpose: What it acts for: the key of an activity of the notice.
+            over_tls: Whether we call it over TLS.
 
         Raises:
             FieldMalformed: An AE title, host or port that cannot be.
@@ -47,7 +64,11 @@ class Peers(Room):
         if not 0 < port < 65536:
             raise FieldMalformed("a port is a number from 1 to 65535")
         address = await _address_of(host)
-        peer = Peer(ids.uuid7(), tenant, _title(ae), host, address, port, _title(called_ae) if called_ae else "")
+        shown = certificate.replace(":", "").lower()
+        if shown and not _FINGERPRINT.fullmatch(shown):
+            raise FieldMalformed("the SHA-256 of a certificate has 64 hexadecimal digits")
+        called = _title(called_ae) if called_ae else ""
+        peer = Peer(ids.uuid7(), tenant, _title(ae), host, address, port, called, shown, purpose, over_tls)
         values = {
             "id": peer.id,
             "organisation_id": tenant,
@@ -56,10 +77,13 @@ class Peers(Room):
             "host": host,
             "address": address,
             "port": port,
+            "certificate": shown,
+            "purpose": purpose,
+            "over_tls": over_tls,
             "made_at": clock.now(),
         }
         async with self._db.transaction(space) as connection:
-            if not await store.insert_peer(connection, values):
+            if not await peers_store.insert(connection, values):
                 raise PeerExists
         return peer
 
@@ -68,7 +92,7 @@ class Peers(Room):
         if permit.tenant is None:
             return []
         async with self._db.transaction(permit) as connection:
-            return [_peer(row) for row in await store.peers(connection, permit.tenant)]
+            return [_peer(row) for row in await peers_store.of_organisation(connection, permit.tenant)]
 
     async def destination(self, actor: Actor, ae: str) -> Peer | None:
         """Where a peer of the actor's own organisation listens; None for every other AE title.
@@ -80,7 +104,7 @@ class Peers(Room):
         if actor.tenant is None:
             return None
         async with self._db.transaction(actor) as connection:
-            found = [_peer(row) for row in await store.peers(connection, actor.tenant)]
+            found = [_peer(row) for row in await peers_store.of_organisation(connection, actor.tenant)]
         return max((peer for peer in found if peer.ae == ae.strip(" ")), key=lambda peer: peer.id, default=None)
 
     async def end_peer(self, permit: Permit, peer_id: UUID) -> None:
@@ -96,29 +120,87 @@ class Peers(Room):
                 raise PeerNotFound
 
     async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
-        """Who calls, by its title and the address it calls from; None when it is not registered.
+        """Who calls without TLS; see `caller_of_peer`."""
+        caller = await self.caller_of_peer(calling_ae, called_ae, address)
+        return caller.actor if caller is not None else None
+
+    async def caller_of_peer(
+        self, calling_ae: str, called_ae: str, address: str, certificate: str = ""
+    ) -> PeerCaller | None:
+        """Who calls and what for; None when it is not registered.
+
+        Without TLS a peer is its title and the address it calls from. With TLS it is its title and its certificate; one
+        that is registered with a certificate is never taken without.
 
         Args:
             calling_ae: As in the A-ASSOCIATE-RQ; padding does not count.
             called_ae: The same.
             address: IP address of the other end of the connection.
+            certificate: SHA-256 (hex) of the certificate that it showed; empty without TLS.
         """
         try:
             wanted = _normalised(address)
         except ValueError:
             return None
         async with self._db.transaction(None) as connection:
-            row = await store.peer_calling(connection, calling_ae.strip(" "), called_ae.strip(" "), wanted)
-        if row is None:
-            return None
-        return Actor(
-            kind="peer",
-            id=row["id"],
-            tenant=row["organisation_id"],
-            role="peer",
-            name=row["ae"],
-            organisation=row["organisation"],
+            row = await peers_store.calling(
+                connection, calling_ae.strip(" "), called_ae.strip(" "), wanted, certificate
+            )
+        return _caller(row) if row is not None else None
+
+    async def known_peer(self, tenant: UUID, peer_id: UUID) -> tuple[Peer, PeerCaller] | None:
+        """A peer that asked for something earlier and is to be answered now; None when it was taken out of use."""
+        async with self._db.transaction(Space(tenant)) as connection:
+            row = await peers_store.by_id(connection, peer_id, tenant)
+        return (_peer(row), _caller(row)) if row is not None else None
+
+    async def record_association(self, caller: PeerCaller, called_ae: str, address: str) -> None:
+        """Write that a peer connected.
+
+        Args:
+            caller: Who.
+            called_ae: As whom it called us.
+            address: From where.
+        """
+        tenant = caller.actor.tenant
+        assert tenant is not None
+        key = (await self.organisation(tenant)).key
+        said = {"actor": caller.actor.name, "called_ae": called_ae, "address": address}
+        async with self._db.transaction(caller.actor) as connection:
+            await self._note(
+                connection, _OPENED, caller.actor, tenant, key, purpose=caller.purpose, payload=said,
+                counts={"associations": 1},
+            )  # fmt: skip
+
+    async def record_strangers(self, attempts: Mapping[tuple[str, str, str], int]) -> None:
+        """Write that connections of unknown machines were refused: one entry for all of a while.
+
+        Args:
+            attempts: How often, by calling AE title, called AE title and address.
+        """
+        key = await self._platform_key()
+        said = [
+            {"calling_ae": calling, "called_ae": called, "address": address, "times": times}
+            for (calling, called, address), times in attempts.items()
+        ]
+        entry = Entry(
+            kind=_REFUSED,
+            tenant=None,
+            actor_id=None,
+            actor_kind="anonymous",
+            role="none",
+            subject_id=None,
+            study_id=None,
+            key=key,
+            payload={"attempts": said},
+            purpose="administration",
+            clauses=(),
+            decision_id=None,
+            outcome="refused",
+            counts={"associations": sum(attempts.values())},
         )
+        async with self._db.transaction(None) as connection:
+            await self._ledger.append(connection, entry)
 
 
 def _title(ae: str) -> str:
@@ -152,7 +234,20 @@ async def _address_of(host: str) -> str:
     return addresses[0]
 
 
+def _caller(row: Row) -> PeerCaller:
+    actor = Actor(
+        kind="peer",
+        id=row["id"],
+        tenant=row["organisation_id"],
+        role="peer",
+        name=row["ae"],
+        organisation=row["organisation"],
+    )
+    return PeerCaller(actor, row["purpose"])
+
+
 def _peer(row: Row) -> Peer:
     return Peer(
-        row["id"], row["organisation_id"], row["ae"], row["host"], row["address"], row["port"], row["called_ae"]
-    )
+        row["id"], row["organisation_id"], row["ae"], row["host"], row["address"], row["port"], row["called_ae"],
+        row["certificate"], row["purpose"], row["over_tls"],
+    )  # fmt: skip

@@ -192,32 +192,6 @@ async def sweep_platform(connection: Connection, before: datetime) -> int:
 # Peers
 
 
-async def insert_peer(connection: Connection, values: dict[str, Any]) -> bool:
-    """Register a peer; False when the AE title is registered at that address."""
-    return await _insert(connection, "peer", values, "on conflict (ae, address, called_ae) do nothing")
-
-
-async def peers(connection: Connection, organisation_id: UUID) -> list[Row]:
-    """The peers of an organisation."""
-    return await _all(
-        connection,
-        "select id, organisation_id, ae, called_ae, host, address, port from peer "
-        "where organisation_id = %(id)s order by ae, address",
-        {"id": organisation_id},
-    )
-
-
-async def peer_calling(connection: Connection, ae: str, called_ae: str, address: str) -> Row | None:
-    """The peer that calls, by title and address; one that names our AE title before one that does not."""
-    return await _one(
-        connection,
-        "select p.id, p.organisation_id, p.ae, o.name as organisation from peer p "
-        "join organisation o on o.id = p.organisation_id where p.ae = %(ae)s and p.address = %(address)s "
-        "and p.called_ae in (%(called)s, '') order by p.called_ae desc limit 1",
-        {"ae": ae, "called": called_ae, "address": address},
-    )
-
-
 async def is_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> bool:
     """Whether a peer is registered now."""
     row = await _one(

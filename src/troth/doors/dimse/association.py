@@ -6,13 +6,15 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import Protocol
+from uuid import UUID
 
+from troth.archive import Commitment
 from troth.doors.dimse import command as dimse
 from troth.doors.dimse import negotiation, offered, pdu
 from troth.doors.dimse.conversation import Agreement, Asked, Conversation, Ourselves
 from troth.doors.dimse.delivery import Delivery
 from troth.doors.dimse.errors import InvalidPdu, PeerGone, ProtocolFault, UidsDiffer, UnexpectedPdu
-from troth.doors.dimse.gate import Gate
+from troth.doors.dimse.gate import Gate, Shown
 from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
 from troth.doors.dimse.services import SERVICES
@@ -38,6 +40,12 @@ class House(Protocol):
     def decided(self, association: Association) -> None:
         """It was answered, one way or the other."""
 
+    def turned_away(self, shown: Shown) -> None:
+        """Nobody knows this peer."""
+
+    def asked_to_commit(self, commitment: Commitment) -> None:
+        """A peer is to be told later which instances are held."""
+
 
 class Association:
     """What a peer does on one connection."""
@@ -45,6 +53,7 @@ class Association:
     def __init__(self, upper: UpperLayer, rooms: Rooms, limits: Limits, house: House) -> None:
         self.upper = upper
         self.calling_ae = ""
+        self.peer_id: UUID | None = None
         self._rooms = rooms
         self._limits = limits
         self._house = house
@@ -64,6 +73,11 @@ class Association:
     def is_busy(self) -> bool:
         """Whether a message is under way or being answered."""
         return self._context_id != 0 or self._work is not None or self._service is not None
+
+    @property
+    def talk(self) -> Conversation | None:
+        """What can be said to the peer besides answers; None before it is open and while it is busy."""
+        return self._talk if self.upper.state is State.ESTABLISHED and not self.is_busy else None
 
     def end(self) -> None:
         """End as soon as the message under way is answered; now, if there is none."""
@@ -125,22 +139,24 @@ class Association:
             self.upper.reject(1, 1, 2)  # application context name not supported
             return
         titles = (request.calling_ae, request.called_ae)
-        gate = Gate(self._rooms, *titles, self.upper.address, self._limits.permit_seconds)
-        if not all(titles) or await gate.actor() is None:
+        shown = Shown(*titles, self.upper.address, self.upper.certificate())
+        gate = Gate(self._rooms, shown, self._limits.permit_seconds)
+        caller = await gate.caller() if all(titles) else None
+        if caller is None:
+            self._house.turned_away(shown)
             self.upper.reject(1, 1, 3)  # calling AE title not recognised, whatever was wrong
             return
-        self.calling_ae = request.calling_ae
+        self.calling_ae, self.peer_id = request.calling_ae, caller.actor.id
         if not self._house.take_place(self):
             self.upper.reject(2, 3, 2)  # transient, local limit exceeded
             return
+        await self._rooms.people.record_association(caller, request.called_ae, self.upper.address)
         answers = negotiation.answer(request.contexts, private_too=self._limits.private_sop_classes)
         roles = negotiation.agree(request.roles, answers)
         self._gate = gate
         self._contexts = {answer.id: answer for answer in answers if answer.is_accepted}
         agreement = Agreement(*titles, self._contexts, {role.sop_class: role for role in roles})
-        self._talk = Conversation(
-            self.upper, self._rooms, self._limits, gate, agreement, SERVICES, self._house.ourselves
-        )
+        self._talk = Conversation(self.upper, self._rooms, self._limits, gate, agreement, SERVICES, self._house)
         accepted = pdu.associate_accept(request, answers, self._limits.pdu_bytes, roles)
         self.upper.accept(accepted, request.max_pdu_bytes)
 

@@ -9,16 +9,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from troth.archive import Commitment
 from troth.doors.dimse import command as dimse
 from troth.doors.dimse import offered, pdu
 from troth.doors.dimse.command import Command, SubOperations
-from troth.doors.dimse.errors import IdentifierWrong, PeerGone, ProtocolFault, UnexpectedPdu
+from troth.doors.dimse.errors import AssociationFailed, IdentifierWrong, PeerGone, ProtocolFault, UnexpectedPdu
 from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
 from troth.doors.dimse.requestor import Callee
 from troth.doors.dimse.upper import UpperLayer
 from troth.kit.errors import TrothError, Unavailable
+from troth.people import Peer
 from troth.policy import PermitDenied
 
 _log = logging.getLogger("troth.doors.dimse")
@@ -83,6 +85,9 @@ class Talk(Protocol):
     async def destination(self, ae: str) -> Callee | None:
         """Whom to call for an AE title of the peer's own organisation."""
 
+    def asked_to_commit(self, commitment: Commitment) -> None:
+        """The peer is to be told later which instances are held."""
+
     async def respond(
         self,
         asked: Asked,
@@ -102,7 +107,28 @@ class Talk(Protocol):
         """A number for a request of ours."""
 
 
+class House(Protocol):
+    """What a conversation asks of the listener it belongs to."""
+
+    ourselves: Ourselves
+
+    def asked_to_commit(self, commitment: Commitment) -> None:
+        """A peer is to be told later which instances are held."""
+
+
 Service = Callable[[Talk, Asked], Awaitable[None]]
+
+
+def callee_of(peer: Peer, ourselves: Ourselves, calling_ae: str = "") -> Callee:
+    """How to call a registered peer.
+
+    Raises:
+        AssociationFailed: It wants TLS and we have no certificate: it is not called in the clear instead.
+    """
+    if peer.over_tls and ourselves.tls is None:
+        raise AssociationFailed("The peer is called over TLS only, and there is no certificate of ours.")
+    tls = ourselves.tls if peer.over_tls else None
+    return Callee(peer.address, peer.port, peer.ae, calling_ae or ourselves.ae, tls, peer.certificate if tls else "")
 
 
 class Conversation:
@@ -115,7 +141,7 @@ class Conversation:
         gate: Who the peer is and what it may.
         agreement: What was agreed on.
         services: What answers a request, by command field.
-        ourselves: How we call others.
+        house: The listener.
     """
 
     def __init__(
@@ -126,7 +152,7 @@ class Conversation:
         gate: Gate,
         agreement: Agreement,
         services: Mapping[int, Service],
-        ourselves: Ourselves,
+        house: House,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -134,7 +160,7 @@ class Conversation:
         self.agreement = agreement
         self._upper = upper
         self._services = services
-        self._ourselves = ourselves
+        self._house = house
         self._answering: Command | None = None
         self._is_cancelled = False
         self._awaited: dict[int, asyncio.Future[Command]] = {}
@@ -189,7 +215,11 @@ class Conversation:
     async def destination(self, ae: str) -> Callee | None:
         """Whom to call for an AE title of the peer's own organisation."""
         peer = await self.gate.destination(ae)
-        return Callee(peer.address, peer.port, peer.ae, self._ourselves.ae) if peer is not None else None
+        return callee_of(peer, self._house.ourselves) if peer is not None else None
+
+    def asked_to_commit(self, commitment: Commitment) -> None:
+        """The peer is to be told later which instances are held."""
+        self._house.asked_to_commit(commitment)
 
     async def respond(
         self,
@@ -244,6 +274,11 @@ class Conversation:
             raise PeerGone from None
         finally:
             self._awaited.pop(message_id, None)
+
+    def context_of(self, sop_class: str) -> pdu.AnsweredContext | None:
+        """The presentation context of a class, if there is one."""
+        contexts = self.agreement.contexts.values()
+        return next((context for context in contexts if context.abstract_syntax == sop_class), None)
 
     def new_message_id(self) -> int:
         """A number for a request of ours that no other one waits under."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections import Counter
 from dataclasses import dataclass
 
+from troth.archive import Commitment
 from troth.doors.dimse.association import Association
-from troth.doors.dimse.conversation import Ourselves
+from troth.doors.dimse.committing import Reporter
+from troth.doors.dimse.conversation import Conversation, Ourselves
+from troth.doors.dimse.gate import Shown
 from troth.doors.dimse.limits import Limits
+from troth.doors.dimse.offered import STORAGE_COMMITMENT
 from troth.doors.dimse.ports import Rooms
+from troth.doors.dimse.strangers import Strangers
 from troth.doors.dimse.upper import State, UpperLayer
 
 _BACKLOG = 1_024
@@ -40,6 +46,9 @@ class Listener:
         self._open: set[Association] = set()
         self._open_of: Counter[str] = Counter()
         self._is_stopping = False
+        self._strangers = Strangers(rooms.people)
+        self.reporter = Reporter(rooms, limits, ourselves, self._talk_of)
+        self._following: list[asyncio.Task[None]] = []
         self.tally = Tally()
 
     @property
@@ -53,7 +62,15 @@ class Listener:
         """Associations open now."""
         return len(self._open)
 
-    async def start(self, host: str, port: int, reuse_port: bool = False, *, sock: socket.socket | None = None) -> None:
+    async def start(
+        self,
+        host: str,
+        port: int,
+        reuse_port: bool = False,
+        *,
+        sock: socket.socket | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Listen.
 
         Args:
@@ -61,14 +78,25 @@ class Listener:
             port: TCP port, 0 for any free one.
             reuse_port: Let several processes listen on the same port.
             sock: A socket that the parent of this process has bound; host and port are then not used.
+            tls: How we show ourselves and whom we believe; None for plain TCP.
         """
         loop = asyncio.get_running_loop()
+        seconds = self._limits.artim_seconds if tls is not None else None
         if sock is not None:
-            self._begin(await loop.create_server(self._connect, sock=sock, backlog=_BACKLOG))
-        else:
-            self._begin(
-                await loop.create_server(self._connect, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None)
+            server = await loop.create_server(
+                self._connect, sock=sock, backlog=_BACKLOG, ssl=tls, ssl_handshake_timeout=seconds
             )
+        else:
+            server = await loop.create_server(
+                self._connect,
+                host,
+                port,
+                backlog=_BACKLOG,
+                reuse_port=reuse_port or None,
+                ssl=tls,
+                ssl_handshake_timeout=seconds,
+            )
+        self._begin(server)
 
     async def stop(self) -> None:
         """Listen no more; let C-STOREs under way end and be answered, then end every association."""
@@ -89,6 +117,10 @@ class Listener:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        for task in self._following:
+            task.cancel()
+        await self.reporter.close()
+        await self._strangers.tell()
         await asyncio.sleep(0)
 
     # -- what associations ask ---------------------------------------------------------------------------------
@@ -107,6 +139,14 @@ class Listener:
         if association in self._all and association not in self._open:
             self._outside[association] = None
             self._make_room()
+
+    def turned_away(self, shown: Shown) -> None:
+        """Nobody knows this peer."""
+        self._strangers.note(shown)
+
+    def asked_to_commit(self, commitment: Commitment) -> None:
+        """A peer is to be told which instances are held."""
+        self.reporter.soon(commitment)
 
     def take_place(self, association: Association) -> bool:
         """A place among the open associations, or False when all are taken."""
@@ -138,7 +178,13 @@ class Listener:
     def _begin(self, server: asyncio.Server) -> None:
         self._is_stopping = False
         self._server = server
-        self._watch = asyncio.get_running_loop().create_task(self._keep_watch())
+        loop = asyncio.get_running_loop()
+        self._watch = loop.create_task(self._keep_watch())
+        self._following = [loop.create_task(self.reporter.follow()), loop.create_task(self._strangers.follow())]
+
+    def _talk_of(self, peer_id: object) -> Conversation | None:
+        talks = (association.talk for association in self._open if association.peer_id == peer_id)
+        return next((talk for talk in talks if talk is not None and talk.context_of(STORAGE_COMMITMENT)), None)
 
     def _connect(self) -> UpperLayer:
         upper = UpperLayer(self._limits)

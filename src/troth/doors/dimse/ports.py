@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
-from troth.archive import Page, Query, Viewing
+from troth.archive import Commitments, Page, Query, Viewing
 from troth.kit.errors import TrothError
-from troth.people import Peer
+from troth.people import Organisation, Peer, PeerCaller
 from troth.policy import Actor, Permit, Target
 
 
@@ -57,7 +58,11 @@ class Outcome(Protocol):
 
 
 class Archive(Protocol):
-    """Where instances go."""
+    """Where instances go, and come from."""
+
+    @property
+    def commitments(self) -> Commitments:
+        """What peers want to be sure of."""
 
     def receiver(self, syntax: str | None) -> Receiver:
         """A new receiver for a data set in this transfer syntax."""
@@ -84,8 +89,22 @@ class Archive(Protocol):
 class People(Protocol):
     """Who is calling."""
 
-    async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
-        """The peer's actor, or None."""
+    async def caller_of_peer(
+        self, calling_ae: str, called_ae: str, address: str, certificate: str = ""
+    ) -> PeerCaller | None:
+        """Who calls and what for, or None."""
+
+    async def known_peer(self, tenant: UUID, peer_id: UUID) -> tuple[Peer, PeerCaller] | None:
+        """A peer that asked for something earlier, or None."""
+
+    async def organisations(self) -> Sequence[Organisation]:
+        """All organisations."""
+
+    async def record_association(self, caller: PeerCaller, called_ae: str, address: str) -> None:
+        """Write that a peer connected."""
+
+    async def record_strangers(self, attempts: Mapping[tuple[str, str, str], int]) -> None:
+        """Write that connections of unknown machines were refused."""
 
     async def destination(self, actor: Actor, ae: str) -> Peer | None:
         """A peer of the actor's own organisation by its AE title, or None."""

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from troth.doors.dimse import pdu
 from troth.doors.dimse.errors import InvalidPdu, PeerGone, ProtocolFault, UnexpectedPdu, UnrecognisedPdu
 from troth.doors.dimse.limits import Limits
+from troth.doors.dimse.tls import fingerprint
 
 _FIRST_BUFFER_BYTES = 4_096
 _ABORT_LINGER_SECONDS = 1.0
@@ -195,6 +196,10 @@ class UpperLayer(asyncio.BufferedProtocol):
         """The long answer has ended: the peer's time runs again."""
         self.is_occupied = False
         self.deadline = self._loop.time() + self._limits.idle_seconds
+
+    def certificate(self) -> str:
+        """SHA-256 (hex) of the certificate that the peer showed; empty without TLS."""
+        return fingerprint(self._transport.get_extra_info("ssl_object")) if self._transport is not None else ""
 
     def abort(self, source: int = 2, reason: int = 0) -> None:
         """Send A-ABORT and close soon."""
