@@ -4,7 +4,8 @@ Everything personal is sealed under the study's key; search runs on keyed tokens
 holds who sees it and why. `Archive` is the room's service, `Viewing` an open study.
 """
 
-from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_json_text, vr_of
+from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_json_text, top_of, vr_of
+from troth.archive.bulk_values import BulkValue
 from troth.archive.census import Census
 from troth.archive.committing import Commitment, Commitments, Verdict
 from troth.archive.errors import (
@@ -41,6 +42,7 @@ from troth.archive.model import (
 )
 from troth.archive.receiver import Receiver
 from troth.archive.rechecking import Broken, Choice, Rechecked
+from troth.archive.searching import near_name_of
 from troth.archive.service import Archive
 from troth.archive.sweeping import GRACE, KEY_GRACE, Swept
 from troth.archive.upkeep import Upkeep
@@ -53,6 +55,7 @@ __all__ = [
     "VIEWING_LASTS",
     "Archive",
     "Broken",
+    "BulkValue",
     "Census",
     "Commitment",
     "Commitments",
@@ -93,8 +96,10 @@ __all__ = [
     "WrongPermit",
     "keyword_of",
     "level_of",
+    "near_name_of",
     "tag_of",
     "to_json",
     "to_json_text",
+    "top_of",
     "vr_of",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from troth.archive import sequences
 from troth.archive.model import Level
 from troth.dicom import dictionary
 
@@ -57,6 +58,7 @@ STUDY_TAGS = frozenset(
         0x00101010,  # PatientAge
         STUDY_ID,
         0x00080080,  # InstitutionName
+        sequences.OTHER_IDS,
     }
 )
 SERIES_TAGS = frozenset(
@@ -74,6 +76,7 @@ SERIES_TAGS = frozenset(
         0x00400244,  # PerformedProcedureStepStartDate
         0x00400245,  # PerformedProcedureStepStartTime
         0x00400254,  # PerformedProcedureStepDescription
+        sequences.REQUEST,
     }
 )
 INSTANCE_TAGS = frozenset(
@@ -110,33 +113,60 @@ _quoted = json.encoder.encode_basestring
 
 @cache
 def level_of(tag: int) -> Level | None:
-    """The level whose index knows an attribute, or None when no index does."""
+    """The level whose index knows an attribute, or None when no index does.
+
+    Args:
+        tag: Its tag, or the `sequences.path` to it.
+    """
+    if sequences.is_kept(tag):
+        tag = sequences.parts(tag)[0]
     return next((level for level in LEVELS if tag in _CLEAR[level] or tag in _SEALED[level]), None)
 
 
 def tag_of(name: str) -> int | None:
-    """The tag that a query parameter names, as eight hexadecimal digits or by keyword (PS3.18 8.3.1.1).
+    """The tag that a query parameter names: by hexadecimal digits, by keyword, or by a path with a dot.
+
+    Args:
+        name: Such as `00100010`, `PatientName`, `RequestAttributesSequence.ScheduledProcedureStepID`.
 
     Returns:
         None for a name that is no attribute of the standard; `SearchKeyUnknown` is the caller's to raise.
+
+    Per: DICOM PS3.18 8.3.4.1.
     """
+    outer, dot, inner = name.partition(".")
+    if dot:
+        sequence, tag = _plain_tag_of(outer), _plain_tag_of(inner)
+        return None if sequence is None or tag is None else sequences.path(sequence, tag)
+    return _plain_tag_of(name)
+
+
+def _plain_tag_of(name: str) -> int | None:
     if len(name) == 8:
         try:
-            return int(name, 16)
+            return int(name, 16) if name.isascii() and name.isalnum() else None
         except ValueError:
             pass
     return dictionary.tags().get(name)
 
 
+def top_of(tag: int) -> int:
+    """The attribute of the top level that holds what a path leads to; a tag of the top level is itself."""
+    return sequences.parts(tag)[0] or tag
+
+
 @cache
 def vr_of(tag: int) -> str:
     """Value representation of an indexed attribute; the first one where the dictionary allows several."""
-    term = dictionary.term(tag)
+    term = dictionary.term(sequences.parts(tag)[1])
     return term.vr.split(" ")[0] if term is not None else "UN"
 
 
 def keyword_of(tag: int) -> str:
-    """Keyword of an attribute, or its eight hexadecimal digits."""
+    """Keyword of an attribute, or its eight hexadecimal digits; of a path both, with a dot."""
+    sequence, tag = sequences.parts(tag)
+    if sequence:
+        return f"{keyword_of(sequence)}.{keyword_of(tag)}"
     term = dictionary.term(tag)
     return term.keyword if term is not None and term.keyword else f"{tag:08X}"
 
@@ -184,6 +214,8 @@ def element(vr: str, text: str) -> dict[str, Any]:
     """
     if not text:
         return {"vr": vr}
+    if vr == "SQ":
+        return {"vr": vr, "Value": [to_json(item) for item in sequences.items_of(text)]}
     return {"vr": vr, "Value": [_single(vr, single.strip(" ")) for single in text.split("\\")]}
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from troth.archive import attributes as tags
-from troth.archive import errors, sealing, searching
+from troth.archive import errors, sealing, searching, sequences
 from troth.archive.matching import parsed_day
 from troth.archive.model import NO_DATE, Outcome, Received, Row
 from troth.archive.receiver import locators_of
@@ -294,7 +294,7 @@ class Batch:
 
     def _study_row(self, item: Item, study: Study) -> dict[str, Any]:
         header = item.header
-        values = tags.picked(header.values, tags.STUDY_TAGS)
+        values = tags.picked(header.values, tags.STUDY_TAGS) | sequences.picked(header.nested, tags.STUDY_TAGS)
         return {
             "id": str(study.id),
             "study_uid": header.study_uid,
@@ -309,7 +309,8 @@ class Batch:
 
     def _series_row(self, uid: str, item: Item, studies: Mapping[str, Study]) -> dict[str, Any]:
         study, series_id = studies[item.header.study_uid], self._series[uid][0]
-        values = tags.picked(item.header.values, tags.SERIES_TAGS)
+        header = item.header
+        values = tags.picked(header.values, tags.SERIES_TAGS) | sequences.picked(header.nested, tags.SERIES_TAGS)
         return {
             "id": str(series_id),
             "study_id": str(study.id),

@@ -7,10 +7,11 @@ other attribute exactly as sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 
+from troth.archive import sequences
 from troth.archive.attributes import keyword_of, vr_of
 from troth.archive.errors import SearchValueInvalid
 from troth.archive.tokens import fold_name, name_groups
@@ -42,6 +43,8 @@ def matcher(tag: int, value: str) -> Matcher:
     if not value or value == "*":
         return _everything
     vr = vr_of(tag)
+    if vr == "SQ":
+        raise SearchValueInvalid(f"{keyword_of(tag)} is a sequence: name the attribute in it that must match.")
     if vr == "UI":
         wanted = frozenset(uids(tag, value))
         return lambda stored: not wanted.isdisjoint(stored.split("\\"))
@@ -57,6 +60,58 @@ def matcher(tag: int, value: str) -> Matcher:
     if vr in {"IS", "US", "UL", "DS"}:
         return _number(tag, value)
     return lambda stored: any(single.strip(" ") == value.strip(" ") for single in stored.split("\\"))
+
+
+def sequence_matcher(keys: Mapping[int, str]) -> Matcher:
+    """The rule of the keys within one sequence: some item of it must meet all of them.
+
+    Args:
+        keys: Values by `sequences.path`, all of the same sequence.
+
+    Per: DICOM PS3.4 C.2.2.2.6.
+    """
+    rules = [(sequences.parts(number)[1], matcher(number, value)) for number, value in keys.items()]
+    return lambda stored: any(
+        all(rule(item.get(tag, "")) for tag, rule in rules) for item in sequences.items_of(stored)
+    )
+
+
+def near_name(value: str) -> Matcher:
+    """The rule of a name that may be mistyped: one letter too many, missing, another, or two exchanged, in each part.
+
+    A part that is not given, or a given name of which only the beginning is, matches.
+
+    Args:
+        value: A name without wildcards.
+    """
+    wanted = fold_name(value).split("^")
+
+    def rule(stored: str) -> bool:
+        return any(_is_near_name(wanted, group.split("^")) for group in name_groups(stored))
+
+    return rule
+
+
+def _is_near_name(wanted: list[str], stored: list[str]) -> bool:
+    padded = stored + [""] * (len(wanted) - len(stored))
+    return all(
+        not part or is_near(part, held) or (place > 0 and held.startswith(part))
+        for place, (part, held) in enumerate(zip(wanted, padded, strict=False))
+    )
+
+
+def is_near(first: str, second: str) -> bool:
+    """Whether two words differ by one letter at most, or by two neighbours exchanged."""
+    if first == second:
+        return True
+    short, long = sorted((first, second), key=len)
+    if len(long) - len(short) > 1:
+        return False
+    start = next((at for at, sign in enumerate(short) if sign != long[at]), len(short))
+    if len(short) < len(long):
+        return short[start:] == long[start + 1 :]
+    rest, other = short[start:], long[start:]
+    return rest[1:] == other[1:] or (rest[:2] == other[1::-1] and rest[2:] == other[2:])
 
 
 def uids(tag: int, value: str) -> list[str]:

@@ -72,6 +72,7 @@ class Query:
         include: Further attributes to return; our answer always holds all that are indexed.
         limit: Most results of one page, 1 to 1000.
         offset: Results to skip, at most 10,000.
+        is_fuzzy: Names without wildcards also match when they are mistyped by a letter (PS3.18 8.3.4.2).
     """
 
     level: Level = "study"
@@ -79,6 +80,7 @@ class Query:
     include: frozenset[int] = frozenset()
     limit: int = 101
     offset: int = 0
+    is_fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

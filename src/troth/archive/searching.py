@@ -8,10 +8,18 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from troth.archive import attributes as tags
-from troth.archive import tokens
+from troth.archive import sequences, tokens
 from troth.archive.attributes import LEVELS, keyword_of, level_of
 from troth.archive.errors import SearchKeyUnknown, SearchTooBroad, SearchValueInvalid
-from troth.archive.matching import Matcher, date_range, matcher, parsed_day, uids
+from troth.archive.matching import (
+    Matcher,
+    date_range,
+    matcher,
+    near_name,
+    parsed_day,
+    sequence_matcher,
+    uids,
+)
 from troth.archive.model import Level, Query
 from troth.archive.tokens import Term
 from troth.policy import Filter
@@ -46,6 +54,7 @@ class Plan:
 
     Attributes:
         tokens: Tokens that a study must have; the first one drives an ordered range.
+        near_tokens: Tokens of which a study must have one: those of a name that may be mistyped.
         dates: First and last StudyDate.
         rules: Matching rules by level, applied to unsealed values.
         is_exact: Every row that the database gives is a result.
@@ -56,6 +65,7 @@ class Plan:
     rules: Rules
     is_exact: bool
     tokens: tuple[int, ...] = ()
+    near_tokens: tuple[int, ...] = ()
     subject_id: UUID | None = None
     study_id: UUID | None = None
     patient_id_token: int | None = None
@@ -83,22 +93,23 @@ def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:
     """
     _check_page(query)
     keys = _keys(query)
-    rules: dict[Level, tuple[tuple[int, Matcher], ...]] = {
-        level: tuple((tag, _rule(tag, value)) for tag, value in keys.items() if level_of(tag) == level)
-        for level in LEVELS
-    }
+    near = near_name_of(query)
+    rules = _rules(keys, near)
     patient_id = _equal(keys, tags.PATIENT_ID, "patient_id", tokenise)
     accession = _equal(keys, tags.ACCESSION, "accession", tokenise)
     birth = _birth(keys, tokenise)
     listed = [_listed(keys, tag) for tag in (tags.STUDY_UID, tags.SERIES_UID, tags.INSTANCE_UID)]
     narrow = (patient_id, accession, birth, *listed, scope.subject_id, scope.study_id)
-    terms = _terms(keys) if all(wanted is None for wanted in narrow) else []
+    is_driven = all(wanted is None for wanted in narrow)
+    terms = _terms({tag: keys[tag] for tag in keys if not (near and tag == tags.PATIENT_NAME)}) if is_driven else []
+    near_terms = tokens.near_terms("name", near) if near and is_driven else ()
     known_in_sql = {tags.STUDY_DATE, tags.STUDY_UID}
     return Plan(
         dates=_dates(keys),
         rules=rules,
         is_exact=query.level == "study" and keys.keys() <= known_in_sql,
         tokens=tuple(tokenise(*term) for term in terms[:_MOST_TOKENS]),
+        near_tokens=tuple(tokenise(*term) for term in sorted(near_terms)),
         subject_id=scope.subject_id,
         study_id=scope.study_id,
         patient_id_token=patient_id,
@@ -109,6 +120,39 @@ def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:
         instance_uids=listed[2],
         with_restricted=scope.with_restricted,
     )
+
+
+def near_name_of(query: Query) -> str:
+    """The patient's name that a search asks for with its mistypings; empty where it does not, or it is a pattern.
+
+    Args:
+        query: What is asked for.
+    """
+    if not query.is_fuzzy:
+        return ""
+    name = next((match.value.strip(" ") for match in query.matches if match.tag == tags.PATIENT_NAME), "")
+    # A short family name is near to too many, and a pattern says itself how much may differ.
+    is_literal = bool(name) and not set(name) & set("*?=\\")
+    return name if is_literal and tokens.near_terms("name", name) else ""
+
+
+def _rules(keys: Mapping[int, str], near: str) -> Rules:
+    """The rules of the keys by level; those within one sequence are one rule."""
+    found: dict[Level, list[tuple[int, Matcher]]] = {level: [] for level in LEVELS}
+    nested: dict[int, dict[int, str]] = {}
+    for tag, value in keys.items():
+        level = level_of(tag)
+        sequence = sequences.parts(tag)[0]
+        if sequence:
+            nested.setdefault(sequence, {})[tag] = value
+        elif level is not None:
+            is_near = near and tag == tags.PATIENT_NAME
+            found[level].append((tag, near_name(near) if is_near else _rule(tag, value)))
+    for sequence, inner in nested.items():
+        level = level_of(sequence)
+        if level is not None:
+            found[level].append((sequence, sequence_matcher(inner)))
+    return {level: tuple(rules) for level, rules in found.items()}
 
 
 def holds(rules: Rules, level: Level, values: Mapping[int, str]) -> bool:
@@ -124,6 +168,7 @@ def terms_of_study(values: Mapping[int, str]) -> set[Term]:
     """
     return (
         tokens.terms_of_name("name", values.get(tags.PATIENT_NAME, ""))
+        | tokens.near_terms("name", values.get(tags.PATIENT_NAME, ""))
         | tokens.terms_of_name("referrer", values.get(tags.REFERRER, ""))
         | tokens.terms_of_text("patient_id", values.get(tags.PATIENT_ID, ""))
         | tokens.terms_of_text("accession", values.get(tags.ACCESSION, ""))

@@ -261,7 +261,8 @@ async def candidates(
     parameters: dict[str, Any] = {"tenant": tenant, "limit": limit, "offset": offset}
     source, conditions = _driven(plan, parameters)
     conditions += _narrowed(plan, parameters)
-    order_date, order_id = ("t.study_date", "t.study_id") if plan.tokens else ("s.study_date", "s.id")
+    is_by_token = plan.tokens or plan.near_tokens
+    order_date, order_id = ("t.study_date", "t.study_id") if is_by_token else ("s.study_date", "s.id")
     if after is not None:
         parameters["after_date"], parameters["after_id"] = after
         conditions.append(f"({order_date}, {order_id}) < (%(after_date)s, %(after_id)s)")
@@ -278,23 +279,35 @@ async def candidates(
 
 def _driven(plan: Plan, parameters: dict[str, Any]) -> tuple[LiteralString, list[LiteralString]]:
     """The source of rows and the conditions on it: the token index, or the study's own."""
-    if not plan.tokens:
+    if not plan.tokens and not plan.near_tokens:
         return "study s", ["s.tenant = %(tenant)s", "s.study_date between %(from)s and %(to)s"]
-    conditions: list[LiteralString] = [
-        "t.tenant = %(tenant)s",
-        "t.token = %(token)s",
-        "t.study_date between %(from)s and %(to)s",
-    ]
-    parameters["token"] = plan.tokens[0]
-    further: tuple[LiteralString, ...] = ("token_1", "token_2", "token_3")
-    for name, token in zip(further, plan.tokens[1:], strict=False):
+    conditions: list[LiteralString] = []
+    source: LiteralString
+    further = list(plan.tokens)
+    if plan.near_tokens:
+        # Several ranges, each rare: their studies are put in order together, each once.
+        parameters["near"] = list(plan.near_tokens)
+        source = (
+            "(select distinct n.tenant, n.study_date, n.study_id from study_token n where n.tenant = %(tenant)s"
+            " and n.token = any(%(near)s) and n.study_date between %(from)s and %(to)s) t"
+        )
+    else:
+        parameters["token"] = further.pop(0)
+        source = "study_token t"
+        conditions += [
+            "t.tenant = %(tenant)s",
+            "t.token = %(token)s",
+            "t.study_date between %(from)s and %(to)s",
+        ]
+    names: tuple[LiteralString, ...] = ("token_1", "token_2", "token_3")
+    for name, token in zip(names, further, strict=False):
         parameters[name] = token
         conditions.append(
             "exists (select from study_token x where x.tenant = t.tenant and x.token = %("
             + name
             + ")s and x.study_date = t.study_date and x.study_id = t.study_id)"
         )
-    return "study_token t join study s on s.tenant = t.tenant and s.id = t.study_id", conditions
+    return source + " join study s on s.tenant = t.tenant and s.id = t.study_id", conditions
 
 
 def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:

@@ -17,6 +17,7 @@ _EDGE_LONGEST = 6
 _PART_LONGEST = 4
 _GIVEN_LONGEST = 3
 _MOST_TERMS = 3
+_NEAR_SHORTEST, _NEAR_LONGEST = 3, 24
 _COMMON_FIRST = "aeinrlstohmdcu0123456789kgbpyfvwjzxq"
 
 
@@ -61,6 +62,24 @@ def terms_of_name(kind: str, value: str) -> set[Term]:
         for component in (family, *later):
             terms.update((f"{kind}.gram", gram) for gram in _trigrams(component))
     return terms
+
+
+def near_terms(kind: str, value: str) -> set[Term]:
+    """Terms of the family names of a value and of each with one letter left out.
+
+    Two names that differ by one letter share one of them, whichever of the two is asked for.
+
+    Args:
+        kind: Prefix of the attribute.
+        value: Person names.
+    """
+    families = {group.split("^")[0][:_NEAR_LONGEST] for group in name_groups(value)}
+    return {
+        (f"{kind}.near", family[:at] + family[at + 1 :] if at < len(family) else family)
+        for family in families
+        if len(family) >= _NEAR_SHORTEST
+        for at in range(len(family) + 1)
+    }
 
 
 def terms_of_text(kind: str, value: str) -> set[Term]:

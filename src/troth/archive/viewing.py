@@ -7,11 +7,13 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
 from troth import dicom
 from troth.archive import describing, sealing
+from troth.archive.bulk_values import BulkValue
 from troth.archive.checked import checked, checked_whole
 from troth.archive.describing import Description
 from troth.archive.errors import NoPixels, StoredBytesBroken, StudyNotFound
@@ -269,8 +271,8 @@ class Viewing:
         """The elements of an instance that come after its bulk value."""
         return await describing.tail_of(instance, lambda start, stop: self.bulk(instance, start, stop))
 
-    async def bulkdata(self, instance: InstanceRecord, path: str) -> list[bytes]:
-        """A bulk value that the metadata points to; of encapsulated pixels the frames, else one value.
+    async def bulk_value(self, instance: InstanceRecord, path: str) -> BulkValue | None:
+        """A bulk value that the metadata points to; None for encapsulated pixels, whose values are the frames.
 
         Args:
             instance: The instance.
@@ -284,12 +286,25 @@ class Viewing:
         if place is None:
             raise NoPixels
         if not place.is_bulk:
-            content = head[place.start : place.stop]
-        elif instance.is_encapsulated:
-            return await self.frames(instance, range(1, max(instance.frames, 1) + 1))
-        else:
-            content = await self.bulk(instance, 0, instance.bulk_length)
-        return [dicom.swapped(content, place.unit_bytes) if place.unit_bytes > 1 else content]
+
+            async def from_head(start: int, stop: int) -> bytes:
+                return head[place.start + start : place.start + stop]
+
+            return BulkValue(place.stop - place.start, place.unit_bytes, from_head)
+        if instance.is_encapsulated or instance.bulk_length is None:
+            return None
+        return BulkValue(instance.bulk_length, place.unit_bytes, partial(self.bulk, instance))
+
+    async def require_frames(self, instance: InstanceRecord, numbers: Sequence[int]) -> None:
+        """Make sure that there are some frames, before the first of many is given.
+
+        Raises:
+            NoPixels: One is not there.
+        """
+        await self.check()
+        table = await self._frame_table(instance)
+        if not all(1 <= number <= table.count for number in numbers):
+            raise NoPixels
 
     async def rendered(self, instance: InstanceRecord, numbers: Sequence[int], **options: Any) -> bytes:
         """Frames as a picture for people, one, or a moving one.

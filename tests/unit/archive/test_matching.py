@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from troth.archive import SearchValueInvalid
-from troth.archive.matching import compiled, date_range, matcher
+from troth.archive import SearchValueInvalid, tokens
+from troth.archive.matching import compiled, date_range, is_near, matcher
 
 NAME, PATIENT_ID, DESCRIPTION, DATE, TIME = 0x00100010, 0x00100020, 0x00081030, 0x00080020, 0x00080030
 UID, NUMBER, MODALITY = 0x0020000D, 0x00200011, 0x00080060
@@ -72,3 +74,20 @@ def test_a_hostile_pattern_costs_little() -> None:
 def test_one_day_is_a_range() -> None:
     first, last = date_range(DATE, "20240506")
     assert first == last
+
+
+@given(st.text("abcd", max_size=6), st.text("abcd", max_size=6))
+def test_words_that_differ_by_one_letter(first: str, second: str) -> None:
+    def one_off(word: str) -> set[str]:
+        found = {word}
+        for at in range(len(word) + 1):
+            found |= {word[:at] + sign + word[at:] for sign in "abcd"}
+            if at < len(word):
+                found |= {word[:at] + word[at + 1 :]} | {word[:at] + sign + word[at + 1 :] for sign in "abcd"}
+            if at + 1 < len(word):
+                found.add(word[:at] + word[at + 1] + word[at] + word[at + 2 :])
+        return found
+
+    assert is_near(first, second) == (second in one_off(first))
+    if len(first) > 2 and len(second) > 2 and is_near(first, second):
+        assert tokens.near_terms("name", first) & tokens.near_terms("name", second)

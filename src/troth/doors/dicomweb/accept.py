@@ -16,6 +16,7 @@ from troth.doors.dicomweb.errors import NothingAcceptable
 
 JSON = "application/dicom+json"
 PLAIN_JSON = "application/json"
+XML = "application/dicom+xml"
 DICOM = "application/dicom"
 OCTETS = "application/octet-stream"
 JPEG = "image/jpeg"
@@ -86,6 +87,26 @@ def chosen(ranges: Sequence[Wanted], offered: Sequence[str], *, multipart: bool 
         for media_type in offered:
             if one.covers(media_type):
                 return media_type
+    raise NothingAcceptable
+
+
+def told_type(http_request: Request) -> str:
+    """The type to tell results or metadata in: JSON, or XML as parts of a multipart message.
+
+    Raises:
+        NothingAcceptable: Neither would be taken.
+
+    Per: DICOM PS3.18 8.7.3.2, tables 8.7.3-3 and 10.6.3-2.
+    """
+    for one in wanted(http_request):
+        if one.is_multipart and one.covers(XML):
+            return XML
+        if not one.is_multipart:
+            for media_type in (JSON, PLAIN_JSON):
+                if one.covers(media_type):
+                    return media_type
+            if one.media_type == XML:
+                return XML
     raise NothingAcceptable
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+
+from troth.doors.dicomweb import multipart
+from troth.doors.dicomweb.accept import XML
+from troth.doors.dicomweb.native_xml import to_xml
 
 #: Nothing that this door gives may stay in a cache that outlives the session.
 PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
@@ -58,9 +62,24 @@ def bytes_answer(
     return answer
 
 
-def stream_answer(content: AsyncIterator[bytes], content_type: str, *, length_bytes: int | None = None) -> Response:
-    """An answer that is sent while it is read."""
-    answer = StreamingResponse(content, headers=PRIVATE)
+def stream_answer(
+    content: AsyncIterator[bytes],
+    content_type: str,
+    *,
+    length_bytes: int | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer that is sent while it is read.
+
+    Args:
+        content: What to send.
+        content_type: What it is.
+        length_bytes: How long it is, where that is known.
+        status: HTTP status.
+        headers: Further headers.
+    """
+    answer = StreamingResponse(content, status, headers=PRIVATE | dict(headers or {}))
     answer.headers["Content-Type"] = content_type
     if length_bytes is not None:
         answer.headers["Content-Length"] = str(length_bytes)
@@ -86,3 +105,17 @@ def is_known(http_request: Request, tag: str) -> bool:
     """
     named = [one.strip().removeprefix("W/") for one in http_request.headers.get("if-none-match", "").split(",")]
     return tag in named or "*" in named
+
+
+def xml_answer(told: Iterable[Mapping[str, Any]], headers: Mapping[str, str] | None = None) -> Response:
+    """Data sets in XML, each as a part of a multipart message.
+
+    Args:
+        told: Each in DICOM JSON.
+        headers: Further headers.
+
+    Per: DICOM PS3.18 8.7.3.2.
+    """
+    boundary = multipart.new_boundary()
+    content = multipart.message(boundary, [(XML, "", to_xml(one)) for one in told])
+    return bytes_answer(content, f'multipart/related; type="{XML}"; boundary="{boundary}"', headers=headers)

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from troth.doors.dicomweb import retrieving, searching, storing
+from troth.doors.dicomweb import capabilities, rendering, retrieving, searching, storing, wado_uri
 from troth.doors.dicomweb.gate import Gate
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.problems import on_fault
@@ -66,15 +66,19 @@ def routes(gate: Gate, instance_bytes: int) -> list[Route]:
         for route in (
             Route(path, retrieving.instances(gate), methods=["GET"]),
             Route(path + "/metadata", retrieving.metadata(gate), methods=["GET"]),
-            Route(path + "/rendered", retrieving.rendered(gate), methods=["GET"]),
-            Route(path + "/thumbnail", retrieving.rendered(gate, thumbnail=True), methods=["GET"]),
+            Route(path + "/rendered", rendering.rendered(gate), methods=["GET"]),
+            Route(path + "/thumbnail", rendering.rendered(gate, thumbnail=True), methods=["GET"]),
         )
     ]
     of_frames = [
         Route(_INSTANCE + "/frames/{frames}", retrieving.frames(gate), methods=["GET"]),
-        Route(_INSTANCE + "/frames/{frames}/rendered", retrieving.rendered(gate), methods=["GET"]),
-        Route(_INSTANCE + "/frames/{frames}/thumbnail", retrieving.rendered(gate, thumbnail=True), methods=["GET"]),
+        Route(_INSTANCE + "/frames/{frames}/rendered", rendering.rendered(gate), methods=["GET"]),
+        Route(_INSTANCE + "/frames/{frames}/thumbnail", rendering.rendered(gate, thumbnail=True), methods=["GET"]),
         Route(_INSTANCE + "/bulkdata/{path:path}", retrieving.bulkdata(gate), methods=["GET"]),
     ]
+    by_query = [Route("/wado", wado_uri.retrieve(gate), methods=["GET"])]
     # What is asked for most is looked at first.
-    return of_frames + searches + stores + retrieves
+    resources = of_frames + searches + stores + retrieves + by_query
+    told = capabilities.told(gate)
+    asked = [Route(path, told, methods=["OPTIONS"]) for path in dict.fromkeys(one.path for one in resources)]
+    return [*resources, Route("/", told, methods=["GET", "OPTIONS"]), *asked]

@@ -53,3 +53,14 @@ class OriginForeign(TrothError):
     slug = "origin-foreign"
     title = "This came from a page of another origin"
     http_status = 403
+
+
+class RangeUnsatisfiable(TrothError):
+    """A range of bytes that begins after the end of the value (RFC 9110 15.5.17)."""
+
+    slug = "range-unsatisfiable"
+    title = "The value has no such bytes"
+    http_status = 416
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"The value has {length} bytes.")

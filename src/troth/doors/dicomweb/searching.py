@@ -7,7 +7,8 @@ dicomweb-client, which OHIF uses, takes it as an empty list.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
@@ -15,19 +16,39 @@ from starlette.responses import Response
 
 from troth import archive
 from troth.archive import Found, Level, Match, Query, SearchKeyUnknown
-from troth.doors.dicomweb.accept import json_type
-from troth.doors.dicomweb.answers import PRIVATE, base_url, bytes_answer
+from troth.doors.dicomweb.accept import XML, told_type
+from troth.doors.dicomweb.answers import PRIVATE, base_url, bytes_answer, xml_answer
 from troth.doors.dicomweb.errors import ParameterInvalid
 from troth.doors.dicomweb.gate import Gate, checked
 from troth.kit.errors import BadInput
 
 _USUAL_LIMIT = 1000
 _MOST = 1000
-_NO_KEYS = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
+_MOST_PARAMETERS = 200
+_OPTIONS = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
 _STRICT = frozenset({"emptyvaluematching", "multiplevaluematching"})
+_TRUTHS = {"true": True, "false": False, "": False}
 _STUDY_UID, _SERIES_UID, _RETRIEVE_URL = 0x0020000D, 0x0020000E, 0x00081190
 _NO_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 _MORE = "There are additional results that can be requested."
+_NOT_INDEXED = "Attributes that are not indexed cannot be included; retrieve the metadata for them."
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What the parameters of a search say.
+
+    Attributes:
+        fields: What to return besides, by tag.
+        is_all: All that there is is to be returned.
+        warnings: What is not done of what was asked, for the `Warning` header.
+    """
+
+    matches: list[Match] = field(default_factory=list)
+    fields: set[int] = field(default_factory=set)
+    is_all: bool = False
+    is_fuzzy: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
@@ -40,68 +61,100 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
 
     async def handle(http_request: Request) -> Response:
         caller = await gate.caller(http_request)
-        media_type = json_type(http_request)
+        media_type = told_type(http_request)
         study_uid = http_request.path_params.get("study")
-        series_uid = http_request.path_params.get("series")
         permit = await gate.permit_to_search(caller, study_uid)
         viewing = await gate.open_viewing(caller, study_uid) if study_uid is not None else None
         try:
-            query, warnings = _query(http_request, level, study_uid, series_uid)
+            asked = _asked(http_request)
+            query = _query(http_request, level, asked)
             page = await gate.archive.query(permit, query, viewing)
         except BadInput as fault:
             await gate.archive.record_search_refused(permit, fault)
             raise
         if page.is_more:
-            warnings.append(_MORE)
-        headers = {"Warning": ", ".join(f'299 {base_url(http_request)}: "{text}"' for text in warnings)}
-        if not page.found:
-            return Response(status_code=204, headers=PRIVATE | (headers if warnings else {}))
+            asked.warnings.append(_MORE)
         base = base_url(http_request)
-        told = [
-            archive.to_json_text(_told(found, base, within=study_uid is not None, include=query.include))
-            for found in page.found
-        ]
-        content = f"[{','.join(told)}]".encode("utf-8", "replace")
-        return bytes_answer(content, media_type, headers=headers if warnings else None)
+        warned = {"Warning": ", ".join(f'299 {base}: "{text}"' for text in asked.warnings)} if asked.warnings else {}
+        if not page.found:
+            return Response(status_code=204, headers=PRIVATE | warned)
+        path = http_request.path_params
+        told = [_told(found, base, path, asked) for found in page.found]
+        if media_type == XML:
+            return xml_answer([archive.to_json(one) for one in told], warned)
+        written = ",".join(archive.to_json_text(one) for one in told)
+        return bytes_answer(f"[{written}]".encode("utf-8", "replace"), media_type, headers=warned)
 
     return handle
 
 
-def _query(
-    http_request: Request, level: Level, study_uid: str | None, series_uid: str | None
-) -> tuple[Query, list[str]]:
-    warnings: list[str] = []
-    matches: list[Match] = []
-    include: set[int] = set()
-    parameters = http_request.query_params
-    for name, value in parameters.multi_items():
-        lowered = name.lower()
-        if lowered == "includefield":
-            include |= {tag for tag in map(archive.tag_of, value.split(",")) if tag is not None}
-        elif lowered == "fuzzymatching":
-            if value.lower() == "true":
-                warnings.append(_NO_FUZZY)
-        elif lowered in _STRICT:
-            if value.lower() == "true":
-                raise SearchKeyUnknown(f"{lowered} is not done here.")
-        elif lowered not in _NO_KEYS:
+def _asked(http_request: Request) -> _Asked:
+    """Read the parameters.
+
+    Raises:
+        SearchKeyUnknown: One is neither an attribute nor an option of a search.
+        ParameterInvalid: An option has a value that cannot be understood.
+    """
+    asked = _Asked()
+    parameters = http_request.query_params.multi_items()
+    if len(parameters) > _MOST_PARAMETERS:
+        raise ParameterInvalid("There are too many parameters.")
+    for name, value in parameters:
+        option = name.lower()
+        if option == "includefield":
+            _include(asked, value)
+        elif option == "fuzzymatching":
+            asked.is_fuzzy = _truth(option, value)
+        elif option in _STRICT:
+            if _truth(option, value):
+                raise SearchKeyUnknown(f"{option} is not done here.")
+        elif option not in _OPTIONS:
             tag = archive.tag_of(name)
             if tag is None:
                 raise SearchKeyUnknown("A parameter is neither an attribute nor an option of a search.")
-            matches.append(Match(tag, value))
-    if study_uid is not None:
-        matches.append(Match(_STUDY_UID, checked(study_uid)))
-    if series_uid is not None:
-        matches.append(Match(_SERIES_UID, checked(series_uid)))
-    limit = _whole(parameters.get("limit"), _USUAL_LIMIT)
+            asked.matches.append(Match(tag, value))
+    return asked
+
+
+def _include(asked: _Asked, value: str) -> None:
+    """What `includefield` asks for: attributes by tag, keyword or path, or all. Per: PS3.18 8.3.4.3."""
+    for name in value.split(","):
+        if name.strip().lower() == "all":
+            asked.is_all = True
+            continue
+        tag = archive.tag_of(name.strip())
+        if tag is None or archive.level_of(tag) is None:
+            if name.strip() and _NOT_INDEXED not in asked.warnings:
+                asked.warnings.append(_NOT_INDEXED)
+        else:
+            asked.fields.add(archive.top_of(tag))
+
+
+def _query(http_request: Request, level: Level, asked: _Asked) -> Query:
+    path, parameters = http_request.path_params, http_request.query_params
+    matches = list(asked.matches)
+    if "study" in path:
+        matches.append(Match(_STUDY_UID, checked(path["study"])))
+    if "series" in path:
+        matches.append(Match(_SERIES_UID, checked(path["series"])))
     query = Query(
         level=level,
         matches=tuple(matches),
-        include=frozenset(include),
-        limit=min(max(limit, 1), _MOST),
+        include=frozenset(asked.fields),
+        limit=min(max(_whole(parameters.get("limit"), _USUAL_LIMIT), 1), _MOST),
         offset=_whole(parameters.get("offset"), 0),
+        is_fuzzy=asked.is_fuzzy,
     )
-    return query, warnings
+    if asked.is_fuzzy and not archive.near_name_of(query):
+        asked.warnings.append(_NO_FUZZY)
+    return query
+
+
+def _truth(name: str, value: str) -> bool:
+    truth = _TRUTHS.get(value.lower())
+    if truth is None:
+        raise ParameterInvalid(f"{name} is true or false.")
+    return truth
 
 
 def _whole(text: str | None, usual: int) -> int:
@@ -112,11 +165,14 @@ def _whole(text: str | None, usual: int) -> int:
     return int(text)
 
 
-def _told(found: Found, base: str, *, within: bool, include: frozenset[int]) -> dict[int, str]:
-    """A result; within a study that the address names, only what is below it, and what was asked for besides."""
+def _told(found: Found, base: str, path: Mapping[str, str], asked: _Asked) -> dict[int, str]:
+    """A result; within a study that the address names only what is below it, and what was asked for besides.
+
+    Per: DICOM PS3.18 10.6.3.2.
+    """
     values = dict(found.values)
-    if within:
-        kept = {_STUDY_UID, _SERIES_UID} | include
+    if "study" in path and not asked.is_all:
+        kept = {_STUDY_UID, _SERIES_UID} | asked.fields
         values = {tag: text for tag, text in values.items() if tag in kept or archive.level_of(tag) != "study"}
     url = f"{base}/studies/{found.study.study_uid}"
     if found.series_uid:

@@ -37,6 +37,7 @@ class House:
     rooms: Rooms
     people: Sessions
     app: Any = None
+    routes: Any = ()
 
     @property
     def archive(self) -> Any:
@@ -77,6 +78,7 @@ async def house(
     rooms = await open_rooms(database, keyring, tmp_path_factory.mktemp("dicomweb"))
     made = House(rooms, Sessions())
     door = dicomweb.create(made)
+    made.routes = door.routes
     made.app = Starlette(routes=[Mount("/dicomweb", app=door)])
     yield made
     await door.state.gate.close()

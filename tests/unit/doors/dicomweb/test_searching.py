@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from io import BytesIO
+
+import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from tests.unit.archive.rooms import instance
 from tests.unit.doors.dicomweb.conftest import House
@@ -26,3 +30,105 @@ async def test_a_search_that_cannot_be_honoured_is_refused_and_in_the_ledger(
     assert (refusal.outcome, search.outcome) == ("refused", "done")
     assert (refusal.payload or {})["reason"] == slug
     assert refusal.actor_id == search.actor_id
+
+
+def request_of(step: str, procedure: str) -> Dataset:
+    item = Dataset()
+    item.ScheduledProcedureStepID, item.RequestedProcedureID = step, procedure
+    return item
+
+
+async def test_keys_within_a_sequence(house: House) -> None:
+    asked = [request_of("S1", "R1"), request_of("S2", "R2")]
+    content = instance(PatientID="SEQ-1", RequestAttributesSequence=asked)
+    await house.rooms.store(content, instance(PatientID="SEQ-1"))
+    path = "RequestAttributesSequence."
+    async with house.clinician() as client:
+        for keys, count in (
+            (f"{path}ScheduledProcedureStepID=S2", 1),
+            ("00400275.00401001=R1", 1),
+            (f"{path}ScheduledProcedureStepID=S1&{path}RequestedProcedureID=R1", 1),
+            (f"{path}ScheduledProcedureStepID=S1&{path}RequestedProcedureID=R2", 0),  # not of the same item
+            (f"{path}ScheduledProcedureStepID=S*", 1),
+            (f"{path}ScheduledProcedureStepID=", 2),
+        ):
+            answer = await client.get(f"/series?PatientID=SEQ-1&{keys}")
+            assert len(answer.json() if answer.status_code == 200 else []) == count, keys
+        (found,) = (await client.get(f"/series?PatientID=SEQ-1&{path}ScheduledProcedureStepID=S1")).json()
+        assert [item["00401001"]["Value"] for item in found["00400275"]["Value"]] == [["R1"], ["R2"]]
+        for wrong in (f"{path}PatientName=x", f"/studies?{path}ScheduledProcedureStepID=S1", "PatientID.PatientName=x"):
+            url = wrong if wrong.startswith("/") else f"/series?{wrong}"
+            assert (await client.get(url)).status_code == 400, wrong
+
+
+async def test_names_that_are_mistyped(house: House) -> None:
+    await house.rooms.store(
+        instance(PatientID="FZ", PatientName="Featherstone^Anne Marie"),
+        instance(PatientID="FZ", PatientName="Fetherstone^Bob", StudyDate=""),
+        instance(PatientID="FZ", PatientName="Weatherstone^Anne"),
+    )
+    async with house.clinician() as client:
+
+        async def count(name: str, *further: str) -> int:
+            query = "&".join([f"PatientName={name}", "fuzzymatching=true", *further])
+            answer = await client.get(f"/studies?{query}")
+            assert answer.status_code in (200, 204)
+            return len(answer.json()) if answer.content else 0
+
+        for name, found in (
+            ("Featherstone", 3), ("FETHERSTONE", 2), ("Featherstonne^Anne", 1), ("Faetherstone", 2),
+            ("Featherstone^Ann", 2), ("Featherstone^Zoe", 0), ("Fatherstown", 0), ("Featherstone^", 3),
+        ):  # fmt: skip
+            assert await count(name) == found, name
+        assert await count("Featherstone", "ModalitiesInStudy=CT") == 3
+        assert await count("Featherstone", "StudyDate=19000101-") == 2
+        assert await count("Featherstone", "limit=1", "offset=2") == 1
+        assert await count("Featherstone", "PatientID=FZ") == 3
+        exact = await client.get("/studies?PatientName=Featherstone")
+        assert exact.status_code == 204
+        literal = await client.get("/studies?PatientName=Feath*&fuzzymatching=true")
+        assert len(literal.json()) == 1
+        assert "literal matching" in literal.headers["warning"]
+
+
+async def test_pages_are_stable_and_whole(house: House) -> None:
+    await house.rooms.store(*[instance(PatientID="PAGED") for _ in range(7)])
+    async with house.clinician() as client:
+        pages = [(await client.get(f"/studies?PatientID=PAGED&limit=3&offset={at}")) for at in (0, 3, 6, 9)]
+        assert ["warning" in page.headers for page in pages] == [True, True, False, False]
+        assert pages[3].status_code == 204
+        seen = [one["0020000D"]["Value"][0] for page in pages[:3] for one in page.json()]
+        assert len(seen) == len(set(seen)) == 7
+        assert (await client.get("/studies?offset=10001")).status_code == 413
+
+
+async def test_what_is_included(house: House) -> None:
+    content = instance(PatientID="INC-1", PatientName="Included^A")
+    await house.rooms.store(content)
+    study = pydicom.dcmread(BytesIO(content)).StudyInstanceUID
+    async with house.clinician() as client:
+        for fields, there, warned in (
+            ("includefield=all", True, False),
+            ("includefield=PatientName", True, False),
+            ("includefield=00080020,00100010", True, False),
+            ("includefield=StudyDate&includefield=00100010", True, False),
+            ("", False, False),
+            ("includefield=SliceThickness", False, True),
+            ("includefield=NoSuchThing", False, True),
+            ("includefield=RequestAttributesSequence.ScheduledProcedureStepID", False, False),
+        ):
+            answer = await client.get(f"/studies/{study}/series?{fields}")
+            (found,) = answer.json()
+            assert ("00100010" in found) == there, fields
+            assert ("warning" in answer.headers) == warned, fields
+        required = {
+            "studies": "00080005 00080020 00080030 00080050 00080056 00080061 00080090 00081190 00100010 00100020"
+            " 00100030 00100040 0020000D 00200010 00201206 00201208",
+            "series": "00080060 0020000E 00200011 00201209 00081190",
+            "instances": "00080016 00080018 00080056 00200013 00280010 00280011 00280100 00081190",
+        }
+        for resource, tags in required.items():
+            (found,) = (await client.get(f"/{resource}?PatientID=INC-1")).json()
+            assert set(tags.split()) - {"00080005"} <= set(found), resource
+        too_many = "&".join(f"includefield={number:08X}" for number in range(300))
+        assert (await client.get(f"/studies?{too_many}")).status_code == 400
