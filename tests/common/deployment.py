@@ -22,6 +22,7 @@ What there is:
     place.study(house, **of dicom.specimens.Study, slices=1)   -> Held (id, uid, subject_id, house, made)
     place.stow(files, house)                     the STOW answer, with the bearer token of a machine
     place.patient(held, email)                   -> Person: the patient of that study
+    place.assign(person, held)                   they take part in the care of that patient from now on
     place.bearer(role, purpose, house)           -> Person with a bearer token instead of a cookie
     place.peer(ae, house)                        a registered DICOM machine, as Actor
     place.anybody()                              -> Person without a session
@@ -62,7 +63,7 @@ from troth.ledger import Event, Sequencer
 from troth.main.first_start import operator, prepare
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
-from troth.people import Organisation, User
+from troth.people import Assignment, Organisation, User
 from troth.policy import Actor, Permit, Target
 from troth.rights import Fulfilment
 
@@ -228,6 +229,13 @@ class Deployment:
         actor = await self.rooms.people.actor_of_peer(ae, "TROTH", ADDRESS)
         assert actor is not None
         return actor
+
+    async def assign(self, person: Person, held: Held, days: int = 30) -> Assignment:
+        """Let a member of staff take part in the care of the patient of a study: what some notices ask for first."""
+        assert person.user is not None
+        until = clock.now() + timedelta(days=days)
+        permit = self.set_up_permit("assign", held.subject)
+        return await self.rooms.assignments.assign(permit, person.user.id, until, "Part of the scene of this test")
 
     def anybody(self) -> Person:
         """Somebody who is not signed in."""

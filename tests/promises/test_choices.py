@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from datetime import timedelta
 
@@ -25,6 +26,25 @@ async def choose(person: Person, act: str, about: str) -> httpx.Response:
     return await person.web.get("/choices")
 
 
+def last_path(page: str) -> str:
+    """Where the last form of the queue leads."""
+    return re.findall(r'action="(/office/decisions/objections/[^"]+)"', page)[-1]
+
+
+async def decide(office: Person, name: str, about: str, outcome: str, reason: str) -> httpx.Response:
+    """Decide an objection of somebody at the page of the office: `yes` grants it."""
+    page = (await office.web.get("/office/decisions")).text
+    called = " ".join(reversed(name.split("^")))
+    rows = re.findall(r'<section class="slip.*?</section>', page, re.DOTALL)
+    is_law = about == "administration"
+    [path] = [
+        re.findall(r'action="(/office/decisions/objections/[^"]+)"', row)[0]
+        for row in rows
+        if called in row and ("a contract with you" in row) is is_law
+    ]
+    return await office.post(path, {"outcome": outcome, "reason": reason}, page="/office/decisions")
+
+
 async def write_to(office: Person, person: Person, purpose: str) -> int:
     """Send a message for a purpose through the page of the privacy office; the HTTP status."""
     assert person.user is not None
@@ -40,18 +60,18 @@ class TestImagingCloud:
         return await open_deployment("imaging-cloud")
 
     @pytest.mark.promise("IC-08")
-    async def test_an_objection_is_decided_by_the_basis_with_the_reason(self, place: Deployment) -> None:
+    async def test_an_objection_waits_for_a_person_who_says_why_and_it_rests_meanwhile(self, place: Deployment) -> None:
         held = await place.study()
         patient, doctor = await place.patient(held), await place.staff("clinician")
         assert (await doctor.web.get(f"/studies/{held.id}/open")).status_code == 303
 
-        refused = (await choose(patient, "object", "administration")).text
-        assert "Refused, with ground" in refused
-        assert "a contract with you" in refused
-        assert "an objection does not help" in refused
-        granted = (await choose(patient, "object", "diagnosis")).text
-        assert "Stopped for you" in granted
-        assert "a legitimate interest" in granted
+        waiting = (await choose(patient, "object", "administration")).text
+        assert "A person is looking at it" in waiting
+        assert "a contract with you" in waiting
+        assert "an objection seldom helps" in waiting
+        stopped = (await choose(patient, "object", "diagnosis")).text
+        assert "A person weighs it" in stopped
+        assert "a legitimate interest" in stopped
 
         image = f"/dicomweb/studies/{held.uid}/metadata"
         reader = await place.bearer("clinician", "diagnosis")
@@ -62,24 +82,64 @@ class TestImagingCloud:
         assert (await reader.web.get(f"/dicomweb/studies/{other.uid}/metadata")).status_code == 200
         assert (await patient.web.get("/scans")).status_code == 200
 
-        decided = await place.ledgered(kind="people:objection:decided", subject=held.subject_id)
-        assert [(event.outcome, event.payload["about"]) for event in decided if event.payload] == [
-            ("refused", "administration"),
-            ("done", "diagnosis"),
-        ]
+        queued = await place.ledgered(kind="people:objection:queued", subject=held.subject_id)
+        assert [(event.payload or {})["about"] for event in queued] == ["administration", "diagnosis"]
         denied = await place.ledgered(kind="policy:access:refused", subject=held.subject_id)
         assert denied[-1].purpose == "diagnosis"
         assert "9.5" in denied[-1].clauses
 
+        office = await place.staff("office")
+        mailed = len(place.mails())
+        assert (await decide(office, held.made.name, "administration", "yes", "")).status_code == 422
+        assert (
+            await decide(office, held.made.name, "administration", "no", "Your contract needs it.")
+        ).status_code == 303
+        assert (
+            await decide(office, held.made.name, "diagnosis", "yes", "Another way serves as well.")
+        ).status_code == 303
+        decided = await place.ledgered(kind="people:objection:decided", subject=held.subject_id)
+        assert [(event.outcome, (event.payload or {})["about"], event.actor_id) for event in decided] == [
+            ("refused", "administration", office.actor.id),
+            ("done", "diagnosis", office.actor.id),
+        ]
+        told = (await patient.web.get("/choices")).text
+        for words in ("Refused, with ground", "Your contract needs it.", "Stopped for you", "Another way serves"):
+            assert words in told
+        assert [text for text in place.mails()[mailed:] if "/choices" in text], "the person is told by mail"
+        with clock.moved(timedelta(seconds=1)):
+            assert (await reader.web.get(image)).status_code == 404
+
         await choose(patient, "stand_back", "diagnosis")
-        assert (await reader.web.get(image)).status_code == 200
+        with clock.moved(timedelta(seconds=2)):
+            assert (await reader.web.get(image)).status_code == 200
+
+    @pytest.mark.promise("IC-08")
+    async def test_an_objection_that_is_refused_lets_it_go_on(self, place: Deployment) -> None:
+        held = await place.study()
+        patient, office = await place.patient(held), await place.staff("office")
+        reader = await place.bearer("clinician", "diagnosis")
+        image = f"/dicomweb/studies/{held.uid}/metadata"
+        await choose(patient, "object", "diagnosis")
+        assert (await reader.web.get(image)).status_code == 404
+        page = (await office.web.get("/office/decisions")).text
+        assert "to be answered by" in page
+        assert (
+            await decide(office, held.made.name, "diagnosis", "no", "Without it nobody can treat you.")
+        ).status_code == 303
+        with clock.moved(timedelta(seconds=1.1)):
+            assert (await reader.web.get(image)).status_code == 200
+        assert "Without it nobody can treat you." in (await patient.web.get("/choices")).text
+        again = await office.post(last_path(page), {"outcome": "yes", "reason": "Once more"}, page="/office/requests")
+        assert again.status_code == 422
+        elsewhere = await place.staff("office", place.second)
+        assert held.made.name.split("^")[0] not in (await elsewhere.web.get("/office/decisions")).text
 
     @pytest.mark.promise("IC-08")
     async def test_staff_object_for_their_own_account(self, place: Deployment) -> None:
         doctor, colleague = await place.staff("clinician"), await place.staff("clinician")
-        assert "an objection does not help" in (await choose(doctor, "object", "administration")).text
-        assert "Stopped for you" in (await choose(doctor, "object", "statistics")).text
-        assert "Stopped for you" not in (await colleague.web.get("/choices")).text
+        assert "an objection seldom helps" in (await choose(doctor, "object", "administration")).text
+        assert "A person weighs it" in (await choose(doctor, "object", "statistics")).text
+        assert "A person is looking at it" not in (await colleague.web.get("/choices")).text
 
     @pytest.mark.promise("IC-19", lacks="sharing and rectification")
     async def test_a_restricted_study_is_kept_and_used_for_nothing(self, place: Deployment) -> None:
@@ -130,7 +190,7 @@ class TestImagingCloud:
         assert (await patient.web.post("/choices", data={"act": "object", "about": "care"})).status_code == 403
         other = await place.patient(theirs)
         await choose(other, "object", "care")
-        [made] = await place.ledgered(kind="people:objection:decided", subject=theirs.subject_id)
+        [made] = await place.ledgered(kind="people:objection:queued", subject=theirs.subject_id)
         assert made.actor_id == other.actor.id
         receipt = (await other.web.get("/choices")).text.split('href="/choices/')[1].split('"')[0]
         assert (await patient.web.get(f"/choices/{receipt}")).status_code == 404

@@ -7,5 +7,15 @@ from troth.lifecycle.errors import HoldIncomplete, HoldNotFound
 from troth.lifecycle.facts import LifecycleFacts
 from troth.lifecycle.model import Hold, HoldScope
 from troth.lifecycle.service import Lifecycle
+from troth.lifecycle.unused import UnusedAccounts
 
-__all__ = ["ContactDisposal", "Hold", "HoldIncomplete", "HoldNotFound", "HoldScope", "Lifecycle", "LifecycleFacts"]
+__all__ = [
+    "ContactDisposal",
+    "Hold",
+    "HoldIncomplete",
+    "HoldNotFound",
+    "HoldScope",
+    "Lifecycle",
+    "LifecycleFacts",
+    "UnusedAccounts",
+]

@@ -22,7 +22,8 @@ class Hold:
         owner_id: Who answers for it.
         review_on: When somebody looks whether it is still needed.
         ends_on: When it ends by itself; None until it is released.
-        reason: Why, such as the court and its case number; personal, sealed.
+        reason: Why; personal, sealed.
+        document: What it rests on, such as the court and its case number; sealed.
     """
 
     id: UUID
@@ -35,6 +36,7 @@ class Hold:
     made_at: datetime
     released_at: datetime | None
     reason: str = field(repr=False)
+    document: str = field(default="", repr=False)
 
     def is_in_force(self, day: date) -> bool:
         """Whether it holds on a day; the last day counts."""
@@ -50,11 +52,12 @@ def context(tenant: UUID, hold_id: UUID) -> bytes:
     return b"hold:" + tenant.bytes + hold_id.bytes
 
 
-def to_bytes(reason: str, release: str = "") -> bytes:
+def to_bytes(reason: str, release: str = "", document: str = "") -> bytes:
     """The form that is sealed."""
-    return json.dumps({"reason": reason, "release": release}, ensure_ascii=False).encode()
+    return json.dumps({"reason": reason, "release": release, "document": document}, ensure_ascii=False).encode()
 
 
-def reason_of(plain: bytes) -> str:
-    """The reason for which a hold was placed."""
-    return str(json.loads(plain)["reason"])
+def reason_of(plain: bytes) -> tuple[str, str]:
+    """The reason for which a hold was placed, and the document that it rests on."""
+    held = json.loads(plain)
+    return str(held["reason"]), str(held.get("document", ""))

@@ -38,7 +38,14 @@ class Lifecycle:
         self._people = people
 
     async def place_hold(
-        self, permit: Permit, reason: str, *, review_on: date, ends_on: date | None = None, owner_id: UUID | None = None
+        self,
+        permit: Permit,
+        reason: str,
+        *,
+        review_on: date,
+        ends_on: date | None = None,
+        owner_id: UUID | None = None,
+        document: str = "",
     ) -> Hold:
         """Place a hold on the target of the permit: a study, a subject, or a whole organisation.
 
@@ -48,6 +55,7 @@ class Lifecycle:
             review_on: When somebody looks whether it is still needed; after today.
             ends_on: Its last day, where that is known.
             owner_id: Who answers for it; whoever places it, unless told.
+            document: What it rests on, such as the court and its case number; sealed.
 
         Raises:
             HoldIncomplete: A reason, an owner or a day of review is missing or in the past.
@@ -72,11 +80,12 @@ class Lifecycle:
             "made_at": clock.now(),
             "released_at": None,
             "key_ref": key,
-            "sealed": self._keyring.seal(key, to_bytes(reason), context(permit.tenant, made_id)),
+            "sealed": self._keyring.seal(key, to_bytes(reason, document=document), context(permit.tenant, made_id)),
         }
+        told = {"reason": reason, "document": document}
         async with self._db.transaction(permit) as connection:
             await store.insert(connection, values)
-            await self._tell(connection, permit, "lifecycle:hold:placed", audit_key, {"reason": reason})
+            await self._tell(connection, permit, "lifecycle:hold:placed", audit_key, told)
         return self._hold(values)
 
     async def release_hold(self, permit: Permit, hold_id: UUID, reason: str) -> Hold:
@@ -104,7 +113,9 @@ class Lifecycle:
             if row is None or row["released_at"] is not None or not is_covered:
                 raise HoldNotFound
             found = self._hold(row)
-            sealed = self._keyring.seal(key, to_bytes(found.reason, reason), context(permit.tenant, hold_id))
+            sealed = self._keyring.seal(
+                key, to_bytes(found.reason, reason, found.document), context(permit.tenant, hold_id)
+            )
             values = {"id": hold_id, "released_at": now, "released_by": permit.actor.id, "sealed": sealed}
             await store.release(connection, values)
             await self._tell(connection, permit, "lifecycle:hold:released", audit_key, {"reason": reason})
@@ -157,6 +168,7 @@ class Lifecycle:
 
     def _hold(self, row: Row) -> Hold:
         plain = self._keyring.unseal(KeyRef(row["key_ref"]), row["sealed"], context(row["tenant"], row["id"]))
+        reason, document = reason_of(plain)
         return Hold(
             id=row["id"],
             tenant=row["tenant"],
@@ -167,5 +179,6 @@ class Lifecycle:
             ends_on=row["ends_on"],
             made_at=row["made_at"],
             released_at=row["released_at"],
-            reason=reason_of(plain),
+            reason=reason,
+            document=document,
         )

@@ -32,6 +32,9 @@ JOBS: Final[Mapping[str, Collecting]] = {
     "lifecycle.dispose": Collecting(
         "job", "lifecycle.dispose", parts={"lifecycle.dispose": "contacts"}, by=("dispose",)
     ),
+    "lifecycle.look_for_unused": Collecting(
+        "job", "lifecycle.look_for_unused", parts={"lifecycle.look_for_unused": "account"}, by=("propose",)
+    ),
     "outreach.tell": Collecting("job", "outreach.tell", parts={"outreach.tell": "mail"}),
 }
 """Durable work, by the name under which the worker registers it; a test compares the two."""

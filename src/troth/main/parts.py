@@ -14,7 +14,7 @@ import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
 from troth.ledger import Sequencer
-from troth.lifecycle import ContactDisposal
+from troth.lifecycle import ContactDisposal, UnusedAccounts
 from troth.main.adopting import InForce
 from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
@@ -91,6 +91,7 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
             rooms.contacts, rooms.notices, rooms.policy, rooms.mail, settings.http_url, durable
         )
         disposal = ContactDisposal(rooms.contacts, rooms.policy, durable)
+        unused = UnusedAccounts(rooms.choices, rooms.people, rooms.notices, rooms.policy, durable)
         await durable.launch()
         ready()
         working = {
@@ -99,6 +100,7 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
             asyncio.create_task(amendments.take(stop)),
             asyncio.create_task(introductions.take(stop)),
             asyncio.create_task(disposal.take(stop)),
+            asyncio.create_task(unused.take(stop)),
             asyncio.create_task(Upkeeping(rooms).take(stop)),
         }
         ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_EXCEPTION)

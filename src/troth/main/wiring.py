@@ -22,7 +22,19 @@ from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
 from troth.notice import Compiled, Notice, Notices, Proposals, compile_notices, load_all
 from troth.outreach import Outreach
-from troth.people import ChoiceFacts, ChoiceRows, Choices, Contacts, Links, People, PeopleFacts, SourceFacts
+from troth.people import (
+    AssignmentFacts,
+    AssignmentRows,
+    Assignments,
+    ChoiceFacts,
+    ChoiceRows,
+    Choices,
+    Contacts,
+    Links,
+    People,
+    PeopleFacts,
+    SourceFacts,
+)
 from troth.policy import Actor, Facts, Policy, Target
 from troth.rights import Rights
 from troth.vault import Keyring, Packs
@@ -51,6 +63,7 @@ class Rooms:
     lifecycle: Lifecycle
     exchange: Exchange
     contacts: Contacts
+    assignments: Assignments
 
     async def close(self) -> None:
         """Give back what the running loop holds."""
@@ -98,9 +111,10 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         LifecycleFacts(database),
         ExchangeFacts(database, people),
         SourceFacts(database, notices),
+        AssignmentFacts(database, lambda: policy.compiled.claims),
     ]
     facts = CombinedFacts(database, sources, settings.region)
-    policy = Policy(compiled, facts, write_refusal, (ChoiceRows(),))
+    policy = Policy(compiled, facts, write_refusal, (ChoiceRows(), AssignmentRows()))
     archive = Archive(database, keyring, packs, people, ledger, policy)
     room_of_notices = Notices(database, keyring, ledger)
     people.read_notices(room_of_notices)
@@ -110,12 +124,13 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
         server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, uncovered),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
-        Choices(database, keyring, ledger, room_of_notices, mail),
+        Choices(database, keyring, ledger, room_of_notices, mail, Links(settings.http_url)),
         lifecycle,
         Exchange(
             database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings.ae)
         ),
         Contacts(database, keyring, ledger, room_of_notices, people),
+        Assignments(database, keyring, ledger, people),
     )  # fmt: skip
 
 

@@ -100,6 +100,7 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "release": _action("release without names", "study", "organisation", "platform"),
         "send_message": _action("write to", "subject", "account", "organisation"),
         "decide_about": _action("decide about somebody by a program", "subject", "account"),
+        "propose": _action("put before a person for a decision", "subject", "account"),
         "choose": _action("say yes or no", "subject", "account"),
         "hold": _action("put under a legal hold", "study", "subject", "organisation"),
         "restrict": _action("stop the use of", "study", "subject"),

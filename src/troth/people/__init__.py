@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from troth.people.accepting import Acceptance, Document, documents
+from troth.people.assignments import (
+    EMERGENCY_LIFETIME,
+    Assignment,
+    AssignmentFacts,
+    AssignmentRows,
+    Assignments,
+)
 from troth.people.choices import (
     Activity,
     Choice,
@@ -13,6 +20,7 @@ from troth.people.choices import (
     Receipt,
     Restriction,
     Said,
+    UnusedAccount,
     message_to,
 )
 from troth.people.contacts import (
@@ -28,6 +36,9 @@ from troth.people.contacts import (
     origins,
 )
 from troth.people.errors import (
+    AssignmentExists,
+    AssignmentNotFound,
+    AssignmentTooLong,
     ChoiceNotFound,
     EmailMalformed,
     FieldMalformed,
@@ -37,9 +48,11 @@ from troth.people.errors import (
     MatchFailed,
     OrganisationExists,
     OrganisationNotFound,
+    OwnAssignment,
     PeerExists,
     PeerNotFound,
     PersonNeeded,
+    ReasonMissing,
     SignInLinkOver,
     SourceUnlisted,
     StandingNotFound,
@@ -71,10 +84,18 @@ from troth.people.model import (
 from troth.people.service import People
 
 __all__ = [
+    "EMERGENCY_LIFETIME",
     "ROLES",
     "WORKER",
     "Acceptance",
     "Activity",
+    "Assignment",
+    "AssignmentExists",
+    "AssignmentFacts",
+    "AssignmentNotFound",
+    "AssignmentRows",
+    "AssignmentTooLong",
+    "Assignments",
     "Bearer",
     "Choice",
     "ChoiceFacts",
@@ -101,6 +122,7 @@ __all__ = [
     "OrganisationExists",
     "OrganisationNotFound",
     "Origin",
+    "OwnAssignment",
     "PatientKey",
     "Peer",
     "PeerCaller",
@@ -112,6 +134,7 @@ __all__ = [
     "PersonNeeded",
     "Preview",
     "Proposal",
+    "ReasonMissing",
     "Receipt",
     "Restriction",
     "Said",
@@ -126,6 +149,7 @@ __all__ = [
     "SubjectNotFound",
     "TooManyAttempts",
     "TooManyTries",
+    "UnusedAccount",
     "User",
     "UserExists",
     "UserNotFound",

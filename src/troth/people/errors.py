@@ -4,6 +4,8 @@ TrothError
 ├── Unprocessable
 │   ├── EmailMalformed
 │   ├── FieldMalformed
+│   ├── AssignmentTooLong
+│   ├── ReasonMissing
 │   ├── ListMalformed          a list of people cannot be read
 │   ├── SourceUnlisted         no notice names where it comes from
 │   └── MatchFailed            one answer for every wrong field
@@ -11,6 +13,7 @@ TrothError
 │   └── SignInLinkOver
 ├── NotFound
 │   ├── OrganisationNotFound
+│   ├── AssignmentNotFound
 │   ├── ChoiceNotFound
 │   ├── ListNotFound
 │   ├── StandingNotFound
@@ -22,6 +25,8 @@ TrothError
 │   ├── OrganisationExists
 │   ├── PeerExists
 │   ├── PersonNeeded           a program may not decide this
+│   ├── AssignmentExists
+│   ├── OwnAssignment          nobody lets themselves in
 │   ├── UserExists
 │   └── SubjectAmbiguous
 └── RateLimited
@@ -137,6 +142,38 @@ class PersonNeeded(Conflict):
 
     slug = "person-needed"
     title = "A person has to decide this, and say why"
+
+
+class AssignmentNotFound(NotFound):
+    """No such assignment is in force here, or it is about somebody else."""
+
+
+class AssignmentExists(Conflict):
+    """The same assignment stands already."""
+
+    slug = "assignment-exists"
+    title = "They take part in this already; end it first to change its day"
+
+
+class OwnAssignment(Conflict):
+    """Nobody lets themselves in, or checks what they opened themselves."""
+
+    slug = "own-assignment"
+    title = "Somebody else has to decide this about you"
+
+
+class AssignmentTooLong(Unprocessable):
+    """It ends in the past, or lasts longer than anybody can foresee."""
+
+    slug = "assignment-too-long"
+    title = "Choose an end that lies ahead, and not too far"
+
+
+class ReasonMissing(Unprocessable):
+    """Why is asked, because somebody will read it."""
+
+    slug = "reason-missing"
+    title = "Write down why, in a sentence"
 
 
 class SubjectAmbiguous(Conflict):

@@ -244,9 +244,12 @@ async def set_role(connection: Connection, account_id: UUID, role: str) -> bool:
 
 
 async def end_membership(connection: Connection, account_id: UUID) -> bool:
-    """End a membership; False when there is no active one."""
+    """End a membership, with what its member was assigned to; False when there is no active one."""
     cursor = await connection.execute(
         "update membership set is_active = false where account_id = %s and is_active", (account_id,)
+    )
+    await connection.execute(
+        "update assignment set ended_at = now() where account_id = %s and ended_at is null", (account_id,)
     )
     return cursor.rowcount == 1
 
@@ -301,7 +304,13 @@ async def end_sessions(
 
 
 async def sweep_tenant(connection: Connection, before: datetime) -> int:
-    """Delete sessions and invitations that were over before an instant."""
+    """Delete sessions and invitations that were over before an instant; when a member was last here is kept."""
+    await connection.execute(
+        "update membership m set last_here_at = greatest(m.last_here_at, s.seen_at) from (select account_id, "
+        "max(seen_at) as seen_at from session where least(expires_at, ended_at) < %s and kind = 'user' "
+        "group by account_id) s where s.account_id = m.account_id",
+        (before,),
+    )
     ended = await connection.execute("delete from session where least(expires_at, ended_at) < %s", (before,))
     over = await connection.execute("delete from invitation where least(expires_at, used_at) < %s", (before,))
     return ended.rowcount + over.rowcount

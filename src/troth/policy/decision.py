@@ -175,7 +175,7 @@ class Decider:
                 allowing.append((policy.clause_id, truth.true))
             elif truth.true != FALSE:
                 refusing.append(truth.true)
-        return filtering.made(allowing, refusing, facts, row_facts)
+        return filtering.made(allowing, refusing, facts, row_facts, actor)
 
     def _on(self, action: str, purpose: str) -> _Bearing:
         """The policies that bear on an action for a purpose; parsed when they are asked first.

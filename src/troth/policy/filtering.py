@@ -10,7 +10,10 @@ from uuid import UUID
 from troth.policy import conditions
 from troth.policy.conditions import FALSE, TRUE, All, Atom, Condition, Not, all_of
 from troth.policy.facts import FactSet
+from troth.policy.model import Actor
 from troth.policy.residual import CLAIM, MOMENT
+
+NOBODY = Actor("anonymous")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,13 @@ Columns = Mapping[str, Column | bool]
 class RowFacts(Protocol):
     """Facts that differ from row to row, such as a restriction or an objection. Rooms that give facts implement it."""
 
-    def column(self, name: str, row: Columns) -> Column | None:
+    def column(self, name: str, row: Columns, actor: Actor) -> Column | None:
         """How SQL reads a fact of a row.
 
         Args:
             name: `context.is_restricted`, `context.is_held`, or a claim such as `claim:objection:care`.
             row: The columns of the row: `tenant`, `subject`, `id`.
+            actor: Who lists, for facts that hold between somebody and a row.
 
         Returns:
             The column, or None where the fact does not depend on the row.
@@ -62,12 +66,14 @@ class Filter:
         clauses: Clauses that allow some of the rows.
         facts: The moment; facts that no column tells are taken from it.
         row_facts: Tells facts of rows.
+        actor: Who lists.
     """
 
     condition: Condition
     clauses: tuple[str, ...]
     facts: FactSet
     row_facts: tuple[RowFacts, ...] = ()
+    actor: Actor = NOBODY
 
     @property
     def is_empty(self) -> bool:
@@ -96,7 +102,7 @@ class Filter:
         found: dict[str, Column | bool] = dict(columns)
         for name in _names(self.condition):
             if name.startswith((MOMENT, CLAIM)) and name not in found:
-                given = (facts.column(name, columns) for facts in self.row_facts)
+                given = (facts.column(name, columns, self.actor) for facts in self.row_facts)
                 found[name] = next((one for one in given if one is not None), self._of_moment(name))
         certain = _certain(self.condition, found)
         return _Writer(found, prefix).write(conditions.mapped(certain, lambda atom: _settled(atom, found)))
@@ -196,6 +202,7 @@ def made(
     refusals: Iterable[Condition],
     facts: FactSet,
     row_facts: tuple[RowFacts, ...] = (),
+    actor: Actor = NOBODY,
 ) -> Filter:
     """A filter from what remains of the policies.
 
@@ -204,6 +211,7 @@ def made(
         refusals: Conditions under which something forbids, or cannot be told.
         facts: The moment.
         row_facts: Who tells facts of rows.
+        actor: Who lists.
     """
     allowing = [(clause, condition) for clause, condition in permits if condition != FALSE]
     condition = all_of(
@@ -213,4 +221,4 @@ def made(
         ]
     )
     clauses = tuple(dict.fromkeys(clause for clause, _ in allowing)) if condition != FALSE else ()
-    return Filter(condition, clauses, facts, row_facts)
+    return Filter(condition, clauses, facts, row_facts, actor)

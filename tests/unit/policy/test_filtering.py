@@ -83,7 +83,7 @@ class Choices:
             claims=frozenset(claims),
         )
 
-    def column(self, name: str, row: Columns) -> Column | None:
+    def column(self, name: str, row: Columns, actor: Actor) -> Column | None:
         subject = row["subject"]
         assert isinstance(subject, Column)
         known = {"context.is_restricted": RESTRICTED, "context.is_held": HELD}
@@ -307,7 +307,7 @@ def test_what_is_known_is_settled() -> None:
 
 def test_a_sealed_fact_never_shows_a_row() -> None:
     class Sealed:
-        def column(self, name: str, row: Columns) -> Column | None:
+        def column(self, name: str, row: Columns, actor: Actor) -> Column | None:
             return Column("r.may", "bool", is_sealed=True) if name.startswith("claim:age:") else None
 
     text = 'permit (principal, action, resource) when { context.claims.contains("age:child") || resource has subject };'

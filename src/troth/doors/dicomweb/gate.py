@@ -25,16 +25,22 @@ COOKIE = "troth_session"
 PURPOSE_HEADER = "troth-purpose"
 _PURPOSES = {"patient": "own_access", "peer": "care"}
 _USUAL_PURPOSE = "diagnosis"
+_EMERGENCY = "emergency"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _AGAIN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks and what for."""
+    """Who asks and what for.
+
+    Attributes:
+        is_usual: Nobody named the purpose: it is what such people usually come for.
+    """
 
     actor: Actor
     purpose: str
+    is_usual: bool = False
 
 
 class Gate:
@@ -76,7 +82,7 @@ class Gate:
         if http_request.method not in _SAFE_METHODS and not is_same_origin(http_request):
             raise OriginForeign
         named = http_request.headers.get(PURPOSE_HEADER, "")
-        return Caller(actor, named or _PURPOSES.get(actor.kind, _USUAL_PURPOSE))
+        return Caller(actor, named or _PURPOSES.get(actor.kind, _USUAL_PURPOSE), is_usual=not named)
 
     async def permit_to_store(self, caller: Caller) -> Permit:
         """The permit to bring instances into the caller's organisation."""
@@ -95,13 +101,15 @@ class Gate:
         actor = caller.actor
 
         async def decide() -> Permit:
+            purpose = caller.purpose
             if study_uid is not None:
                 target = await self.archive.target(actor, checked(study_uid))
+                purpose = await self._purpose_of(caller, "query", target)
             elif actor.kind == "patient":
                 target = Target("subject", actor.subject_id, actor.tenant, actor.subject_id)
             else:
                 target = Target("organisation", actor.tenant, actor.tenant)
-            return await self._policy.require(actor, "query", target, caller.purpose)
+            return await self._policy.require(actor, "query", target, purpose)
 
         return await self._searches.of((caller, study_uid), decide)
 
@@ -112,20 +120,37 @@ class Gate:
             PermitDenied: There is no such study for this caller.
         """
         caller = await self.caller(http_request)
-        held = await self._viewings.find(caller.actor, checked(study_uid), caller.purpose)
+        held = await self.open_viewing(caller, checked(study_uid))
         if held is not None:
             await held.check()
             return held
-        async with self._viewings.opening(caller.actor, study_uid, caller.purpose) as slot:
+        purpose = caller.purpose
+        if self._may_be_emergency(caller):
+            purpose = await self._purpose_of(caller, "retrieve", await self.archive.target(caller.actor, study_uid))
+        async with self._viewings.opening(caller.actor, study_uid, purpose) as slot:
             if slot.viewing is None:
                 target = await self.archive.target(caller.actor, study_uid)
-                permit = await self._policy.require(caller.actor, "retrieve", target, caller.purpose)
+                permit = await self._policy.require(caller.actor, "retrieve", target, purpose)
                 slot.viewing = await self.archive.open_study(permit, study_uid)
             return slot.viewing
 
     async def open_viewing(self, caller: Caller, study_uid: str) -> Viewing | None:
         """The viewing that the caller has of a study already, if any."""
-        return await self._viewings.find(caller.actor, study_uid, caller.purpose)
+        held = await self._viewings.find(caller.actor, study_uid, caller.purpose)
+        if held is None and self._may_be_emergency(caller):
+            held = await self._viewings.find(caller.actor, study_uid, _EMERGENCY)
+        return held
+
+    def _may_be_emergency(self, caller: Caller) -> bool:
+        """Whether the notice lets somebody like the caller open something in an emergency."""
+        return caller.is_usual and self._policy.grants(caller.actor.role, "override")
+
+    async def _purpose_of(self, caller: Caller, action: str, target: Target) -> str:
+        """What a viewer comes for that names no purpose: the usual, or the emergency that was written down for it."""
+        actor = caller.actor
+        if not self._may_be_emergency(caller) or await self._policy.may(actor, action, target, caller.purpose):
+            return caller.purpose
+        return _EMERGENCY if await self._policy.may(actor, action, target, _EMERGENCY) else caller.purpose
 
     async def close(self) -> None:
         """End all viewings, for shutdown."""

@@ -14,12 +14,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from troth.doors.web.admin.home import AdminPages
+from troth.doors.web.clinic.care import CarePages
+from troth.doors.web.clinic.emergency import EmergencyPages
 from troth.doors.web.clinic.invite import InvitePages
 from troth.doors.web.clinic.studies import StudyPages
 from troth.doors.web.desk import Desk
 from troth.doors.web.faults import FaultPages
 from troth.doors.web.middleware import Guard
+from troth.doors.web.office.decisions import DecisionPages
 from troth.doors.web.office.exchange import REGISTERS, ExchangePages
+from troth.doors.web.office.holds import HoldPages
 from troth.doors.web.office.messages import MessagePages
 from troth.doors.web.office.proposing import ProposingPages
 from troth.doors.web.office.publishing import PublishingPages
@@ -85,6 +89,7 @@ def routes(desk: Desk) -> list[BaseRoute]:
         *_patient(desk),
         *_staff(desk),
         *_choices(desk),
+        *_care(desk),
         *_exchange(desk),
     ]
 
@@ -157,6 +162,26 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/office/promises", publishing.promises),
         Route("/office/promises.json", publishing.promises_json),
         Route("/admin", admin.home, methods=BOTH),
+    ]
+
+
+def _care(desk: Desk) -> list[BaseRoute]:
+    care, emergency = CarePages(desk), EmergencyPages(desk)
+    decisions, holds = DecisionPages(desk), HoldPages(desk)
+    return [
+        Route("/studies/{id}/care", care.team, methods=BOTH),
+        Route("/admin/care", care.house, methods=BOTH),
+        Route("/admin/care/{id}/end", care.end_in_house, methods=["POST"]),
+        Route("/emergency", emergency.ask, methods=BOTH),
+        Route("/emergency/{id}", emergency.patient),
+        Route("/emergency/{id}/open", emergency.open),
+        Route("/office/decisions", decisions.decisions),
+        Route("/office/decisions/objections/{id}", decisions.objection, methods=["POST"]),
+        Route("/office/decisions/proposals/{id}", decisions.proposal, methods=["POST"]),
+        Route("/office/holds", holds.holds, methods=BOTH),
+        Route("/office/holds/{id}/release", holds.release, methods=["POST"]),
+        Route("/office/emergencies", decisions.emergencies),
+        Route("/office/emergencies/{id}", decisions.review, methods=["POST"]),
     ]
 
 

@@ -194,7 +194,7 @@ class Desk:
             deployment=deployment,
             place=actor.organisation if actor is not None and is_staff else deployment,
             density="is-work" if is_staff else "is-read",
-            nav=nav_of(actor),
+            nav=nav_of(actor, self.rooms.policy.grants),
             here=here,
             path=http_request.url.path,
             theme=theme if theme in THEMES and THEME_COOKIE in cookies else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from troth.doors.web import words
@@ -10,10 +11,15 @@ from troth.policy import Actor
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """One entry of the navigation."""
+    """One entry of the navigation.
+
+    Attributes:
+        needs: It is shown where the notices let the role do one of these; empty: always.
+    """
 
     href: str
     label: str
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     ),
     "clinician": (
         NavItem("/studies", "Studies"),
+        NavItem("/emergency", "Emergency", ("override",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
@@ -88,8 +95,10 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     ),
     "office": (
         NavItem("/office/requests", "Requests"),
-        NavItem("/office/recipients", "Recipients"),
-        NavItem("/office/messages", "Write"),
+        NavItem("/office/decisions", "Decisions", ("decide_request", "review", "hold")),
+        NavItem("/office/recipients", "Recipients", ("keep_register", "disclose")),
+        NavItem("/office/messages", "Write", ("send_message",)),
+        NavItem("/lists", "Lists", ("bring_people",)),
         NavItem("/office/notice", "Changes"),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
@@ -97,6 +106,8 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     ),
     "admin": (
         NavItem("/admin", "People and systems"),
+        NavItem("/admin/care", "Who treats whom", ("assign",)),
+        NavItem("/lists", "Lists", ("bring_people",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
@@ -116,9 +127,17 @@ def home_of(actor: Actor | None) -> str:
     return HOMES.get(actor.role, "/notice") if actor is not None else "/notice"
 
 
-def nav_of(actor: Actor | None) -> tuple[NavItem, ...]:
-    """The navigation of a role."""
-    return BY_ROLE.get(actor.role, PUBLIC) if actor is not None else PUBLIC
+def nav_of(actor: Actor | None, grants: Callable[[str, str], bool]) -> tuple[NavItem, ...]:
+    """The navigation of a role: no link leads to what the notices grant nobody of that role.
+
+    Args:
+        actor: Who is signed in.
+        grants: Whether the notices let a role do something at all.
+    """
+    if actor is None:
+        return PUBLIC
+    found = BY_ROLE.get(actor.role, PUBLIC)
+    return tuple(each for each in found if not each.needs or any(grants(actor.role, need) for need in each.needs))
 
 
 def standing_of(actor: Actor, purpose: str, clauses: tuple[str, ...], recorded: str) -> Standing:

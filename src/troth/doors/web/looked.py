@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from troth.doors.web import words
@@ -15,6 +15,7 @@ from troth.policy import Actor
 WHY: Mapping[str, str] = {
     "diagnosis": "to find out what is wrong with you",
     "care": "to treat you",
+    "emergency": "in an emergency",
     "rights": "to answer your request",
     "administration": "to run the service",
     "support": "to help the hospital use the service",
@@ -37,6 +38,13 @@ SAID: Mapping[str, str] = {
     "people:invitation:used": "Used the invitation",
     "people:subject:matched": "Name, birth date and code matched: the account was joined to your record",
     "people:match:failed": "Tried to join an account to your record; something did not match, and nothing was shown",
+    "people:assignment:made": "Said that {to} takes part in your care until {until}, because: {reason}",
+    "people:assignment:ended": "Ended that somebody takes part in your care",
+    "people:emergency:claimed": "Wrote down an emergency, to open your scans for some hours: {reason}",
+    "people:emergency:reviewed": "Checked an emergency that had been written down, and found {state}: {reason}",
+    "people:objection:queued": "Objected; it waits for a person, and rests meanwhile",
+    "lifecycle:hold:placed": "Placed a legal hold: nothing it covers is erased until it ends",
+    "lifecycle:hold:released": "Released a legal hold",
     "rights:request:opened": "Made a request",
     "rights:request:acknowledged": "Gave a receipt for your request",
     "rights:request:decided": "Decided your request",
@@ -46,7 +54,15 @@ SAID: Mapping[str, str] = {
     "ledger:key:shredded": "Destroyed the key of an access list",
 }
 
-NEWS = frozenset({"archive:study:opened", "archive:study:copied", "archive:study:erased", "policy:access:refused"})
+NEWS = frozenset(
+    {
+        "people:emergency:claimed",
+        "archive:study:opened",
+        "archive:study:copied",
+        "archive:study:erased",
+        "policy:access:refused",
+    }
+)
 SEALED_AWAY = "Something that only a destroyed key could open"
 
 
@@ -180,10 +196,23 @@ def _what(event: Event, titles: Mapping[UUID, str], alike: Sequence[Event]) -> s
     if len(alike) > 1:
         said += f", in {len(alike)} entries" if is_sum else f", {len(alike)} times"
     return said.format(
+        **_told(event),
         what=what,
         images=f"{words.counted(count, 'image')} " if count else "images ",
         images_after=f", {words.counted(count, 'image')}" if count else "",
     )
+
+
+def _told(event: Event) -> dict[str, str]:
+    """What an entry says of itself, for the sentences that repeat it."""
+    told = event.payload or {}
+    until = str(told.get("until", ""))[:10]
+    return {
+        "to": str(told.get("to", "somebody")),
+        "until": words.day(date.fromisoformat(until)) if until else "it is ended",
+        "reason": str(told.get("reason", "")).rstrip("."),
+        "state": str(told.get("state", "")),
+    }
 
 
 def _images(event: Event) -> int:

@@ -9,9 +9,10 @@ from troth.archive import Archive
 from troth.exchange import Exchange
 from troth.kit.db import Database
 from troth.ledger import Ledger
+from troth.lifecycle import Lifecycle
 from troth.notice import Notices, Proposals
 from troth.outreach import Outreach
-from troth.people import Choices, People
+from troth.people import Assignments, Choices, People
 from troth.policy import Policy
 from troth.rights import Rights
 
@@ -98,6 +99,14 @@ class Rooms(Protocol):
     @property
     def choices(self) -> Choices:
         """Consents, objections, restrictions and other choices."""
+
+    @property
+    def assignments(self) -> Assignments:
+        """Who takes part in whose care."""
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Legal holds."""
 
     @property
     def archive(self) -> Archive:

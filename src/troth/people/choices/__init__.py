@@ -5,6 +5,7 @@ from __future__ import annotations
 from troth.people.choices.facts import ChoiceFacts
 from troth.people.choices.model import Choice, Holder, Proposal, Receipt, Restriction, Said
 from troth.people.choices.objections import Activity
+from troth.people.choices.proposals import UnusedAccount
 from troth.people.choices.rows_store import ChoiceRows
 from troth.people.choices.service import Choices, message_to
 
@@ -19,5 +20,6 @@ __all__ = [
     "Receipt",
     "Restriction",
     "Said",
+    "UnusedAccount",
     "message_to",
 ]

@@ -39,7 +39,8 @@ class ChoiceFacts:
     Claims it gives, each about the person that the target is about: `consent:<key>`, `consent:<key>:<channel>`,
     `stopped:<channel>`, `objection:<activity>`, `age:<band>`; of somebody who objected to a version of the notice
     `pinned`, and `before:<activity>` for each activity of the version that they stay with. A target that names a
-    channel or a decision in its attributes also gets `channel:<word>` or `decision:<word>`.
+    channel or a decision in its attributes also gets `channel:<word>` or `decision:<word>`; the latter also
+    `decided_by_person`, where whoever acts is one.
 
     Args:
         db: Opened as `troth_app`.
@@ -68,10 +69,11 @@ class ChoiceFacts:
     async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
         """The same over a connection at hand: one statement, none where the target is about nobody."""
         holders = holders_of(target)
+        said = {*_said(target), *_by_person(actor, target)}
         if not holders:
-            return FactSet(claims=frozenset(_said(target)))
+            return FactSet(claims=frozenset(said))
         rows = await store.facts(connection, holders)
-        claims = {*_said(target), *self._claims(rows, dict(target.attributes))}
+        claims = {*said, *self._claims(rows, dict(target.attributes))}
         # A restricted study is restricted for every decision about it; a restricted subject for everything of theirs.
         about = {"", str(target.id)} if target.kind == "study" else {""}
         is_restricted = any(row["kind"] == "restriction" and row["key"] in about for row in rows)
@@ -89,7 +91,7 @@ class ChoiceFacts:
                     yield f"stopped:{row['key']}"
                     if topic and topic == attributes.get("topic"):
                         yield f"stopped:{channel}"
-                case "objection", "granted":
+                case "objection", "granted" | "waiting":
                     yield f"objection:{row['key']}"
                 case "version", "refused":
                     yield "pinned"
@@ -117,6 +119,13 @@ def holders_of(target: Target) -> list[UUID]:
     """Whose choices bear on a target: the subject or account that it is about."""
     own = target.id if target.kind in ("subject", "account") else None
     return [each for each in {target.subject_id, own} if each is not None]
+
+
+def _by_person(actor: Actor, target: Target) -> Iterator[str]:
+    """That a person decides: somebody signed in at a page, and no program with a bearer token of theirs."""
+    is_person = actor.kind == "user" and actor.session_id is not None and actor.id != actor.session_id
+    if is_person and dict(target.attributes).get("decision"):
+        yield "decided_by_person"
 
 
 def _said(target: Target) -> Iterator[str]:

@@ -13,7 +13,7 @@ from troth.vault import KeyRef
 
 HolderKind = Literal["subject", "account"]
 ChoiceKind = Literal["consent", "channel", "objection", "version", "age"]
-State = Literal["given", "refused", "withdrawn", "granted", "expired"]
+State = Literal["given", "refused", "withdrawn", "granted", "waiting", "expired"]
 
 SCHEMA_VERSION = "ISO/IEC TS 27560:2023"
 
@@ -61,8 +61,8 @@ class Choice:
     Attributes:
         number: Of the receipt, counted per organisation.
         key: What it is about: key of the consent, channel (and topic), key of the activity, number of the version.
-        state: `given`, `refused`, `withdrawn`; of an objection `granted`, `refused`, `withdrawn`. A consent whose time
-            is over reads `expired`.
+        state: `given`, `refused`, `withdrawn`; of an objection `granted`, `refused`, `waiting` (for a person),
+            `withdrawn`. A consent whose time is over reads `expired`.
         notice: Name of the notice that was seen.
         version: Its number.
         clause: The clause that it is about, or that decided an objection.

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from troth.notice import MARKETING, NoticeVersion, Purpose
+from troth.people.choices import store
 from troth.people.choices.consents import Consents
-from troth.people.choices.model import Choice, Said
-from troth.people.errors import ChoiceNotFound
+from troth.people.choices.model import Choice, Said, State
+from troth.people.errors import ChoiceNotFound, PersonNeeded
 from troth.policy import Permit
 
 # GDPR Art. 21(1): against a public task and a legitimate interest, where a notice grants no more.
@@ -26,6 +27,7 @@ class Activity:
         is_granted: An objection would be granted.
         ground: Why, in one sentence.
         right_clause: The clause that grants the right to object; empty where the law alone does.
+        is_weighed: A person decides; where it can help, the activity rests until then (GDPR Art. 18(1)(d)).
     """
 
     key: str
@@ -35,6 +37,7 @@ class Activity:
     is_granted: bool
     ground: str
     right_clause: str
+    is_weighed: bool = False
 
 
 class Objections(Consents):
@@ -58,6 +61,8 @@ class Objections(Consents):
     async def object_to(self, permit: Permit, holder_id: UUID, purpose: str, said: Said | None = None) -> Choice:
         """Object to an activity. What comes of it is in the state: `granted` or `refused`, with the ground.
 
+        Where the notice says that a person decides, it is `waiting`, and the activity rests meanwhile.
+
         Args:
             permit: To `choose`, about this person.
             holder_id: Who objects.
@@ -72,10 +77,58 @@ class Objections(Consents):
         if not isinstance(clause, Purpose):
             raise ChoiceNotFound
         found = weighed(version, clause)
+        state: State = "waiting" if found.is_weighed else "granted" if found.is_granted else "refused"
+        event = "people:objection:queued" if found.is_weighed else "people:objection:decided"
         return await self._record(
-            permit, holder, "objection", purpose, "granted" if found.is_granted else "refused", version,
-            said=said or Said(), event="people:objection:decided", clause=clause,
+            permit, holder, "objection", purpose, state, version,
+            said=said or Said(), event=event, clause=clause,
             more={"ground": found.ground, "decided_by_clause": found.right_clause, "lawful_basis": clause.basis},
+        )  # fmt: skip
+
+    async def waiting_objections(self, permit: Permit) -> list[Choice]:
+        """Objections that wait for a person in the permit's organisation, oldest first.
+
+        Args:
+            permit: To `decide_request` in the organisation.
+        """
+        if permit.action != "decide_request":
+            raise ChoiceNotFound
+        async with self._db.transaction(permit) as connection:
+            rows = await store.waiting(connection)
+        return [self._choice(row, await self.holder(permit, row["holder_id"])) for row in rows]
+
+    async def decide_objection(self, permit: Permit, choice_id: UUID, reason: str, *, is_granted: bool) -> Choice:
+        """Write what a person decided about an objection; refused, the activity may go on from then.
+
+        Args:
+            permit: To `decide_request` in the organisation, of a person.
+            choice_id: The objection that waits.
+            reason: Why; the person reads it.
+            is_granted: The activity stays stopped.
+
+        Raises:
+            PersonNeeded: The permit is a program's, or no reason is given.
+            ChoiceNotFound: Nothing of this id waits.
+        """
+        said = " ".join(reason.split())
+        if permit.action != "decide_request" or permit.actor.kind != "user" or permit.actor.id is None or not said:
+            raise PersonNeeded
+        async with self._db.transaction(permit) as connection:
+            row = await store.choice(connection, choice_id)
+        if row is None or row["kind"] != "objection" or row["state"] != "waiting" or not row["is_current"]:
+            raise ChoiceNotFound(hint="Somebody decided it, or it was taken back.")
+        holder = await self.holder(permit, row["holder_id"])
+        version, clause = await self.clause_for(holder, "purpose", row["key"])
+        held = self._opened(row, holder)
+        return await self._record(
+            permit, holder, "objection", row["key"], "granted" if is_granted else "refused", version,
+            said=Said(how="page", reason=said), event="people:objection:decided", clause=clause, instead_of=choice_id,
+            more={
+                "ground": said,
+                "decided_by": permit.actor.name,
+                "decided_by_clause": held.get("decided_by_clause", ""),
+                "lawful_basis": held.get("lawful_basis", ""),
+            },
         )  # fmt: skip
 
     async def withdraw_objection(
@@ -86,7 +139,10 @@ class Objections(Consents):
         Raises:
             ChoiceNotFound: None stands.
         """
-        if not await self._stands(permit, holder_id, "objection", purpose, "granted"):
+        for state in ("granted", "waiting"):
+            if await self._stands(permit, holder_id, "objection", purpose, state):
+                break
+        else:
             raise ChoiceNotFound(hint="No objection stands.")
         holder = await self.holder(permit, holder_id)
         version, clause = await self.clause_for(holder, "purpose", purpose)
@@ -116,8 +172,13 @@ def weighed(version: NoticeVersion, clause: Purpose) -> Activity:
     is_marketing = clause.key in MARKETING or any(
         clause.key in getattr(each, "purposes", ()) for each in notice.all("marketing")
     )
+    is_weighed = not is_marketing and bool(right_clause) and notice.right("object").is_decided_by_person
     if is_marketing:
         stands, ground = True, "Against messages that advertise you can always object, and nobody weighs it."
+    elif is_weighed and stands:
+        ground = f"It rests on {_rests(words)}. A person weighs it and tells you why; until then it rests."
+    elif is_weighed:
+        ground = f"It rests on {_rests(words)}. Against that an objection seldom helps; a person looks at it."
     elif stands:
         ground = f"It rests on {_rests(words)}. Your objection weighs more, so we stop."
     else:
@@ -130,6 +191,7 @@ def weighed(version: NoticeVersion, clause: Purpose) -> Activity:
         is_granted=stands,
         ground=ground,
         right_clause=right_clause,
+        is_weighed=is_weighed,
     )
 
 

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Row
+from troth.kit.db import Connection, Row
+from troth.people import store as people_store
 from troth.people.choices import store
-from troth.people.choices.model import Proposal, context, from_bytes, to_bytes
+from troth.people.choices.model import Holder, Proposal, context, from_bytes, to_bytes
 from troth.people.choices.restrictions import Restrictions
 from troth.people.errors import ChoiceNotFound, PersonNeeded
-from troth.policy import Permit
+from troth.policy import Actor, Permit
+
+CLOSURE: Final = "account_closure"
+WORDS: Final = MappingProxyType({CLOSURE: "close your account, because it was not used for a long time"})
+"""What programs propose, as the person it is about reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedAccount:
+    """An account of a member, and when it was used last.
+
+    Attributes:
+        proposal_id: The proposal to close it that waits already.
+    """
+
+    id: UUID
+    last_at: datetime
+    proposal_id: UUID | None
 
 
 class Proposals(Restrictions):
     """The part of `Choices` that holds back what programs would decide."""
 
-    async def propose(self, permit: Permit, holder_id: UUID, what: str, ground: str) -> Proposal:
+    async def propose(self, permit: Permit, holder_id: UUID, what: str, ground: str) -> Proposal | None:
         """Queue what a program proposes; nothing happens to the person by it.
 
         Args:
@@ -24,6 +46,9 @@ class Proposals(Restrictions):
             holder_id: Whom it is about.
             what: Such as `account_closure`.
             ground: Why the program proposes it; sealed.
+
+        Returns:
+            The proposal, or None where the same waits already.
         """
         holder = await self.holder(permit, holder_id, (permit.action,))
         made_id = ids.uuid7()
@@ -38,7 +63,8 @@ class Proposals(Restrictions):
             "sealed": self._keyring.seal(holder.key, plain, context(holder.tenant, made_id)),
         }
         async with self._db.transaction(permit) as connection:
-            await store.insert_proposal(connection, values)
+            if not await store.insert_proposal(connection, values):
+                return None
             told = {"what": what, "ground": ground}
             await self._tell(connection, permit, holder, "people:proposal:queued", "queued", {"queued": 1}, told)
         return _proposal({**values, "decided_at": None, "decided_by": None}, plain)
@@ -49,11 +75,24 @@ class Proposals(Restrictions):
             rows = await store.proposals(connection)
         return [await self._with_ground(permit, row) for row in rows]
 
-    async def decide_proposal(self, permit: Permit, proposal_id: UUID, reason: str, *, is_confirmed: bool) -> Proposal:
-        """Write what a person decided. Carrying it out is for the caller, under this permit.
+    async def proposals_about(self, permit: Permit, holder_id: UUID) -> list[Proposal]:
+        """What programs propose about one person and nobody decided yet.
 
         Args:
-            permit: Of a person.
+            permit: Whose target is that person.
+            holder_id: The subject or account.
+        """
+        async with self._db.transaction(permit) as connection:
+            rows = [row for row in await store.proposals(connection) if row["holder_id"] == holder_id]
+        return [await self._with_ground(permit, row) for row in rows]
+
+    async def decide_proposal(self, permit: Permit, proposal_id: UUID, reason: str, *, is_confirmed: bool) -> Proposal:
+        """Write what a person decided. An account that they close is closed in the same transaction.
+
+        Anything else is carried out by the caller, under this permit.
+
+        Args:
+            permit: Of a person; to `decide_about` the account where one is closed.
             proposal_id: The proposal.
             reason: Why; asked for whichever way it goes.
             is_confirmed: Whether it is to be done.
@@ -79,11 +118,76 @@ class Proposals(Restrictions):
             "sealed": self._keyring.seal(holder.key, plain, context(row["tenant"], row["id"])),
         }
         async with self._db.transaction(permit) as connection:
-            await store.decide_proposal(connection, values)
+            if not await store.decide_proposal(connection, values):
+                raise ChoiceNotFound
             told = {"what": row["what"], "reason": reason, "state": values["state"]}
             counts = {"confirmed": int(is_confirmed)}
             await self._tell(connection, permit, holder, "people:proposal:decided", str(values["state"]), counts, told)
+            if is_confirmed and row["what"] == CLOSURE:
+                await self._close(connection, permit, holder, reason)
         return _proposal({**row, **values}, plain)
+
+    async def withdraw_proposal(self, permit: Permit, proposal_id: UUID, reason: str) -> None:
+        """Take back what a program proposed, because its ground has gone: that may happen without a person.
+
+        Args:
+            permit: To `propose`, about this person.
+            proposal_id: The proposal.
+            reason: What changed.
+        """
+        async with self._db.transaction(permit) as connection:
+            row = await store.proposal(connection, proposal_id)
+            if permit.action != "propose" or row is None or row["state"] != "queued":
+                raise ChoiceNotFound
+        holder = await self.holder(permit, row["holder_id"], (permit.action,))
+        opened = from_bytes(self._keyring.unseal(holder.key, row["sealed"], context(row["tenant"], row["id"])))
+        values = {
+            "id": proposal_id,
+            "state": "dismissed",
+            "decided_at": clock.now(),
+            "decided_by": None,
+            "sealed": self._keyring.seal(
+                holder.key, to_bytes({**opened, "reason": reason}), context(row["tenant"], row["id"])
+            ),
+        }
+        async with self._db.transaction(permit) as connection:
+            if await store.decide_proposal(connection, values):
+                told = {"what": row["what"], "reason": reason, "state": "dismissed"}
+                await self._tell(connection, permit, holder, "people:proposal:decided", "dismissed", {}, told)
+
+    async def unused_accounts(self, actor: Actor, now: datetime) -> list[UnusedAccount]:
+        """Accounts of members who are not here now, with when they last were, and what of it waits already.
+
+        Args:
+            actor: One of our own programs, in the organisation.
+            now: Who was here since has used it.
+        """
+        if actor.kind != "system" or actor.tenant is None:
+            raise PersonNeeded
+        async with self._db.transaction(actor) as connection:
+            rows = await store.unused(connection, now)
+        return [UnusedAccount(row["account_id"], row["last_at"], row["proposal_id"]) for row in rows]
+
+    async def close_account(self, permit: Permit, holder_id: UUID, reason: str) -> None:
+        """End somebody's membership and sessions at once, where the notice lets a program decide that.
+
+        Args:
+            permit: To `decide_about` the account.
+            holder_id: The account.
+            reason: Why.
+        """
+        holder = await self.holder(permit, holder_id, ("decide_about",))
+        async with self._db.transaction(permit) as connection:
+            await self._close(connection, permit, holder, reason)
+
+    async def _close(self, connection: Connection, permit: Permit, holder: Holder, reason: str) -> None:
+        if permit.action != "decide_about" or permit.target.id != holder.id:
+            raise PersonNeeded
+        if await people_store.end_membership(connection, holder.id):
+            await people_store.delete_standing(connection, holder.id, holder.tenant, "user")
+            ended = await people_store.end_sessions(connection, clock.now(), account_id=holder.id, kind="user")
+            told, counts = {"reason": reason}, {"sessions": len(ended)}
+            await self._tell(connection, permit, holder, "people:account:closed", "withdrawn", counts, told)
 
     async def _with_ground(self, permit: Permit, row: Row) -> Proposal:
         holder = await self.holder(permit, row["holder_id"], (permit.action,))

@@ -30,7 +30,7 @@ from troth.policy import Permit
 from troth.vault import KeyRef, Keyring
 
 CHOOSING = ("choose", "restrict", "open_request", "decide_request")
-SEEING = (*CHOOSING, "see_request", "see_log")
+SEEING = (*CHOOSING, "see_request", "see_log", "copy")
 
 
 class Records:
@@ -135,11 +135,14 @@ class Records:
         expires_at: datetime | None = None,
         number: int | None = None,
         more: Mapping[str, Any] | None = None,
+        instead_of: UUID | None = None,
     ) -> Choice:
         """Record a choice with its ledger entry, in one transaction; the choice before stays in the history."""
         now, made_id = clock.now(), ids.uuid7()
         async with self._db.transaction(permit) as connection:
             before = await store.current(connection, holder.id, kind, key)
+            if instead_of is not None and (before is None or before["id"] != instead_of):
+                raise ChoiceNotFound(hint="Somebody decided it, or it was taken back.")
             earlier = self._opened(before, holder).get("events", []) if before is not None else []
             receipt_number = await store.next_number(connection, holder.tenant)
             record = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, LiteralString
 
 from troth.kit import clock
-from troth.policy import Column, Columns
+from troth.policy import Actor, Column, Columns
 
 _CHOICE: LiteralString = """exists (select from choice c where c.tenant = {tenant} and c.holder_id = {subject}
     and c.kind = %(choice_kind)s and c.key = %(choice_key)s and c.state = any(%(choice_states)s) and c.is_current
@@ -16,7 +16,7 @@ _RESTRICTED: LiteralString = """exists (select from restriction x where x.tenant
     and x.subject_id = {subject} and x.lifted_at is null and (x.study_id is null or x.study_id = {id}))"""
 _KINDS: dict[str, tuple[LiteralString, tuple[LiteralString, ...]]] = {
     "consent": ("consent", ("given",)),
-    "objection": ("objection", ("granted",)),
+    "objection": ("objection", ("granted", "waiting")),
     "stopped": ("channel", ("refused", "withdrawn")),
 }
 
@@ -24,12 +24,13 @@ _KINDS: dict[str, tuple[LiteralString, tuple[LiteralString, ...]]] = {
 class ChoiceRows:
     """Implements `policy.RowFacts` for consents, objections, channels, versions, restrictions and ages."""
 
-    def column(self, name: str, row: Columns) -> Column | None:
+    def column(self, name: str, row: Columns, actor: Actor) -> Column | None:
         """How SQL reads a choice of the person that a row is about.
 
         Args:
             name: A fact, as decisions name it.
             row: The columns of the row: `tenant`, `subject`, `id`.
+            actor: Who lists; what somebody chose counts whoever that is.
         """
         if name == "context.is_restricted":
             return _column(_RESTRICTED, row, {}, "")

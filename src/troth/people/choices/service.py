@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from troth.kit.db import Database
-from troth.kit.mail import Mail
+from troth.kit.mail import Mail, MailNotSent
 from troth.ledger import Ledger
 from troth.notice import Notices
 from troth.people.choices import store
-from troth.people.choices.proposals import Proposals
+from troth.people.choices.model import Holder
+from troth.people.choices.proposals import WORDS, Proposals
 from troth.people.errors import FieldMalformed
+from troth.people.model import Links
 from troth.policy import Permit, Target
 from troth.vault import KeyRef, Keyring
 
 _LONGEST = 20_000
+_PROPOSED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "queued": (
+            "Your account may be closed",
+            "A program proposes to {what}. Nothing has happened: a person decides. If you want to keep it, sign in "
+            "once or write to {contact}.\n\n{url}/sign-in\n",
+        ),
+        "confirmed": (
+            "Your account was closed",
+            "A person decided to {what}, as a program had proposed. If you think that this is wrong, write to "
+            "{contact}: a person looks at it again.\n",
+        ),
+        "dismissed": (
+            "Your account stays open",
+            "A person decided not to {what}. You need not do anything. Questions go to {contact}.\n",
+        ),
+    }
+)
+_logger = logging.getLogger(__name__)
 
 
 class Choices(Proposals):
@@ -27,11 +51,68 @@ class Choices(Proposals):
         ledger: Where each choice is written.
         notices: What people saw.
         mail: The mail transport.
+        links: How links in mails begin.
     """
 
-    def __init__(self, db: Database, keyring: Keyring, ledger: Ledger, notices: Notices, mail: Mail) -> None:
+    def __init__(
+        self, db: Database, keyring: Keyring, ledger: Ledger, notices: Notices, mail: Mail, links: Links | None = None
+    ) -> None:
         super().__init__(db, keyring, ledger, notices)
         self._mail = mail
+        self._links = links or Links("")
+
+    async def write_of_decision(self, permit: Permit, holder_id: UUID) -> int:
+        """Mail somebody that what they objected to is decided. What was decided stays behind the sign-in.
+
+        Args:
+            permit: About this person or their organisation.
+            holder_id: The subject or account.
+
+        Returns:
+            How many addresses were written to; a mail server that is away takes nothing back.
+        """
+        text = (
+            f"Your objection was decided. Sign in to read what came of it, and why:\n\n{self._links.base_url}/choices\n"
+        )
+        return await self._write(permit, holder_id, "Your objection was decided", text)
+
+    async def write_of_proposal(self, permit: Permit, holder_id: UUID, what: str, state: str) -> int:
+        """Mail somebody that a program proposed something about them, or what a person decided about it.
+
+        Args:
+            permit: About this person or their organisation.
+            holder_id: The account.
+            what: Such as `account_closure`.
+            state: `queued`, `confirmed` or `dismissed`.
+
+        Returns:
+            How many addresses were written to.
+        """
+        title, text = _PROPOSED[state]
+        contact = await self._contact(await self.holder(permit, holder_id, (permit.action,)))
+        text = text.format(what=WORDS.get(what, what.replace("_", " ")), contact=contact, url=self._links.base_url)
+        return await self._write(permit, holder_id, title, text)
+
+    async def _write(self, permit: Permit, holder_id: UUID, title: str, text: str) -> int:
+        async with self._db.transaction(permit) as connection:
+            rows = await store.addresses(connection, holder_id, with_former=True)
+        for row in rows:
+            context = b"account:" + row["id"].bytes
+            address = self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], context).decode()
+            try:
+                await self._mail.send(address, title, text, {})
+            except MailNotSent:
+                _logger.warning("a letter about a decision was not taken")
+        return len(rows)
+
+    async def _contact(self, holder: Holder) -> str:
+        """Whom to write to: the address that the notice gives for it."""
+        for version in await self.versions_for(holder):
+            given = {getattr(each, "of", ""): getattr(each, "email", "") for each in version.notice.all("contact")}
+            for who in ("dpo", "complaints", "company"):
+                if given.get(who):
+                    return str(given[who])
+        return ""
 
     async def send_message(
         self, permit: Permit, holder_id: UUID, title: str, text: str, headers: Mapping[str, str] | None = None

@@ -104,6 +104,15 @@ async def choice(connection: Connection, choice_id: UUID) -> Row | None:
     return await _one(connection, f"select {_CHOICE} from choice where id = %(id)s", {"id": choice_id})  # noqa: S608
 
 
+async def waiting(connection: Connection) -> list[Row]:
+    """Choices that wait for a person, oldest first."""
+    return await _all(
+        connection,
+        f"select {_CHOICE} from choice where state = 'waiting' and is_current order by made_at limit 500",  # noqa: S608
+        {},
+    )
+
+
 async def insert_restriction(connection: Connection, values: dict[str, Any]) -> None:
     """Record a restriction."""
     await _insert(connection, "restriction", values)
@@ -133,9 +142,14 @@ async def lift(connection: Connection, restriction_id: UUID, now: datetime) -> N
     await connection.execute("update restriction set lifted_at = %s where id = %s", (now, restriction_id))
 
 
-async def insert_proposal(connection: Connection, values: dict[str, Any]) -> None:
-    """Queue a proposal."""
-    await _insert(connection, "proposal", values)
+async def insert_proposal(connection: Connection, values: dict[str, Any]) -> bool:
+    """Queue a proposal; False where the same waits already."""
+    columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
+    cursor = await connection.execute(
+        f"insert into proposal ({columns}) values ({places}) on conflict do nothing".encode(),  # noqa: S608
+        values,
+    )
+    return cursor.rowcount == 1
 
 
 async def proposals(connection: Connection) -> list[Row]:
@@ -156,22 +170,38 @@ async def proposal(connection: Connection, proposal_id: UUID) -> Row | None:
     )
 
 
-async def decide_proposal(connection: Connection, values: dict[str, Any]) -> None:
-    """Write what a person decided."""
-    await connection.execute(
+async def decide_proposal(connection: Connection, values: dict[str, Any]) -> bool:
+    """Write what a person decided; False when somebody did before."""
+    cursor = await connection.execute(
         "update proposal set state = %(state)s, decided_at = %(decided_at)s, decided_by = %(decided_by)s, "
-        "sealed = %(sealed)s where id = %(id)s",
+        "sealed = %(sealed)s where id = %(id)s and state = 'queued'",
         values,
+    )
+    return cursor.rowcount == 1
+
+
+async def unused(connection: Connection, before: datetime) -> list[Row]:
+    """Members who have not been here since a moment, and when they last were; and what of it waits for a person."""
+    return await _all(
+        connection,
+        "select m.account_id, greatest(m.made_at, m.last_here_at, max(s.seen_at)) as last_at, p.id as proposal_id "
+        "from membership m "
+        "left join session s on s.tenant = m.tenant and s.account_id = m.account_id and s.kind = 'user' "
+        "left join proposal p on p.tenant = m.tenant and p.holder_id = m.account_id and p.what = 'account_closure' "
+        "and p.state = 'queued' where m.is_active group by m.account_id, m.made_at, m.last_here_at, p.id "
+        "having p.id is not null or greatest(m.made_at, m.last_here_at, max(s.seen_at)) < %(before)s "
+        "order by last_at limit 1000",
+        {"before": before},
     )
 
 
-async def addresses(connection: Connection, holder_id: UUID) -> list[Row]:
+async def addresses(connection: Connection, holder_id: UUID, *, with_former: bool = False) -> list[Row]:
     """Accounts that a holder can be written to: the account itself, or those linked to the subject."""
     return await _all(
         connection,
         "select a.id, a.key, a.email_sealed from membership m join account a on a.id = m.account_id "
-        "where m.account_id = %(id)s and m.is_active "
+        "where m.account_id = %(id)s and (m.is_active or %(with_former)s) "
         "union select a.id, a.key, a.email_sealed from subject_account l join account a on a.id = l.account_id "
         "where l.subject_id = %(id)s",
-        {"id": holder_id},
+        {"id": holder_id, "with_former": with_former},
     )

@@ -46,6 +46,7 @@ class Chosen:
     line: str
     open_href: str
     invite_href: str
+    care_href: str
     facts: tuple[tuple[str, str], ...]
     priors: tuple[Prior, ...]
     images: int

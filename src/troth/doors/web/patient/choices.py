@@ -188,7 +188,7 @@ class ChoicePages:
             receipts=(*stopped, *receipts),
             questions=choosing.questions_of((each.notice for each in versions), holder.audience, answered),
             activities=tuple(
-                choosing.activity_line(each, by_kind.get(("objection", each.key)) == "granted") for each in activities
+                choosing.activity_line(each, by_kind.get(("objection", each.key))) for each in activities
             ),
             studies=studies,
             channels=_channels(versions, by_kind),

@@ -26,6 +26,7 @@ _STATES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("channel", "given"): ("kept", "You want it"),
     ("channel", "refused"): ("refused", "You stopped it"),
     ("objection", "granted"): ("held", "Stopped for you"),
+    ("objection", "waiting"): ("open", "A person is looking at it"),
     ("objection", "refused"): ("refused", "Refused, with ground"),
     ("objection", "withdrawn"): ("wait", "You took it back"),
     ("version", "refused"): ("held", "You stay with the version before"),
@@ -83,7 +84,7 @@ def _undo(choice: Choice) -> Press | None:
             return Press("channel_off", about, "Stop it", more)
         case "channel", _:
             return Press("channel_on", about, "Have it again", more)
-        case "objection", "granted":
+        case "objection", "granted" | "waiting":
             return Press("stand_back", about, "Let it go on", more)
         case "version", "refused":
             return Press("accept", str(choice.record.get("notice", {}).get("version", "")), "Accept it after all", more)
@@ -132,10 +133,13 @@ def questions_of(notices: Iterable[Notice], audience: str, answered: Sequence[st
     return tuple(found.values())
 
 
-def activity_line(activity: Activity, is_stopped: bool) -> Stoppable:
-    """An activity with what an objection would come to."""
+def activity_line(activity: Activity, state: str | None) -> Stoppable:
+    """An activity with what an objection would come to, or came to."""
+    is_stopped = state in ("granted", "waiting")
     outcome = "It is stopped for you." if is_stopped else activity.ground
-    if not is_stopped and activity.is_granted:
+    if state == "waiting":
+        outcome = "You objected. A person is looking at it, and tells you what they decide and why."
+    if not is_stopped and activity.is_granted and not activity.is_weighed:
         outcome = f"If you object, it stops for you at once. It rests on {activity.basis}."
     press = None if is_stopped else Press("object", activity.key, "Object", f" to: {activity.sentence}")
     right = (activity.right_clause,) if activity.right_clause else ()
