@@ -58,6 +58,13 @@ class StoredBytesBroken(TrothError):
     title = "What was read back is not what was stored"
 
 
+class SourceRefused(BadInput):
+    """A file, folder or zip that is to be imported cannot be read, or is a trap."""
+
+    slug = "source-refused"
+    title = "This cannot be read"
+
+
 class UpkeepRunning(Conflict):
     """The same upkeep is under way in another process of this machine."""
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from troth.archive.model import Row
-from troth.kit.db import Connection
+from troth.kit.db import Connection, HasTenant
 
 _PAGE = 1000
 
@@ -268,3 +268,18 @@ async def broken(connection: Connection, tenant: UUID) -> list[Row]:
         (tenant,),
     )
     return list(await cursor.fetchall())
+
+
+async def imported(connection: Connection, digests: Sequence[bytes]) -> set[bytes]:
+    """Which of some files were imported by an earlier run."""
+    cursor = await connection.execute("select digest from import_file where digest = any(%s)", (list(digests),))
+    return {bytes(row["digest"]) for row in await cursor.fetchall()}
+
+
+async def mark_imported(connection: Connection, scope: HasTenant, digests: Sequence[bytes], at: datetime) -> None:
+    """These files are imported."""
+    await connection.execute(
+        "insert into import_file (tenant, digest, done_at) select %s, digest, %s from unnest(%s::bytea[]) as digest"
+        " on conflict do nothing",
+        (scope.tenant, at, list(digests)),
+    )

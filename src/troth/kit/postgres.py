@@ -165,6 +165,14 @@ class EmbeddedServer:
                 self._process.wait(timeout=10)
         self._process = None
 
+    def adopt(self) -> None:
+        """Take over a cluster that was copied here: its files belong to the user that the server runs as."""
+        for place, _, files in os.walk(self.cluster):
+            self._own_folder(Path(place))
+            if self._account:
+                for name in files:
+                    os.chown(Path(place) / name, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
+
     def _own_folder(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if self._account:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from troth.main import admin, ledger_command, notice_command, publish_command, upkeep_command
+from troth.main import admin, backup_command, ledger_command, media_command, notice_command, publish_command
 from troth.main.first_start import prepare
 from troth.main.node import Node, bound
 from troth.main.parts import PARTS
@@ -24,7 +24,8 @@ app = typer.Typer(
 app.command()(notice_command.check)
 app.add_typer(admin.app, name="admin")
 app.add_typer(ledger_command.app, name="ledger")
-app.add_typer(upkeep_command.app, name="archive")
+app.add_typer(media_command.app, name="archive")
+backup_command.add_to(app)
 publish_command.add_to(notice_command.app)
 app.add_typer(notice_command.app, name="notice")
 

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +25,9 @@ from troth.kit.errors import Conflict, Unavailable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
 from troth.main.settings import Address, Settings
 from troth.main.tls import certificate
+
+RESTORING = "restoring"
+"""A file of this name in the data folder: a restore is under way, and what was erased since may be there again."""
 
 Part = Callable[[Settings, socket.socket | None, socket.socket | None, Callable[[], None]], None]
 
@@ -92,6 +96,10 @@ class Node:
         """
         certificate(self.settings)
         self._take_lock()
+        if (self.settings.data_dir / RESTORING).exists():
+            raise Unavailable(
+                f"a restore into {self.settings.data_dir} did not come to its end", hint="Restore into a new folder."
+            )
         self.server.start()
         taken: dict[str, Any] = {}
         for name in ("http", "viewer", "dicom"):
@@ -194,7 +202,7 @@ class Node:
             _die_with(parent)
             listeners = {"web": ("http", "viewer"), "dicom": ("dicom", None), "worker": (None, None)}[name]
             first, second = (self._listeners.get(key) if key else None for key in listeners)
-            self._parts[name](self.settings, first, second, lambda: (os.write(tell, b"1"), None)[1])
+            self._parts[name](self.settings, first, second, partial(_say_ready, tell))
             code = 0
         except KeyboardInterrupt:
             code = 0
@@ -208,6 +216,11 @@ class Node:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+
+def _say_ready(tell: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # of a part that was started again, nobody waits to hear it
+        os.write(tell, b"1")
 
 
 def _die_with(parent: int) -> None:

@@ -11,6 +11,7 @@ import psycopg
 
 from troth.archive import UpkeepRunning
 from troth.kit.errors import TrothError
+from troth.main.backup import Following
 from troth.main.first_start import permit_for
 from troth.main.wiring import Rooms
 from troth.policy import Target
@@ -32,7 +33,11 @@ class Upkeeping:
         self._rooms = rooms
 
     async def take(self, stop: asyncio.Event) -> None:
-        """Look after the archive until told to stop. A fault is written down and tried again the next time."""
+        """Look after the archive and its backups until told to stop."""
+        await asyncio.gather(self._tend(stop), Following(self._rooms).take(stop))
+
+    async def _tend(self, stop: asyncio.Event) -> None:
+        """A fault is written down and tried again the next time."""
         wait = FIRST_SECONDS
         while not await _stopped(stop, wait):
             wait = EVERY_SECONDS

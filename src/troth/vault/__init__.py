@@ -4,6 +4,8 @@
 overwritten in place. `Packs` holds sealed objects in append-only files. Lowest room: it knows no business words.
 """
 
+from troth.vault import escrow, journal
+from troth.vault.copying import CopiedPack, copy_packs, copy_sparse, digest_of
 from troth.vault.errors import (
     KeyDestroyed,
     KeyringDamaged,
@@ -11,6 +13,7 @@ from troth.vault.errors import (
     KeyringUnsafe,
     ObjectMissing,
     PackFault,
+    RecoveryRefused,
     SealBroken,
 )
 from troth.vault.keyring import Keyring
@@ -19,6 +22,7 @@ from troth.vault.model import KeyRef, PackSize, SealedObject
 from troth.vault.packs import ObjectWriter, Packs
 
 __all__ = [
+    "CopiedPack",
     "Freed",
     "KeyCensus",
     "KeyDestroyed",
@@ -33,8 +37,14 @@ __all__ = [
     "PackFault",
     "PackSize",
     "Packs",
+    "RecoveryRefused",
     "SealBroken",
     "SealedObject",
+    "copy_packs",
+    "copy_sparse",
+    "digest_of",
+    "escrow",
     "free_unnamed",
+    "journal",
     "quiet_packs",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import Gone, TrothError, Unavailable
+from troth.kit.errors import Gone, TrothError, Unavailable, Unprocessable
 
 
 class KeyDestroyed(Gone):
@@ -52,3 +52,10 @@ class PackFault(Unavailable):
 
     slug = "pack-fault"
     title = "Bytes could not be stored"
+
+
+class RecoveryRefused(Unprocessable):
+    """The recovery key does not open this copy of a keyring, or there is none."""
+
+    slug = "recovery-refused"
+    title = "The keys of this backup cannot be opened"

@@ -51,7 +51,7 @@ def append(path: Path, refs: Iterable[KeyRef]) -> None:
         return
     fd = open_guarded(path, os.O_RDWR | os.O_CREAT) if path.exists() else _made(path)
     try:
-        end = os.fstat(fd).st_size // RECORD_BYTES * RECORD_BYTES  # over a torn record
+        end = _sound_bytes(fd)  # over a torn record
         if os.pwrite(fd, records, end) != len(records):
             raise OSError("the disk took a part only")
         os.fsync(fd)
@@ -71,13 +71,40 @@ def read(path: Path, start: int = 0) -> Iterator[Destroyed]:
     content = path.read_bytes()
     for at in range(start * RECORD_BYTES, len(content) - RECORD_BYTES + 1, RECORD_BYTES):
         record = content[at : at + RECORD_BYTES]
-        if record == _record(record[:24]):
-            moment = datetime.fromtimestamp(int.from_bytes(record[16:24], "big") / 1000, UTC)
-            yield Destroyed(KeyRef(record[:_REF_BYTES]), moment)
+        if record != _record(record[:24]):
+            return  # torn: it is written over by the next one
+        moment = datetime.fromtimestamp(int.from_bytes(record[16:24], "big") / 1000, UTC)
+        yield Destroyed(KeyRef(record[:_REF_BYTES]), moment)
+
+
+def copy(source: Path, target: Path) -> int:
+    """Bring a copy of a journal up to date, appending what it has not yet; durable on return.
+
+    Returns:
+        How many records were new.
+    """
+    known = sum(1 for _ in read(target))
+    fresh = source.read_bytes()[known * RECORD_BYTES :] if source.exists() else b""
+    fresh = fresh[: len(fresh) // RECORD_BYTES * RECORD_BYTES]
+    if fresh:
+        fd = open_guarded(target, os.O_RDWR) if target.exists() else _made(target)
+        try:
+            os.pwrite(fd, fresh, known * RECORD_BYTES)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    return len(fresh) // RECORD_BYTES
 
 
 def _record(content: bytes) -> bytes:
     return content + hashlib.blake2b(content, digest_size=8).digest()
+
+
+def _sound_bytes(fd: int) -> int:
+    """Where the next record goes: after the last sound one; only the last can be torn."""
+    end = os.fstat(fd).st_size // RECORD_BYTES * RECORD_BYTES
+    last = os.pread(fd, RECORD_BYTES, end - RECORD_BYTES) if end else b""
+    return end if not end or last == _record(last[:24]) else end - RECORD_BYTES
 
 
 def _made(path: Path) -> int:

@@ -1,0 +1,250 @@
+"""Restoring a backup into an empty folder: checked, and with every erasure done again before it opens.
+
+While a restore is under way the folder holds a file `restoring`, and no node starts on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from troth.kit import clock
+from troth.kit.errors import Conflict
+from troth.kit.postgres import EmbeddedServer
+from troth.ledger import Entry
+from troth.main.adopting import InForce
+from troth.main.backup.following import tombstones_in
+from troth.main.backup.making import check_database
+from troth.main.backup.manifest import BackupBroken, BackupMissing, Manifest, stamps
+from troth.main.first_start import permit_for
+from troth.main.node import RESTORING
+from troth.main.settings import load, shipped_notice
+from troth.main.wiring import load_notices, open_rooms
+from troth.policy import Target
+from troth.vault import Keyring, RecoveryRefused, copy_sparse, digest_of, escrow, journal
+
+_ALL_AT_ONCE: Final = timedelta(0)
+
+Told = Callable[[str, int, int], None]
+
+
+class NotEmpty(Conflict):
+    """The folder to restore into holds something."""
+
+    slug = "not-empty"
+    title = "The folder is not empty; nothing is written over"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored.
+
+    Attributes:
+        erased_keys: Keys that were destroyed after the backup, destroyed again.
+        erased_studies: Studies of the backup that had been erased since, taken away again.
+        entries: Of the ledger in the backup.
+        entries_lost: Entries that were signed after the backup and are not in it.
+        ledger_broken: What the verification of the ledger named.
+        instances: Read back and whole.
+        broken: Instances that are not whole.
+        sessions: Sessions and tokens that were ended.
+    """
+
+    stamp: str
+    erased_keys: int
+    erased_studies: int
+    entries: int
+    entries_lost: int
+    ledger_broken: tuple[str, ...]
+    instances: int
+    broken: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to restore from.
+
+    Attributes:
+        folder: Of the backups.
+        keys_folder: Of the copies of the keyring.
+        recovery: The recovery key.
+        stamp: Which backup; empty: the newest whose keys are there.
+        journals: Further journals of destroyed keys, such as that of the lost deployment.
+        notice: The notices in force.
+    """
+
+    folder: Path
+    keys_folder: Path
+    recovery: str
+    stamp: str = ""
+    journals: tuple[Path, ...] = ()
+    notice: tuple[Path, ...] = ()
+
+
+def restore(
+    source: Source, data_dir: Path, *, is_checked: bool = True, told: Told = lambda what, done, total: None
+) -> Restored:
+    """Restore into an empty folder.
+
+    Args:
+        source: Where from.
+        data_dir: Where to.
+        is_checked: Whether every instance is read back.
+        told: Is told what is done, how much of it, and how much there is.
+
+    Raises:
+        NotEmpty: The folder holds something.
+        BackupMissing: There is no backup, or its keys are gone.
+        BackupBroken: Something is not what its manifest says.
+        RecoveryRefused: The recovery key does not fit.
+    """
+    if data_dir.exists() and any(data_dir.iterdir()):
+        raise NotEmpty(f"{data_dir} is not empty", hint="Choose a new folder.")
+    stamp = _chosen(source)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    (data_dir / RESTORING).write_text(stamp)
+    keys = source.keys_folder / stamp
+    escrow.follow(keys, source.folder / journal.NAME)
+    secrets = escrow.open_copy(keys, data_dir / "keys", source.recovery)
+    keyring = Keyring.open(data_dir / "keys")
+    try:
+        manifest = Manifest.read(source.folder, stamp, keyring.public_key)
+        erased = _destroy_again(keyring, source)
+    finally:
+        keyring.close()
+    _copy(source.folder, manifest, data_dir, secrets, told)
+    if manifest.settings:
+        (data_dir / "troth.toml").write_text(manifest.settings)
+    server = EmbeddedServer(data_dir)
+    server.adopt()
+    server.start()
+    try:
+        restored = asyncio.run(_finish(source, manifest, data_dir, server, erased, is_checked, told))
+    finally:
+        server.stop()
+    (data_dir / RESTORING).unlink()
+    return restored
+
+
+def _chosen(source: Source) -> str:
+    whole = stamps(source.folder)
+    if not whole:
+        raise BackupMissing(f"there is no backup in {source.folder}")
+    with_keys = [stamp for stamp in whole if (source.keys_folder / stamp / "root.sealed").exists()]
+    wanted = [stamp for stamp in with_keys if stamp == source.stamp or not source.stamp]
+    if not wanted:
+        raise BackupMissing(
+            "the keys of this backup are not there", hint="They live for a short time only, apart from the data."
+        )
+    if datetime.fromisoformat(escrow.about(source.keys_folder / wanted[-1]).expires_at) <= clock.now():
+        raise RecoveryRefused("the keys of this backup have expired")
+    return wanted[-1]
+
+
+def _destroy_again(keyring: Keyring, source: Source) -> int:
+    """Destroy every key that was destroyed since, whatever journal tells of it; how many the journals tell of."""
+    journals = [source.folder / journal.NAME, *source.journals]
+    refs = {one.ref for path in journals for one in journal.read(path)}
+    if refs:
+        keyring.destroy(refs)
+    return len(refs)
+
+
+def _copy(folder: Path, manifest: Manifest, data_dir: Path, secrets: dict[str, Any], told: Told) -> None:
+    database = folder / manifest.database
+    check_database(database)
+    if digest_of(database / "backup_manifest") != manifest.database_manifest:
+        raise BackupBroken("the copy of the database is not the one of this manifest")
+    told("database", 0, 1)
+    shutil.copytree(database, data_dir / "pg")
+    (data_dir / "packs").mkdir(mode=0o700)
+    for number, pack in enumerate(manifest.packs):
+        told("packs", number, len(manifest.packs))
+        try:
+            length, digest = copy_sparse(folder / "packs" / pack.name, data_dir / "packs" / pack.name)
+        except FileNotFoundError:
+            raise BackupBroken(f"the pack {pack.name} is missing") from None
+        if (length, digest) != (pack.length_bytes, pack.sha256):
+            raise BackupBroken(f"the pack {pack.name} is not what was copied")
+    (data_dir / "secrets").mkdir(mode=0o700)
+    fd = os.open(data_dir / "secrets" / "database.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as handle:
+        handle.write(secrets["database"])
+
+
+async def _finish(
+    source: Source,
+    manifest: Manifest,
+    data_dir: Path,
+    server: EmbeddedServer,
+    erased: int,
+    is_checked: bool,
+    told: Told,
+) -> Restored:
+    """Do again what was erased since, check everything, and tell the ledger."""
+    settings = load(data_dir, notice=source.notice or (shipped_notice(),))
+    rooms = open_rooms(settings, server, load_notices(settings), connections=2)
+    try:
+        await InForce(rooms).look()
+        sessions = studies = instances = broken = 0
+        tombstones = list(tombstones_in(source.folder / "tombstones"))
+        for place in await rooms.people.organisations():
+            permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
+            mine = [(place.id, digest, at) for tenant, digest, at in tombstones if tenant == place.id]
+            async with rooms.database.transaction(permit) as connection:
+                cursor = await connection.execute("update session set ended_at = now() where ended_at is null")
+                sessions += cursor.rowcount
+                for values in mine:
+                    await connection.execute(
+                        "insert into tombstone (tenant, digest, erased_at) values (%s, %s, %s) on conflict do nothing",
+                        values,
+                    )
+                await connection.execute("delete from broken_instance")
+            studies += await rooms.archive.resume_erasures(permit)
+            studies += await rooms.archive.replay_erasures(permit)
+            if is_checked:
+                read = await rooms.archive.upkeep.recheck(permit, told=lambda n, of: told("instances", n, of))
+                instances, broken = instances + read.instances, broken + len(read.broken)
+        platform = await permit_for(rooms, "administer", Target("platform"))
+        await rooms.archive.upkeep.sweep(platform, grace=_ALL_AT_ONCE, key_grace=_ALL_AT_ONCE, is_thorough=True)
+        verdict = await rooms.ledger.verify(rooms.dsn_sequencer)
+        restored = Restored(
+            manifest.stamp, max(0, erased - manifest.destroyed), studies, verdict.size + verdict.pending,
+            max(0, _size_of(source.folder / "checkpoint") - verdict.size),
+            tuple(one.what for one in verdict.broken), instances, broken, sessions,
+        )  # fmt: skip
+        async with rooms.database.transaction(None) as connection:
+            await rooms.ledger.append(
+                connection,
+                Entry(
+                    kind="main:backup:restored",
+                    tenant=None,
+                    actor_id=platform.actor.id,
+                    actor_kind=platform.actor.kind,
+                    role=platform.actor.role,
+                    purpose=platform.purpose,
+                    clauses=platform.grounds,
+                    decision_id=platform.decision_id,
+                    counts={
+                        "studies_erased_again": studies, "keys_destroyed_again": restored.erased_keys,
+                        "entries_lost": restored.entries_lost, "instances": instances, "broken": broken,
+                    },
+                ),
+            )  # fmt: skip
+        return restored
+    finally:
+        await rooms.people.settled()
+        await rooms.close()
+
+
+def _size_of(checkpoint: Path) -> int:
+    """The size of the tree in a signed checkpoint (C2SP tlog-checkpoint: its second line)."""
+    lines = checkpoint.read_text().splitlines() if checkpoint.exists() else []
+    return int(lines[1]) if len(lines) > 1 and lines[1].isdigit() else 0

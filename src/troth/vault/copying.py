@@ -1,0 +1,125 @@
+"""Copies of packs for a backup: sparse, whole or not at all, and only of what has changed since the copy before."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from troth.vault.errors import ObjectMissing, PackFault
+from troth.vault.packs import Packs
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedPack:
+    """One pack in a backup.
+
+    Attributes:
+        name: Of the file.
+        length_bytes: Of the copy, holes included.
+        sha256: Of the copy, holes as zeros; hexadecimal.
+        changed_ns: When the original was changed last, nanoseconds.
+        held_bytes: Room that the original took: less after an erasure.
+        is_settled: Nobody was writing to the original: as long as it does not change, neither need the copy.
+    """
+
+    name: str
+    length_bytes: int
+    sha256: str
+    changed_ns: int
+    held_bytes: int
+    is_settled: bool
+
+
+def copy_packs(packs: Packs, target: Path, known: dict[str, CopiedPack]) -> Iterator[CopiedPack]:
+    """Copy every pack to a folder. Every object that was durable when this began is in the copies.
+
+    Args:
+        packs: The originals; they may be written to meanwhile.
+        target: The folder.
+        known: What is there from the time before, by name.
+
+    Raises:
+        PackFault: A copy could not be written.
+    """
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = packs.folder
+    for pack_id in folder.names():
+        try:
+            with folder.alone(pack_id) as fd:
+                is_settled = fd is not None
+        except ObjectMissing:
+            continue
+        name = f"{pack_id.hex()}.pack"
+        before = known.get(name)
+        source = folder.path / name
+        try:
+            state = source.stat()
+            is_same = before is not None and (before.changed_ns, before.length_bytes, before.held_bytes) == (
+                state.st_mtime_ns,
+                state.st_size,
+                state.st_blocks * 512,
+            )
+            if before is not None and before.is_settled and is_same and _has(target / name, state.st_size):
+                yield before
+                continue
+            length, digest = _copy(source, target / name)
+        except FileNotFoundError:
+            continue  # swept meanwhile: nothing lay in it
+        except OSError as error:
+            raise PackFault(f"a copy could not be written: {error.strerror}") from None
+        yield CopiedPack(name, length, digest, state.st_mtime_ns, state.st_blocks * 512, is_settled)
+    _sync_folder(target)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_sparse(source: Path, target: Path) -> tuple[int, str]:
+    """Copy a file with its holes; durable on return but for its name.
+
+    Returns:
+        Length and SHA-256 (hexadecimal) of the copy.
+    """
+    digest = hashlib.sha256()
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with source.open("rb", buffering=0) as file:
+            at = 0
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                if chunk.strip(b"\0"):
+                    os.pwrite(fd, chunk, at)
+                at += len(chunk)
+        os.ftruncate(fd, at)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return at, digest.hexdigest()
+
+
+def _copy(source: Path, target: Path) -> tuple[int, str]:
+    fresh = target.with_suffix(".new")
+    made = copy_sparse(source, fresh)
+    fresh.rename(target)
+    return made
+
+
+def _has(path: Path, length: int) -> bool:
+    return path.exists() and path.stat().st_size == length
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

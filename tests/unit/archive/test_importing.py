@@ -1,0 +1,153 @@
+"""Importing and media: traps refused, bad files named, nothing done twice, what goes in comes out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import zipfile
+from collections.abc import Awaitable, Callable
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.fileset import FileSet
+
+from tests.unit.archive.rooms import Rooms, instance, real_files
+from troth.archive import FolderMedium, Imported, Importing, MediaWriter, SourceRefused
+from troth.archive.sources import files_of
+from troth.kit import clock
+from troth.kit.zipping import ZipWriter
+from troth.policy import Permit
+
+
+def importing(rooms: Rooms, refused: list[tuple[str, str]]) -> Importing:
+    allowed: Callable[[], Awaitable[Permit]] = rooms.may_store
+    return Importing(
+        rooms.archive, rooms.database, rooms.hospital.key, allowed, lambda name, why: refused.append((name, why))
+    )
+
+
+async def take(rooms: Rooms, place: Path) -> tuple[Imported, dict[str, str]]:
+    refused: list[tuple[str, str]] = []
+    imported = await importing(rooms, refused).take(place)
+    return imported, dict(refused)
+
+
+async def test_a_bad_file_never_stops_the_others_and_nothing_is_done_twice(rooms: Rooms, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    good = [instance(PatientID=f"IMP-{number}") for number in range(5)]
+    for number, content in enumerate(good):
+        (tmp_path / "deep" / "er" / f"{number}.dcm").write_bytes(content)
+    (tmp_path / "README.TXT").write_text("not DICOM")
+    (tmp_path / "cut.dcm").write_bytes(good[0][:-300])
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "pipe")
+    imported, refused = await take(rooms, tmp_path)
+    assert (imported.files, imported.stored, imported.refused) == (9, 5, 4)
+    assert sorted(refused) == ["README.TXT", "cut.dcm", "link", "pipe"]
+    assert "link" in refused["link"]
+    again, _ = await take(rooms, tmp_path)
+    assert (again.skipped, again.stored, again.already_held, again.refused) == (5, 0, 0, 4)
+    (tmp_path / "deep" / "er" / "0.dcm").write_bytes(good[0])  # another time of change: it is read again
+    third, _ = await take(rooms, tmp_path)
+    assert (third.skipped, third.already_held) == (4, 1)
+
+
+async def test_zips_that_are_traps_are_refused(rooms: Rooms, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("big.dcm", bytes(200 << 20))
+    with pytest.raises(SourceRefused, match="far more"):
+        list(files_of(bomb))
+    tricky = tmp_path / "tricky.zip"
+    link = zipfile.ZipInfo("link.dcm")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tricky, "w") as archive:
+        archive.writestr("../../../../etc/outside.dcm", instance(PatientID="ZIP-1"))
+        archive.writestr("/etc/absolute.dcm", instance(PatientID="ZIP-2"))
+        archive.writestr(link, "/etc/passwd")
+    imported, refused = await take(rooms, tricky)
+    assert (imported.stored, imported.refused) == (2, 1), refused
+    assert "link" in refused["link.dcm"]
+    torn = tmp_path / "torn.zip"
+    content = tricky.read_bytes()
+    at = content.index(b"DICM") + 600
+    torn.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    _, refused = await take(rooms, torn)
+    assert "../../../../etc/outside.dcm" in refused
+    (tmp_path / "no.zip").write_bytes(b"PK\x05\x06" + bytes(18))
+    assert list(files_of(tmp_path / "no.zip")) == []
+    with pytest.raises(SourceRefused):
+        files_of(tmp_path / "absent")
+
+
+async def test_a_dicomdir_leads_nowhere_else(rooms: Rooms, tmp_path: Path) -> None:
+    source = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
+    shutil.copytree(source, tmp_path / "set")
+    imported, refused = await take(rooms, tmp_path / "set" / "DICOMDIR")
+    assert imported.stored > 20, refused
+    directory = pydicom.dcmread(tmp_path / "set" / "DICOMDIR")
+    for record in directory.DirectoryRecordSequence:
+        if "ReferencedFileID" in record:
+            record.ReferencedFileID = ["..", "..", "etc", "passwd"]
+    buffer = BytesIO()
+    directory.save_as(buffer)
+    (tmp_path / "set" / "DICOMDIR").write_bytes(buffer.getvalue())
+    imported, refused = await take(rooms, tmp_path / "set" / "DICOMDIR")
+    assert imported.stored == 0
+    assert set(refused.values()) == {"its name in the DICOMDIR leads out of the folder"}
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "DICOMDIR").write_bytes(b"nothing of the kind")
+    with pytest.raises(SourceRefused):
+        list(files_of(tmp_path / "bad" / "DICOMDIR"))
+
+
+async def test_what_goes_in_comes_out_on_a_medium(rooms: Rooms, tmp_path: Path) -> None:
+    place = tmp_path / "real"
+    place.mkdir()
+    sent = {}
+    for path in real_files():
+        with path.open("rb") as file:
+            if path.stat().st_size < 400_000 and file.read(132)[128:] == b"DICM":
+                dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+                if "StudyInstanceUID" in dataset and "SOPInstanceUID" in dataset:
+                    sent.setdefault(str(dataset.SOPInstanceUID), path)
+    for uid, path in sent.items():
+        shutil.copy(path, place / f"{uid}.dcm")
+    imported, refused = await take(rooms, place)
+    assert imported.stored > 30
+    held = {uid: path for uid, path in sent.items() if f"{uid}.dcm" not in refused}
+    studies = sorted({str(pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID) for path in held.values()})
+    zipped = tmp_path / "medium.zip"
+    with zipped.open("wb") as file:
+        medium = ZipWriter(lambda chunk: (file.write(chunk), None)[1], clock.now())
+        for writer in (MediaWriter(FolderMedium(tmp_path / "medium")), MediaWriter(medium)):
+            for study_uid in studies:
+                actor = rooms.actor("peer")
+                permit = await rooms.policy.require(
+                    actor, "retrieve", await rooms.archive.target(actor, study_uid), "care"
+                )
+                viewing = await rooms.archive.open_study(permit, study_uid)
+                await writer.add(viewing)
+                await viewing.close()
+            exported = await writer.finish("Ex&mple", "22 November 2026")
+        medium.finish()
+    assert exported.instances == len(held)
+    with zipfile.ZipFile(zipped) as archive:
+        assert archive.testzip() is None
+        names = set(archive.namelist())
+    on_disk = {
+        str(path.relative_to(tmp_path / "medium")) for path in (tmp_path / "medium").rglob("*") if path.is_file()
+    }
+    assert names == on_disk
+    assert {"DICOMDIR", "README.TXT", "INDEX.HTM"} <= names
+    found = FileSet(tmp_path / "medium" / "DICOMDIR")
+    assert len(found) == len(held)
+    for one in list(found)[:20]:
+        whole = Path(one.path).read_bytes()
+        original = sent[str(one.SOPInstanceUID)].read_bytes()
+        assert whole[-64:] == original[-64:]
+    with pytest.raises(SourceRefused):
+        FolderMedium(tmp_path / "medium")
