@@ -394,6 +394,8 @@ class Batch:
             "actor": permit.actor.name,
             "organisation": permit.actor.organisation,
             "study_uid": items[0].header.study_uid,
+            # Only an association has an actor without a session: what came came over the DICOM network.
+            "came_by": "C-STORE" if permit.actor.session_id is None else "STOW-RS",
         }
         if error is None:
             payload["study_description"] = values.get(tags.DESCRIPTION, "")

@@ -36,7 +36,7 @@ from troth.people import (
     SourceFacts,
 )
 from troth.policy import Actor, Facts, Policy, Target
-from troth.rights import Rights
+from troth.rights import Accounts, Rights
 from troth.vault import Keyring, Packs
 
 
@@ -63,6 +63,7 @@ class Rooms:
     lifecycle: Lifecycle
     exchange: Exchange
     contacts: Contacts
+    accounts: Accounts
     assignments: Assignments
 
     async def close(self) -> None:
@@ -119,17 +120,22 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     room_of_notices = Notices(database, keyring, ledger)
     people.read_notices(room_of_notices)
     lifecycle = Lifecycle(database, keyring, ledger, people)
-    rights = Rights(database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle)
+    choices = Choices(database, keyring, ledger, room_of_notices, mail, Links(settings.http_url))
+    contacts = Contacts(database, keyring, ledger, room_of_notices, people)
+    rights = Rights(
+        database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices
+    )  # fmt: skip
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
         server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, uncovered),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
-        Choices(database, keyring, ledger, room_of_notices, mail, Links(settings.http_url)),
+        choices,
         lifecycle,
         Exchange(
             database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings.ae)
         ),
-        Contacts(database, keyring, ledger, room_of_notices, people),
+        contacts,
+        Accounts(database, ledger, room_of_notices, people, choices, contacts, mail),
         Assignments(database, keyring, ledger, people),
     )  # fmt: skip
 

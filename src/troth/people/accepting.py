@@ -136,6 +136,22 @@ class Acceptances(Room):
                 )  # fmt: skip
         return [self._acceptance(row) for row in rows]
 
+    async def accepted_by_subject(self, permit: Permit, subject_id: UUID) -> list[Acceptance]:
+        """What the accounts of one subject accepted, for a copy; that the copy is made is written by whoever makes it.
+
+        Args:
+            permit: Whose target is the subject, its organisation or one of its requests.
+            subject_id: The subject.
+
+        Raises:
+            SubjectNotFound: The permit is for another subject.
+        """
+        if permit.target.subject_id not in (None, subject_id):
+            raise SubjectNotFound
+        async with self._db.transaction(permit) as connection:
+            rows = await store.acceptances_of_subject(connection, subject_id)
+        return [self._acceptance(row) for row in rows]
+
     async def _accept(
         self,
         connection: Connection,

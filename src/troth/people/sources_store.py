@@ -47,19 +47,28 @@ async def has_accepted(connection: Connection, account_id: UUID, subject_id: UUI
     return await _one(connection, statement, {"a": account_id, "s": subject_id}) is not None
 
 
+_ACCEPTED = """select p.*, a.key as account_key, b.key as subject_key, b.demographics_sealed, m.name_sealed
+    from acceptance p join account a on a.id = p.account_id
+    left join subject b on b.tenant = p.tenant and b.id = p.subject_id
+    left join membership m on m.tenant = p.tenant and m.account_id = p.account_id and p.subject_id is null
+    where (p.subject_id is null or b.id is not null)"""
+
+
 async def acceptances(connection: Connection, account_id: UUID | None, subject_id: UUID | None) -> list[Row]:
     """What was accepted in the scope's organisation: by all, or by one; newest first."""
     return await _all(
         connection,
-        "select p.*, a.key as account_key, b.key as subject_key, b.demographics_sealed, m.name_sealed "
-        "from acceptance p "
-        "join account a on a.id = p.account_id left join subject b on b.tenant = p.tenant and b.id = p.subject_id "
-        "left join membership m on m.tenant = p.tenant and m.account_id = p.account_id and p.subject_id is null "
-        "where (p.subject_id is null or b.id is not null) and (%(account)s::uuid is null or "
+        f"{_ACCEPTED} and (%(account)s::uuid is null or "
         "(p.account_id = %(account)s and p.subject_id is not distinct from %(subject)s)) "
         "order by p.accepted_at desc, p.document, p.id",
         {"account": account_id, "subject": subject_id},
     )
+
+
+async def acceptances_of_subject(connection: Connection, subject_id: UUID) -> list[Row]:
+    """What the accounts of a subject accepted, oldest first."""
+    statement = f"{_ACCEPTED} and p.subject_id = %(subject)s order by p.accepted_at, p.document, p.id"
+    return await _all(connection, statement, {"subject": subject_id})
 
 
 # Lists of people

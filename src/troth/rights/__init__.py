@@ -1,29 +1,38 @@
 """Requests of data subjects: taken, acknowledged, decided item by item, done and read back, answered."""
 
+from troth.rights.accounts import Accounts, OwnAccount
 from troth.rights.errors import (
     CopyDiffers,
     CopyNotReady,
     CopyOutdated,
     NotErased,
     NothingChosen,
+    QuestionTooLong,
     RequestNotFound,
     RightUnknown,
     WrongPermit,
 )
+from troth.rights.known import WORDS as WORDS_OF_KNOWN
+from troth.rights.known import Known, apart
 from troth.rights.model import Item, Outcome, Right, RightsRequest, State, Step
 from troth.rights.service import SERVED, Rights, SignedCertificate
 from troth.rights.workflows import Fulfilment
 
 __all__ = [
     "SERVED",
+    "WORDS_OF_KNOWN",
+    "Accounts",
     "CopyDiffers",
     "CopyNotReady",
     "CopyOutdated",
     "Fulfilment",
     "Item",
+    "Known",
     "NotErased",
     "NothingChosen",
     "Outcome",
+    "OwnAccount",
+    "QuestionTooLong",
     "RequestNotFound",
     "Right",
     "RightUnknown",
@@ -33,4 +42,5 @@ __all__ = [
     "State",
     "Step",
     "WrongPermit",
+    "apart",
 ]

@@ -192,6 +192,9 @@ class CopyMaker:
             studies=copied,
             requests=tuple(await rights.of_subject(self._permit, subject_id)),
             access=access,
+            choices=tuple(await rights.choices.of_holder(self._permit, subject_id)) if rights.choices else (),
+            accepted=tuple(await rights.people.accepted_by_subject(self._permit, subject_id)),
+            proposals=tuple(await rights.choices.proposals_about(self._permit, subject_id)) if rights.choices else (),
         )
 
     async def _check(self, archive: zipfile.ZipFile) -> int:

@@ -20,6 +20,13 @@ class RightUnknown(Unprocessable):
     title = "This cannot be asked for here"
 
 
+class QuestionTooLong(Unprocessable):
+    """A question to support is empty, or far too long."""
+
+    slug = "question-too-long"
+    title = "Ask in one to five thousand characters"
+
+
 class NothingChosen(Unprocessable):
     """There is nothing, or nothing of the person's own, that the request would be about."""
 

@@ -12,9 +12,21 @@ from uuid import UUID
 from troth import dicom
 from troth.archive import InstanceRecord, SeriesRecord, StudySummary, keyword_of
 from troth.notice import NoticeVersion
-from troth.people import LinkedAccount, Subject
+from troth.people import Acceptance, Choice, LinkedAccount, Proposal, Subject
 from troth.rights import article15, looked
+from troth.rights.accounts import accepted_json
 from troth.rights.decide import STUDY, kept_until, title_of
+from troth.rights.known import Known, as_json
+from troth.rights.known_subject import (
+    known_of_subject,
+    source_of_accepted,
+    source_of_access,
+    source_of_account,
+    source_of_choice,
+    source_of_request,
+    source_of_study,
+    source_of_subject,
+)
 from troth.rights.looked import AccessList
 from troth.rights.model import RightsRequest
 
@@ -46,6 +58,9 @@ class Held:
     studies: tuple[CopiedStudy, ...] = field(repr=False)
     requests: tuple[RightsRequest, ...] = field(repr=False)
     access: AccessList = field(repr=False)
+    choices: tuple[Choice, ...] = field(default=(), repr=False)
+    accepted: tuple[Acceptance, ...] = field(default=(), repr=False)
+    proposals: tuple[Proposal, ...] = field(default=(), repr=False)
 
     def told(self) -> dict[str, Any]:
         """What Art. 15 wants to be told, out of the notice, with who really received something."""
@@ -61,6 +76,10 @@ class Held:
         """Who brought a study in, and when."""
         return looked.sources(self.access.events, study.id)
 
+    def known(self) -> list[Known]:
+        """Everything that is held, item by item, with its source and whether it was given, observed or concluded."""
+        return known_of_subject(self)
+
     def pieces(self) -> Iterator[bytes]:
         """`HELD.JSON`, piece by piece."""
         front = {
@@ -74,12 +93,30 @@ class Held:
                 "effective_on": self.version.effective_on.isoformat(),
                 "sha256": self.version.sha256.hex(),
             },
-            "you": _subject(self.subject),
+            "how_we_know": as_json(self.known()),
+            "you": {**_subject(self.subject), "source": source_of_subject(self).as_json()},
             "your_accounts": [
-                {"email": each.email, "linked_at": each.matched_at.isoformat()} for each in self.accounts
+                {
+                    "email": each.email,
+                    "linked_at": each.matched_at.isoformat(),
+                    "source": source_of_account(self).as_json(),
+                }
+                for each in self.accounts
             ],
-            "your_requests": [_request(each) for each in self.requests],
-            "access_list": {"file": "ACCESS.JSON", "entries": len(self.access.events)},
+            "your_requests": [
+                {**_request(each), "source": source_of_request(self, each).as_json()} for each in self.requests
+            ],
+            "your_choices": [
+                {**dict(each.record), "source": source_of_choice(self, each).as_json()} for each in self.choices
+            ],
+            "accepted": [
+                {**accepted_json(each), "source": source_of_accepted(self, each).as_json()} for each in self.accepted
+            ],
+            "access_list": {
+                "file": "ACCESS.JSON",
+                "entries": len(self.access.events),
+                "source": source_of_access(self).as_json(),
+            },
             "gdpr_article_15": self.told(),
         }
         yield _json(front)[:-1].rstrip() + b',\n"studies": ['
@@ -106,6 +143,7 @@ class Held:
             "kept_until": self.kept_until(study).isoformat(),
             "kept_under": self.version.notice.retention(STUDY).clause_id,
             "came_from": self.came_from(study),
+            "source": source_of_study(self, study).as_json(),
         }
 
 

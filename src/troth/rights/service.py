@@ -14,7 +14,7 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
 from troth.ledger import Entry, Ledger
 from troth.notice import Notice, Notices, RightTerms
-from troth.people import People, Subject
+from troth.people import Choices, People, Subject
 from troth.policy import Permit, Policy, Target
 from troth.rights import store
 from troth.rights.copies import Copies
@@ -58,6 +58,7 @@ class Rights:
         notices: The notice in force, for terms and grounds.
         policy: Decides what the worker may do for a request.
         holds: Knows of legal holds, for their ground and end; that they bind is decided by `policy`.
+        choices: What subjects chose, for their copies.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Rights:
         notices: Notices,
         policy: Policy,
         holds: Holds | None = None,
+        choices: Choices | None = None,
     ) -> None:
         self.database = database
         self.keyring = keyring
@@ -81,6 +83,7 @@ class Rights:
         self.notices = notices
         self.policy = policy
         self.holds = holds
+        self.choices = choices
         self.copies = Copies(self)
 
     async def preview_erasure(self, permit: Permit, subject_id: UUID) -> list[Item]:

@@ -10,6 +10,7 @@ from typing import Any
 from troth.rights import looked
 from troth.rights.decide import title_of
 from troth.rights.held import Held
+from troth.rights.known import WORDS, Known, apart
 
 MOST_ENTRIES = 500
 
@@ -66,6 +67,10 @@ def page(content: Held) -> bytes:
         _section("Who you are to us", _you(content)),
         _section("Your scans", _scans(content)),
         _section("Your requests", _requests(content)),
+        *(
+            _section(WORDS[name], _known(found, is_inferred=name == "inferred"))
+            for name, found in apart(content.known()).items()
+        ),
         _section("What we use it for, and why we may", _sentences(told["15_1_a_purposes"], "Basis", "Health data")),
         _section("What we never do", _sentences(told["15_1_a_never"])),
         _section("What kinds of data we hold", _sentences(told["15_1_b_categories"])),
@@ -121,6 +126,23 @@ def _scans(content: Held) -> str:
         for copied in content.studies
     ]
     return _table("Scans in this copy", ("Scan", "Images", "Brought by", "Kept until", "Folder"), rows)
+
+
+def _known(found: Sequence[Known], *, is_inferred: bool) -> str:
+    """Things that we know in the same way, each with its source."""
+    if not found:
+        return "<p>Nothing.</p>\n"
+    head = "Concluded, because" if is_inferred else "Where it comes from"
+    rows = [
+        (
+            each.what,
+            each.value,
+            (each.because if is_inferred else each.source.words)
+            + (f" (\u00a7 {each.source.clause})" if each.source.clause and not is_inferred else ""),
+        )
+        for each in found
+    ]
+    return _table("Item by item", ("What", "It says", head), rows)
 
 
 def _requests(content: Held) -> str:

@@ -20,6 +20,7 @@ from troth.doors.web.clinic.invite import InvitePages
 from troth.doors.web.clinic.studies import StudyPages
 from troth.doors.web.desk import Desk
 from troth.doors.web.faults import FaultPages
+from troth.doors.web.lists.pages import ListPages
 from troth.doors.web.middleware import Guard
 from troth.doors.web.office.decisions import DecisionPages
 from troth.doors.web.office.exchange import REGISTERS, ExchangePages
@@ -28,6 +29,7 @@ from troth.doors.web.office.messages import MessagePages
 from troth.doors.web.office.proposing import ProposingPages
 from troth.doors.web.office.publishing import PublishingPages
 from troth.doors.web.office.requests import OfficePages
+from troth.doors.web.own.account import AccountPages
 from troth.doors.web.patient.asking import AskingPages
 from troth.doors.web.patient.choices import ChoicePages
 from troth.doors.web.patient.given import GivenPages
@@ -89,8 +91,9 @@ def routes(desk: Desk) -> list[BaseRoute]:
         *_patient(desk),
         *_staff(desk),
         *_choices(desk),
-        *_care(desk),
         *_exchange(desk),
+        *_care(desk),
+        *_lists(desk),
     ]
 
 
@@ -182,6 +185,20 @@ def _care(desk: Desk) -> list[BaseRoute]:
         Route("/office/holds/{id}/release", holds.release, methods=["POST"]),
         Route("/office/emergencies", decisions.emergencies),
         Route("/office/emergencies/{id}", decisions.review, methods=["POST"]),
+    ]
+
+
+def _lists(desk: Desk) -> list[BaseRoute]:
+    lists, own = ListPages(desk), AccountPages(desk)
+    return [
+        Route("/account", own.account),
+        Route("/account/copy.json", own.copy),
+        Route("/account/support", own.support, methods=["POST"]),
+        Route("/lists", lists.lists, methods=BOTH),
+        Route("/lists/contacts", lists.contacts),
+        Route("/lists/due", lists.due, methods=BOTH),
+        Route("/lists/accounts", lists.accounts),
+        Route("/lists/{id}", lists.one, methods=BOTH),
     ]
 
 

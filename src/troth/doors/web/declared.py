@@ -34,12 +34,14 @@ class Form:
         surface: The surface of the notice it stands on.
         fields: Each field with what it takes, of `notice.HOLDINGS`; a name that ends in * stands for numbered ones.
         limit_bytes: Most that is read of it.
+        by: The actions that it serves; where no notice allows any of them, nothing comes in by it.
     """
 
     path: str
     surface: str
     fields: Mapping[str, str]
     limit_bytes: int = SHORT_BYTES
+    by: tuple[str, ...] = ()
 
 
 LONG_BYTES: Final = 1_048_576
@@ -121,6 +123,21 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "office_release": _form("/office/holds/{id}/release", "portal", reason="requests"),
         "office_emergency": _form("/office/emergencies/{id}", "portal", outcome=NOBODY, finding="reports"),
         "choices": _form("/choices", "portal", act="choices", about="choices", reason="choices"),
+        "support": replace(_form("/account/support", "portal", text="contacts"), by=("ask_support",)),
+        "dispose_contacts": _form("/lists/due", "portal"),
+        "people_list": replace(
+            _long(
+                "/lists",
+                "portal",
+                source=NOBODY,
+                activity=NOBODY,
+                supplier="contacts",
+                list="contacts",
+                file="contacts",
+            ),
+            by=("bring_people",),
+        ),
+        "people_list_decide": _form("/lists/{id}", "portal", act=NOBODY),
         "document_request": _form("/recipients", "site", instrument=NOBODY, email="requests"),
         **{name: form for register, terms in _REGISTERS.items() for name, form in _register(register, terms)},
         "office_message": _form(
@@ -139,7 +156,7 @@ COOKIES: Final = ("troth_session",)
 def collecting() -> Iterator[Collecting]:
     """The forms and cookies, for `notice.coverage`."""
     for name, form in FORMS.items():
-        yield Collecting("form", name, form.surface, form.fields)
+        yield Collecting("form", name, form.surface, form.fields, form.by)
     for cookie in COOKIES:
         yield Collecting("cookie", cookie)
 

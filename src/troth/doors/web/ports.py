@@ -12,9 +12,9 @@ from troth.ledger import Ledger
 from troth.lifecycle import Lifecycle
 from troth.notice import Notices, Proposals
 from troth.outreach import Outreach
-from troth.people import Assignments, Choices, People
+from troth.people import Assignments, Choices, Contacts, People
 from troth.policy import Policy
-from troth.rights import Rights
+from troth.rights import Accounts, Rights
 
 
 class Address(Protocol):
@@ -107,6 +107,14 @@ class Rooms(Protocol):
     @property
     def lifecycle(self) -> Lifecycle:
         """Legal holds."""
+
+    @property
+    def contacts(self) -> Contacts:
+        """People whom others named, and the lists they stand on."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """What is held of accounts."""
 
     @property
     def archive(self) -> Archive:

@@ -34,6 +34,12 @@ class Source(Clause):
         pattern=SLUG,
         default=(),
     )
+    purposes: tuple[str, ...] = term(
+        "The only activities for which people of a list from there are taken in; left out, each of the site that uses "
+        "its categories",
+        pattern=SLUG,
+        default=(),
+    )
     law: LegalSource | None = term("The law behind the time within which somebody is told", default=None)
     gives: tuple[str, ...] = term("Claims that it gives to those it names", choices=vocabulary.CLAIMS, default=())
 
@@ -112,6 +118,9 @@ class Source(Clause):
             yield Fault("the law gives a month at most to tell somebody", "make told_within P1M, or shorter")
         if self.law is not None and self.told_within is None:
             yield Fault("a law about telling, and nobody is told", "add told_within: P1M, or take the law out")
+        for key in self.purposes:
+            if notice.find("purpose", key) is None:
+                yield Fault(f"the purpose {key!r} is not in this notice", "add a purpose clause")
         for key in self.categories:
             if notice.find("category", key) is None:
                 yield Fault(f"the category {key!r} is not in this notice", "add a category clause")

@@ -77,7 +77,7 @@ def origins(notices: Iterable[Notice]) -> dict[str, Origin]:
         for clause in notice.all("source"):
             told: Mapping[str, Any] = clause.content()
             words: tuple[str, ...] = getattr(clause, "names", ())
-            activities = _activities(notice, told["categories"])
+            activities = told["purposes"] or _activities(notice, told["categories"])
             for word in words:
                 found.setdefault(
                     word,
@@ -153,11 +153,14 @@ def contract_activities(notices: Iterable[Notice]) -> frozenset[str]:
 
 
 def _activities(notice: Notice, categories: Sequence[str]) -> tuple[str, ...]:
-    """The activities that use a category of contacts which a source gives."""
+    """The activities of the site that use a category of contacts which a source gives; none that a contract has."""
+    contracts = contract_activities([notice])
     kept = {
         key for key in categories
         if CONTACTS in getattr(notice.find("category", key), "holdings", ())
     }  # fmt: skip
     return tuple(
-        clause.key for clause in notice.all("purpose") if isinstance(clause, Purpose) and kept & set(clause.categories)
+        clause.key
+        for clause in notice.all("purpose")
+        if isinstance(clause, Purpose) and kept & set(clause.categories) and clause.key not in contracts
     )
