@@ -22,7 +22,7 @@ import psycopg
 
 from troth.dicom import scan
 from troth.doors.dimse import scu
-from troth.kit import ids
+from troth.kit import clock, ids
 from troth.kit.postgres import SUPERUSER, EmbeddedServer
 from troth.main.demo.cast import PATIENT_ID, Files, houses
 from troth.main.demo.visit import Visitor
@@ -161,6 +161,8 @@ class Story:
     async def see(self) -> None:
         """Step 3."""
         self.clinician = await self._staff(self.hospital, "Dr B. Specimen", "b.specimen@example-hospital.invalid")
+        if "assignment" in self.rooms.compiled.claims:
+            await self._assign()
         found = await self._query(self.clinician, {"PatientID": PATIENT_ID})
         uids = {study["0020000D"]["Value"][0] for study in found}
         holds(uids == {self.head_uid, self.old_uid}, "the search finds the two studies of this organisation's patient")
@@ -182,6 +184,21 @@ class Story:
         holds(same and nobodys.status_code == 404, "not yours and not there are the same answer")
         self.say(f"{self.clinic}'s clinician gets 404 for it, byte for byte the answer for a study that does not exist")
         await other.close()
+
+    async def _assign(self) -> None:
+        """Where the notice asks who takes part in whose care, an administrator says it at their page."""
+        assert self.clinician is not None
+        holds(not await self._query(self.clinician, {}), "who takes part in nobody's care finds nothing")
+        admin = await self._staff(self.hospital, "F. Template", "f.template@example-hospital.invalid", "admin")
+        await admin.open("/admin/care")
+        doctor = admin.choice("person", "Dr B. Specimen")
+        until = (clock.today() + timedelta(days=30)).isoformat()
+        why = "On the ward that treats him"
+        await admin.press("Assign", person=doctor, patient=PATIENT_ID, until=until, reason=why)
+        holds("They can open it from now on" in admin.text, "the assignment stands")
+        await admin.close()
+        self.say("Dr B. Specimen finds nothing: the notice asks for an assignment, and role alone is none")
+        self.say(f"F. Template, administrator, assigns Dr B. Specimen to PatientID {PATIENT_ID}: {self.url}/admin/care")
 
     async def patient_sees(self) -> None:
         """Step 4."""
@@ -308,9 +325,9 @@ class Story:
         place = self.places[name]
         return await permit_for(self.rooms, action, Target("organisation", place, place))
 
-    async def _staff(self, organisation: str, name: str, email: str) -> Visitor:
+    async def _staff(self, organisation: str, name: str, email: str, role: str = "clinician") -> Visitor:
         permit = await self._inside("administer", organisation)
-        user = await self.rooms.people.add_user(permit, self.places[organisation], email, name, "clinician")
+        user = await self.rooms.people.add_user(permit, self.places[organisation], email, name, role)
         visitor = Visitor(self.url)
         await visitor.open(await self.rooms.people.issue_sign_in_link(permit, user.id))
         await visitor.press("Sign in")
@@ -319,8 +336,8 @@ class Story:
 
     async def _query(self, visitor: Visitor, keys: dict[str, str]) -> list[dict[str, Any]]:
         answer = await visitor.client.get("/dicomweb/studies", params=keys, headers={"Accept": DICOM_JSON})
-        holds(answer.status_code == 200, f"QIDO-RS answers 200, not {answer.status_code}")
-        found: list[dict[str, Any]] = answer.json()
+        holds(answer.status_code in (200, 204), f"QIDO-RS answers 200, not {answer.status_code}")
+        found: list[dict[str, Any]] = answer.json() if answer.content else []
         return found
 
     async def _studies(self, organisation: str) -> dict[str, tuple[UUID, UUID]]:

@@ -24,13 +24,16 @@ class Form:
 
 
 class _Reader(HTMLParser):
-    """Collects the forms, links and text of a page."""
+    """Collects the forms, lists, links and text of a page."""
 
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
         self.links: list[tuple[str, str]] = []
         self.text = ""
+        self.options: list[tuple[str, str, str]] = []
+        self._select = ""
+        self._option: str | None = None
         self._form: Form | None = None
         self._button: tuple[str, str] | None = None
         self._link: str | None = None
@@ -44,6 +47,10 @@ class _Reader(HTMLParser):
             self.forms.append(self._form)
         elif tag == "a":
             self._link, self._words = given.get("href", ""), ""
+        elif tag == "select":
+            self._select = given.get("name", "")
+        elif tag == "option":
+            self._option, self._words = given.get("value", ""), ""
         elif tag == "button" and self._form is not None:
             self._button, self._words = (given.get("name", ""), given.get("value", "")), ""
         elif tag == "input" and self._form is not None and given.get("name"):
@@ -55,6 +62,9 @@ class _Reader(HTMLParser):
         """Close what was open."""
         if tag == "form":
             self._form = None
+        elif tag == "option" and self._option is not None:
+            self.options.append((self._select, " ".join(self._words.split()), self._option))
+            self._option = None
         elif tag == "a" and self._link is not None:
             self.links.append((self._words.strip(), self._link))
             self._link = None
@@ -127,6 +137,17 @@ class Visitor:
                     headers = {"Origin": self.origin}
                     return self._read(await self.client.post(target, data=fields, headers=headers))
         raise NotOnThePage(f"no button {button!r} at {self.answer.url.path}: {self.text[:300]}")
+
+    def choice(self, field: str, words: str) -> str:
+        """The value of the first entry of a list whose text begins with these words.
+
+        Raises:
+            NotOnThePage: There is none.
+        """
+        for name, text, value in self._page.options:
+            if name == field and text.startswith(words):
+                return value
+        raise NotOnThePage(f"no choice {words!r} at {self.answer.url.path}: {self.text[:300]}")
 
     def link(self, words: str) -> str:
         """Where the first link that begins with these words leads.
