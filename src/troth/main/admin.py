@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from troth.doors.dimse.tls import fingerprint_of
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
 from troth.main.adopting import InForce
@@ -157,17 +158,30 @@ def add_peer(
     ae: Annotated[str, typer.Argument(help="AE title of the peer.")],
     address: Annotated[str, typer.Argument(metavar="HOST:PORT")],
     organisation: Organisation,
+    called_ae: Annotated[str, typer.Option(help="The AE title of ours that it must call; any without.")] = "",
+    certificate: Annotated[
+        str, typer.Option(help="PEM file, or SHA-256, of the certificate it shows; it is then known by that alone.")
+    ] = "",
+    purpose: Annotated[str, typer.Option(help="What it acts for: an activity of the notice.")] = "care",
+    tls: Annotated[bool, typer.Option("--tls", help="Call it over TLS.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Register a DICOM node of an organisation; prints its id."""
+    """Register a DICOM node of an organisation; prints its id.
+
+    It may send and ask in its organisation, and is a destination for others of the same organisation.
+    """
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise Unprocessable(f"{address!r} is not HOST:PORT")
+    shown = fingerprint_of(Path(certificate).read_text()) if Path(certificate).is_file() else certificate
 
     async def work(rooms: Rooms) -> str:
         place = await rooms.people.organisation_named(organisation)
         permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
-        return str((await rooms.people.add_peer(permit, place.id, ae, host, int(port))).id)
+        peer = await rooms.people.add_peer(
+            permit, place.id, ae, host, int(port), called_ae=called_ae, certificate=shown, purpose=purpose, over_tls=tls
+        )
+        return str(peer.id)
 
     typer.echo(beside(load(data_dir), work))
 

@@ -1,39 +1,65 @@
 """HTTP of strangers within bounds.
 
 uvicorn's fast parser has no limit of its own for what stands before, between and after bodies: a header without end
-would be kept, and copied anew with each piece that comes.
+would be kept, and copied anew with each piece that comes. Nor does uvicorn end a connection on which no request ever
+comes, or comes to the end of its headers.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_BARE_BYTES = 64 << 10
+HEAD_SECONDS = 15.0
+MOST_IDLE = 2_000
 _ANSWER = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+_idle: dict[BoundedProtocol, None] = {}
+"""Connections of this process on which no request is under way, the one that has waited longest first."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection that ends when more comes in a row than headers or trailers ever need.
+    """One connection that ends when more comes in a row than headers or trailers ever need, or nothing comes.
 
-    The limit is looked at after each read from the socket, so it is passed by the length of one read at most.
+    The limit is looked at after each read from the socket, so it is passed by the length of one read at most. From the
+    connection, and from the first byte of each further request, the headers have fifteen seconds; between requests
+    uvicorn's keep-alive counts. Above two thousand connections without a request the oldest makes room for the newest.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._bare_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection opens."""
+        super().connection_made(transport)
+        self._rest()
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._busy()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
         self._bare_bytes += len(data)
         super().data_received(data)
-        if self._bare_bytes > MOST_BARE_BYTES and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._bare_bytes > MOST_BARE_BYTES:
             self._refuse()
+        elif self._is_between() and self._bare_bytes and self._head_timer is None:
+            self._await_head()  # the first bytes of a further request ended uvicorn's own timer
 
     def on_headers_complete(self) -> None:
         """The parser has the whole head of a request."""
         self._bare_bytes = 0
+        self._busy()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -46,8 +72,38 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bare_bytes = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """A request is answered."""
+        super().on_response_complete()
+        if self._is_between() and not self.transport.is_closing():
+            self._rest()
+
+    def _is_between(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _rest(self) -> None:
+        _idle[self] = None
+        while len(_idle) > MOST_IDLE:
+            oldest = next(iter(_idle))
+            del _idle[oldest]
+            oldest.transport.abort()
+
+    def _busy(self) -> None:
+        _idle.pop(self, None)
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self._is_between() and not self.transport.is_closing():
+            self.transport.close()
+
     def _refuse(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_between():
             self.transport.write(_ANSWER)
             self.transport.close()
         else:

@@ -23,6 +23,7 @@ from typing import Any
 
 from troth.kit.errors import Conflict, Unavailable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
+from troth.main.dicom_tls import dicom_tls, warn_if_plain
 from troth.main.settings import Address, Settings
 from troth.main.tls import certificate
 
@@ -95,6 +96,8 @@ class Node:
             Unprocessable: A listener would be plain beyond this machine, or its certificate cannot be used.
         """
         certificate(self.settings)
+        dicom_tls(self.settings)
+        warn_if_plain(self.settings)
         self._take_lock()
         if (self.settings.data_dir / RESTORING).exists():
             raise Unavailable(

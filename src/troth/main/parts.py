@@ -16,6 +16,8 @@ from troth.doors import dicomweb, dimse, viewer, web
 from troth.ledger import Sequencer
 from troth.lifecycle import ContactDisposal, UnusedAccounts
 from troth.main.adopting import InForce
+from troth.main.descriptors import raise_open_files
+from troth.main.dicom_tls import dicom_tls
 from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
 from troth.main.settings import Settings
@@ -67,8 +69,11 @@ def run_dicom(settings: Settings, first: socket.socket | None, second: socket.so
     """Serve DICOM associations until SIGTERM."""
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
-        listener = dimse.create(rooms)
-        await listener.start(settings.dicom.host, settings.dicom.port, sock=first)
+        shown = dicom_tls(settings)
+        listener = dimse.create(rooms, ourselves=dimse.Ourselves(settings.ae, shown.client if shown else None))
+        await listener.start(
+            settings.dicom.host, settings.dicom.port, sock=first, tls=shown.server if shown else None
+        )  # fmt: skip
         ready()
         await stop.wait()
         await listener.stop()
@@ -117,6 +122,7 @@ PARTS: dict[str, Part] = {"web": run_web, "dicom": run_dicom, "worker": run_work
 
 def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    raise_open_files()
 
     async def main() -> None:
         stop = asyncio.Event()

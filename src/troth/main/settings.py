@@ -58,6 +58,10 @@ class Settings:
         region: ISO 3166 code of where this node stores.
         tls_certificate: PEM file of the certificate chain of pages and viewer; with it both speak TLS only.
         tls_key: PEM file of its private key.
+        dicom_tls_certificate: PEM file of the certificate chain of the DICOM listener; with it, it speaks TLS only.
+        dicom_tls_key: PEM file of its private key.
+        dicom_tls_ca: PEM file of the certificates that may have signed those of peers.
+        dicom_plain: `allowed` lets DICOM travel in the clear beyond this machine; it is refused otherwise.
     """
 
     data_dir: Path
@@ -74,6 +78,10 @@ class Settings:
     region: str = "GB"
     tls_certificate: str = ""
     tls_key: str = ""
+    dicom_tls_certificate: str = ""
+    dicom_tls_key: str = ""
+    dicom_tls_ca: str = ""
+    dicom_plain: str = ""
 
     @property
     def http_url(self) -> str:

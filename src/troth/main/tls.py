@@ -86,7 +86,7 @@ def certificate(settings: Settings) -> Certificate | None:
         raise Unprocessable("only half of a certificate is named", hint="Set tls_certificate and tls_key, both.")
     for name in ("http", "viewer"):
         address = getattr(settings, name)
-        if not _is_loopback(address.host) and not settings.is_https:
+        if not is_loopback(address.host) and not settings.is_https:
             raise Unprocessable(
                 f"{name} would listen on {address} without TLS",
                 hint="Set tls_certificate and tls_key, or listen on 127.0.0.1; behind a proxy that ends TLS, set "
@@ -95,7 +95,8 @@ def certificate(settings: Settings) -> Certificate | None:
     return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone."""
     if host == "localhost":
         return True
     try:

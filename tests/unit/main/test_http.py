@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from troth.main import http
 from troth.main.http import MOST_BARE_BYTES, BoundedProtocol
 
 PIECE = b"x" * 16_384
@@ -85,3 +86,43 @@ async def test_many_requests_on_one_connection_pass(port: int) -> None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         assert await reader.readexactly(1) == b"0"
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT"],
+    ids=["silent", "line", "headers", "second"],
+)
+async def test_who_does_not_come_to_the_end_of_the_headers_is_let_go(
+    port: int, begin: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "HEAD_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(begin)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.count(b"200 OK") == (b"\r\n\r\n" in begin)
+    writer.close()
+
+
+async def test_a_slow_body_is_not_a_slow_head(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "HEAD_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+    for _ in range(3):
+        await asyncio.sleep(0.15)
+        writer.write(b"x")
+    assert b"200 OK" in await asyncio.wait_for(reader.read(4096), 10)
+    writer.close()
+
+
+async def test_many_idle_connections_cost_the_oldest_of_them(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MOST_IDLE", 20)
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
+    answer = await talk(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"", 0)
+    assert b"200 OK" in answer
+    assert len(http._idle) <= 20
+    for reader, _ in idle[:40]:
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(1), 10) == b""
+    for _, writer in idle:
+        writer.close()

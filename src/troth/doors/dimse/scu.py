@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import io
+import ssl
 from collections.abc import Sequence
 
 import pydicom
 from pynetdicom import AE, build_context
+from pynetdicom.association import Association
+
+from troth.doors.dimse.tls import fingerprint
 
 _VERIFICATION = "1.2.840.10008.1.1"
 _MOST_CONTEXTS = 128
 
 
-def send(files: Sequence[bytes], host: str, port: int, *, calling_ae: str, called_ae: str) -> list[int]:
+def send(
+    files: Sequence[bytes],
+    host: str,
+    port: int,
+    *,
+    calling_ae: str,
+    called_ae: str,
+    tls: ssl.SSLContext | None = None,
+    certificate: str = "",
+) -> list[int]:
     """Send Part 10 files over one association. Blocks; run it in a thread.
 
     Args:
@@ -21,6 +34,8 @@ def send(files: Sequence[bytes], host: str, port: int, *, calling_ae: str, calle
         port: Its port.
         calling_ae: Our AE title.
         called_ae: Its AE title.
+        tls: How we show ourselves and check the peer; None for plain TCP.
+        certificate: SHA-256 (hex) of the certificate it must show; empty for any that the authority signed.
 
     Returns:
         The status of each C-STORE (DICOM PS3.4 B.2.3); 0x0000 is success. -1 where no answer came, and for all files
@@ -30,13 +45,22 @@ def send(files: Sequence[bytes], host: str, port: int, *, calling_ae: str, calle
     entity = AE(ae_title=calling_ae)
     wanted = {(str(ds.file_meta.MediaStorageSOPClassUID), str(ds.file_meta.TransferSyntaxUID)) for ds in datasets}
     contexts = [build_context(sop_class, syntax) for sop_class, syntax in sorted(wanted)[:_MOST_CONTEXTS]]
-    association = entity.associate(host, port, contexts=contexts, ae_title=called_ae)
+    secured = {"tls_args": (tls, None)} if tls is not None else {}
+    association = entity.associate(host, port, contexts=contexts, ae_title=called_ae, **secured)  # type: ignore[arg-type]
     if not association.is_established:
         return [-1] * len(files)
     try:
+        if certificate and _shown(association) != certificate:
+            return [-1] * len(files)
         return [getattr(association.send_c_store(dataset), "Status", -1) for dataset in datasets]
     finally:
         association.release()
+
+
+def _shown(association: Association) -> str:
+    """The certificate that the peer showed."""
+    connection = association.dul.socket.socket if association.dul.socket is not None else None
+    return fingerprint(connection)
 
 
 def echo(host: str, port: int, *, calling_ae: str, called_ae: str) -> bool:
