@@ -1,0 +1,164 @@
+"""What a program may decide about somebody, and what an objection to advertising ends: through the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.common.deployment import Deployment, OpenDeployment, Person, place_worker
+from tests.common.platform import AtOnce
+from troth.kit import clock
+from troth.lifecycle import UnusedAccounts
+from troth.people import UserNotFound, message_to
+from troth.policy import PermitDenied, Target
+
+
+@pytest.fixture(scope="module")
+async def maker(open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment("equipment-maker")
+
+
+@pytest.fixture(scope="module")
+async def host(open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment("imaging-host")
+
+
+def job(place: Deployment) -> UnusedAccounts:
+    """The worker's job, on an engine that runs each step at once."""
+    rooms = place.rooms
+    return UnusedAccounts(rooms.choices, rooms.people, rooms.notices, rooms.policy, AtOnce())  # type: ignore[arg-type]
+
+
+async def is_member(place: Deployment, person: Person) -> bool:
+    assert person.user is not None
+    inside = place.set_up_permit("administer", Target("organisation", place.first.id, place.first.id))
+    try:
+        return (await place.rooms.people.user(inside, person.user.id)).is_active
+    except UserNotFound:
+        return False
+
+
+async def waits(office: Person, name: str) -> str:
+    """Where the form about somebody leads, in the queue of the office; empty where nothing waits."""
+    page = (await office.web.get("/office/decisions")).text
+    rows = [row for row in re.findall(r'<section class="slip.*?</section>', page, re.DOTALL) if name in row]
+    found = re.findall(r'action="(/office/decisions/proposals/[^"]+)"', "".join(rows))
+    return found[0] if found else ""
+
+
+@pytest.mark.promise("EM-31")
+async def test_an_account_that_nobody_used_is_closed_by_a_person_and_by_no_program(maker: Deployment) -> None:
+    gone, kept = await maker.staff("clinician", name="G. Gone"), await maker.staff("clinician", name="K. Kept")
+    office = await maker.staff("office")
+    assert gone.user is not None
+    assert await job(maker).look(str(maker.first.id)) == 0, "two years have not passed"
+    mailed = len(maker.mails())
+    with clock.moved(timedelta(days=731)):
+        await maker.sign_in_again(office)
+        await maker.sign_in_again(kept)
+        assert (await kept.web.get("/choices")).status_code == 200
+        await job(maker).look(str(maker.first.id))
+        assert await job(maker).look(str(maker.first.id)) == 0, "the same waits once"
+        assert await is_member(maker, gone), "nothing happens before a person decides"
+
+        refused = await maker.ledgered(kind="policy:access:refused", actor=None)
+        assert [event.clauses for event in refused if event.role == "worker"][-1] == ("44.8",)
+        queued = await maker.ledgered(kind="people:proposal:queued", subject=gone.user.id)
+        assert len(queued) == 1
+        assert "two years (§ 8.7)" in (queued[0].payload or {})["ground"]
+        assert not await maker.ledgered(kind="people:proposal:queued", subject=kept.user.id if kept.user else None)
+        assert any("A program proposes to close your account" in text for text in maker.mails()[mailed:])
+
+        path = await waits(office, "G. Gone")
+        assert not await waits(office, "K. Kept")
+        page = "/office/decisions"
+        assert (await office.post(path, {"outcome": "yes", "reason": ""}, page=page)).status_code == 422
+        assert await is_member(maker, gone)
+        decided = {"outcome": "yes", "reason": "He left the hospital in spring"}
+        first, second = await asyncio.gather(
+            office.post(path, decided, page=page), office.post(path, decided, page=page)
+        )
+        assert sorted((first.status_code, second.status_code)) == [303, 422], "decided once"
+        assert not await is_member(maker, gone)
+        [closed] = await maker.ledgered(kind="people:account:closed", subject=gone.user.id)
+        assert (closed.actor_id, closed.clauses[0]) == (office.actor.id, "4.1")
+        [told] = await maker.ledgered(kind="people:proposal:decided", subject=gone.user.id)
+        assert (told.payload or {})["reason"] == "He left the hospital in spring"
+        assert "write to" in maker.mails()[-1]
+        assert "a person looks at it again" in maker.mails()[-1]
+
+
+@pytest.mark.promise("EM-31")
+async def test_its_sessions_end_with_the_account(maker: Deployment) -> None:
+    gone, office = await maker.staff("clinician", name="S. Session"), await maker.staff("office")
+    assert gone.user is not None
+    assert (await gone.web.get("/choices")).status_code == 200
+    worker = place_worker(maker.first)
+    named = (("decision", "account_closure"),)
+    target = Target("account", gone.user.id, maker.first.id, gone.user.id, attributes=named)
+    permit = await maker.rooms.policy.require(worker, "propose", target, "administration")
+    await maker.rooms.choices.propose(permit, gone.user.id, "account_closure", "A test of the queue.")
+    path = await waits(office, "S. Session")
+    answer = await office.post(path, {"outcome": "yes", "reason": "It is a test"}, page="/office/decisions")
+    assert answer.status_code == 303
+    assert (await gone.web.get("/choices")).status_code == 303, "signed out, led to the sign-in"
+
+
+@pytest.mark.promise("EM-31")
+async def test_who_uses_the_account_keeps_it_and_a_person_may_say_no(maker: Deployment) -> None:
+    back, spared = await maker.staff("clinician", name="B. Back"), await maker.staff("clinician", name="P. Spared")
+    office = await maker.staff("office")
+    with clock.moved(timedelta(days=735)):
+        await maker.sign_in_again(office)
+        await job(maker).look(str(maker.first.id))
+        assert await waits(office, "B. Back")
+        await maker.sign_in_again(back)
+        await job(maker).look(str(maker.first.id))
+        assert not await waits(office, "B. Back"), "the ground has gone"
+        path = await waits(office, "P. Spared")
+        fields = {"outcome": "no", "reason": "She is on leave"}
+        assert (await office.post(path, fields, page="/office/decisions")).status_code == 303
+        assert await is_member(maker, spared)
+        assert "decided not to close your account" in maker.mails()[-1]
+
+
+@pytest.mark.promise("EM-31")
+async def test_no_program_and_no_other_house_decides(maker: Deployment) -> None:
+    one = await maker.staff("clinician")
+    assert one.user is not None
+    named = (("decision", "account_closure"),)
+    target = Target("account", one.user.id, maker.first.id, one.user.id, attributes=named)
+    for who in (place_worker(maker.first), (await maker.bearer("office", "administration")).actor):
+        with pytest.raises(PermitDenied):
+            await maker.rooms.policy.require(who, "decide_about", target, "administration")
+    elsewhere = await maker.staff("office", maker.second)
+    with pytest.raises(PermitDenied):
+        await maker.rooms.policy.require(elsewhere.actor, "decide_about", target, "administration")
+    decides = await maker.rooms.policy.require(
+        (await maker.staff("office")).actor, "decide_about", target, "administration"
+    )
+    assert decides.clauses[0] == "4.1"
+
+
+@pytest.mark.promise("IH-10")
+async def test_an_objection_to_advertising_ends_it_whatever_it_rests_on(host: Deployment) -> None:
+    """GDPR Art. 21(2) and (3): what rests on a consent too, and nobody weighs it."""
+    doctor, office = await host.staff("clinician"), await host.staff("office")
+    assert doctor.user is not None
+    to = message_to(host.first.id, doctor.user.id)
+    await doctor.post("/choices", {"act": "yes", "about": "news"})
+    permit = await host.rooms.policy.require(office.actor, "send_message", to, "newsletter")
+    assert await host.rooms.choices.send_message(permit, doctor.user.id, "News", "Something new.") == 1
+    assert (await doctor.post("/choices", {"act": "object", "about": "newsletter"})).status_code == 303
+    shown = (await doctor.web.get("/choices")).text
+    assert "nobody weighs it" in shown
+    assert "Stopped for you" in shown
+    fields = {"person": doctor.user.id, "purpose": "newsletter", "title": "News", "text": "Once more."}
+    assert (await office.post("/office/messages", fields)).status_code in (403, 404)
+    refused = await host.ledgered(kind="policy:access:refused", subject=None, actor=office.actor.id)
+    assert "10.4" in refused[-1].clauses
+    await doctor.post("/choices", {"act": "stand_back", "about": "newsletter"})
+    assert (await office.post("/office/messages", fields)).status_code == 303
