@@ -21,6 +21,7 @@ from troth.dicom.errors import (
 )
 from troth.dicom.fragments import Fragments
 from troth.dicom.frames import FrameTable, frame_table, swapped
+from troth.dicom.from_json import bulk_uris, from_json
 from troth.dicom.header import Header, is_uid
 from troth.dicom.metadata import BulkPlace, find_bulk, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
@@ -54,11 +55,13 @@ __all__ = [
     "Truncated",
     "UidInvalid",
     "animate",
+    "bulk_uris",
     "can_recode",
     "corrected",
     "dictionary",
     "find_bulk",
     "frame_table",
+    "from_json",
     "is_uid",
     "part10",
     "read_plain",

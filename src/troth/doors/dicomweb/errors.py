@@ -64,3 +64,17 @@ class RangeUnsatisfiable(TrothError):
 
     def __init__(self, length: int) -> None:
         super().__init__(f"The value has {length} bytes.")
+
+
+class BulkMissing(BadInput):
+    """Metadata points to a bulk value that did not come (PS3.18 10.5.1.1)."""
+
+    slug = "bulk-missing"
+    title = "A value that the metadata points to is missing"
+
+
+class BulkUnasked(BadInput):
+    """A bulk value came that no metadata before it points to."""
+
+    slug = "bulk-unasked"
+    title = "A value came that no metadata points to"

@@ -6,8 +6,8 @@ Per: RFC 2046 5.1, RFC 2387, DICOM PS3.18 8.6.1.2.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from email.message import Message
 
 from troth.doors.dicomweb.errors import MultipartBroken, TooManyParts
@@ -25,9 +25,13 @@ class PartBegins:
 
     Attributes:
         media_type: Its media type without parameters, in lower case; empty when it says none.
+        parameters: Those of the media type.
+        location: Its Content-Location, or empty.
     """
 
     media_type: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class PartReader:
             raise TooManyParts
         self._state = self._content
         # The blank line's first break may belong to the delimiter of an empty part: it is looked at again.
-        yield PartBegins(_media_type(buffer[position:end])), end + 2
+        yield _beginning(buffer[position:end]), end + 2
 
     def _content(self, buffer: bytes, position: int) -> Iterator[tuple[Event | None, int]]:
         at = buffer.find(self._delimiter, position)
@@ -167,12 +171,14 @@ class PartReader:
     _in_content = False
 
 
-def _media_type(fields: bytes) -> str:
+def _beginning(fields: bytes) -> PartBegins:
+    found: dict[str, str] = {}
     for line in fields.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-type":
-            return parameters_of(value.decode("latin-1").strip())[0]
-    return ""
+        found.setdefault(name.strip().lower().decode("latin-1"), value.decode("latin-1").strip())
+    content_type = found.get("content-type", "")
+    media_type, parameters = parameters_of(content_type) if content_type else ("", {})
+    return PartBegins(media_type, parameters, found.get("content-location", ""))
 
 
 def new_boundary() -> str:

@@ -6,7 +6,7 @@ Per: DICOM PS3.18 10.5, Annex I.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,13 @@ from starlette.responses import Response
 from troth.archive import Archive, Outcome, Received, Receiver, StudyMismatch
 from troth.dicom import Truncated
 from troth.doors.dicomweb import multipart
-from troth.doors.dicomweb.accept import DICOM, json_type
-from troth.doors.dicomweb.answers import base_url, json_answer
+from troth.doors.dicomweb.accept import DICOM, JSON, PLAIN_JSON, XML, chosen, wanted
+from troth.doors.dicomweb.answers import base_url, bytes_answer, json_answer
 from troth.doors.dicomweb.errors import MediaTypeUnknown, MultipartBroken, PartTooLarge
 from troth.doors.dicomweb.gate import Gate, Standing, checked
 from troth.doors.dicomweb.multipart import PartBegins, PartEnds, PartReader
+from troth.doors.dicomweb.native_xml import to_xml
+from troth.doors.dicomweb.stow_metadata import TYPES, Assembly, Refused
 from troth.kit.errors import TrothError
 
 _BATCH = 25
@@ -191,6 +193,20 @@ class Intake:
         self.tally.others.append(fault)
         self._untold.append(fault)
 
+    def note_refused(self, refused: Sequence[Refused]) -> None:
+        """Answer for what never became an instance.
+
+        Args:
+            refused: Outcomes of instances whose names are known, faults of the others.
+        """
+        for one in refused:
+            if isinstance(one, Outcome):
+                self.tally.outcomes.append(one)
+                self._untold.append(one.error or MediaTypeUnknown())
+            else:
+                self.tally.others.append(one)
+                self._untold.append(one)
+
     async def _tell(self) -> None:
         """Write down what the archive never saw, because it could not even be read."""
         untold, self._untold = self._untold, []
@@ -219,16 +235,18 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
         study_uid = http_request.path_params.get("study")
         if study_uid is not None:
             checked(study_uid)
-        content_type = http_request.headers.get("content-type", "")
-        events = _events(http_request, content_type)
-        media_type = json_type(http_request)
+        assembly = Assembly()
+        events = _events(http_request, assembly)
+        media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
         permit = await gate.permit_to_store(caller)
         intake = Intake(gate.archive, Standing(gate, caller, permit), study_uid, instance_bytes)
         try:
             async for event in events:
                 await intake.take(event)
+            intake.note_refused(assembly.refused)
             await intake.finish()
         except (MultipartBroken, ClientDisconnect) as fault:
+            intake.note_refused(assembly.refused)
             await intake.abandon(fault if isinstance(fault, MultipartBroken) else None)
             if not intake.tally.outcomes:
                 raise
@@ -239,24 +257,30 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
         tally = intake.tally
         if not tally.outcomes and not tally.others:
             raise MultipartBroken("There is no part in the message.")
-        return json_answer(tally.to_json(base_url(http_request)), media_type, status=tally.status)
+        told = tally.to_json(base_url(http_request))
+        if media_type == XML:
+            return bytes_answer(to_xml(told), XML, status=tally.status)
+        return json_answer(told, media_type, status=tally.status)
 
     return handle
 
 
-def _events(http_request: Request, content_type: str) -> AsyncIterator[Event]:
-    """Events of a message: a multipart one, or a single instance as its body.
+def _events(http_request: Request, assembly: Assembly) -> AsyncIterator[Event]:
+    """Events of a message: instances as parts, metadata with values as parts, or a single instance as its body.
 
     Raises:
         MediaTypeUnknown: It is of a type that is not taken.
         MultipartBroken: It has no boundary.
     """
+    content_type = http_request.headers.get("content-type", "")
     media_type, parameters = multipart.parameters_of(content_type)
     if media_type == DICOM:
         return _single(http_request)
-    if media_type != "multipart/related" or parameters.get("type", DICOM).lower() != DICOM:
+    kind = parameters.get("type", DICOM).lower()
+    if media_type != "multipart/related" or kind not in (DICOM, *TYPES):
         raise MediaTypeUnknown(hint='Send multipart/related; type="application/dicom".')
-    return _parts(http_request, multipart.boundary_of(content_type))
+    parts = _parts(http_request, multipart.boundary_of(content_type))
+    return parts if kind == DICOM else assembly.events(parts)
 
 
 async def _single(http_request: Request) -> AsyncIterator[Event]:

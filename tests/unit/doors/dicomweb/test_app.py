@@ -104,7 +104,7 @@ async def test_refusals_of_whole_messages(house: House) -> None:
         single = await client.post("/studies", content=instance(), headers={"Content-Type": "application/dicom"})
         assert single.status_code == 200
         nothing = await client.post(
-            "/studies", content=message(instance()), headers={"Content-Type": STOW, "Accept": "application/dicom+xml"}
+            "/studies", content=message(instance()), headers={"Content-Type": STOW, "Accept": "text/html"}
         )
         assert nothing.status_code == 406
     other = instance()

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.uid import generate_uid
+
+from tests.unit.archive.rooms import instance
+from tests.unit.doors.dicomweb.conftest import House
+from tests.unit.doors.dicomweb.test_app import path_of, uids
+from troth import dicom
+from troth.dicom import Malformed, TooDeep
+from troth.doors.dicomweb import stow_metadata
+from troth.doors.dicomweb.native_xml import to_xml
+from troth.doors.dicomweb.xml_in import from_xml
+
+JSON, XML, OCTETS = "application/dicom+json", "application/dicom+xml", "application/octet-stream"
+
+
+def told_of(content: bytes, uri: str) -> tuple[dict[str, Any], bytes]:
+    """Metadata of a file, with its pixels behind a URI, and the pixels."""
+    header, bulk = dicom.scan(content)
+    told = dicom.to_json(header.head, header.syntax, "p/", inline_bytes=1 << 30)
+    told["7FE00010"]["BulkDataURI"] = uri
+    return told, bulk
+
+
+async def send(house: House, *parts: tuple[str, str, bytes], kind: str = JSON, **options: Any) -> httpx.Response:
+    body = b""
+    for media_type, location, content in parts:
+        place = f"Content-Location: {location}\r\n" if location else ""
+        body += f"\r\n--b\r\nContent-Type: {media_type}\r\n{place}\r\n".encode() + content
+    headers = {"Content-Type": f'multipart/related; type="{kind}"; boundary=b'} | options.pop("headers", {})
+    async with house.sender() as client:
+        return await client.post(options.pop("to", "/studies"), content=body + b"\r\n--b--\r\n", headers=headers)
+
+
+def slugs(response: httpx.Response) -> tuple[int, int, int]:
+    told = response.json()
+    return tuple(len(told.get(key, {}).get("Value", ())) for key in ("00081199", "00081198", "0008119A"))  # type: ignore[return-value]
+
+
+async def test_what_comes_in_pieces_is_the_same_instance(house: House) -> None:
+    study = generate_uid()
+    files = [
+        instance(StudyInstanceUID=study, PatientName="Ängström^Pär", SpecificCharacterSet="ISO_IR 192") for _ in "ab"
+    ]
+    (one, first), (two, second) = (told_of(content, f"urn:{number}") for number, content in enumerate(files))
+    response = await send(
+        house, (JSON, "", json.dumps([one, two]).encode()), (OCTETS, "urn:1", second), (OCTETS, "urn:0", first)
+    )
+    assert (response.status_code, slugs(response)) == (200, (2, 0, 0))
+    async with house.clinician() as client:
+        for content in files:
+            given = await client.get(path_of(content), headers={"Accept": "application/dicom"})
+            got, sent = pydicom.dcmread(BytesIO(given.content)), pydicom.dcmread(BytesIO(content))
+            assert got.PixelData == sent.PixelData
+            assert {element.tag: str(element.value) for element in got} == {
+                element.tag: str(element.value) for element in sent
+            }
+
+
+async def test_xml_in_and_xml_out(house: House) -> None:
+    content = instance()
+    told, pixels = told_of(content, "http://x/1")
+    response = await send(
+        house, (XML, "", to_xml(told)), (OCTETS, "http://x/1", pixels), kind=XML, headers={"Accept": XML}
+    )
+    assert response.status_code == 200
+    assert response.headers["content-type"] == XML
+    assert from_xml(response.content)["00081199"]["Value"][0]["00081155"]["Value"] == [uids(content).SOPInstanceUID]
+    async with house.clinician() as client:
+        (back,) = (await client.get(path_of(content) + "/metadata")).json()
+    assert {key: one for key, one in back.items() if key not in ("7FE00010", "00080005")} == {
+        key: one for key, one in told.items() if key not in ("7FE00010", "00080005")
+    }
+
+
+async def test_compressed_frames(house: House) -> None:
+    written = BytesIO()
+    Image.new("L", (16, 16), 90).save(written, "JPEG")
+    content = instance(BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes(256))
+    told, _ = told_of(content, "f")
+    told["7FE00010"]["vr"] = "OB"
+    kind = "image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.50"
+    assert (
+        await send(house, (JSON, "", json.dumps(told).encode()), (kind, "f", written.getvalue()))
+    ).status_code == 200
+    async with house.clinician() as client:
+        picture = await client.get(path_of(content) + "/rendered", headers={"Accept": "image/png"})
+        assert Image.open(BytesIO(picture.content)).size == (16, 16)
+
+
+async def test_one_that_cannot_be_put_together_stops_no_other(house: House) -> None:
+    files = [instance() for _ in range(4)]
+    told = [told_of(content, f"v{number}") for number, content in enumerate(files)]
+    told[1][0]["00280010"] = {"vr": "US", "Value": ["many"]}
+    told[3][0]["7FE00010"]["BulkDataURI"] = "never"
+    metadata = json.dumps([one for one, _ in told] + [{"00100010": {"vr": "PN"}}]).encode()
+    response = await send(
+        house,
+        (JSON, "", metadata),
+        ("video/mpeg", "v0", b"x"),
+        (OCTETS, "unasked", b"x"),
+        (OCTETS, "v0", told[0][1]),
+        (OCTETS, "v1", told[1][1]),
+        (OCTETS, "v2", told[2][1][:-100]),
+        (JSON, "", b"{broken"),
+        (JSON, "", b"[5]"),
+        (JSON, "", b"[" * 100_000),
+    )
+    assert response.status_code == 202
+    stored, failed, others = slugs(response)
+    assert (stored, failed) == (1, 2)
+    assert others == 7  # type, unasked, too few pixels, three that are no metadata, one without any name
+    events = await house.rooms.events("archive:instance:refused")
+    reasons = {str((event.payload or {})["reason"]) for event in events}
+    assert {"bulk-missing", "bulk-unasked", "media-type-unknown"} <= reasons
+
+
+async def test_what_waits_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = instance()
+    told, pixels = told_of(content, "v")
+    monkeypatch.setattr(stow_metadata, "MOST_WAITING_BYTES", 100)
+    response = await send(house, (JSON, "", json.dumps(told).encode()), (OCTETS, "v", pixels))
+    assert (response.status_code, slugs(response)) == (409, (0, 1, 1))
+    monkeypatch.setattr(stow_metadata, "MOST_METADATA_BYTES", 100)
+    response = await send(house, (JSON, "", json.dumps(told).encode()))
+    assert (response.status_code, slugs(response)) == (409, (0, 0, 1))
+
+
+async def test_another_study_and_another_type(house: House) -> None:
+    content = instance()
+    told, pixels = told_of(content, "v")
+    parts = ((JSON, "", json.dumps(told).encode()), (OCTETS, "v", pixels))
+    assert (await send(house, *parts, to=f"/studies/{generate_uid()}")).status_code == 409
+    assert (await send(house, *parts, kind="text/html")).status_code == 415
+    assert (await send(house, *parts, to=f"/studies/{uids(content).StudyInstanceUID}")).status_code == 200
+    shared = instance()
+    one, same = told_of(shared, "both")
+    two = json.loads(json.dumps(one)) | {"00080018": {"vr": "UI", "Value": [generate_uid()]}}
+    both = await send(house, (JSON, "", json.dumps([one, two]).encode()), (OCTETS, "both", same))
+    assert (both.status_code, slugs(both)) == (200, (2, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"", b"<a/>", b"<NativeDicomModel>", b'<!DOCTYPE a [<!ENTITY b "c">]><NativeDicomModel>&b;</NativeDicomModel>',
+        b'<NativeDicomModel><DicomAttribute vr="LO"/></NativeDicomModel>',
+        b'<NativeDicomModel><DicomAttribute tag="00280010" vr="US"><Value number="1">x</Value></DicomAttribute>'
+        b"</NativeDicomModel>",
+        b'<NativeDicomModel><DicomAttribute tag="00280010" vr="US"><Value number="999999999">1</Value>'
+        b"</DicomAttribute></NativeDicomModel>",
+        '<NativeDicomModel xmlns="a"/>'.encode("utf-16"),
+    ],
+)  # fmt: skip
+def test_xml_that_is_not_the_model(document: bytes) -> None:
+    with pytest.raises(Malformed):
+        from_xml(document)
+
+
+def test_xml_too_deep() -> None:
+    inner = b""
+    for _ in range(30):
+        inner = b'<DicomAttribute tag="00400275" vr="SQ"><Item number="1">' + inner + b"</Item></DicomAttribute>"
+    with pytest.raises(TooDeep):
+        from_xml(b"<NativeDicomModel>" + inner + b"</NativeDicomModel>")
