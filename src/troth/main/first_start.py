@@ -21,6 +21,7 @@ from troth.main import collecting
 from troth.main.adopting import InForce
 from troth.main.modules import modules
 from troth.main.node import migrations
+from troth.main.placing import misplaced
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.notice import Notice, NoticeMalformed, Problem, check_all
@@ -34,10 +35,12 @@ def prepare(settings: Settings, server: Postgres) -> None:
     """Bring schema, keys and notice up to date; on a first start make the organisations of the deployment.
 
     Raises:
-        NoticeMalformed: A notice does not pass its check, or the program collects what no clause covers.
+        NoticeMalformed: A notice does not pass its check, the program collects what no clause covers, or the node
+            stands where no data may be kept.
     """
     notices = load_notices(settings)
     _require(check_all(notices, modules=modules()) or collecting.uncovered(notices))
+    _require(list(misplaced(notices, settings.region)))
     migrate.upgrade(server.dsn("troth_owner"), migrations())
     _require(list(collecting.unsaid(server.dsn("troth_owner"))))
     keys = settings.data_dir / "keys"
