@@ -31,9 +31,12 @@ WORLDS = settings(
 _SPACE = UUID("0d6c3a52-3f4e-4f8e-9a55-2b8e1a6d5c11")
 NOTICES = sorted(path.parent for path in Path(__file__).parents[3].joinpath("notices").glob("*/organisations.yaml"))
 TENANTS = [uuid5(_SPACE, f"tenant {number}") for number in range(2)]
-SUBJECTS = [uuid5(_SPACE, f"subject {number}") for number in range(4)]
-OBJECTS, CONSENTS, RESTRICTED, HELD = SUBJECTS[0], SUBJECTS[1], SUBJECTS[2], SUBJECTS[3]
-PURPOSES = ("diagnosis", "care", "own_access", "rights", "emergency", "support", "research", "statistics", "marketing")
+SUBJECTS = [uuid5(_SPACE, f"subject {number}") for number in range(5)]
+OBJECTS, CONSENTS, RESTRICTED, HELD, ASSIGNED = SUBJECTS
+PURPOSES = (
+    "diagnosis", "care", "own_access", "rights", "emergency", "support", "research", "statistics", "marketing",
+    "upkeep", "exchange", "protection", "promotion", "site",
+)  # fmt: skip
 ROLES = ("clinician", "referrer", "office", "admin", "support", "patient", "peer", "worker", "operator")
 KINDS = {"patient": "patient", "peer": "peer", "worker": "system", "operator": "system"}
 OBJECTIONS = frozenset(f"objection:{purpose}" for purpose in PURPOSES)
@@ -72,8 +75,9 @@ class Choices:
     """Facts of rows, as a room that keeps choices would tell them: who objects, consents, is restricted or held."""
 
     def facts(self, moment: FactSet, subject: UUID | None) -> FactSet:
-        claims = {claim for claim in moment.claims if not claim.startswith(("objection:", "consent:"))}
+        claims = {claim for claim in moment.claims if not claim.startswith(("objection:", "consent:"))} - {"assignment"}
         claims |= OBJECTIONS if subject == OBJECTS else CONSENT if subject == CONSENTS else set()
+        claims |= {"assignment"} if subject == ASSIGNED else set()
         return FactSet(
             is_member=moment.is_member,
             session_alive=moment.session_alive,
@@ -88,6 +92,7 @@ class Choices:
         assert isinstance(subject, Column)
         known = {"context.is_restricted": RESTRICTED, "context.is_held": HELD}
         known |= {f"claim:{claim}": OBJECTS for claim in OBJECTIONS} | {f"claim:{claim}": CONSENTS for claim in CONSENT}
+        known["claim:assignment"] = ASSIGNED
         if name in known:
             word = f"who_{SUBJECTS.index(known[name])}"
             return Column(f"({subject.sql} = %({word})s)", "bool", is_nullable=True, parameters={word: known[name]})
@@ -135,8 +140,25 @@ moments = st.builds(
     is_member=st.sampled_from([True, True, True, False]),
     session_alive=st.sampled_from([True, True, True, False]),
     region=st.sampled_from(["", "GB", "US"]),
-    claims=st.frozensets(st.sampled_from(["support_grant", "emergency_reason", "referral", "to:GB", "assigned"])),
-)
+    claims=st.builds(
+        frozenset.union,
+        st.sampled_from(
+            [
+                frozenset(),
+                frozenset({"instruction:standing_order", "controller:FR", "agreement:dpa"}),
+                frozenset({"instruction:standing_order", "controller:US", "agreement:baa"}),
+            ]
+        ),
+        st.frozensets(
+            st.sampled_from(
+                ["support_grant", "emergency_reason", "referral", "duty", "operates_service", "to:GB", "from:FR",
+                 "recipient:other_hospitals", "contract:other_hospitals", "category:images", "order_document",
+                 "instrument:model_contract", "pinned", "before:care", "before:rights", "channel:email",
+                 "governed_by:licensed_products"]
+            )
+        ),
+    ),
+)  # fmt: skip
 
 
 def as_seen(row: Listed, facts: FactSet) -> dict[str, str | bool | None]:
@@ -148,7 +170,7 @@ def as_seen(row: Listed, facts: FactSet) -> dict[str, str | bool | None]:
         "is_restricted": row.is_restricted,
         "context.is_restricted": facts.is_restricted,
         "context.is_held": facts.is_held,
-        **{f"claim:{claim}": claim in facts.claims for claim in (*OBJECTIONS, *CONSENT)},
+        **{f"claim:{claim}": claim in facts.claims for claim in (*OBJECTIONS, *CONSENT, "assignment")},
     }
 
 
@@ -188,7 +210,9 @@ def test_lists_show_what_the_shipped_notices_allow(
     listed: psycopg.Connection[Any], deciders: list[Decider], who: Actor, moment: FactSet, purpose: str, data: Any
 ) -> None:
     decider = data.draw(st.sampled_from(deciders))
-    action = data.draw(st.sampled_from(["query", "retrieve", "copy", "see_log", "erase"]))
+    action = data.draw(
+        st.sampled_from(["query", "retrieve", "copy", "see_log", "erase", "disclose", "restrict", "hold"])
+    )
     compare(listed, decider, who, action, purpose, moment)
 
 
