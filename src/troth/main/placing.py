@@ -10,6 +10,8 @@ from troth.notice import COUNTRIES, Notice, Problem
 def misplaced(notices: Iterable[Notice], region: str) -> Iterator[Problem]:
     """What is wrong with the place of a node: it would start, and then refuse everything that is sent to it.
 
+    A notice that lets nobody bring in a scan has nothing to refuse.
+
     Args:
         notices: Of the deployment.
         region: ISO 3166 code of where this node stores; `region` of the settings.
@@ -22,7 +24,10 @@ def misplaced(notices: Iterable[Notice], region: str) -> Iterator[Problem]:
         return
     for notice in found:
         kept = notice.all("residency")
-        if kept and region not in notice.regions:
+        takes_in = any(
+            "store" in access.does for each in notice.all("purpose") for access in getattr(each, "access", ())
+        )
+        if kept and takes_in and region not in notice.regions:
             what = f"§ {kept[0].id} keeps data in {', '.join(notice.regions)}, and this node says it stands in {region}"
             hint = (
                 f"set TROTH_REGION, or region in troth.toml, to {' or '.join(notice.regions)} if it stands there; "

@@ -22,7 +22,8 @@ NOTICES = Path(__file__).parents[3] / "notices"
         ("imaging-cloud", "US", 1),
         ("imaging-host", "NZ", 0),
         ("equipment-maker", "FR", 0),
-        ("equipment-maker", "DE", 3),
+        ("equipment-maker", "DE", 1),
+        ("terminology-vendor", "GB", 0),
         ("imaging-cloud", "Atlantis", 1),
     ],
 )
