@@ -48,11 +48,16 @@ class Receiver:
         header = self._scanner.finish()
         if header.bulk_tag is not None:
             self._take_bulk()
-        bulk = self._bulk.finish() if self._bulk is not None else None
+        head = self._packs.writer()
+        try:
+            head.feed(header.head)
+            sealed = self._packs.finish([head] if self._bulk is None else [self._bulk, head])
+        except BaseException:
+            head.abort()
+            raise
+        bulk = sealed[0] if self._bulk is not None else None
         self._bulk = None
-        writer = self._packs.writer()
-        writer.feed(header.head)
-        self._received = Received(header, writer.finish(), bulk, _frame_table(header))
+        self._received = Received(header, sealed[-1], bulk, _frame_table(header))
         return self._received
 
     def abort(self) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -193,6 +193,31 @@ class Packs:
             self._unsynced.packs.add(pack)  # after the write: a sync that starts now covers it, an earlier one did not
         return extent
 
+    def finish(self, writers: Sequence[ObjectWriter]) -> list[SealedObject]:
+        """Finish objects with one write for all.
+
+        Args:
+            writers: Of this folder, open.
+
+        Returns:
+            An object for each, in the same order. Not durable before `sync`.
+
+        Raises:
+            PackFault: The disk did not take them. Abort each.
+        """
+        rests = [writer.close_segments() for writer in writers]
+        used: list[PackFile] = []
+        try:
+            pack_id, offset, _ = self.append([chunk for rest in rests for chunk in rest], used)
+        finally:
+            self.leave(used)
+        objects = []
+        for writer, rest in zip(writers, rests, strict=True):
+            length = sum(map(len, rest))
+            objects.append(writer.close(Extent(pack_id, offset, length)))
+            offset += length
+        return objects
+
     def leave(self, used: list[PackFile]) -> None:
         """An object is finished or aborted: a pack that is full and in which no other grows is let go."""
         with self._guard:
@@ -284,11 +309,13 @@ class ObjectWriter:
         self._hash = hashlib.sha256()
         self._length = 0
         self._segments = 0
-        self._pending = bytearray()
+        self._parts: list[memoryview] = []  # of the segment that is not full, or not known to have a follower
+        self._part_bytes = 0
         self._stored: list[bytes] = []
         self._extents: list[Extent] = []
         self._used: list[PackFile] = []
         self._is_open = True
+        self._is_sealed = False  # the last segment
 
     @property
     def length_bytes(self) -> int:
@@ -302,20 +329,17 @@ class ObjectWriter:
             PackFault: The disk did not take an extent. Call `abort`.
         """
         self._require_open()
-        view = memoryview(chunk).cast("B")
+        # what cannot change may be referred to instead of copied
+        view = memoryview(chunk if type(chunk) is bytes else bytes(chunk))
         self._hash.update(view)
         self._length += len(view)
         while len(view):  # a full segment waits until another byte shows that it is not the last
-            if len(self._pending) == SEGMENT_BYTES:
-                self._seal(self._pending)
-                self._pending = bytearray()
-            if not self._pending and len(view) > SEGMENT_BYTES:
-                self._seal(view[:SEGMENT_BYTES])
-                view = view[SEGMENT_BYTES:]
-                continue
-            taken = SEGMENT_BYTES - len(self._pending)
-            self._pending += view[:taken]
-            view = view[taken:]
+            if self._part_bytes == SEGMENT_BYTES:
+                self._seal()
+            taken = view[: SEGMENT_BYTES - self._part_bytes]
+            self._parts.append(taken)
+            self._part_bytes += len(taken)
+            view = view[len(taken) :]
 
     def finish(self) -> SealedObject:
         """Seal what is left and write it. Not durable before `Packs.sync`.
@@ -323,12 +347,21 @@ class ObjectWriter:
         Raises:
             PackFault: The disk did not take it. Call `abort`.
         """
+        return self._packs.finish([self])[0]
+
+    def close_segments(self) -> list[bytes]:
+        """Seal the last segment, and give what is not written yet. For `Packs.finish`."""
         self._require_open()
-        self._seal(self._pending, is_last=True)
-        self._write()
+        if not self._is_sealed:
+            self._seal(is_last=True)
+            self._is_sealed = True
+        return self._stored
+
+    def close(self, extent: Extent) -> SealedObject:
+        """The rest is written: the object is whole. For `Packs.finish`."""
         self._is_open = False
         self._packs.leave(self._used)
-        place = Place(self._prefix, self._length, tuple(segments.joined(self._extents)))
+        place = Place(self._prefix, self._length, tuple(segments.joined([*self._extents, extent])))
         return SealedObject(place.encode(), self._key, self._length, self._hash.digest())
 
     def abort(self) -> None:
@@ -337,7 +370,7 @@ class ObjectWriter:
             return
         self._is_open = False
         self._stored.clear()
-        self._pending = bytearray()
+        self._parts.clear()
         self._key = b""
         self._packs.discard(self._extents)
         self._packs.leave(self._used)
@@ -346,13 +379,12 @@ class ObjectWriter:
         if not self._is_open:
             raise PackFault("this object is finished or aborted")
 
-    def _seal(self, plain: bytearray | memoryview, *, is_last: bool = False) -> None:
-        self._stored.append(segments.seal(self._aead, self._prefix, self._segments, plain, is_last=is_last))
-        self._segments += 1
+    def _seal(self, *, is_last: bool = False) -> None:
+        parts = self._parts
+        plain = parts[0] if len(parts) == 1 else b"".join(parts)
         if len(self._stored) == _EXTENT_SEGMENTS:
-            self._write()
-
-    def _write(self) -> None:
-        if self._stored:
             self._extents.append(self._packs.append(self._stored, self._used))
             self._stored = []
+        self._stored.append(segments.seal(self._aead, self._prefix, self._segments, plain, is_last=is_last))
+        self._segments += 1
+        self._parts, self._part_bytes = [], 0

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -445,3 +446,46 @@ async def test_more_packs_than_open_files(store: Packs, monkeypatch: pytest.Monk
     for plain, sealed in done * 2:
         assert await store.read(sealed.locator, sealed.key) == plain
     assert len(store._folder._open) == 2
+
+
+async def test_objects_that_end_together_are_written_at_once(store: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, writes = os.pwritev, 0
+
+    def counted(*arguments: Any) -> int:
+        nonlocal writes
+        writes += 1
+        return whole(*arguments)
+
+    plains = [b"a head", os.urandom(2 * SEGMENT_BYTES), b"", os.urandom(20 * SEGMENT_BYTES + 1)]
+    writers = [store.writer() for _ in plains]
+    for writer, plain in zip(writers, plains, strict=True):
+        writer.feed(plain)
+    put(store, b"the pack is there")
+    monkeypatch.setattr(os, "pwritev", counted)
+    sealed = store.finish(writers)
+    assert writes == 1
+    await store.sync()
+    assert [await store.read(one.locator, one.key) for one in sealed] == plains
+    with pytest.raises(PackFault):
+        store.finish(writers)
+
+
+async def test_a_write_that_fails_leaves_objects_that_can_be_aborted(
+    store: Packs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers = [store.writer() for _ in range(2)]
+    for writer in writers:
+        writer.feed(b"plain")
+
+    def full(*arguments: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwritev", full)
+        with pytest.raises(PackFault):
+            store.finish(writers)
+    for writer in writers:
+        writer.abort()
+    sealed = put(store, b"room again")
+    await store.sync()
+    assert await store.read(sealed.locator, sealed.key) == b"room again"

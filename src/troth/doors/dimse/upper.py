@@ -6,6 +6,7 @@ Per: DICOM PS3.8 9.2 (state machine of the acceptor), 9.3 (PDUs).
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
 from enum import Enum
 from typing import Protocol, cast
@@ -19,6 +20,10 @@ _FIRST_BUFFER_BYTES = 4_096
 _ABORT_LINGER_SECONDS = 1.0
 # Linux only; elsewhere the stall of a client without TCP_NODELAY stays
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+# uvloop makes a socket object for each call of `setsockopt`; it is called three times for each instance
+_setsockopt = ctypes.CDLL(None).setsockopt
+_ONE = ctypes.byref(ctypes.c_int(1))
+_ONE_BYTES = ctypes.sizeof(ctypes.c_int)
 
 
 class State(Enum):
@@ -55,7 +60,7 @@ class UpperLayer(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._user: ServiceUser | None = None
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None
+        self._fileno = -1  # of the socket, while it is open
         self.state = State.AWAITING_REQUEST
         self.address = ""
         self.deadline = self._loop.time() + limits.artim_seconds
@@ -87,9 +92,10 @@ class UpperLayer(asyncio.BufferedProtocol):
             return
         peername = transport.get_extra_info("peername")
         self.address = str(peername[0]).removeprefix("::ffff:") if peername else ""
-        self._socket = transport.get_extra_info("socket")
-        if self._socket is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected = transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._fileno = connected.fileno()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop may write the next bytes."""
@@ -100,9 +106,13 @@ class UpperLayer(asyncio.BufferedProtocol):
         self._acknowledge_quickly()
         if self.state in (State.CLOSING, State.CLOSED):
             return  # discarded: the peer is only given time to close
+        was_stopped = self._is_stopped()
         self._filled += nbytes
         self._advance()
-        if self._is_stopped() and self._is_reading and self._transport is not None:
+        # A peer that waits for its answer sends nothing: only one that does not is made to wait in TCP, by two system
+        # calls that the others are spared. What comes till then has room in the buffer.
+        is_full = self._filled == len(self._buffer)
+        if self._is_stopped() and (was_stopped or is_full) and self._is_reading and self._transport is not None:
             self._is_reading = False
             self._transport.pause_reading()
 
@@ -120,6 +130,7 @@ class UpperLayer(asyncio.BufferedProtocol):
         """Tell the association, once."""
         self.state = State.CLOSED
         self._transport = None
+        self._fileno = -1
         self._wake()
         if self._user is not None:
             self._user.lost()
@@ -331,8 +342,8 @@ class UpperLayer(asyncio.BufferedProtocol):
 
     def _acknowledge_quickly(self) -> None:
         # a client that keeps Nagle's delay waits 40 ms for each delayed acknowledgement; the flag is not sticky
-        if _QUICKACK is not None and self._socket is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        if _QUICKACK is not None and self._fileno >= 0:
+            _setsockopt(self._fileno, socket.IPPROTO_TCP, _QUICKACK, _ONE, _ONE_BYTES)
 
     def _write(self, octets: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
