@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from troth.doors.dicomweb import capabilities, rendering, retrieving, searching, storing, wado_uri
+from troth.doors.dicomweb import capabilities, committing, rendering, retrieving, searching, storing, wado_uri
 from troth.doors.dicomweb.gate import Gate
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.problems import on_fault
@@ -59,7 +59,11 @@ def routes(gate: Gate, instance_bytes: int) -> list[Route]:
         Route(_SERIES + "/instances", searching.search(gate, "instance"), methods=["GET"]),
     ]
     store = storing.store(gate, instance_bytes)
-    stores = [Route("/studies", store, methods=["POST"]), Route(_STUDY, store, methods=["POST"])]
+    stores = [
+        Route("/studies", store, methods=["POST"]),
+        Route(_STUDY, store, methods=["POST"]),
+        Route("/commitment-requests/{transaction}", committing.commit(gate), methods=["POST"]),
+    ]
     retrieves = [
         route
         for path in (_STUDY, _SERIES, _INSTANCE)

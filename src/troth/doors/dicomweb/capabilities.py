@@ -31,6 +31,7 @@ _INSTANCE = _SERIES + "/instances/{instance}"
 RESOURCES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("studies", "POST", (JSON, XML)),
     (_STUDY, "POST", (JSON, XML)),
+    ("commitment-requests/{transaction}", "POST", (JSON, XML)),
     *((path, "GET", _TOLD) for path in ("studies", "series", "instances", _STUDY + "/series", _STUDY + "/instances")),
     (_SERIES + "/instances", "GET", _TOLD),
     *((path, "GET", _FILES) for path in (_STUDY, _SERIES, _INSTANCE)),

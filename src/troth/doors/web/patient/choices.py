@@ -187,9 +187,7 @@ class ChoicePages:
             organisation=actor.organisation,
             receipts=(*stopped, *receipts),
             questions=choosing.questions_of((each.notice for each in versions), holder.audience, answered),
-            activities=tuple(
-                choosing.activity_line(each, by_kind.get(("objection", each.key))) for each in activities
-            ),
+            activities=tuple(choosing.activity_line(each, by_kind.get(("objection", each.key))) for each in activities),
             studies=studies,
             channels=_channels(versions, by_kind),
             version=None if is_pinned else choosing.version_line(versions, await self._desk.rooms.notices.versions()),
