@@ -60,6 +60,12 @@ fuzz: setup ## Fuzz what reads a stranger's bytes (TARGET=scanner|metadata|assoc
 	$(PIP) --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python tools/fuzz.py $(TARGET) --runs $(RUNS) $(ARGS)
 
+faults: setup ## Each system call that writes fails at each place while images come in (long)
+	TROTH_FAULTS=all $(BIN)/python -m pytest tests/crash/test_faults.py $(ARGS)
+
+raw: setup ## Erase a person with 1,000 images and search the raw disk image for them
+	TROTH_RAW=1000 $(BIN)/python -m pytest tests/crash/test_raw_erasure.py $(ARGS)
+
 promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
 	@$(BIN)/python tools/promises.py --format $(FORMAT)
 

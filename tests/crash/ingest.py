@@ -184,7 +184,7 @@ class Load:
                 except httpx.TransportError:
                     self._book.unanswered(sent)
                     return
-                held = _referenced(answer) if answer.status_code in (200, 202) else set()
+                held = referenced(answer) if answer.status_code in (200, 202) else set()
                 self._book.acknowledged([one for one in sent if one.instance_uid in held])
                 rest = [one for one in sent if one.instance_uid not in held]
                 if rest:
@@ -197,6 +197,6 @@ def multipart(files: list[bytes]) -> bytes:
     return b"".join([*parts, b"--kill--\r\n"])
 
 
-def _referenced(answer: httpx.Response) -> set[str]:
+def referenced(answer: httpx.Response) -> set[str]:
     items = answer.json().get("00081199", {}).get("Value", [])
     return {item["00081155"]["Value"][0] for item in items}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -65,7 +65,9 @@ def send(node: NodeProcess, access: Access, sent: list[Specimen], book: Book | N
     return answer
 
 
-async def erase(node: NodeProcess, access: Access, study_uid: str) -> list[Erasure]:
+async def erase(
+    node: NodeProcess, access: Access, study_uid: str, begins: Callable[[], object] = lambda: None
+) -> list[Erasure]:
     """Erase the patient of a study, as the worker does it for a request."""
     async with node.rooms() as rooms:
         target = await rooms.archive.target(Actor("system", tenant=access.tenant), study_uid)
@@ -76,6 +78,7 @@ async def erase(node: NodeProcess, access: Access, study_uid: str) -> list[Erasu
             worker, "erase", about, "rights", ("9.2",), "", "test", ids.uuid7(), now, now + timedelta(minutes=5)
         )
         assert target.subject_id is not None
+        begins()
         return await rooms.archive.erase_subject(permit, target.subject_id)
 
 

@@ -14,10 +14,13 @@ import ssl
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
+from troth.kit import clock
 from troth.kit.db import Database
 from troth.ledger import Verification
 from troth.proofs import store
@@ -76,6 +79,13 @@ async def look(site: Site, database: Database, verification: Verification) -> li
         undigested = await store.undigested(connection)
         passwords = await store.password_columns(connection)
         files = await store.table_files(connection)
+        backup = await store.last_backup(connection)
+        recheck = await store.last_recheck(connection)
+        tenants = await store.tenants(connection)
+    broken = 0
+    for tenant in tenants:
+        async with database.transaction(_Space(tenant)) as connection:
+            broken += await store.broken_instances(connection)
     return [
         ledger_integrity(verification),
         await asyncio.to_thread(listeners, site),
@@ -85,8 +95,40 @@ async def look(site: Site, database: Database, verification: Verification) -> li
         row_security(unprotected, role),
         digests_only(undigested),
         no_passwords(passwords),
-        Checked("backups", None, "no backup is made yet, so none was tried"),
+        intact(broken, recheck),
+        backups(backup, clock.now()),
     ]
+
+
+def intact(broken: int, recheck: Mapping[str, Any] | None) -> Checked:
+    """What is held was read back and is what was stored."""
+    if broken:
+        return Checked("intact", False, f"{broken} stored images are damaged; see troth archive scrub")
+    if recheck is None:
+        return Checked("intact", None, "every read checks the seal; not everything was read back yet")
+    instances = recheck["counts"].get("instances", 0)
+    return Checked("intact", True, f"{instances:,} stored images read back whole on {_day(recheck['ended_at'])}")
+
+
+def backups(backup: Mapping[str, Any] | None, now: datetime) -> Checked:
+    """There is a backup that was checked and whose keys are still there."""
+    if backup is None:
+        return Checked("backups", None, "no backup is made yet, so none was tried")
+    made = f"the last backup was made on {_day(backup['made_at'])}"
+    if backup["keys_expire_at"] <= now:
+        return Checked("backups", False, f"{made}, and its keys have expired since")
+    if backup["verified_at"] is None:
+        return Checked("backups", None, f"{made} and was not checked")
+    return Checked("backups", True, f"{made} and checked; its keys are kept until {_day(backup['keys_expire_at'])}")
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    tenant: UUID | None
 
 
 def ledger_integrity(verification: Verification) -> Checked:

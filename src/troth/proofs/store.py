@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from troth.kit.db import Connection
+from uuid import UUID
+
+from troth.kit.db import Connection, Row
 
 
 async def unprotected_tables(connection: Connection) -> list[str]:
@@ -56,3 +58,35 @@ async def table_files(connection: Connection) -> list[str]:
         " (select reltoastrelid from pg_class where relnamespace = 'public'::regnamespace))"
     )
     return [str(row["path"]) for row in await cursor.fetchall() if row["path"]]
+
+
+async def last_backup(connection: Connection) -> Row | None:
+    """When the last backup was made, checked, and how long its keys live; None where there was never one."""
+    cursor = await connection.execute(
+        "select made_at, verified_at, keys_expire_at from backup order by made_at desc limit 1"
+    )
+    return await cursor.fetchone()
+
+
+async def last_recheck(connection: Connection) -> Row | None:
+    """When what is held was last read back, and how much of it."""
+    cursor = await connection.execute(
+        "select ended_at, counts from upkeep_run where kind = 'recheck' and state = 'done'"
+        " order by started_at desc limit 1"
+    )
+    return await cursor.fetchone()
+
+
+async def tenants(connection: Connection) -> list[UUID]:
+    """Every organisation."""
+    return [row["id"] for row in await (await connection.execute("select id from organisation")).fetchall()]
+
+
+async def broken_instances(connection: Connection) -> int:
+    """Instances of the transaction's organisation that were found broken and are still held."""
+    cursor = await connection.execute(
+        "select count(*) as number from broken_instance b join instance i on i.tenant = b.tenant"
+        " and i.id = b.instance_id"
+    )
+    (row,) = await cursor.fetchall()
+    return int(row["number"])
