@@ -62,7 +62,7 @@ def routes(gate: Gate, instance_bytes: int) -> list[Route]:
     stores = [
         Route("/studies", store, methods=["POST"]),
         Route(_STUDY, store, methods=["POST"]),
-        Route("/commitment-requests/{transaction}", committing.commit(gate), methods=["POST"]),
+        Route("/commitment-requests/{transaction}", committing.answer(gate), methods=["POST"]),
     ]
     retrieves = [
         route

@@ -31,7 +31,7 @@ _CLASS, _INSTANCE, _REASON = "00081150", "00081155", "00081197"
 Item = tuple[str, str]
 
 
-def commit(gate: Gate) -> Callable[[Request], Any]:
+def answer(gate: Gate) -> Callable[[Request], Any]:
     """The handler of `POST /commitment-requests/{transaction}`."""
 
     async def handle(http_request: Request) -> Response:
