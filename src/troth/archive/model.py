@@ -73,6 +73,7 @@ class Query:
         limit: Most results of one page, 1 to 1000.
         offset: Results to skip, at most 10,000.
         is_fuzzy: Names without wildcards also match when they are mistyped by a letter (PS3.18 8.3.4.2).
+        after: Only studies that come after this place, as `Found.place` gives it: any page costs the same.
     """
 
     level: Level = "study"
@@ -81,6 +82,7 @@ class Query:
     limit: int = 101
     offset: int = 0
     is_fuzzy: bool = False
+    after: tuple[date, UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,11 @@ class Found:
     series_uid: str = ""
     instance_uid: str = ""
     values: Mapping[int, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def place(self) -> tuple[date, UUID]:
+        """Where its study stands in the order of results, newest first."""
+        return self.study.study_date or NO_DATE, self.study.id
 
 
 @dataclass(frozen=True, slots=True)

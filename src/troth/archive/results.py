@@ -85,7 +85,7 @@ class Search:
 
     async def _studies(self) -> AsyncIterator[tuple[KeyRef, StudySummary, dict[int, str]]]:
         """Studies that match, in steps that grow while little is found."""
-        after: tuple[date, UUID] | None = None
+        after = self._query.after
         step = self._query.limit + 1
         offset = self._query.offset if self._plan.is_exact else 0
         scanned = 0

@@ -6,6 +6,7 @@ Per: DICOM PS3.4 C.4.1 (C-FIND), C.2.2.2 (matching), C.6.1 and C.6.2 (patient ro
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from troth.archive import Found, Level, Match, Query, SearchKeyUnknown, SearchTooBroad, SearchValueInvalid
@@ -18,7 +19,7 @@ from troth.doors.dimse.identifier import AskedLevel, Identifier
 from troth.kit.errors import BadInput
 from troth.policy import Permit
 
-_PAGE = 250
+_STUDIES_OF_A_PAGE, _BELOW_OF_A_PAGE = 250, 1_000
 _TOO_MANY = 0xA700  # out of resources, PS3.4 table C.4-1
 _VALUE_INVALID = 0xC002
 _LEVELS: Mapping[AskedLevel, Level] = {
@@ -81,13 +82,17 @@ async def find(talk: Talk, asked: Asked) -> None:
 async def _matches(talk: Talk, permit: Permit, identifier: Identifier, keys: Mapping[int, str]) -> AsyncIterator[Found]:
     """All matches, page by page; each page is decided on anew and in the ledger before it is told."""
     matches = tuple(Match(tag, value) for tag, value in keys.items())
-    offset = 0
+    level = _LEVELS[identifier.level]
+    limit = _STUDIES_OF_A_PAGE if level == "study" else _BELOW_OF_A_PAGE
+    query = Query(level, matches, limit=limit)
     while True:
-        query = Query(_LEVELS[identifier.level], matches, limit=_PAGE, offset=offset)
         page = await talk.rooms.archive.query(permit, query)
         for found in page.found:
             yield found
         if not page.is_more or talk.is_cancelled:
             return
-        offset += _PAGE
+        if level == "study":
+            query = replace(query, after=page.found[-1].place)
+        else:  # all within one study
+            query = replace(query, offset=query.offset + limit)
         permit = await talk.gate.require("query")
