@@ -53,6 +53,20 @@ def test_machines_are_told_the_same(wrong: Path, capsys: pytest.CaptureFixture[s
     assert len(run["results"]) == len(problems)
 
 
+def test_a_promise_that_nothing_in_the_program_keeps_does_not_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = checking.modules()
+    assert ended("--format", "json", NOTICES / "imaging-cloud") == 0
+    monkeypatch.setattr(checking, "modules", lambda: parts - {"vault.keyring"})
+    capsys.readouterr()
+    assert ended("--format", "json", NOTICES / "imaging-cloud") == 1
+    problems = json.loads(capsys.readouterr().out)
+    assert problems
+    assert all("'vault.keyring' has to keep this promise" in each["what"] for each in problems)
+    assert all(each["line"] > 1 and each["hint"] for each in problems)
+
+
 def test_wrong_use_is_told_apart_from_a_wrong_notice(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended() == 2
     assert ended("--format", "verse", NOTICES) == 2

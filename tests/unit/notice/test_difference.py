@@ -105,3 +105,60 @@ def test_a_new_purpose(shipped: Notice, changed: Changed) -> None:
 
 def test_nothing_changed(shipped: Notice) -> None:
     assert len(room.diff(shipped, shipped)) == 0
+
+
+OUTSIDE = {**PARTNER, "uses": ["care"]}
+WAY = {
+    "id": "7.90", "kind": "transfer", "key": "scc", "origins": ["GB"], "destinations": ["US"], "instrument": "scc",
+    "valid_from": "2026-01-01", "says": "On clauses.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edit", "weight"),
+    [
+        (more("5.90", "uses", "findings"), "a new purpose"),
+        (edited("5.90", country="IE"), "another country"),
+        (more("7.90", "destinations", "CA"), "another country"),
+    ],
+)
+def test_what_weighs_of_those_outside(changed: Changed, edit: Any, weight: str) -> None:
+    def begin(content: dict[str, Any]) -> None:
+        added(5, OUTSIDE.copy())(content)
+        added(7, WAY.copy())(content)
+
+    def then(content: dict[str, Any]) -> None:
+        begin(content)
+        edit(content)
+
+    found = room.diff(changed(begin), changed(then))
+    assert [each.weights for each in found] == [(weight,)]
+
+
+def test_a_way_abroad_that_was_not_there_weighs(shipped: Notice, changed: Changed) -> None:
+    assert [each.weights for each in difference(shipped, changed, added(7, WAY))] == [("another country",)]
+
+
+def test_a_rule_that_was_not_there_and_one_that_is_gone(shipped: Notice, changed: Changed) -> None:
+    rule = {
+        "id": "8.90",
+        "kind": "retention",
+        "key": "drafts",
+        "period": "P1D",
+        "anchor": "written_on",
+        "says": "A day.",
+    }
+    new = difference(shipped, changed, added(8, rule))
+    assert [(each.kind, each.weights) for each in new] == [("added", ())]
+    gone = room.diff(changed(added(8, rule)), shipped)
+    assert [(each.kind, each.after) for each in gone.of("removed")] == [("removed", "")]
+    assert str(*gone) == "removed § 8.90: A day."
+
+
+def test_a_clause_that_became_another_kind_is_gone_and_new(shipped: Notice, changed: Changed) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        clause = clause_of(content, "8.2")
+        clause.clear()
+        clause.update(id="8.2", kind="scope", includes=["site"], says="Here.")
+
+    assert {each.kind for each in difference(shipped, changed, edit)} == {"added", "removed"}

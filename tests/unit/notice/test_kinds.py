@@ -226,3 +226,23 @@ def test_an_order_may_have_to_stay_secret() -> None:
     notice = made(plain)
     (order,) = notice.all("legal_order")
     assert "You" not in {row.term for row in room.sentence(notice, order.id).kept}
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (lambda n: find(n, "transfer").pop("instrument"), "'instrument' is missing"),
+        (
+            lambda n: find(n, "transfer").update(instrument="privacy_shield"),
+            "unknown value 'privacy_shield' in instrument",
+        ),
+        (lambda n: find(n, "legal_order").update(needs=[]), "not accepted in needs"),
+        (lambda n: find(n, "consent").update(purposes=[]), "not accepted in purposes"),
+    ],
+)
+def test_what_a_promise_cannot_do_without_is_missed(edit: Edit, what: str) -> None:
+    plain = content()
+    edit(plain)
+    with pytest.raises(room.NoticeMalformed) as caught:
+        made(plain)
+    assert any(what in problem.what and problem.hint for problem in caught.value.problems), caught.value.problems
