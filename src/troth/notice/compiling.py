@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from troth.notice import cedar
-from troth.notice.clauses.base import Policy
+from troth.notice import cedar, vocabulary
+from troth.notice.clauses.base import Clause, Policy
 from troth.notice.model import Notice
 
 _PREFIX = "policy"
@@ -60,13 +60,49 @@ class Compiled:
 def compile_notices(notices: Sequence[Notice]) -> Compiled:
     """Compile the notices that are in force together.
 
+    A prohibition acts on everything, unless its kind says that it is about its own notice (`Clause.reach`): two notices
+    with different recipients, countries or terms do not forbid what the other one says.
+
     Args:
         notices: Those in force.
     """
+    bounds = {notice.name: _bound(notice, notices) if len(notices) > 1 else "" for notice in notices}
     policies = tuple(
-        replace(policy, says=clause.sentence(notice))
+        replace(
+            policy, says=clause.sentence(notice), text=_within(policy, bounds[notice.name] if _is_own(clause) else "")
+        )
         for notice in notices
         for clause in notice.clauses
         for policy in clause.policies(notice)
     )
     return Compiled(policies, cedar.schema(), ", ".join(notice.label for notice in notices))
+
+
+def _is_own(clause: Clause) -> bool:
+    return clause.reach == "notice"
+
+
+def _within(policy: Policy, bound: str) -> str:
+    """A prohibition that acts only where its notice applies; what it forbids there stays as it was written."""
+    if policy.effect == "permit" or not bound:
+        return policy.text
+    head, _, rest = policy.text.partition("resource)")
+    return f"{head}resource)\nwhen {{ {bound} }}{rest}"
+
+
+def _bound(notice: Notice, notices: Sequence[Notice]) -> str:
+    """Where a notice applies: for its own activities and those of the notices that it adds to or that add to it.
+
+    What no notice has an activity for is allowed by none. A notice for some countries does not bind what is known to
+    belong to another; where nobody knows the country, it binds.
+    """
+    family = [each for each in notices if notice.name in (each.name, each.head.supplements)]
+    family += [each for each in notices if each.name == notice.head.supplements]
+    named = {clause.key for each in family for clause in each.all("purpose")}
+    granted = {policy.purpose for each in family for clause in each.clauses for policy in clause.policies(each)}
+    said = f"{cedar.texts((named | granted) - {''})}.contains(context.purpose)"
+    if notice.places:
+        here = cedar.texts(f"controller:{code}" for code in notice.places)
+        elsewhere = cedar.texts(f"controller:{code}" for code in vocabulary.COUNTRIES - notice.places)
+        said += f" && (context.claims.containsAny({here}) || !context.claims.containsAny({elsewhere}))"
+    return said

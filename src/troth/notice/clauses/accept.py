@@ -10,7 +10,9 @@ from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, cla
 from troth.notice.terms import SLUG, term
 
 
-@clause("accept", "Terms that somebody accepts; which versions, when and where is kept with their account.")
+@clause(
+    "accept", "Terms that somebody accepts; which versions, when and where is kept with their account.", reach="notice"
+)
 class Accept(Clause):
     """Acceptance of terms of use."""
 

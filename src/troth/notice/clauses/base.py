@@ -124,11 +124,14 @@ class Clause(ABC):
     Attributes:
         kind: The word that stands in the file.
         about: What the kind is for, for authors and for the reference page.
+        reach: Where several notices are in force together: a prohibition of the kind acts in the whole deployment, as
+            a safeguard does, or only for what its own notice is about.
         line: Line in the file.
     """
 
     kind: ClassVar[str] = ""
     about: ClassVar[str] = ""
+    reach: ClassVar[Literal["deployment", "notice"]] = "deployment"
 
     id: str = term(
         "Number of the clause, section.number; once published it keeps its meaning", pattern=r"^[0-9]{1,3}\.[0-9]{1,3}$"
@@ -186,18 +189,22 @@ C = TypeVar("C", bound=Clause)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def clause(name: str, about: str) -> Callable[[type[C]], type[C]]:
+def clause(
+    name: str, about: str, *, reach: Literal["deployment", "notice"] = "deployment"
+) -> Callable[[type[C]], type[C]]:
     """Make a class a kind of clause. Used once in each file of `clauses/`.
 
     Args:
         name: The word that stands in the file.
         about: What the kind is for.
+        reach: How far its prohibitions act; see `Clause`.
     """
 
     def declare(model: type[C]) -> type[C]:
         made = dataclass(frozen=True, kw_only=True)(model)
         made.kind = name
         made.about = about
+        made.reach = reach
         return made
 
     return declare

@@ -17,7 +17,9 @@ _SAID = {
 }
 
 
-@clause("deidentification", "What leaves only when nobody can be found in it, and how that is made sure.")
+@clause(
+    "deidentification", "What leaves only when nobody can be found in it, and how that is made sure.", reach="notice"
+)
 class Deidentification(Clause):
     """De-identification (DICOM PS3.15 Annex E) and the gate for statistics."""
 

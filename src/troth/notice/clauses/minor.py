@@ -27,7 +27,9 @@ class Band:
     rule: Literal["refused", "guardian", "own"] = term("What holds for it")
 
 
-@clause("minor", "Age bands: who is taken in, who needs a parent or guardian, who speaks for themselves.")
+@clause(
+    "minor", "Age bands: who is taken in, who needs a parent or guardian, who speaks for themselves.", reach="notice"
+)
 class Minor(Clause):
     """Children (GDPR Art. 8; COPPA 16 CFR 312)."""
 

@@ -42,7 +42,7 @@ class Contract:
     why_none: str = term("For none_needed: why, such as the law that demands the disclosure", default="")
 
 
-@clause("recipient", "Who receives data. Roles that no recipient clause names get nothing.")
+@clause("recipient", "Who receives data. Roles that no recipient clause names get nothing.", reach="notice")
 class Recipient(Clause):
     """A recipient (GDPR Art. 4(9)); inside an organisation it is a set of roles."""
 

@@ -9,7 +9,7 @@ from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, R
 from troth.notice.terms import term
 
 
-@clause("residency", "In which countries data is kept. Elsewhere nothing is taken in.")
+@clause("residency", "In which countries data is kept. Elsewhere nothing is taken in.", reach="notice")
 class Residency(Clause):
     """The place of storage (dpv:StorageLocation)."""
 

@@ -9,7 +9,9 @@ from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, R
 from troth.notice.terms import SLUG, term
 
 
-@clause("scope", "What the notice holds for, and what stands under other terms and is out of its reach.")
+@clause(
+    "scope", "What the notice holds for, and what stands under other terms and is out of its reach.", reach="notice"
+)
 class Scope(Clause):
     """The reach of the notice."""
 

@@ -19,7 +19,11 @@ _SAID = {
 _IRI = {"adequacy": "eu-gdpr:A45-3", "scc": "eu-gdpr:A46-2-c", "bcr": "eu-gdpr:A46-2-b"}
 
 
-@clause("transfer", "What may go from some countries to others, and on which instrument. Without one it is refused.")
+@clause(
+    "transfer",
+    "What may go from some countries to others, and on which instrument. Without one it is refused.",
+    reach="notice",
+)
 class Transfer(Clause):
     """A transfer to a third country (GDPR Art. 44 to 49). Its key names the instrument, which has to be on file."""
 
