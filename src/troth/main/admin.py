@@ -13,6 +13,7 @@ import typer
 from troth.doors.dimse.tls import fingerprint_of
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
+from troth.main import lists_command
 from troth.main.adopting import InForce
 from troth.main.first_start import permit_for
 from troth.main.node import server_for
@@ -33,6 +34,7 @@ app.add_typer(organisation_app, name="organisation")
 app.add_typer(user_app, name="user")
 app.add_typer(peer_app, name="peer")
 app.add_typer(token_app, name="token")
+app.add_typer(lists_command.app, name="contacts")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
 Organisation = Annotated[str, typer.Option("--organisation", help="Name of the organisation.")]

@@ -235,6 +235,10 @@ def _proposed(each: Proposal, notices: Sequence[Notice]) -> Known:
     return Known(f"Proposed: {each.what.replace('_', ' ')}", "a person decides", "inferred", source, each.ground)
 
 
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
+
+
 def _observed(acts: Sequence[Event], notices: Sequence[Notice]) -> list[Known]:
     clause = clause_of(notices, "device", "users", "ledger")
     found = []
@@ -243,5 +247,5 @@ def _observed(acts: Sequence[Event], notices: Sequence[Notice]) -> list[Known]:
         sentence = next(event.sentence for event in acts if event.kind == kind)
         how = "the session of your browser" if kind == _STARTED else "the ledger of this service"
         source = Source("device", "our own programs", how, clause, last)
-        found.append(Known(sentence, f"{times} times, last on {last:%d %b %Y, %H:%M} UTC", "observed", source))
+        found.append(Known(sentence, f"{_times(times)}, last on {last:%d %b %Y, %H:%M} UTC", "observed", source))
     return sorted(found, key=lambda each: each.what)

@@ -112,7 +112,7 @@ def _observed(held: Held) -> list[Known]:
     found = [Known("Who looked, and what else was done", f"{len(entries)} entries, in ACCESS.JSON", "observed", source)]
     if started:
         last = max(event.at for event in started)
-        said = f"{len(started)} times, last on {last:%d %b %Y, %H:%M} UTC"
+        said = f"{'once' if len(started) == 1 else f'{len(started)} times'}, last on {last:%d %b %Y, %H:%M} UTC"
         browser = Source("device", "your browser", "the session that it began", source.clause, last)
         found.append(Known("Your sign-ins", said, "observed", browser))
     return found
