@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from troth.kit.calls import Calls, Parameter
 from troth.kit.errors import Unavailable
+from troth.kit.watching import WatchedConnection
 
 _GONE = frozenset({"08", "53", "57"})  # classes of SQLSTATE: connection, resources, operator intervention
 
@@ -147,7 +148,12 @@ class Database:
         if pool is None:
             arguments: Mapping[str, Any] = {"row_factory": dict_row, "autocommit": True}
             pool = AsyncConnectionPool(
-                self._dsn, kwargs=dict(arguments), min_size=self._min_size, max_size=self._max_size, open=False
+                self._dsn,
+                connection_class=WatchedConnection,
+                kwargs=dict(arguments),
+                min_size=self._min_size,
+                max_size=self._max_size,
+                open=False,
             )
             self._pools[loop] = pool
             await pool.open()
