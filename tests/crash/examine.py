@@ -166,7 +166,7 @@ async def _look_at_packs(connection: Connection, access: Access, packs: Path, fi
                 known.setdefault(f"{extent.pack_id.hex()}.pack", []).append((extent.offset, extent.length))
     for pack in packs.glob("*.pack"):
         at = HEAD_BYTES
-        for offset, length in [*sorted(known.pop(pack.name, [])), (pack.stat().st_size, 0)]:
+        for offset, length in [*sorted(known.pop(pack.name, [])), (max(HEAD_BYTES, pack.stat().st_size), 0)]:
             assert offset >= at, "two rows share bytes of a pack"
             if left := _not_zero(pack, at, offset):
                 findings.leftovers += 1

@@ -173,6 +173,8 @@ def inject(run: Run, place: str, call: str, error: str, number: int) -> bool:
     with failing(pids, call, error, number) as seen:
         door(run, sent[:4])
         door(run, sent[4:])
+    if os.environ.get("TROTH_TRACE"):
+        print(*seen, sep="\n")
     return bool(seen)
 
 

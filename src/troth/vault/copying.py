@@ -12,7 +12,7 @@ from typing import Final
 from troth.vault.errors import ObjectMissing, PackFault
 from troth.vault.packs import Packs
 
-_CHUNK_BYTES: Final = 1 << 20
+_CHUNK_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,11 @@ class PackFolder:
         fd = os.open(self._path(pack_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         pack = PackFile(pack_id, fd, HEAD_BYTES)
         fcntl.flock(fd, fcntl.LOCK_EX)
-        write_all(fd, [_MAGIC + pack_id], 0)
+        try:
+            write_all(fd, [_MAGIC + pack_id], 0)
+        except PackFault:
+            self._path(pack_id).unlink(missing_ok=True)
+            raise
         self._keep(pack)
         return pack
 
