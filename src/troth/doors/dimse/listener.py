@@ -13,6 +13,7 @@ from troth.doors.dimse.association import Association
 from troth.doors.dimse.committing import Reporter
 from troth.doors.dimse.conversation import Conversation, Ourselves
 from troth.doors.dimse.gate import Shown
+from troth.doors.dimse.handshakes import Handshakes
 from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.offered import STORAGE_COMMITMENT
 from troth.doors.dimse.ports import Rooms
@@ -38,7 +39,7 @@ class Listener:
         self.ourselves = ourselves
         self._rooms = rooms
         self._limits = limits
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | Handshakes | None = None
         self._watch: asyncio.Task[None] | None = None
         self._all: set[Association] = set()
         self._outside: dict[Association, None] = {}  # silent, or turned away; oldest first
@@ -55,6 +56,8 @@ class Listener:
     def port(self) -> int:
         """The port listened on; of use when 0 was asked for."""
         assert self._server is not None
+        if isinstance(self._server, Handshakes):
+            return self._server.port
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
@@ -81,22 +84,15 @@ class Listener:
             tls: How we show ourselves and whom we believe; None for plain TCP.
         """
         loop = asyncio.get_running_loop()
-        seconds = self._limits.artim_seconds if tls is not None else None
-        if sock is not None:
-            server = await loop.create_server(
-                self._connect, sock=sock, backlog=_BACKLOG, ssl=tls, ssl_handshake_timeout=seconds
-            )
+        if tls is not None:
+            listening = sock or socket.create_server((host, port), backlog=_BACKLOG, reuse_port=reuse_port)
+            self._begin(Handshakes(listening, tls, self._connect, self._limits))
+        elif sock is not None:
+            self._begin(await loop.create_server(self._connect, sock=sock, backlog=_BACKLOG))
         else:
-            server = await loop.create_server(
-                self._connect,
-                host,
-                port,
-                backlog=_BACKLOG,
-                reuse_port=reuse_port or None,
-                ssl=tls,
-                ssl_handshake_timeout=seconds,
+            self._begin(
+                await loop.create_server(self._connect, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None)
             )
-        self._begin(server)
 
     async def stop(self) -> None:
         """Listen no more; let C-STOREs under way end and be answered, then end every association."""
@@ -175,7 +171,7 @@ class Listener:
 
     # -- connections -------------------------------------------------------------------------------------------
 
-    def _begin(self, server: asyncio.Server) -> None:
+    def _begin(self, server: asyncio.Server | Handshakes) -> None:
         self._is_stopping = False
         self._server = server
         loop = asyncio.get_running_loop()
