@@ -53,6 +53,7 @@ ROWS = [
     Row("wado-study", "WADO-RS study of 100 instances", "MB/s", True, bound=500),
     Row("metadata", "WADO-RS metadata of a series of 100", "ms", False, bound=10),
     Row("frames", "WADO-RS frames one by one", "frames/s", True, bound=400),
+    Row("rendered", "WADO-RS rendered JPEG, one by one", "images/s", True, bound=150),
     Row("decision", "decision p50, 200 policies", "ms", False, bound=1, is_alone=True),
     Row("decision-denied", "decision p50, 200 policies, denied with its reason", "ms", False, bound=1, is_alone=True),
     Row("list-filtered", "list of 10,000 studies filtered in SQL", "ms", False, bound=50, is_alone=True),

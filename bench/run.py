@@ -56,6 +56,7 @@ def plan(bench: Bench, wanted: Sequence[str]) -> list[Callable[[Server], Figures
         (("wado-study",), bench.wado_study),
         (("metadata",), bench.metadata),
         (("frames",), bench.frames),
+        (("rendered",), bench.rendered),
     ]
     return [work for rows, work in kinds if set(rows) & set(wanted)]
 

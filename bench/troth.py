@@ -29,7 +29,7 @@ def start(folder: Path, notice: Path) -> Server:
     with (folder / "log").open("wb") as log:
         server.process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        server.wait(60)
+        server.wait(180)
         _admin(folder, "organisation", "add", _ORGANISATION)
         _admin(folder, "peer", "add", CALLING_AE, "127.0.0.1:1", "--organisation", _ORGANISATION)
         reading = _token(folder, "clinician", "diagnosis")

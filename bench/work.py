@@ -168,6 +168,17 @@ class Bench:
         reader.close()
         return {"metadata": median(took) * 1000}
 
+    def rendered(self, server: Server) -> Figures:
+        """Each instance as a JPEG, one after the other."""
+        study_uid, series_uid, instances = self._whole_study(server)
+        reader = loads.Reader(server)
+        took = [
+            reader.get(f"/studies/{study_uid}/series/{series_uid}/instances/{uid}/rendered", "image/jpeg")[0]
+            for uid in instances
+        ]
+        reader.close()
+        return {"rendered": len(instances) / sum(took)}
+
     def frames(self, server: Server) -> Figures:
         """Frame 1 of each instance, one after the other."""
         study_uid, series_uid, instances = self._whole_study(server)

@@ -69,11 +69,12 @@ def _load() -> None:
     import _CharLS  # type: ignore[import-not-found]  # noqa: F401
     import jpeg_ls  # noqa: F401
     import openjpeg.utils  # noqa: F401
-    from PIL import GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin  # noqa: F401
+    from PIL import GifImagePlugin, Image, ImageFont, JpegImagePlugin, PngImagePlugin  # noqa: F401
 
     from troth.dicom import codecs, painting, picture  # noqa: F401
 
     Image.init()
+    ImageFont.load_default(10)
 
 
 def _limit(what: int, most: int) -> None:

@@ -118,7 +118,10 @@ def spin() -> None:
 
 async def test_a_frame_is_decoded_and_one_that_is_broken_stops_no_other(made: Painter) -> None:
     head, frame = compressed(jpeg())
-    options = {"media_type": "image/png"}
+    options: dict[str, Any] = {"media_type": "image/png"}
+    assert await made.paint(head, JPEG, [frame], 1, options | {"notes": ("Æ", "1970-01-02")})
+    moving = Image.open(BytesIO(await made.paint(head, JPEG, [frame, jpeg()], 1, {"media_type": "image/gif"})))
+    assert moving.size == (16, 16)
     assert Image.open(BytesIO(await made.paint(head, JPEG, [frame], 1, options))).size == (16, 16)
     for broken in (b"\xff\xd8" + bytes(100), frame[:40], jpeg(4096, 4096)):
         with pytest.raises(dicom.CannotRender):

@@ -24,7 +24,7 @@ Handler = Callable[[Request], Any]
 
 OFFERED = (JPEG, PNG, GIF)
 _THUMBNAIL = (128, 128)
-_MOST_MOVING = 200
+_MOST_MOVING, _MOST_MOVING_PIXELS = 200, 16 << 20
 _MOST_PIXELS = 8192
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "linear_exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
 _ANNOTATIONS = frozenset({"patient", "technique"})
@@ -172,7 +172,9 @@ def _shown(record: InstanceRecord, numbers: list[int], media_type: str, *, is_th
         shown = numbers or list(range(1, record.frames + 1))
         if len(shown) > 1 and shown != list(range(shown[0], shown[0] + len(shown))):
             raise ParameterInvalid("The frames of a moving picture follow one another.")
-        return shown[:_MOST_MOVING]
+        # They are drawn together: as many as fit into a bounded memory, whatever their size.
+        fitting = _MOST_MOVING_PIXELS // max((record.rows or 1) * (record.columns or 1), 1)
+        return shown[: min(_MOST_MOVING, max(fitting, 1))]
     if len(numbers) > 1:
         raise NothingAcceptable("Several frames are sent as multipart/related, or as image/gif.")
     return numbers or [1]

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from pydicom.uid import generate_uid
 
-from tests.unit.archive.rooms import instance
+from tests.unit.archive.rooms import instance, to_file
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import parts_of, path_of, stow, uids
+from troth.doors.dicomweb import rendering
 
 
 def clip(frames: int = 3, **attributes: object) -> bytes:
@@ -78,14 +79,22 @@ async def test_frames_one_by_one_together_and_moving(house: House) -> None:
         assert (await client.get(path + "/frames/1,4")).status_code == 404
 
 
+async def test_a_moving_picture_takes_a_bounded_memory(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "_MOST_MOVING_PIXELS", 2 * 256)
+    content = clip()
+    await stow(house, content)
+    async with house.clinician() as client:
+        answer = await client.get(path_of(content) + "/rendered?window=1500,3000", headers={"Accept": "image/gif"})
+    assert getattr(Image.open(BytesIO(answer.content)), "n_frames", 0) == 2
+
+
 async def test_a_study_is_drawn_whole_or_by_its_middle(house: House) -> None:
     study = generate_uid()
     first, second = instance(StudyInstanceUID=study), instance(StudyInstanceUID=study)
-    report = instance(StudyInstanceUID=study, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")
-    dataset = pydicom.dcmread(BytesIO(report))
+    dataset = pydicom.dcmread(BytesIO(instance(StudyInstanceUID=study)))
     for keyword in ("PixelData", "Rows", "Columns"):
         delattr(dataset, keyword)
-    await stow(house, first, second)
+    await stow(house, first, to_file(dataset), second)
     async with house.clinician() as client:
         every = await client.get(
             f"/studies/{study}/rendered", headers={"Accept": 'multipart/related; type="image/png"'}
