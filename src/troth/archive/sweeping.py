@@ -33,6 +33,7 @@ _LOOK_AGAIN: Final = timedelta(days=7)
 _KEPT_RUNS: Final = timedelta(days=90)
 _PATIENCE_SECONDS: Final = 60.0
 _MOST_AT_ONCE: Final = 10_000
+_OF_A_SUBJECT: Final = "subject|merged|^(holder|target|person)_id$"  # rather too many: what refers to one, keeps it
 
 Told = Callable[[str, int, int], None]
 """What is done, how much of it is done, and how much there is."""
@@ -154,7 +155,8 @@ class Sweeping:
     async def _sweep_subjects(self, swept: Swept, grace: timedelta, told: Told, *, is_dry: bool) -> None:
         before = clock.now() - grace
         async with self._db.transaction(None) as connection:
-            tables = await upkeep_store.columns(connection, ["uuid"], "^subject_id$")
+            columns = await upkeep_store.columns(connection, ["uuid"], _OF_A_SUBJECT)
+            tables = [column for column in columns if column["is_tenants"]]
             tenants = await upkeep_store.tenants_of(connection)
         for number, tenant in enumerate(tenants):
             told("subjects", number, len(tenants))
