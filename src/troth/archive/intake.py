@@ -144,11 +144,16 @@ class Batch:
         self._new_series: dict[str, Item] = {}
         self.new_studies: dict[str, Item] = {}
         self.accepted: list[Item] = []
+        marks: dict[tuple[str, PatientKey], tuple[int, tuple[bytes, ...]]] = {}
         for item in items:
-            patient = patient_key(item.header.study_uid, item.header.values)
-            text = f"{patient.patient_id}\0{patient.issuer}"
-            item.patient_token = keyring.token(organisation_key, "archive.patient", text)
-            item.digests = tombstones(keyring, organisation_key, item.header.study_uid, patient)
+            study_uid = item.header.study_uid
+            patient = patient_key(study_uid, item.header.values)
+            if (study_uid, patient) not in marks:  # a batch is mostly of one study
+                marks[study_uid, patient] = (
+                    keyring.token(organisation_key, "archive.patient", f"{patient.patient_id}\0{patient.issuer}"),
+                    tombstones(keyring, organisation_key, study_uid, patient),
+                )
+            item.patient_token, item.digests = marks[study_uid, patient]
 
     def wanted(self) -> dict[str, list[Any]]:
         """What to look up before deciding."""

@@ -13,6 +13,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_BARE_BYTES = 64 << 10
+MOST_AHEAD_BYTES = 1 << 20
+"""Of a body, how much may wait for whoever reads it; what is read from the socket at once can come on top."""
 HEAD_SECONDS = 15.0
 MOST_IDLE = 2_000
 _ANSWER = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -65,7 +67,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """The parser has bytes of a body: how many those may be is for whoever reads them."""
         self._bare_bytes = 0
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete or self.parser.should_upgrade():
+            super().on_body(body)
+            return
+        # As uvicorn does it, but for the limit: its own stops and starts the reading at every read from the socket.
+        cycle.body += body
+        if len(cycle.body) > MOST_AHEAD_BYTES:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The parser has a whole request."""

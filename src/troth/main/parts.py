@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -28,6 +29,8 @@ from troth.outreach import Amendments, Introductions
 from troth.rights import Fulfilment
 
 Ready = Callable[[], None]
+
+_GARBAGE = 10_000  # new objects between two collections; Python's own 700 are made for a single instance
 
 
 class _Server(uvicorn.Server):
@@ -130,6 +133,10 @@ def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> 
         rooms = open_rooms(settings, server_for(settings), load_notices(settings))
         in_force = InForce(rooms)
         await in_force.look()
+        # What is here now stays: no collection need look at it again, and pages shared with the parent stay shared.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE)
         following = asyncio.create_task(in_force.follow(stop))
         try:
             await work(rooms, stop)  # type: ignore[misc]
