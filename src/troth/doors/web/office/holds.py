@@ -101,10 +101,21 @@ class HoldPages:
         fields = await self._desk.sent(http_request, visitor)
         permit = await self._desk.permit(actor, "hold", of_organisation(actor), PURPOSE)
         try:
-            await self._desk.rooms.lifecycle.release_hold(permit, id_of(http_request), fields.get("reason", ""))
+            narrow = await self._about(actor, permit, id_of(http_request))
+            await self._desk.rooms.lifecycle.release_hold(narrow, id_of(http_request), fields.get("reason", ""))
         except HoldIncomplete:
             return await self._page(http_request, visitor, actor, permit, {}, Fault("", "Write down why it ends"))
         return go("/office/holds?told=released")
+
+    async def _about(self, actor: Actor, permit: Permit, hold_id: UUID) -> Permit:
+        """The permit for what a hold covers, so that the person it is about reads of its end."""
+        held = next((each for each in await self._desk.rooms.lifecycle.holds(permit) if each.id == hold_id), None)
+        if held is None or held.scope == "organisation":
+            return permit
+        target = Target("subject", held.target_id, actor.tenant, held.target_id)
+        if held.scope == "study":
+            target = await self._desk.rooms.archive.target_of(actor, held.target_id)
+        return await self._desk.permit(actor, "hold", target, PURPOSE) if target.id is not None else permit
 
     async def _target(self, actor: Actor, permit: Permit, fields: Mapping[str, str]) -> Target | None:
         """What is held: None where nothing here has the number."""
