@@ -153,6 +153,8 @@ async def test_proofs_hold_for_every_event_and_checkpoint(deployment: Deployment
     deployment.tamper("delete from ledger_tile where level = 0 and index = 0")
     with pytest.raises(TreeBroken):
         await call(deployment, "prove", ids[0])
+    with pytest.raises(TreeBroken):
+        await call(deployment, "prove_all", ids)
 
 
 async def test_an_access_list_is_complete(deployment: Deployment) -> None:
@@ -260,3 +262,57 @@ async def test_many_proofs_are_those_that_one_by_one_would_give(deployment: Depl
         one = await call(deployment, "prove", event_id)
         assert found[event_id] == one
         ledger.verify_inclusion(found[event_id], deployment.ledger.verifier_key)
+
+
+async def test_before_the_first_checkpoint_nothing_is_proved(deployment: Deployment) -> None:
+    assert await call(deployment, "prove_all", await fill(deployment, 2)) == {}
+
+
+async def test_events_of_a_kind_are_counted_by_purpose(deployment: Deployment) -> None:
+    await fill(deployment, 2)
+    await deployment.append_one(purpose="care")
+    await deployment.append_one(kind="archive:viewing:closed", purpose="care")
+    assert await call(deployment, "purposes_of", "archive:study:opened") == {"care": 1, "diagnosis": 2}
+    with pytest.raises(UnknownKind):
+        await call(deployment, "purposes_of", "no:such:kind")
+
+
+async def test_a_function_of_the_database_writes_the_same_entries(deployment: Deployment) -> None:
+    """What `append_many` writes row by row, `ledger_append` takes as one parameter, with nothing lost or altered."""
+    given = {"subject_id": SUBJECT, "study_id": STUDY, "key": deployment.key, "decision_id": uuid4()}
+    entries = [deployment.entry(**given, payload={"name": "Jäne"}, counts={"instances": number}) for number in (1, 2)]
+    entries.append(deployment.entry(subject_id=SUBJECT))
+    [*ids] = await deployment.append(*entries)
+    sealed = deployment.ledger.sealed(entries)
+    assert "Jäne".encode() not in sealed
+    async with deployment.database.transaction(Scope(deployment.tenant)) as connection:
+        row = await (
+            await connection.execute("select ledger_append(%s::jsonb) as count", (sealed.decode(),))
+        ).fetchone()
+        assert row == {"count": 3}
+    events = (await call(deployment, "of_subject", SUBJECT, limit=10))[::-1]
+    assert [event.id for event in events[:3]] == ids
+    plain = [
+        {name: getattr(event, name) for name in ("kind", "payload", "counts", "clauses", "purpose", "role", "study_id",
+                                                 "actor_id", "decision_id", "outcome")}
+        for event in events
+    ]  # fmt: skip
+    assert plain[:3] == plain[3:]
+    await deployment.sequencer.drain()
+    assert (await call(deployment, "complete_for", SUBJECT)).is_complete
+
+
+async def test_a_list_that_grows_at_every_look_is_told_as_it_was_last_seen(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever for a moment at which nothing moves."""
+    await fill(deployment, 1)
+    looks = iter(range(1000))
+
+    async def always_another(connection: Any, subject_id: UUID) -> Any:
+        return {"held": next(looks), "head": None}
+
+    monkeypatch.setattr(store, "select_subject", always_another)
+    seen = await call(deployment, "complete_for", SUBJECT)
+    assert (seen.shown, seen.pending) == (1, 1)
+    assert next(looks) == 40, "twenty looks, each between two counts"

@@ -150,6 +150,6 @@ async def test_an_instruction_that_covers_the_act_stands_in_the_permit(policy: P
 def test_what_is_granted_to_a_role_at_all_is_known_without_asking(policy: Policy) -> None:
     assert policy.grants("clinician", "retrieve")
     assert policy.grants("clinician", "open_notice"), "what anybody may"
-    assert not policy.grants("peer", "retrieve")
+    assert not policy.grants("peer", "erase")
     assert not policy.grants("stranger", "query")
     assert "emergency_reason" in policy.compiled.claims
