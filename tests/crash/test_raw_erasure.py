@@ -97,8 +97,12 @@ def a_disk() -> Iterator[Disk]:
     try:
         yield Disk(mount, image if is_mounted else None)
     finally:
-        if is_mounted:
-            subprocess.run(["umount", str(mount)], check=False)
+        for _ in range(50):  # the last process of the node may still hold it for a moment
+            if not is_mounted or subprocess.run(["umount", str(mount)], capture_output=True).returncode == 0:
+                break
+            time.sleep(0.2)
+        else:
+            subprocess.run(["umount", "--lazy", str(mount)], check=False)
         shutil.rmtree(place, ignore_errors=True)
 
 
