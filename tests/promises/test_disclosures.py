@@ -182,7 +182,7 @@ async def test_a_copy_of_the_clauses_is_mailed_to_whoever_asks(place: Deployment
         permit, "platform_clauses", "scc", "EEA", "US", date(2026, 1, 5), document=text
     )
     anybody = place.anybody()
-    assert "EEA" in (await anybody.web.get("/recipients")).text
+    assert "European Economic Area" in (await anybody.web.get("/recipients")).text
     wrong = await anybody.web.post("/recipients", data={"instrument": str(instrument_id), "email": "nobody"})
     assert wrong.status_code == 422
     before = len(_files(place))

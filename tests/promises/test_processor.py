@@ -6,7 +6,11 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from uuid import UUID, uuid4
 
+import httpx
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
@@ -19,6 +23,7 @@ from troth.dicom import specimens
 from troth.doors import dimse
 from troth.kit import clock
 from troth.people import Organisation
+from troth.policy import Target
 
 FIRM = {"kind": "service_provider", "stands_under": "works_firms", "categories": "images", "purposes": "upkeep"}
 ORDER = {
@@ -252,7 +257,6 @@ async def test_a_recipient_whose_contract_has_lapsed_gets_nothing(
     assert "rules out" in sale.text
 
 
-@pytest.mark.promise("EM-19")
 @pytest.mark.promise("EM-27")
 async def test_transfers_by_model_contract_for_each_controller(
     place: Deployment, european: Office, american: Office, workshop: Receiver
@@ -275,6 +279,49 @@ async def test_transfers_by_model_contract_for_each_controller(
     [recorded] = await place.ledgered(kind="exchange:disclosure:recorded", subject=held.subject_id)
     instrument = (await european.instruments())["model_contract"]
     assert f"instrument:{instrument.id}" in recorded.clauses
+
+
+@pytest.mark.promise("EM-19")
+async def test_abroad_only_while_a_model_contract_is_in_force(place: Deployment, workshop: Receiver) -> None:
+    house = await place.organisation("Clinique Modèle", "controller", "FR")
+    office = await office_of(place, house)
+    await office.filed("instructions", **ORDER)
+    await office.contract("agreement")
+    await office.contract("works")
+    await office.recipient("near_works", workshop, country="DE", contract_key="works", **FIRM)
+    await office.recipient("us_works", workshop, country="US", contract_key="works", **FIRM)
+    held = await place.study(house)
+    patient = await place.patient(held)
+    before = workshop.associations
+    today = clock.today()
+
+    async def refused(said: str) -> None:
+        answer = await office.disclose(held, "us_works", "upkeep", "service")
+        assert answer.status_code == 409
+        assert said in answer.text
+        assert workshop.associations == before
+        told = (await place.ledgered(kind="exchange:disclosure:refused", subject=held.subject_id))[-1]
+        assert (told.payload or {})["reason"] == "transfer"
+
+    await refused("no instrument on file for transfers from FR to US")
+    yesterday = (today - timedelta(days=1)).isoformat()
+    await office.instrument("model_contract", "EEA", "US", valid_until=yesterday)
+    await refused("is not valid any more")
+    await office.instrument("elsewhere", "EEA", "CA")
+    await office.instrument("for_another", "EEA", "US", recipient_key="near_works")
+    await refused("is not valid any more")
+    await office.instrument("model_contract", "EEA", "US", valid_until=(today + timedelta(days=1)).isoformat())
+    sent = await office.disclose(held, "us_works", "upkeep", "service")
+    assert sent.status_code == 200, sent.text
+    assert workshop.associations == before + 1
+    recorded = (await place.ledgered(kind="exchange:disclosure:recorded", subject=held.subject_id))[-1]
+    assert f"instrument:{(await office.instruments())['model_contract'].id}" in recorded.clauses
+    assert "to US on model_contract" in (await patient.web.get("/given")).text
+    before += 1
+    with clock.moved(timedelta(days=2)):
+        await place.sign_in_again(office.person)
+        await refused("is not valid any more")
+    await place.sign_in_again(office.person)
 
 
 @pytest.mark.promise("EM-34")
@@ -307,3 +354,68 @@ async def test_an_invalid_instrument_stops_what_relied_on_it(place: Deployment, 
 
     await office.instrument("model_contract", "EEA", "US", "bcr")
     assert (await office.disclose(held, "us_works", "upkeep", "service")).status_code == 200
+
+
+@pytest.mark.promise("EM-34")
+async def test_a_copy_of_an_instrument_for_whoever_asks_until_it_is_invalid(
+    place: Deployment, workshop: Receiver
+) -> None:
+    keeping = await place.operator_permit("keep_register", Target("platform"))
+    exchange, text = place.rooms.exchange, b"Binding corporate rules of the whole group."
+    since = date(2026, 1, 5)
+    rules = await exchange.add_instrument(keeping, "model_contract", "bcr", "EEA", "US", since, document=text)
+    shield = await exchange.add_instrument(keeping, "shield", "privacy_shield", "EEA", "US", since, document=b"Shield.")
+    anybody = place.anybody()
+
+    async def ask(instrument: UUID, email: str = "asker@x.example") -> httpx.Response:
+        return await anybody.web.post("/recipients", data={"instrument": str(instrument), "email": email})
+
+    page = (await anybody.web.get("/recipients")).text
+    assert f'<option value="{rules}">' in page
+    assert f'<option value="{shield}">' not in page, "the Privacy Shield carries nothing since 16 July 2020"
+    before = len(_mails(place))
+    assert (await ask(rules, "nobody")).status_code == 422
+    assert (await ask(shield)).status_code in (404, 422)
+    assert (await ask(uuid4())).status_code in (404, 422)
+    assert len(_mails(place)) == before
+    assert (await ask(rules)).status_code == 200
+    [mail] = _mails(place)[before:]
+    assert mail["To"] == "asker@x.example"
+    [attached] = list(mail.iter_attachments())
+    assert attached.get_content().encode().strip() == text
+    asked, sent = [await place.ledgered(kind=f"exchange:document:{each}") for each in ("asked", "sent")]
+    assert (len(asked), len(sent)) == (1, 1)
+
+    # Two controllers send on the rules of the group; when these fall, both stop, and the list names whom it touches.
+    offices = []
+    for name in ("Clinique Première", "Clinique Seconde"):
+        office = await office_of(place, await place.organisation(name, "controller", "FR"))
+        await office.filed("instructions", **ORDER)
+        await office.contract("agreement")
+        await office.contract("works")
+        await office.recipient("us_works", workshop, country="US", contract_key="works", **FIRM)
+        held = await place.study(office.house)
+        assert (await office.disclose(held, "us_works", "upkeep", "service")).status_code == 200
+        offices.append((office, held))
+    affected = await exchange.invalidate(keeping, rules, "The group was dissolved.")
+    assert affected.recipients == (), "the platform itself sends to nobody"
+    left = workshop.associations
+    for office, held in offices:
+        refused = await office.disclose(held, "us_works", "upkeep", "service")
+        assert refused.status_code == 409
+        assert "is not valid any more" in refused.text
+        listed = (await office.person.web.get("/office/transfers")).text
+        assert "Nothing can go to 1 registered recipient abroad" in listed
+        assert "<li>Outside us_works, United States</li>" in listed
+    assert workshop.associations == left
+    page = (await anybody.web.get("/recipients")).text
+    assert "The group was dissolved." in page
+    assert f'<option value="{rules}">' not in page
+    assert (await ask(rules)).status_code in (404, 422)
+    assert len(_mails(place)) == before + 1
+
+
+def _mails(place: Deployment) -> list[EmailMessage]:
+    files = sorted((place.rooms.settings.data_dir / "outbox").glob("**/*.eml"))
+    read = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+    return [mail for mail in read if mail["To"] == "asker@x.example"]

@@ -26,6 +26,7 @@ from troth.exchange.model import (
     LegalOrder,
     Recipient,
     Space,
+    is_abroad,
 )
 from troth.exchange.room import Room
 from troth.kit import clock, ids
@@ -311,6 +312,24 @@ class Registers(Room):
         kind = "exchange:transfer:invalidated"
         await self._end(permit, _KEEP, "exchange_instrument", instrument_id, reason.strip(), kind)
         return await self.affected(permit, instrument_id)
+
+    async def cut_off(self, permit: Permit) -> tuple[Recipient, ...]:
+        """The recipients abroad to whom nothing can go now, whoever ended the instrument that led there.
+
+        Args:
+            permit: `keep_register` of an organisation.
+        """
+        if permit.tenant is None:
+            return ()
+        origin, now = (await self._people.organisation(permit.tenant)).region, clock.now()
+        ways = [each for each in await self.instruments(permit) if each.holds(now)]
+        return tuple(
+            each
+            for each in await self.recipients(permit)
+            if each.ended_at is None
+            and is_abroad(origin, each.country)
+            and not any(way.leads(origin, each) for way in ways)
+        )
 
     # Read
 

@@ -47,6 +47,8 @@ class Requests(Registers):
             if row is None:
                 raise RowNotFound
             instrument = rows.instrument(row)
+            if permit.action == "open_notice" and not instrument.holds(clock.now()):
+                raise RowNotFound  # nothing rests on it any more; the page does not offer it either
             if await store.asked_since(connection, clock.now() - timedelta(hours=1)) >= MOST_AN_HOUR:
                 raise RateLimited
             document = await self._documents.read(connection, row["document_id"])

@@ -132,7 +132,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         choices,
         lifecycle,
         Exchange(
-            database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings.ae)
+            database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings)
         ),
         contacts,
         Accounts(database, ledger, room_of_notices, people, choices, contacts, mail),

@@ -10,8 +10,9 @@ from starlette.responses import Response
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.office import exchange_forms as fields
-from troth.doors.web.office.exchange_tables import PAGES, register
+from troth.doors.web.office.exchange_tables import PAGES, known_words, register
 from troth.doors.web.office.exchange_views import ExchangePage, RegisterView
+from troth.doors.web.places import place
 from troth.doors.web.render import Page
 from troth.exchange import Departure, Disclosure, DisclosureRefused, NotDelivered, RegisterMalformed, SaleBarred
 from troth.policy import Actor, Permit, PermitDenied
@@ -178,9 +179,12 @@ class ExchangePages:
         heading, names = PAGES[page]
         permit = await self._permit(actor, names[0])
         exchange = self._desk.rooms.exchange
-        tables = [await register(exchange, permit, each, (typed or {}) if each == name else {}) for each in names]
+        notices = [each.notice for each in await self._desk.rooms.notices.current()]
+        known = await known_words(exchange, permit, notices)
+        given = typed or {}
+        tables = [await register(exchange, permit, each, given if each == name else {}, known) for each in names]
         if page == "recipients":
-            tables.append(_sending((typed or {}) if name == "disclosures" else {}))
+            tables.append(_sending(given if name == "disclosures" else {}, known))
         view = ExchangePage(
             heading=heading,
             organisation=actor.organisation,
@@ -190,8 +194,14 @@ class ExchangePages:
             told=told,
             alert=alert,
             affected=affected,
+            cut_off=await self._cut_off(permit) if page == "transfers" else (),
         )
         return await self._answer(http_request, visitor, view, permit, status or (422 if faults else 200))
+
+    async def _cut_off(self, permit: Permit) -> tuple[str, ...]:
+        """Recipients abroad to whom nothing can go now, as a person reads them."""
+        found = await self._desk.rooms.exchange.cut_off(permit)
+        return tuple(f"{each.name}, {place(each.country)}" for each in found)
 
     async def _answer(
         self, http_request: Request, visitor: Visitor, view: ExchangePage, permit: Permit, status: int
@@ -210,10 +220,10 @@ def _register_of(http_request: Request) -> str:
     return http_request.url.path.split("/")[2]
 
 
-def _sending(typed: Mapping[str, str]) -> RegisterView:
+def _sending(typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> RegisterView:
     return RegisterView(
         name="disclosures", title="", nothing="", columns=(), rows=(), add_title="Give something to a recipient",
-        add_path="/office/disclosures", fields=tuple(each.view(typed) for each in fields.FORMS["disclosures"]),
+        add_path="/office/disclosures", fields=tuple(each.view(typed, known) for each in fields.FORMS["disclosures"]),
     )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ class FieldView:
     Attributes:
         type: `text`, `date`, `area` or `select`.
         options: For a choice: value and label.
+        known: Words that are known here; of some of them, where the field takes several.
+        takes_several: It takes several of them, with blanks between.
     """
 
     name: str
@@ -35,6 +37,8 @@ class FieldView:
     value: str
     is_optional: bool
     options: tuple[tuple[str, str], ...] = ()
+    known: tuple[str, ...] = ()
+    takes_several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,22 @@ class FieldTerm:
     type: str = "text"
     is_optional: bool = False
     options: tuple[str, ...] = ()
+    of: str = ""
+    takes_several: bool = False
 
-    def view(self, typed: Mapping[str, str]) -> FieldView:
-        """The field with what was typed."""
+    def view(self, typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> FieldView:
+        """The field with what was typed.
+
+        Args:
+            typed: By name of the field.
+            known: Words of the notice and of the registers, by what they are, such as `categories`.
+        """
         options = tuple((each, said(each)) for each in self.options)
-        value = typed.get(self.name, "")
-        return FieldView(self.name, self.label, self.hint, self.type, value, self.is_optional, options)
+        words = known.get(self.of, ())
+        return FieldView(
+            self.name, self.label, self.hint, self.type, typed.get(self.name, ""), self.is_optional, options, words,
+            self.takes_several,
+        )  # fmt: skip
 
 
 _KEY = FieldTerm("key", "Short name", "Small letters, digits and underscores; the notice and other rows refer to it.")
@@ -69,10 +83,12 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
         FieldTerm("kind", "What it is to us", type="select", options=RECIPIENT_KINDS),
         FieldTerm("address", "Address", "A patient who asks who received something reads it.", is_optional=True),
         _COUNTRY,
-        FieldTerm("stands_under", "Recipient of the notice", "Whose sentence covers it.", is_optional=True),
-        FieldTerm("categories", "Data it may receive", "Short names from the notice, with blanks between."),
-        FieldTerm("purposes", "What for", "Short names from the notice, with blanks between."),
-        FieldTerm("contract_key", "Contract", "Short name of the contract on file.", is_optional=True),
+        FieldTerm(
+            "stands_under", "Recipient of the notice", "Whose sentence covers it.", is_optional=True, of="outside"
+        ),
+        FieldTerm("categories", "Data it may receive", of="categories", takes_several=True),
+        FieldTerm("purposes", "What for", of="purposes", takes_several=True),
+        FieldTerm("contract_key", "Contract", "Short name of the contract on file.", is_optional=True, of="contracts"),
         FieldTerm("peer_ae", "AE title", "Of its registered system.", is_optional=True),
         FieldTerm("email", "E-mail", "Where mail for it goes.", is_optional=True),
     ),
@@ -90,7 +106,7 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
         FieldTerm("kind", "Kind", type="select", options=INSTRUMENT_KINDS),
         FieldTerm("origin", "From", "ISO 3166 code, or EEA."),
         FieldTerm("destination", "To", "ISO 3166 code, or EEA."),
-        FieldTerm("recipient_key", "Only for", "Short name of a recipient.", is_optional=True),
+        FieldTerm("recipient_key", "Only for", "Short name of a recipient.", is_optional=True, of="recipients"),
         _FROM,
         _UNTIL,
         _DOCUMENT,
@@ -108,19 +124,19 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
     "instructions": (
         _KEY,
         FieldTerm("words", "What we are told to do", type="area"),
-        FieldTerm("actions", "Actions it covers", "Such as store query retrieve, with blanks between."),
-        FieldTerm("purposes", "Purposes it covers", "Short names from the notice, with blanks between."),
+        FieldTerm("actions", "Actions it covers", of="actions", takes_several=True),
+        FieldTerm("purposes", "Purposes it covers", of="purposes", takes_several=True),
         _FROM,
         _UNTIL,
     ),
     "disclosures": (
         FieldTerm("kind", "On which ground", type="select", options=DISCLOSURE_KINDS),
-        FieldTerm("recipient", "To", "Short name of the recipient."),
+        FieldTerm("recipient", "To", "Short name of the recipient.", of="recipients"),
         FieldTerm("study", "Study", "Our id of it.", is_optional=True),
         FieldTerm("account", "Account", "Our id of it, instead of a study.", is_optional=True),
         FieldTerm("totals", "Totals", "Counts instead of either.", "select", is_optional=True, options=tuple(TOTALS)),
-        FieldTerm("category", "Data", "Short name from the notice."),
-        FieldTerm("purpose", "What for", "Short name from the notice."),
+        FieldTerm("category", "Data", "Short name from the notice.", of="categories"),
+        FieldTerm("purpose", "What for", "Short name from the notice.", of="purposes"),
         FieldTerm("order", "Legal order", "Our id of it.", is_optional=True),
         FieldTerm("told_on", "People were told on", "When the organisation changes hands.", "date", is_optional=True),
         FieldTerm("reason", "Why it cannot wait", "When it protects somebody.", "area", is_optional=True),

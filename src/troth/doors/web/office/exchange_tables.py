@@ -9,8 +9,10 @@ from typing import Any
 from troth.doors.web import words
 from troth.doors.web.office.exchange_forms import FORMS, said
 from troth.doors.web.office.exchange_views import RegisterView, RowView
+from troth.doors.web.places import place
 from troth.exchange import Contract, Exchange, Instruction, Instrument, LegalOrder, Recipient, Term
 from troth.kit import clock
+from troth.notice import ACTIONS, Notice
 from troth.policy import Permit
 
 TITLES: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
@@ -43,7 +45,31 @@ PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Pages, their headings and registers."""
 
 
-async def register(exchange: Exchange, permit: Permit, name: str, typed: Mapping[str, str]) -> RegisterView:
+async def known_words(exchange: Exchange, permit: Permit, notices: Sequence[Notice]) -> Mapping[str, tuple[str, ...]]:
+    """The words that the forms may be filled with: of the notices in force, and of the registers.
+
+    Args:
+        exchange: The room.
+        permit: `keep_register`, or `instruct`.
+        notices: In force.
+    """
+    outside = {
+        clause.key for each in notices for clause in each.all("recipient") if getattr(clause, "is_outside", False)
+    }
+    words = {
+        "categories": {clause.key for each in notices for clause in each.all("category")},
+        "purposes": {clause.key for each in notices for clause in each.all("purpose")},
+        "outside": outside,
+        "actions": set(ACTIONS),
+        "contracts": {each.key for each in await exchange.contracts(permit) if each.term.ended_at is None},
+        "recipients": {each.key for each in await exchange.recipients(permit) if each.ended_at is None},
+    }
+    return {name: tuple(sorted(found)) for name, found in words.items()}
+
+
+async def register(
+    exchange: Exchange, permit: Permit, name: str, typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]
+) -> RegisterView:
     """One register as a table with its form.
 
     Args:
@@ -51,6 +77,7 @@ async def register(exchange: Exchange, permit: Permit, name: str, typed: Mapping
         permit: `keep_register`, or `instruct` for instructions.
         name: Which.
         typed: What was typed into its form, to be shown again.
+        known: Words that it may be filled with.
     """
     title, nothing, add_title, columns = TITLES[name]
     read: Mapping[str, Callable[[Permit], Any]] = {
@@ -69,7 +96,7 @@ async def register(exchange: Exchange, permit: Permit, name: str, typed: Mapping
         rows=tuple(_row(name, each, permit) for each in held),
         add_title=add_title,
         add_path=f"/office/{name}",
-        fields=tuple(each.view(typed) for each in FORMS[name]),
+        fields=tuple(each.view(typed, known) for each in FORMS[name]),
     )
 
 
@@ -93,7 +120,13 @@ _Cells = tuple[tuple[str, ...], tuple[str, str], bool]
 
 def _recipient(held: Recipient, now: datetime) -> _Cells:
     is_open = held.ended_at is None
-    cells = (held.name, held.country, " ".join(held.categories), " ".join(held.purposes), held.contract_key or "none")
+    cells = (
+        held.name,
+        place(held.country),
+        " ".join(held.categories),
+        " ".join(held.purposes),
+        held.contract_key or "none",
+    )
     return cells, ("kept", "registered") if is_open else ("refused", "ended"), is_open
 
 
@@ -105,13 +138,13 @@ def _contract(held: Contract, now: datetime) -> _Cells:
 
 
 def _instrument(held: Instrument, now: datetime) -> _Cells:
-    cells = (held.key, held.origin, held.destination, said(held.kind), _until(held.term))
+    cells = (held.key, place(held.origin), place(held.destination), said(held.kind), _until(held.term))
     return cells, _state(held.holds(now)), held.term.ended_at is None
 
 
 def _order(held: LegalOrder, now: datetime) -> _Cells:
     document = "on file" if held.document_id is not None else "not on file"
-    cells = (held.authority, held.country, held.scope, document, held.answer or "none yet")
+    cells = (held.authority, place(held.country), held.scope, document, held.answer or "none yet")
     return cells, _state(held.holds(now)), held.term.ended_at is None
 
 

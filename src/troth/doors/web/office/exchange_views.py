@@ -58,3 +58,4 @@ class ExchangePage:
     told: str = ""
     alert: str = ""
     affected: tuple[str, ...] = ()
+    cut_off: tuple[str, ...] = ()

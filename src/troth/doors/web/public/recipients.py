@@ -13,6 +13,7 @@ from troth.doors.web import forms, words
 from troth.doors.web.desk import ANYBODY, Desk
 from troth.doors.web.forms import Fault
 from troth.doors.web.office.exchange_forms import id_or_none, said
+from troth.doors.web.places import place
 from troth.doors.web.render import Page
 from troth.exchange import Instrument, RegisterMalformed
 from troth.kit import clock
@@ -166,7 +167,7 @@ class RecipientPages:
         view = RecipientsPage(
             recipients=(
                 *_stated(await self._notices()),
-                *(PlaceRow(each.name, each.country, " ".join(each.purposes), "") for each in registered),
+                *(PlaceRow(each.name, place(each.country), _uses(each.purposes), "") for each in registered),
             ),
             ways=tuple(_way(each) for each in await exchange.instruments(permit)),
             faults=faults,
@@ -212,8 +213,14 @@ def _stated(notices: Iterable[Notice]) -> tuple[PlaceRow, ...]:
         for clause in notice.all("recipient"):
             held: Any = clause
             if held.is_outside:
-                outside.setdefault(held.key, PlaceRow(held.name, held.country, clause.sentence(notice), clause.id))
+                outside.setdefault(
+                    held.key, PlaceRow(held.name, place(held.country), clause.sentence(notice), clause.id)
+                )
     return tuple(outside.values())
+
+
+def _uses(purposes: Iterable[str]) -> str:
+    return ", ".join(words.purpose(each) for each in purposes).capitalize()
 
 
 def _way(held: Instrument) -> WayRow:
@@ -221,8 +228,8 @@ def _way(held: Instrument) -> WayRow:
     until = words.day(held.term.until) if held.term.until is not None else "no end"
     return WayRow(
         id=str(held.id),
-        origin=held.origin,
-        destination=held.destination,
+        origin=place(held.origin),
+        destination=place(held.destination),
         kind=said(held.kind),
         until=until,
         has_copy=held.document_id is not None and holds,

@@ -1,0 +1,281 @@
+"""Every page of the web door, and a deployment in which each has something to show.
+
+`PAGES` is a register: a route of the application that answers GET stands here with who opens it and where, or in
+`NO_PAGES` with the reason why there is nothing to look at. `tests/unit/doors/web/test_pages_seen.py` compares it with
+the routes, so that a page which nobody looks at fails a test; `test_every_page.py` opens each in a browser.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tests.common.deployment import Deployment, Held, Person
+from tests.common.outside import SINCE, office_of
+from tests.promises.test_changes import RECIPIENT, next_version, permits, with_clause
+from tests.promises.test_sources import offer
+from troth.kit import clock
+from troth.people import Organisation
+from troth.policy import Target
+
+FULL = "imaging-host"
+"""The deployment in which something happened on every page."""
+
+LISTS = "terminology-vendor"
+"""The one whose privacy office takes in lists of people."""
+
+NO_PAGES = {
+    "/": "leads on to one's own first page",
+    "/robots.txt": "for search engines",
+    "/notice/register.csv": "a file",
+    "/notice/register.jsonld": "a file",
+    "/scans/{id}/open": "leads on to the viewer",
+    "/studies/{id}/open": "leads on to the viewer",
+    "/requests/{id}/copy": "a file",
+    "/requests/{id}/certificate": "a file",
+    "/choices/{id}/receipt.json": "a file",
+    "/office/notice/text": "a file",
+    "/office/promises.json": "a file",
+    "/account/copy.json": "a file",
+    "/emergency/{id}/open": "leads on to the viewer",
+}
+
+
+@dataclass
+class Scene:
+    """A deployment with something on every page.
+
+    Attributes:
+        people: Who opens pages, by the name that `PAGES` gives them.
+        places: What stands in for the parts of a route that are no fixed words, by route.
+    """
+
+    place: Deployment
+    people: dict[str, Person]
+    places: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One page.
+
+    Attributes:
+        route: As the application writes it.
+        who: Who opens it.
+        query: What is asked besides.
+        everywhere: It says something else under each notice, so it is looked at under all of them.
+        on: Otherwise, the deployment under whose notice it is looked at.
+        name: Of its pictures.
+    """
+
+    route: str
+    who: str = "anybody"
+    query: str = ""
+    everywhere: bool = False
+    on: str = FULL
+
+    def is_on(self, deployment: str) -> bool:
+        """Whether it is looked at under the notice of a deployment."""
+        return self.everywhere or self.on == deployment
+
+    @property
+    def name(self) -> str:
+        """Of its pictures: the words of its address."""
+        words = re.findall(r"[a-z-]+", self.route.replace("{id}", "one") + self.query.replace("=", "-"))
+        return "-".join(words) or "start"
+
+    def path(self, scene: Scene) -> str:
+        """Its address in a scene."""
+        return scene.places.get(f"{self.route} {self.who}", scene.places.get(self.route, self.route)) + self.query
+
+
+PAGES = (
+    Spot("/notice", everywhere=True),
+    Spot("/notice", "office", everywhere=True),
+    Spot("/notice", query="?for=visitors&in=NL", everywhere=True),
+    Spot("/notice/versions", everywhere=True),
+    Spot("/notice/versions/{number:int}"),
+    Spot("/notice/versions/{number:int}/changes"),
+    Spot("/notice/register", everywhere=True),
+    Spot("/promises", everywhere=True),
+    Spot("/recipients", everywhere=True),
+    Spot("/do-not-sell", everywhere=True),
+    Spot("/sign-in"),
+    Spot("/sign-in/sent"),
+    Spot("/sign-in/{secret}"),
+    Spot("/invitation"),
+    Spot("/invitation/{secret}"),
+    Spot("/scans", "patient"),
+    Spot("/scans/{id}", "patient"),
+    Spot("/looked", "patient"),
+    Spot("/given", "patient"),
+    Spot("/given", "newcomer"),
+    Spot("/requests", "patient"),
+    Spot("/requests", "newcomer"),
+    Spot("/requests/new", "patient", "?right=access"),
+    Spot("/requests/new", "patient", "?right=erase"),
+    Spot("/requests/{id}", "patient"),
+    Spot("/choices", "patient"),
+    Spot("/choices", "office", everywhere=True),
+    Spot("/choices/{id}", "patient"),
+    Spot("/studies", "clinician"),
+    Spot("/studies/{id}/invite", "clinician"),
+    Spot("/office/requests", "office", everywhere=True),
+    Spot("/office/requests/{id}", "office"),
+    Spot("/office/recipients", "office", everywhere=True),
+    Spot("/office/recipients", "newcomers_office"),
+    Spot("/office/transfers", "office", everywhere=True),
+    Spot("/office/transfers", "newcomers_office"),
+    Spot("/office/instructions", "office", everywhere=True),
+    Spot("/office/instructions", "newcomers_office"),
+    Spot("/office/messages", "office"),
+    Spot("/office/notice", "office"),
+    Spot("/office/notice", "officer", everywhere=True),
+    Spot("/office/notice/new", "officer", everywhere=True),
+    Spot("/office/promises", "office", everywhere=True),
+    Spot("/admin", "admin", everywhere=True),
+    Spot("/account", "clinician"),
+    Spot("/studies/{id}/care", "clinician"),
+    Spot("/admin/care", "admin"),
+    Spot("/emergency", "clinician"),
+    Spot("/emergency/{id}", "clinician"),
+    Spot("/office/decisions", "office", everywhere=True),
+    Spot("/office/holds", "office"),
+    Spot("/office/emergencies", "office"),
+    Spot("/lists", "office", on=LISTS),
+    Spot("/lists/{id}", "office", on=LISTS),
+    Spot("/lists/contacts", "office", on=LISTS),
+    Spot("/lists/due", "office", on=LISTS),
+    Spot("/lists/accounts", "office", on=LISTS),
+)
+"""Where a route is listed twice, it is two pages: one with something on it, one with nothing."""
+
+
+async def full(place: Deployment, port: int) -> Scene:
+    """A deployment with patients, where something happened on every page.
+
+    Args:
+        place: Under a notice with patients and registers.
+        port: Of a DICOM node outside that takes what it is sent.
+    """
+    house, other = sorted((each for each in place.organisations if not each.operates), key=lambda each: each.region)
+    held = await place.study(house, slices=2)
+    scene = await bare(place, house)
+    scene.people["patient"] = patient = await place.patient(held)
+    scene.people["newcomer"] = await place.patient(await place.study(other))
+    scene.people["clinician"] = doctor = await place.staff("clinician", house)
+    await place.assign(doctor, held)
+    claim = {"patient": held.made.patient_id, "issuer": "", "reason": "Unconscious after a fall, no team on call"}
+    claimed = await doctor.post("/emergency", claim)
+    assert claimed.status_code == 303, claimed.text
+    scene.people["newcomers_office"] = await place.staff("office", other)
+    await _registers(place, house, held, port)
+    asked = await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")
+    await place.fulfil()
+    answer = await patient.post("/choices", {"act": "object", "about": "administration"})
+    assert answer.status_code == 303, answer.text
+    [receipt, *_] = re.findall(r"/choices/[0-9a-f-]{36}", (await patient.web.get("/choices")).text)
+    people = place.rooms.people
+    invited = await people.invite_subject(place.set_up_permit("invite", held.subject), held.subject_id, "a@x.example")
+    user = scene.people["admin"].user
+    assert user is not None
+    inside = place.set_up_permit("administer", Target("organisation", house.id, house.id))
+    link = await people.issue_sign_in_link(inside, user.id)
+    request = asked.headers["location"]
+    scene.places |= {
+        "/scans/{id}": f"/scans/{held.id}",
+        "/studies/{id}/care": f"/studies/{held.id}/care",
+        "/emergency/{id}": claimed.headers["location"],
+        "/requests/{id}": request,
+        "/office/requests/{id}": f"/office{request}",
+        "/choices/{id}": receipt,
+        "/studies/{id}/invite": f"/studies/{held.id}/invite",
+        "/invitation/{secret}": f"/invitation/{invited.secret}",
+        "/sign-in/{secret}": f"/sign-in/{link.rpartition('/')[2]}",
+    }
+    await _versions(scene)
+    await place.sequencer.drain()
+    return scene
+
+
+async def bare(place: Deployment, house: Organisation | None = None) -> Scene:
+    """A deployment on its first day: everybody is there, and nothing happened."""
+    own = house or place.first
+    operator = next(each for each in place.organisations if each.operates)
+    return Scene(
+        place,
+        {
+            "anybody": place.anybody(),
+            "office": await place.staff("office", own),
+            "officer": await place.staff("office", operator),
+            "admin": await place.staff("admin", own),
+        },
+        {"/office/notice/new": f"/office/notice/new?of={(await place.rooms.notices.current())[-1].name}"},
+    )
+
+
+async def lists(scene: Scene) -> None:
+    """A list of people that somebody handed over."""
+    made = await offer(scene.people["office"], "email,name\nreader@x.example,R. Eader\n")
+    assert made.status_code == 303, made.text
+    scene.places["/lists/{id}"] = made.headers["location"]
+
+
+async def _registers(place: Deployment, house: Organisation, held: Held, port: int) -> None:
+    """Rows in every register, in force and ended; one disclosure that arrived, one that was refused."""
+    desk = await office_of(place, house)
+    await place.peer("ELSEWHERE", house, port)
+    await desk.contract("other_place", "controller", party="City Specimen Clinic")
+    await desk.contract("mended", "subprocessor", party="Sample Data Centre")
+    await desk.contract("lapsed", "processor", party="Former Supplier", valid_until="2026-03-31")
+    shared = {"kind": "customer", "stands_under": "other_hospitals", "categories": "images", "purposes": "exchange"}
+    shared |= {"contract_key": "other_place", "peer_ae": "ELSEWHERE"}
+    await desk.filed(
+        "recipients",
+        key="city_clinic",
+        name="City Specimen Clinic",
+        address="1 Elsewhere Street",
+        country="GB",
+        **shared,
+    )
+    await desk.filed("recipients", key="boston", name="Boston Sample Institute", country="US", **shared)
+    await desk.filed("recipients", key="gone", name="Former Partner", country="GB", **shared)
+    await desk.end("recipients", (await desk.recipients())["gone"].id)
+    await desk.instrument("clauses_us", "GB", "US")
+    await desk.instrument("shield", "GB", "CA", kind="adequacy")
+    await desk.end("instruments", (await desk.instruments())["shield"].id, "The decision was annulled on 1 March 2026.")
+    await desk.filed(
+        "orders", kind="legal_order", authority="Sample County Court", country="GB", valid_from=SINCE,
+        scope="The scans of one patient.", studies=str(held.id), document="The order in full.",
+    )  # fmt: skip
+    await desk.filed(
+        "instructions", key="standing_order_two", words="Keep our scans and show them to those who treat our patients.",
+        actions="store query retrieve", purposes="diagnosis care", valid_from=SINCE,
+    )  # fmt: skip
+    sent = await desk.disclose(held, "city_clinic", "exchange", "contract")
+    assert sent.status_code == 200, sent.text
+    assert (await desk.disclose(held, "nobody", "exchange", "contract")).status_code == 409
+    instruments = place.set_up_permit("keep_register", Target("platform"))
+    await place.rooms.exchange.add_instrument(
+        instruments, "platform_clauses", "scc", "EEA", "US", clock.today(), document=b"Standard contractual clauses."
+    )
+
+
+async def _versions(scene: Scene) -> None:
+    """One version that follows, and one that waits for a second person."""
+    place = scene.place
+    before = (await place.rooms.notices.versions())[0].notice
+    first, second = await permits(place)
+    section = int(before.all("recipient")[0].id.split(".")[0])
+    clause = with_clause(before, section, RECIPIENT.format(section=section, country=before.regions[0]))
+    after = next_version(before, clause)
+    proposal = await place.rooms.proposals.propose(first, after)
+    await place.rooms.proposals.agree(second, proposal.id, proposal.sha256)
+    says = next(each.says for each in before.clauses if each.says and "\n" not in each.says)
+    later = next_version(after, (says[:20], says[:20].replace(" ", "  ", 1) + " "), after=timedelta(days=90))
+    await place.rooms.proposals.propose(first, later)
+    scene.places |= {
+        "/notice/versions/{number:int}": f"/notice/versions/{before.version}?of={before.name}",
+        "/notice/versions/{number:int}/changes": f"/notice/versions/{after.version}/changes?of={before.name}",
+    }
