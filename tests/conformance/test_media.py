@@ -1,0 +1,94 @@
+"""`troth archive import` and `export` beside a real node: what goes in comes out, and dcmtk reads the directory."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from tests.common.node import ORGANISATION, NodeProcess, a_node, command
+from tests.common.servers import open_folder
+from tests.crash.ingest import specimens
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeProcess]:
+    with a_node("troth-media-") as started:
+        yield started
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    folder = open_folder("troth-medium-")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def archive(node: NodeProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command(node.folder, "archive", *arguments, "--organisation", ORGANISATION)
+
+
+def test_a_folder_goes_in_and_comes_out_on_a_medium(node: NodeProcess, place: Path) -> None:
+    sent = {one.instance_uid: one for number in (500, 501) for one in specimens(number)}
+    (place / "in").mkdir()
+    for number, one in enumerate(sent.values()):
+        (place / "in" / f"{number}.dcm").write_bytes(one.file)
+    (place / "in" / "NOTES.TXT").write_text("of a person")
+    first = archive(node, "import", str(place / "in"))
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "NOT TAKEN  NOTES.TXT" in first.stdout
+    assert "12 stored" in first.stdout
+    (place / "in" / "NOTES.TXT").unlink()
+    again = archive(node, "import", str(place / "in"))
+    assert again.returncode == 0, again.stderr
+    assert "12 skipped" in again.stdout
+    study = next(iter(sent.values())).study_uid
+    for to in (place / "medium", place / "medium.zip"):
+        done = archive(node, "export", "--study", study, "--to", str(to))
+        assert done.returncode == 0, done.stderr
+        assert "1 studies, 6 instances" in done.stdout
+        refused = archive(node, "export", "--study", study, "--to", str(to))
+        assert refused.returncode == 1
+        assert "there already" in refused.stderr
+    with zipfile.ZipFile(place / "medium.zip") as zipped:
+        contents = {name: zipped.read(name) for name in zipped.namelist() if name.startswith("DICOM/")}
+    assert len(contents) == 6
+    for name, content in contents.items():
+        assert (place / "medium" / name).read_bytes() == content
+        uid = pydicom.dcmread(BytesIO(content), stop_before_pixels=True).SOPInstanceUID
+        assert content.endswith(sent[uid].file[-4000:])
+    listed = subprocess.run(["dcmdump", str(place / "medium" / "DICOMDIR")], capture_output=True, text=True)
+    if shutil.which("dcmdump"):
+        assert listed.stdout.count("(0004,1500)") >= 6
+    back = archive(node, "import", str(place / "medium" / "DICOMDIR"))
+    assert back.returncode == 0, back.stdout
+    assert "6 already held" in back.stdout
+    patient = archive(node, "export", "--patient", "KILL-501", "--to", str(place / "patient"))
+    assert patient.returncode == 0, patient.stderr
+    assert "6 instances" in patient.stdout
+
+
+def test_what_may_not_be_seen_is_not_exported(node: NodeProcess, place: Path) -> None:
+    for arguments in (("--study", "1.2.3.4"), ("--patient", "NOBODY")):
+        absent = archive(node, "export", *arguments, "--to", str(place / "none"))
+        assert absent.returncode == 1
+        assert not (place / "none").exists() or not any((place / "none").iterdir())
+    office = archive(
+        node, "export", "--patient", "KILL-501", "--to", str(place / "none"), "--role", "office", "--purpose", "rights"
+    )
+    assert office.returncode == 1
+    wide = archive(node, "export", "--patient", "KILL*", "--to", str(place / "none"))
+    assert "wildcards" in wide.stderr
+
+
+def test_scrub_says_that_all_is_whole(node: NodeProcess) -> None:
+    done = command(node.folder, "archive", "scrub", "--json")
+    assert done.returncode == 0, done.stderr
+    assert '"broken": 0' in done.stdout
+    assert '"instances": 0' not in done.stdout
