@@ -18,6 +18,7 @@ from troth.policy.facts import FactSet
 from troth.policy.model import Actor, Target
 
 Edit = Callable[[dict[str, Any]], Any]
+LAW = {"source": "GDPR Art. 14(3)(a)", "effective_on": "2018-05-25", "review_on": "2027-06-30"}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,11 @@ def test_every_sentence_says_how_it_is_kept(small: room.Notice) -> None:
         (lambda n: find(n, "basis").update(purposes=["news"]), "§ 1.4 rests on another basis"),
         (lambda n: find(n, "cookie")["cookies"][0].update(consent="fun"), "the consent 'fun' is not in this notice"),
         (lambda n: find(n, "source").pop("told_within"), "people of whom we hear from others have to be told"),
+        (lambda n: find(n, "source").update(told_within="P2M"), "the law gives a month at most to tell somebody"),
+        (lambda n: [find(n, "source").pop("told_within"), find(n, "source").update(law=LAW)], "a law about telling, and nobody is told"),
+        (lambda n: find(n, "source").update(purposes=["fun"]), "the purpose 'fun' is not in this notice"),
+        (lambda n: find(n, "source").update(categories=["moods"]), "the category 'moods' is not in this notice"),
+        (lambda n: find(n, "right").update(right="access", decided_by="person"), "decided_by belongs to the right to object"),
         (lambda n: find(n, "amendment").update(mails="never"), "mailed changes and which they are belong together"),
         (lambda n: find(n, "recipient", 1)["contract"].update(ends_on="2025-01-01"), "the contract ends before it was signed"),
         (lambda n: find(n, "recipient", 1)["contract"].pop("signed_on"), "a contract has a day on which it was signed"),

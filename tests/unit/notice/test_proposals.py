@@ -128,3 +128,11 @@ async def test_a_first_version_can_be_proposed_too(notices: room.Notices, propos
     assert len(made.difference) == 0
     await proposals.agree(Allowed(), made.id, made.sha256)
     assert [each.number for each in await notices.versions("brand-new")] == [1]
+
+
+def test_a_version_counts_from_the_first_day_that_the_notice_before_it_leaves() -> None:
+    today = clock.now().astimezone(named("days").zone).date()
+    assert room.earliest(named("days", 1, str(today))) == today
+    assert room.earliest(named("days", 1, soon(5))) == today + timedelta(days=5)
+    words = (WORDS[0], f"before: P30D, {WORDS[0]}")
+    assert room.earliest(named("days", 1, str(today), words)) == today + timedelta(days=30)

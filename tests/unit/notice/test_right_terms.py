@@ -26,3 +26,8 @@ def test_an_objection_stands_against_a_legitimate_interest_only(shipped: room.No
 def test_every_right_of_the_story_is_granted(shipped: room.Notice) -> None:
     for kind in ("access", "rectify", "erase", "restrict", "object", "port"):
         assert shipped.right(kind).clause_id.startswith("9.")
+
+
+def test_an_objection_waits_for_a_person_where_the_notice_says_so(shipped: room.Notice) -> None:
+    assert room.right(shipped, "object").is_decided_by_person
+    assert not room.right(shipped, "access").is_decided_by_person
