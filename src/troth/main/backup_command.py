@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from troth.kit.errors import Unprocessable
-from troth.main.admin import lifetime, running
 from troth.main.adopting import InForce
 from troth.main.backup import Made, Source, Wanted, make, restore
+from troth.main.beside import lifetime, running
 from troth.main.first_start import permit_for
 from troth.main.settings import load, shipped_notice
 from troth.main.upkeep_command import Progress

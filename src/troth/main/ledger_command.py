@@ -12,8 +12,8 @@ import typer
 
 from troth.kit.errors import Unprocessable
 from troth.ledger import Verification
-from troth.main.admin import beside
 from troth.main.adopting import notices_in_force
+from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
 from troth.main.wiring import Rooms

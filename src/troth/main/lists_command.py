@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from troth.kit.errors import Unprocessable
+from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import load
 from troth.main.wiring import Rooms
@@ -34,8 +35,6 @@ def import_list(
     data_dir: DataDir = None,
 ) -> None:
     """Look a list of people through, and with --yes have the worker take it in; prints its number."""
-    from troth.main.admin import beside  # admin adds this command, and gives it the way to a deployment
-
     try:
         content = file.read_bytes()
     except OSError as fault:
@@ -68,7 +67,6 @@ def due(
     data_dir: DataDir = None,
 ) -> None:
     """Count the contacts whose time is over, activity by activity; prints how many there are in all."""
-    from troth.main.admin import beside
 
     async def work(rooms: Rooms) -> int:
         permit = await _permit(rooms, organisation)

@@ -25,7 +25,7 @@ from troth.archive import (
 from troth.kit import clock
 from troth.kit.errors import Unprocessable
 from troth.kit.zipping import ZipWriter
-from troth.main.admin import beside
+from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import load
 from troth.main.upkeep_command import DataDir, Progress, app

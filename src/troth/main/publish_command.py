@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import typer
 
 from troth.kit.errors import Unprocessable
-from troth.main.admin import beside
+from troth.main.beside import beside
 from troth.main.first_start import PURPOSE, operator
 from troth.main.settings import load as load_settings
 from troth.main.wiring import Rooms

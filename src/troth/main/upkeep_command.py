@@ -15,7 +15,7 @@ import typer
 
 from troth.archive import GRACE, KEY_GRACE, Choice, Rechecked, Swept
 from troth.kit.errors import NotFound, Unprocessable
-from troth.main.admin import beside, lifetime
+from troth.main.beside import beside, lifetime
 from troth.main.first_start import operator, permit_for
 from troth.main.settings import load
 from troth.main.wiring import Rooms

@@ -28,7 +28,7 @@ from troth.kit import clock
 from troth.kit.zipping import ZipEntry, ZipWriter
 from troth.people import Subject
 from troth.policy import Actor, Permit, PermitDenied, Target
-from troth.rights import held, manifest, store, summary
+from troth.rights import held, held_json, manifest, store, summary
 from troth.rights.errors import CopyDiffers, CopyOutdated
 from troth.rights.held import CopiedStudy, Held
 from troth.rights.looked import access_list
@@ -132,7 +132,7 @@ class CopyMaker:
         self._line("DICOMDIR", archive.add("DICOMDIR", directory))
         content = await self._gather(tuple(copied))
         entry = archive.open("HELD.JSON")
-        for piece in content.pieces():
+        for piece in held_json.pieces(content):
             await _put(entry, piece)
         self._line("HELD.JSON", entry.close())
         for name, octets in (

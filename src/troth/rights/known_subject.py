@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from troth.archive import StudySummary
 from troth.people import Acceptance, Choice
 from troth.rights import looked
 from troth.rights.accounts import accepted_words
 from troth.rights.decide import title_of
+from troth.rights.held import Held
 from troth.rights.known import Known, Source, brought, clause_of, way
 from troth.rights.model import RightsRequest
-
-if TYPE_CHECKING:
-    from troth.rights.held import Held
 
 _US = "our own programs"
 

@@ -11,6 +11,7 @@ from troth.rights import looked
 from troth.rights.decide import title_of
 from troth.rights.held import Held
 from troth.rights.known import WORDS, Known, apart
+from troth.rights.known_subject import known_of_subject
 
 MOST_ENTRIES = 500
 
@@ -69,7 +70,7 @@ def page(content: Held) -> bytes:
         _section("Your requests", _requests(content)),
         *(
             _section(WORDS[name], _known(found, is_inferred=name == "inferred"))
-            for name, found in apart(content.known()).items()
+            for name, found in apart(known_of_subject(content)).items()
         ),
         _section("What we use it for, and why we may", _sentences(told["15_1_a_purposes"], "Basis", "Health data")),
         _section("What we never do", _sentences(told["15_1_a_never"])),

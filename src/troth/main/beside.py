@@ -1,0 +1,77 @@
+"""The way of a command to a deployment: beside a running node, or alone for as long as the command takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from troth.kit.errors import Unprocessable
+from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
+from troth.main.adopting import InForce
+from troth.main.node import server_for
+from troth.main.settings import Settings, load, shipped_notice
+from troth.main.wiring import Rooms, load_notices, open_rooms
+
+Result = TypeVar("Result")
+_SECONDS = {"m": 60, "h": 3600, "d": 86400}
+
+
+def running(settings: Settings) -> tuple[Postgres, bool]:
+    """The database of a data folder: the running one, or started for the length of a command.
+
+    Returns:
+        The server, and whether it has to be stopped again.
+
+    Raises:
+        ServerUnavailable: There is no deployment in this folder.
+    """
+    server = server_for(settings)
+    if isinstance(server, ManagedServer):
+        return server, False
+    if not (settings.data_dir / "pg").exists():
+        raise ServerUnavailable(f"there is no deployment in {settings.data_dir}", hint="Run troth serve first.")
+    assert isinstance(server, EmbeddedServer)
+    if server.answers():
+        return server, False
+    server.start()
+    return server, True
+
+
+def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Result:
+    """Do something with the rooms of a deployment, beside a running node or alone.
+
+    Args:
+        settings: Of the deployment.
+        work: What to do.
+    """
+    server, is_ours = running(settings)
+    if not settings.notice:
+        settings = load(settings.data_dir, notice=(shipped_notice(),))
+
+    async def run() -> Result:
+        rooms = open_rooms(settings, server, load_notices(settings), connections=2)
+        try:
+            await InForce(rooms).look()
+            return await work(rooms)
+        finally:
+            await rooms.people.settled()
+            await rooms.close()
+
+    try:
+        return asyncio.run(run())
+    finally:
+        if is_ours:
+            server.stop()
+
+
+def lifetime(text: str) -> timedelta:
+    """Read "15m", "1h", "30d".
+
+    Raises:
+        Unprocessable: It is not of that form.
+    """
+    if len(text) < 2 or text[-1] not in _SECONDS or not text[:-1].isdigit():
+        raise Unprocessable(f"{text!r} is not a length of time", hint="Such as 15m, 1h or 30d.")
+    return timedelta(seconds=int(text[:-1]) * _SECONDS[text[-1]])
