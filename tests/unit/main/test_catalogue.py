@@ -15,7 +15,7 @@ from troth import main
 PLATFORM = {
     "organisation", "platform_key", "account", "standing", "sign_in_link", "peer", "attempt", "notice_version",
     "ledger_tile", "ledger_checkpoint", "ledger_fence", "alembic_version", "rights_outbox", "notice_proposal",
-    "amendment", "amendment_message",
+    "amendment", "amendment_message", "upkeep_run", "sweep_key", "sweep_pack", "backup",
 }  # fmt: skip
 # Functions that run with their owner's rights; each is looked at by hand.
 DEFINERS = {"ledger_enqueue"}

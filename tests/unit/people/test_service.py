@@ -13,13 +13,14 @@ SHOWS_A_CREDENTIAL = {
     "actor_of_token",
     "bearer_of_token",
     "actor_of_peer",
+    "caller_of_peer",
     "open_invitation",
     "register_subject",
     "accept_invitation",
 }
 ACTS_FOR_THE_ACTOR_ITSELF = {"standings", "stand_in", "end_session"}
 INSIDE_A_STORE_OF_A_PERMIT = {"ensure_subject", "subject_for"}
-NOTHING_PERSONAL = {"organisation", "organisation_named", "organisations", "sweep", "settled"}
+NOTHING_PERSONAL = {"organisation", "destination", "organisation_named", "organisations", "sweep", "settled"}
 
 
 def test_verbs_take_a_permit() -> None:
