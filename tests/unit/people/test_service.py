@@ -20,7 +20,17 @@ SHOWS_A_CREDENTIAL = {
 }
 ACTS_FOR_THE_ACTOR_ITSELF = {"standings", "stand_in", "end_session"}
 INSIDE_A_STORE_OF_A_PERMIT = {"ensure_subject", "subject_for"}
-NOTHING_PERSONAL = {"organisation", "destination", "organisation_named", "organisations", "sweep", "settled"}
+NOTHING_PERSONAL = {
+    "organisation",
+    "destination",
+    "known_peer",
+    "record_association",
+    "record_strangers",
+    "organisation_named",
+    "organisations",
+    "sweep",
+    "settled",
+}
 
 
 def test_verbs_take_a_permit() -> None:
