@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from troth.archive.errors import StoredBytesBroken
 
-_INLINE_BYTES = 64 * 1024
+_INLINE_BYTES = 1 << 20  # under a millisecond; the way to a thread and back costs as much
 
 
 async def checked(chunks: AsyncIterator[bytes], sha256: bytes) -> AsyncIterator[bytes]:
