@@ -66,6 +66,7 @@ class Spot:
         query: What is asked besides.
         everywhere: It says something else under each notice, so it is looked at under all of them.
         on: Otherwise, the deployment under whose notice it is looked at.
+        but: A deployment whose notice gives this page to nobody.
         name: Of its pictures.
     """
 
@@ -74,10 +75,11 @@ class Spot:
     query: str = ""
     everywhere: bool = False
     on: str = FULL
+    but: str = ""
 
     def is_on(self, deployment: str) -> bool:
         """Whether it is looked at under the notice of a deployment."""
-        return self.everywhere or self.on == deployment
+        return deployment != self.but and (self.everywhere or self.on == deployment)
 
     @property
     def name(self) -> str:
@@ -123,11 +125,11 @@ PAGES = (
     Spot("/studies/{id}/invite", "clinician"),
     Spot("/office/requests", "office", everywhere=True),
     Spot("/office/requests/{id}", "office"),
-    Spot("/office/recipients", "office", everywhere=True),
+    Spot("/office/recipients", "office", everywhere=True, but="imaging-cloud"),
     Spot("/office/recipients", "newcomers_office"),
-    Spot("/office/transfers", "office", everywhere=True),
+    Spot("/office/transfers", "office", everywhere=True, but="imaging-cloud"),
     Spot("/office/transfers", "newcomers_office"),
-    Spot("/office/instructions", "office", everywhere=True),
+    Spot("/office/instructions", "office", everywhere=True, but="imaging-cloud"),
     Spot("/office/instructions", "newcomers_office"),
     Spot("/office/messages", "office"),
     Spot("/office/notice", "office"),

@@ -134,7 +134,7 @@ def changes_page(before: NoticeVersion, after: NoticeVersion) -> ChangesPage:
 
 def _register_view(each: Register) -> RegisterView:
     return RegisterView(
-        heading=f"{each.deployment}, version {each.version}",
+        heading=f"{each.deployment}, {each.notice}, version {each.version}",
         anchor=each.notice,
         controller=each.controller,
         contacts=tuple((who, f"{name}, {address}") for who, name, address in each.contacts),
