@@ -20,7 +20,7 @@ from tests.common.platform import OneDatabase
 from tests.promises.test_changes import RECIPIENT, next_version, with_clause
 from troth.kit import clock
 from troth.kit.postgres import EmbeddedServer
-from troth.main import admin, commands
+from troth.main import beside, commands
 from troth.notice import Notice, load, notice_files
 from troth.people import Organisation
 
@@ -171,6 +171,7 @@ async def test_the_office_reads_the_proofs_of_its_own_organisation(place: Deploy
     office, other = await place.staff("office"), await place.staff("office", place.second)
     held = await place.study()
     doctor = await place.staff("clinician")
+    await place.assign(doctor, held)
     assert (await doctor.viewer.get(f"/dicomweb/studies/{held.uid}/metadata")).status_code == 200
     [opened] = await place.ledgered(kind="archive:study:opened", subject=held.subject_id)
     page = await office.web.get("/office/promises")
@@ -193,7 +194,7 @@ async def test_two_logins_publish_at_the_command_line(
     file.write_text(next_version(shipped, ("period: P8Y", "period: P7Y"), after=timedelta(days=30)).source)
     name = psycopg.conninfo.conninfo_to_dict(cloud.rooms.dsn_sequencer)["dbname"]
     served: Any = SimpleNamespace(server=postgres, name=name)
-    monkeypatch.setattr(admin, "running", lambda settings: (OneDatabase(served), False))
+    monkeypatch.setattr(beside, "running", lambda settings: (OneDatabase(served), False))
     folder = str(cloud.rooms.settings.data_dir)
 
     async def run(login: str, *words: str) -> Any:

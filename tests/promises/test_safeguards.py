@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from tests.common.deployment import Deployment, OpenDeployment
 from tests.common.platform import OneDatabase
 from troth.kit.postgres import SUPERUSER, EmbeddedServer
-from troth.main import admin, commands
+from troth.main import beside, commands
 from troth.notice import Notice
 from troth.proofs import Proofs, Report, Site, Standing, is_signed
 
@@ -203,7 +203,7 @@ async def test_troth_verify_reports_every_check_as_json_and_as_signed_pdf(
     await look.place.sequencer.drain()
     database = psycopg.conninfo.conninfo_to_dict(look.place.rooms.dsn_sequencer)["dbname"]
     served: Any = SimpleNamespace(server=postgres, name=database)
-    monkeypatch.setattr(admin, "running", lambda settings: (OneDatabase(served), False))
+    monkeypatch.setattr(beside, "running", lambda settings: (OneDatabase(served), False))
     folder, row = str(look.settings.data_dir), {"imaging-cloud": "IC-10", "imaging-host": "IH-11"}.get(name, "TV-22")
 
     async def verify(*more: str) -> Any:
