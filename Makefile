@@ -77,8 +77,8 @@ wheel: setup ## A wheel that carries the viewer
 
 lock: ## Renew the locked requirements (hashes, no addresses)
 	$(PIP) 'uv>=0.5'
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements/runtime.txt
-	$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml requirements/tools.in -c requirements/runtime.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade --no-strip-extras --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --no-strip-extras --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml requirements/tools.in -c requirements/runtime.txt -o requirements/dev.txt
 
 clean: ## Remove what was made
 	rm -rf $(VENV) build dist artefacts .mypy_cache .ruff_cache
