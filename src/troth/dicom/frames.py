@@ -124,6 +124,8 @@ def frame_table(header: Header, read: Read | None = None) -> FrameTable:
     if not header.has_pixels:
         raise Malformed("There are no pixels")
     count = header.frames
+    if not count:
+        raise Malformed("It says that it has no frames")
     if header.bulk_length is not None:
         bits = header.frame_bits
         if header.bulk_tag != tags.PIXELS:

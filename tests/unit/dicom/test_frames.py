@@ -95,6 +95,14 @@ def test_frames_of_several_fragments() -> None:
     assert frame_table(header).read(1, lambda start, stop: bulk[start:stop]) == b"".join(parts)
 
 
+@pytest.mark.parametrize("fragments", [[], [b"\xff\xd8one!"]], ids=["without fragments", "with one"])
+def test_no_frames_at_all(fragments: list[bytes]) -> None:
+    header, bulk = encapsulated("0", fragments)  # found by fuzzing
+    assert header.has_pixels
+    with pytest.raises(Malformed):
+        frame_table(header, lambda start, stop: bulk[start:stop])
+
+
 def test_no_such_frame() -> None:
     table = frame_table(scan(wheel("CT_small.dcm"))[0])
     for number in (0, 2, -1):
