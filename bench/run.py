@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -80,6 +81,7 @@ def measure(servers: Sequence[Server], bench: Bench, chosen: argparse.Namespace)
                 say("the time is up: fewer rounds than asked for")
                 break
             for server in servers:
+                os.sync()  # no server waits for what the other left to the disk
                 for row, figure in work(server).items():
                     figures.setdefault(row, {}).setdefault(server.name, []).append(figure)
                     say(f"  {row:<18} {server.name:<8} {figure:10.2f}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from troth.archive.intake import Item
 
-Commit = Callable[[UUID, list[Item]], Awaitable[None]]
+Durable = asyncio.Future[None]
+Commit = Callable[[UUID, list[Item], bool], Awaitable[Durable | None]]
 
 _MOST_INSTANCES = 200
 
@@ -18,7 +20,8 @@ class Queue:
     """Gathers instances per organisation and commits them one batch after the other.
 
     Args:
-        commit: Stores one batch and sets the outcomes of its items.
+        commit: Stores one batch and sets the outcomes of its items; told whether more is waiting. What it gives back
+            ends when they are durable, and the next batch is begun meanwhile; None: they are already.
     """
 
     def __init__(self, commit: Commit) -> None:
@@ -55,14 +58,29 @@ class Queue:
             batch += items
             futures.append(done)
         try:
-            await self._commit(tenant, batch)
+            durable = await self._commit(tenant, batch, bool(waiting))
         except BaseException as fault:
-            for done in futures:
-                if not done.done():
-                    done.set_exception(fault) if isinstance(fault, Exception) else done.cancel()
+            _end(futures, fault)
             if not isinstance(fault, Exception):
                 raise
         else:
-            for done in futures:
-                if not done.done():  # else the caller went away; the instances are stored all the same
-                    done.set_result(None)
+            if durable is None:
+                _end(futures, None)
+            else:
+                durable.add_done_callback(partial(_flushed, futures))
+
+
+def _flushed(futures: Sequence[Durable], durable: Durable) -> None:
+    _end(futures, asyncio.CancelledError() if durable.cancelled() else durable.exception())
+
+
+def _end(futures: Sequence[Durable], fault: BaseException | None) -> None:
+    for done in futures:
+        if done.done():
+            continue  # the caller went away; the instances are stored all the same
+        if fault is None:
+            done.set_result(None)
+        elif isinstance(fault, Exception):
+            done.set_exception(fault)
+        else:
+            done.cancel()

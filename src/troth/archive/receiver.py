@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakSet
 
 from troth.archive.model import Received
 from troth.dicom import Header, Malformed, Scanner, frame_table
@@ -16,12 +17,21 @@ class Receiver:
         packs: Where the sealed bytes go.
         syntax: None for a Part 10 stream, else the transfer syntax of a bare dataset (DIMSE).
         discard: Called with locators of finished objects that nobody will store.
+        underway: Holds this one until it is finished or aborted.
     """
 
-    def __init__(self, packs: Packs, syntax: str | None, discard: Callable[[list[bytes]], None]) -> None:
+    def __init__(
+        self,
+        packs: Packs,
+        syntax: str | None,
+        discard: Callable[[list[bytes]], None],
+        underway: WeakSet[Receiver],
+    ) -> None:
         self._packs = packs
         self._scanner = Scanner(syntax)
         self._discard = discard
+        self._underway = underway
+        underway.add(self)
         self._bulk: ObjectWriter | None = None
         self._received: Received | None = None
 
@@ -57,11 +67,13 @@ class Receiver:
             raise
         bulk = sealed[0] if self._bulk is not None else None
         self._bulk = None
+        self._underway.discard(self)
         self._received = Received(header, sealed[-1], bulk, _frame_table(header))
         return self._received
 
     def abort(self) -> None:
         """Forget it. May be called at any time, also twice or after `finish`."""
+        self._underway.discard(self)
         writer, self._bulk = self._bulk, None
         if writer is not None:
             writer.abort()

@@ -97,7 +97,7 @@ _TAKE: LiteralString = (
 )
 
 
-async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes) -> None:
+async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes, *, is_durable: bool) -> None:
     """Write one batch and its ledger entries: all of it, or nothing with an error that `is_race` knows.
 
     Committed on return.
@@ -107,6 +107,7 @@ async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes) -> No
         scope: Whose space.
         rows: What the batch is.
         entries: What `Ledger.sealed` gave.
+        is_durable: See `Database.call`.
     """
     gains = list(zip(*rows.gains, strict=True))
     series = sorted(rows.series.items())
@@ -121,7 +122,7 @@ async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes) -> No
         _json(rows.instances),
         entries,
     )
-    await db.call(scope, _TAKE, parameters)
+    await db.call(scope, _TAKE, parameters, is_durable=is_durable)
 
 
 def _array(values: Iterable[object]) -> bytes:

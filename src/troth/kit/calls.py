@@ -20,6 +20,9 @@ from psycopg import errors, pq
 _MOST = 8  # at once; more wait for their turn
 _MOST_IDLE = 4
 
+_DURABLE: LiteralString = "set_config('app.tenant', $1, true), "
+_QUICK: LiteralString = _DURABLE + "set_config('synchronous_commit', 'off', true), "
+
 Parameter = bytes | None
 
 
@@ -35,13 +38,17 @@ class Calls:
         self._idle: list[_Lane] = []
         self._turns = asyncio.Semaphore(_MOST)
 
-    async def call(self, tenant: str, function: LiteralString, parameters: Sequence[Parameter]) -> bytes | None:
+    async def call(
+        self, tenant: str, function: LiteralString, parameters: Sequence[Parameter], *, is_durable: bool = True
+    ) -> bytes | None:
         """Call a function; what it did is committed on return, and undone when this raises.
 
         Args:
             tenant: Whose space; empty for the platform.
             function: The call as SQL, whose parameters begin with ``$2``; a constant, never input.
             parameters: Their values as PostgreSQL's own text.
+            is_durable: Else the commit is not on the disk yet: others see it, and a crash of the server may undo it,
+                until a later call that is durable has returned.
 
         Returns:
             Its value as text.
@@ -52,7 +59,7 @@ class Calls:
         async with self._turns:
             lane = self._waiting() or await _Lane.open(self._dsn)
             try:
-                return await lane.call(function, [tenant.encode(), *parameters])
+                return await lane.call(function, [tenant.encode(), *parameters], _DURABLE if is_durable else _QUICK)
             finally:
                 if lane.is_usable and len(self._idle) < _MOST_IDLE:
                     self._idle.append(lane)
@@ -97,14 +104,16 @@ class _Lane:
     async def open(cls, dsn: str) -> _Lane:
         return cls(await psycopg.AsyncConnection.connect(dsn, autocommit=True))
 
-    async def call(self, function: LiteralString, parameters: Sequence[Parameter]) -> bytes | None:
-        name = self._names.get(function)
+    async def call(
+        self, function: LiteralString, parameters: Sequence[Parameter], prefix: LiteralString
+    ) -> bytes | None:
+        statement = prefix + function
+        name = self._names.get(statement)
         if name is None:
             name = f"call_{len(self._names)}".encode()
-            statement = f"select set_config('app.tenant', $1, true), {function}".encode()
-            self._libpq.send_prepare(name, statement)
+            self._libpq.send_prepare(name, f"select {statement}".encode())
             _value(await self._finish())
-            self._names[function] = name
+            self._names[statement] = name
         self._libpq.send_query_prepared(name, parameters)
         return _value(await self._finish())
 
@@ -164,7 +173,7 @@ class _Lane:
 def _value(results: Sequence[pq.abc.PGresult]) -> bytes | None:
     for result in results:
         if result.status == pq.ExecStatus.TUPLES_OK:
-            return result.get_value(0, 1)
+            return result.get_value(0, result.nfields - 1)
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise errors.error_from_result(result)
     return None

@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from troth.kit.calls import Calls, Parameter
 from troth.kit.errors import Unavailable
+from troth.kit.rounds import Answer, Rounds
 from troth.kit.watching import WatchedConnection
 
 _GONE = frozenset({"08", "53", "57"})  # classes of SQLSTATE: connection, resources, operator intervention
@@ -57,6 +58,8 @@ class Database:
         self._max_size = max_size
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool[Connection]] = WeakKeyDictionary()
         self._calls: WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = WeakKeyDictionary()
+        self._flushes: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()
+        self._flushing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def transaction(self, scope: HasTenant | None) -> AsyncIterator[Connection]:
@@ -91,7 +94,12 @@ class Database:
             await pool.putconn(connection)
 
     async def call(
-        self, scope: HasTenant | None, function: LiteralString, parameters: Sequence[Parameter]
+        self,
+        scope: HasTenant | None,
+        function: LiteralString,
+        parameters: Sequence[Parameter],
+        *,
+        is_durable: bool = True,
     ) -> bytes | None:
         """Call one SQL function as a transaction of its own, in one round trip; see `kit.calls`.
 
@@ -99,6 +107,8 @@ class Database:
             scope: Whose space.
             function: The call as SQL, such as ``f($2::uuid, $3::jsonb)``; ``$1`` is the tenant.
             parameters: Values from ``$2`` on, as PostgreSQL's own text.
+            is_durable: Else committed is not yet durable: await `flushing`, begun after this returned, before anybody
+                is told.
 
         Returns:
             Its value as text.
@@ -113,11 +123,42 @@ class Database:
         if calls is None:
             calls = self._calls[loop] = Calls(self._dsn)
         try:
-            return await calls.call(str(tenant) if tenant is not None else "", function, parameters)
+            return await calls.call(
+                str(tenant) if tenant is not None else "", function, parameters, is_durable=is_durable
+            )
         except psycopg.OperationalError as fault:
             if fault.sqlstate is not None and fault.sqlstate[:2] not in _GONE:
                 raise
             raise DatabaseUnavailable from fault
+
+    def flushing(self) -> Answer:
+        """Begin to make everything durable that is committed now, whoever committed it.
+
+        Returns:
+            A future that many share: await it through `asyncio.shield`. Ends in `DatabaseUnavailable` where it is not
+            known to be durable.
+        """
+        loop = asyncio.get_running_loop()
+        rounds = self._flushes.get(loop)
+        if rounds is None:
+            rounds = self._flushes[loop] = Rounds(self._start_flush)
+        return rounds.begin()
+
+    def _start_flush(self, answer: Answer) -> None:
+        task = asyncio.get_running_loop().create_task(self._flush(answer))
+        self._flushing.add(task)
+        task.add_done_callback(self._flushing.discard)
+
+    async def _flush(self, answer: Answer) -> None:
+        """A transaction that writes almost nothing: the log is flushed up to its commit, and so all before it."""
+        fault: Exception | None = DatabaseUnavailable()
+        try:
+            await self.call(None, "pg_logical_emit_message(true, 'troth', '')", ())
+            fault = None
+        except (DatabaseUnavailable, psycopg.Error) as error:
+            fault = error if isinstance(error, DatabaseUnavailable) else DatabaseUnavailable()
+        finally:
+            self._flushes[asyncio.get_running_loop()].ended(answer, fault)
 
     async def listen(self, channel: str) -> AsyncIterator[str]:
         """Payloads notified on a channel, over a connection of its own.

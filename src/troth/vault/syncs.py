@@ -11,22 +11,14 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from weakref import WeakKeyDictionary
 
+from troth.kit.rounds import Answer, Rounds
 from troth.vault.errors import PackFault
 
-Answer = asyncio.Future[None]
 _Asked = tuple[asyncio.AbstractEventLoop, Answer]
-
-
-@dataclass(slots=True, eq=False)
-class _Rounds:
-    """The syncs of one event loop: the one that runs and the one that will start after it."""
-
-    running: Answer | None = None
-    following: Answer | None = None
 
 
 class Syncs:
@@ -41,7 +33,7 @@ class Syncs:
         self._asked: SimpleQueue[_Asked | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._process_id = 0
-        self._rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, _Rounds] = WeakKeyDictionary()
+        self._rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()
 
     def begin(self) -> Answer:
         """Ask for a sync of everything that was written before this call.
@@ -52,13 +44,8 @@ class Syncs:
         loop = asyncio.get_running_loop()
         rounds = self._rounds.get(loop)
         if rounds is None:
-            rounds = self._rounds[loop] = _Rounds()
-        if rounds.running is None:
-            rounds.running = self._start(loop, loop.create_future())
-            return rounds.running
-        if rounds.following is None:
-            rounds.following = loop.create_future()
-        return rounds.following
+            rounds = self._rounds[loop] = Rounds(partial(self._start, loop))
+        return rounds.begin()
 
     def close(self) -> None:
         """End the thread after the sync that runs."""
@@ -67,15 +54,13 @@ class Syncs:
             self._thread.join()
         self._thread = None
 
-    def _start(self, loop: asyncio.AbstractEventLoop, answer: Answer) -> Answer:
-        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # may stay unasked
+    def _start(self, loop: asyncio.AbstractEventLoop, answer: Answer) -> None:
         # a fork leaves the thread behind
         if self._thread is None or self._process_id != os.getpid() or not self._thread.is_alive():
             self._process_id, self._asked = os.getpid(), SimpleQueue()
             self._thread = threading.Thread(target=self._work, args=(self._asked,), name="pack-sync", daemon=True)
             self._thread.start()
         self._asked.put((loop, answer))
-        return answer
 
     def _work(self, asked: SimpleQueue[_Asked | None]) -> None:
         while (one := asked.get()) is not None:
@@ -88,15 +73,4 @@ class Syncs:
                 fault = error
             finally:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    loop.call_soon_threadsafe(self._ended, loop, answer, fault)
-
-    def _ended(self, loop: asyncio.AbstractEventLoop, answer: Answer, fault: PackFault | None) -> None:
-        rounds = self._rounds[loop]
-        following, rounds.following = rounds.following, None
-        rounds.running = self._start(loop, following) if following is not None else None
-        if answer.done():
-            return
-        if fault is None:
-            answer.set_result(None)
-        else:
-            answer.set_exception(fault)
+                    loop.call_soon_threadsafe(self._rounds[loop].ended, answer, fault)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import Rooms, instance
-from troth.archive import OtherStudy, store
+from troth.archive import Match, OtherStudy, Query, store
+from troth.kit.db import DatabaseUnavailable
+
+STUDY = 0x0020000D
 
 
 @pytest.mark.parametrize("missed", ["studies", "series", "instances"])
@@ -45,3 +49,41 @@ async def test_a_series_of_another_study_is_refused_also_when_both_are_new(rooms
     assert isinstance(outcomes[1].error, OtherStudy)
     (again,) = await rooms.store(second)
     assert isinstance(again.error, OtherStudy)
+
+
+async def test_nobody_is_answered_before_what_is_shared_is_flushed(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With others on their way a batch commits without waiting for the disk, and one flush makes all durable."""
+    flushes: list[asyncio.Future[None]] = []
+
+    def flushing() -> asyncio.Future[None]:
+        flushes.append(asyncio.get_running_loop().create_future())
+        return flushes[-1]
+
+    study = {"StudyInstanceUID": generate_uid(), "PatientID": "SHARED"}
+    await rooms.store(instance(**study))
+    content = instance(**study)
+    monkeypatch.setattr(rooms.database, "flushing", flushing)
+    await rooms.store(instance(**study))
+    assert not flushes, "alone: one durable commit"
+
+    other = rooms.archive.receiver(None)
+    waiting = asyncio.ensure_future(rooms.store(content))
+    while not flushes:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    page = await rooms.archive.query(await rooms.may_query(), Query(matches=(Match(STUDY, study["StudyInstanceUID"]),)))
+    assert [found.study.instance_count for found in page.found] == [3], "others see it already"
+    flushes[0].set_result(None)
+    assert [outcome.state for outcome in await waiting] == ["stored"]
+    other.abort()
+
+    again = asyncio.ensure_future(rooms.store(content))
+    while len(flushes) < 2:
+        await asyncio.sleep(0.01)
+    assert not again.done(), "what is held already may be just that: committed, not flushed"
+    flushes[1].set_exception(DatabaseUnavailable())
+    with pytest.raises(DatabaseUnavailable):
+        await again

@@ -46,6 +46,30 @@ async def test_another_space_is_refused_and_the_next_call_is_its_own(table: Serv
     assert await table.call(THERE, "$2::text", [None]) is None
 
 
+async def _lag_bytes(database: ServedDatabase, since: bytes) -> int:
+    """How far the flushed log is behind a place in it."""
+    behind = await database.call(None, "pg_wal_lsn_diff($2::pg_lsn, pg_current_wal_flush_lsn())::text", [since])
+    return int(behind or b"0")
+
+
+async def test_what_is_not_durable_at_once_is_so_after_a_flush(table: ServedDatabase) -> None:
+    lagged = 0
+    for _ in range(20):
+        await table.call(HERE, WRITE, [str(HERE.tenant).encode()], is_durable=False)
+        written = await table.call(None, "pg_current_wal_insert_lsn()::text", [])
+        assert written is not None
+        lagged += await _lag_bytes(table, written) > 0
+        await asyncio.gather(*(asyncio.shield(table.flushing()) for _ in range(3)))
+        assert await _lag_bytes(table, written) <= 0
+    assert lagged, "else this shows nothing"
+
+
+async def test_a_connection_does_not_remember_that_a_call_was_not_durable(table: ServedDatabase) -> None:
+    setting = "current_setting('synchronous_commit')"
+    assert await table.call(HERE, setting, [], is_durable=False) == b"off"
+    assert await table.call(HERE, setting, []) == b"on"
+
+
 async def test_many_calls_at_once(table: ServedDatabase) -> None:
     wanted = [str(number).encode() for number in range(40)]
     assert await asyncio.gather(*(table.call(HERE, "$2::text", [value]) for value in wanted)) == wanted
@@ -78,4 +102,6 @@ async def test_without_a_server_it_is_unavailable() -> None:
     database = Database("host=/nowhere user=nobody dbname=none")
     with pytest.raises(DatabaseUnavailable):
         await database.call(HERE, "$2::text", [b""])
+    with pytest.raises(DatabaseUnavailable):
+        await database.flushing()
     await database.close()
