@@ -212,6 +212,35 @@ def move(door: Door, study_uid: str) -> tuple[int, int]:
     return int(last.Status), int(last.NumberOfCompletedSuboperations)
 
 
+async def test_a_renewed_certificate_is_shown_without_a_restart(door: Door, tmp_path: Path) -> None:
+    chain, key = self_signed(tmp_path, "renewed")
+    known = tmp_path / "known.pem"
+    known.write_bytes(door.station[0].read_bytes())
+    settings = Settings(
+        tmp_path, dicom_tls_certificate=str(chain), dicom_tls_key=str(key), dicom_tls_ca=str(known)
+    )  # fmt: skip
+    shown = dicom_tls(settings)
+    assert shown is not None
+    listener = dimse.create(door.hospital, dimse.Limits(drain_seconds=1.0))
+    await listener.start("127.0.0.1", 0, tls=shown.server)
+    later = tmp_path / "later"
+    later.mkdir()
+    new = self_signed(later, "renewed")
+
+    async def is_believed() -> bool:
+        """By somebody who knows the new certificate alone."""
+        identity = ("+tls", str(door.station[1]), str(door.station[0]), "+cf", str(new[0]))
+        code, _ = await run("echoscu", *identity, *TITLES, "127.0.0.1", listener.port)
+        return code == 0
+
+    assert not await is_believed()
+    for file, target in zip(new, (chain, key), strict=True):
+        shutil.copy(file, target)
+    assert shown.renewal.look()
+    assert await is_believed()
+    await listener.stop()
+
+
 def test_nothing_is_plain_beyond_this_machine_unasked(tmp_path: Path) -> None:
     loopback = Settings(tmp_path)
     assert dicom_tls(loopback) is None

@@ -10,7 +10,7 @@ from pathlib import Path
 from troth.doors.dimse import tls
 from troth.kit.errors import Unprocessable
 from troth.main.settings import Settings
-from troth.main.tls import is_loopback
+from troth.main.tls import Renewal, is_loopback
 
 _NAMES = ("dicom_tls_certificate", "dicom_tls_key", "dicom_tls_ca")
 
@@ -22,10 +22,12 @@ class DicomTls:
     Attributes:
         server: To peers that call.
         client: To peers that are called.
+        renewal: Loads a renewed certificate into both. Authorities are read once, at the start.
     """
 
     server: ssl.SSLContext
     client: ssl.SSLContext
+    renewal: Renewal
 
 
 def dicom_tls(settings: Settings) -> DicomTls | None:
@@ -38,9 +40,9 @@ def dicom_tls(settings: Settings) -> DicomTls | None:
     if all(files):
         chain, key, authorities = map(Path, files)
         try:
-            return DicomTls(
-                tls.server_context(chain, key, authorities), tls.client_context(chain, key, authorities)
-            )  # fmt: skip
+            server = tls.server_context(chain, key, authorities)
+            client = tls.client_context(chain, key, authorities)
+            return DicomTls(server, client, Renewal(chain, key, server, client))
         except (OSError, ValueError) as fault:  # ssl.SSLError is an OSError
             raise Unprocessable(
                 f"the certificate {chain} for DICOM cannot be used: {getattr(fault, 'reason', None) or fault}",

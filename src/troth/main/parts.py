@@ -77,9 +77,12 @@ def run_dicom(settings: Settings, first: socket.socket | None, second: socket.so
         await listener.start(
             settings.dicom.host, settings.dicom.port, sock=first, tls=shown.server if shown else None
         )  # fmt: skip
+        renewing = asyncio.create_task(shown.renewal.follow(stop)) if shown else None
         ready()
         await stop.wait()
         await listener.stop()
+        if renewing is not None:
+            await renewing
 
     _run(settings, work)
 

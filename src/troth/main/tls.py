@@ -13,32 +13,24 @@ from troth.main.settings import Settings
 _LOOK_SECONDS = 30.0
 
 
-class Certificate:
-    """What the web listeners show.
+class Renewal:
+    """A certificate with its key that some contexts show, read again when it is renewed.
 
     Args:
         chain: PEM file of the certificate and those above it.
         key: PEM file of its private key.
+        contexts: Where it is loaded; open connections keep the one that they were opened with.
 
     Raises:
-        Unprocessable: The files cannot be read or do not belong together.
+        OSError: The files cannot be read or do not belong together (`ssl.SSLError` is one).
     """
 
-    def __init__(self, chain: Path, key: Path) -> None:
+    def __init__(self, chain: Path, key: Path, *contexts: ssl.SSLContext) -> None:
         self._chain = chain
         self._key = key
-        self._seen: tuple[int, int] = (0, 0)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context.set_alpn_protocols(["http/1.1"])
-        try:
-            self._seen = self._changed_at()
-            self._load()
-        except (OSError, ValueError) as fault:  # ssl.SSLError is an OSError
-            raise Unprocessable(
-                f"the certificate {chain} with the key {key} cannot be used: {getattr(fault, 'reason', None) or fault}",
-                hint="Both are PEM files that the service may read; the key belongs to the first certificate.",
-            ) from fault
+        self._contexts = contexts
+        self._seen = self._changed_at()
+        self._load()
 
     def look(self) -> bool:
         """Read the files again if they changed; what cannot be used leaves the certificate in force as it is.
@@ -57,7 +49,7 @@ class Certificate:
         return True
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Look for a renewed certificate until stopped; open connections keep the old one."""
+        """Look for a renewed certificate until stopped."""
         while not stop.is_set():
             self.look()
             try:
@@ -71,7 +63,32 @@ class Certificate:
     def _load(self) -> None:
         # A context that failed half-way may hold a certificate without its key: try on one that nobody uses.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._chain, self._key)
-        self.context.load_cert_chain(self._chain, self._key)
+        for context in self._contexts:
+            context.load_cert_chain(self._chain, self._key)
+
+
+class Certificate(Renewal):
+    """What the web listeners show.
+
+    Args:
+        chain: PEM file of the certificate and those above it.
+        key: PEM file of its private key.
+
+    Raises:
+        Unprocessable: The files cannot be read or do not belong together.
+    """
+
+    def __init__(self, chain: Path, key: Path) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.set_alpn_protocols(["http/1.1"])
+        try:
+            super().__init__(chain, key, self.context)
+        except (OSError, ValueError) as fault:
+            raise Unprocessable(
+                f"the certificate {chain} with the key {key} cannot be used: {getattr(fault, 'reason', None) or fault}",
+                hint="Both are PEM files that the service may read; the key belongs to the first certificate.",
+            ) from fault
 
 
 def certificate(settings: Settings) -> Certificate | None:
