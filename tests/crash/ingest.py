@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
+from tests.common.dimse import associate_request, context, data, pdv, store_command, tiny_dataset
 from tests.common.node import MODALITY, OUR_AE, Access, NodeProcess
 from troth.dicom.specimens import Study, phantom_ct
 
@@ -116,7 +118,11 @@ class Book:
 
 
 class Load:
-    """Two associations and one STOW-RS client that send until told to stop or the node is gone."""
+    """Two associations and one STOW-RS client that send until told to stop or the node is gone.
+
+    Beside them an association and a STOW-RS request that stop in the middle of an instance: with others on their way
+    commits share a flush of the database instead of waiting for one each, which is what a kill has to find right.
+    """
 
     def __init__(self, node: NodeProcess, access: Access, book: Book) -> None:
         self._ports = dict(node.ports)
@@ -126,9 +132,11 @@ class Load:
         self._before = len(book.acked)
         work: list[Callable[[], None]] = [self._c_store, self._c_store, self._stow]
         self._threads = [threading.Thread(target=one, daemon=True) for one in work]
+        self._lingering: list[socket.socket] = []
 
     def start(self) -> None:
         """Begin to send."""
+        self._linger()
         for thread in self._threads:
             thread.start()
 
@@ -143,6 +151,27 @@ class Load:
         for thread in self._threads:
             thread.join(60)
             assert not thread.is_alive(), "a client hangs on a dead node"
+        for connection in self._lingering:
+            connection.close()
+
+    def _linger(self) -> None:
+        wanted = associate_request(MODALITY, OUR_AE, context(1, CTImageStorage, [ExplicitVRLittleEndian]))
+        half = data(pdv(1, 3, store_command("2.25.1", CTImageStorage))) + data(pdv(1, 0, tiny_dataset("2.25.1")))
+        peer = socket.create_connection(("127.0.0.1", self._ports["dicom"]), timeout=60)
+        peer.sendall(wanted)
+        assert peer.recv(1) == b"\2", "no association"
+        peer.sendall(half)
+        head = [
+            "POST /dicomweb/studies HTTP/1.1",
+            f"Host: 127.0.0.1:{self._ports['pages']}",
+            "Content-Length: 1000000",
+            f"Authorization: Bearer {self._access.storing}",
+            'Content-Type: multipart/related; type="application/dicom"; boundary=kill',
+            "\r\n",
+        ]
+        request = socket.create_connection(("127.0.0.1", self._ports["pages"]), timeout=60)
+        request.sendall("\r\n".join(head).encode() + multipart([specimens(0)[0].file])[:2_000])
+        self._lingering += [peer, request]
 
     def _c_store(self) -> None:
         ae = AE(MODALITY)
