@@ -1,40 +1,34 @@
 """Every real file that PyPI carries, through both doors and back: the same data set, the same pixels, no new fault.
 
-The files are those of the `pydicom` and `pydicom-data` wheels. Many share their UIDs with one another, so each gets
-UIDs of its own, of the same length where possible, put over the old ones: not one other byte is touched on the way in.
+What comes back is read by an independent client, dicomweb-client, in each way there is: as an instance, as metadata, as
+frames, as bulk values, as a picture. dcmtk sends what it can, the web the rest; dciodvfy reads what comes out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
-import warnings
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 import requests
 from dicomweb_client.api import DICOMwebClient
+from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, generate_uid
+from pydicom.encaps import get_frame
+from pydicom.uid import UID
 
 from tests.common.node import MODALITY, OUR_AE, Access, NodeProcess, Nursery, a_node
 from tests.common.programs import program
-from tests.unit.dicom.files import every_file, name_of
+from tests.common.real_files import DEFLATED, NO_INSTANCE, Sent, everything
 
-STUDY, SERIES, INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
-DEFLATED, EXPLICIT = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.1"
+EXPLICIT, BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 MOST_PIXEL_BYTES = 32 << 20
-#: What is no instance that can be kept, and why it is refused: name → what is wrong with it.
-NO_INSTANCE = {
-    "test_files/MR_truncated.dcm": "it ends inside its pixels",
-    "test_files/badVR.dcm": "an element is of a value representation that is none",
-    "test_files/rtplan_truncated.dcm": "it ends inside a sequence",
-}
 #: What dcmtk itself cannot send; it goes by the web.
 NOT_FOR_DCMTK = {
     "test_files/MR_truncated.dcm",
@@ -43,19 +37,6 @@ NOT_FOR_DCMTK = {
     "data/explicit_VR-UN.dcm",
 }
 PADDING = 0xFFFCFFFC  # behind the data set; dcmtk leaves it away when it sends
-
-
-@dataclass
-class Sent:
-    """A file as it was sent."""
-
-    path: Path
-    octets: bytes
-    dataset: Dataset
-
-    @property
-    def name(self) -> str:
-        return name_of(self.path)
 
 
 @dataclass
@@ -77,17 +58,14 @@ class Place:
     def received(self, one: Sent) -> Dataset:
         """What the archive gives an independent client, in the transfer syntax it keeps."""
         if one.name not in self._held:
-            uids = one.dataset.StudyInstanceUID, one.dataset.SeriesInstanceUID, one.dataset.SOPInstanceUID
             reader = self.client(self.access.reading)
-            self._held[one.name] = reader.retrieve_instance(*uids, media_types=(("application/dicom", "*"),))
+            self._held[one.name] = reader.retrieve_instance(*one.uids, media_types=(("application/dicom", "*"),))
         return self._held[one.name]
 
     def file(self, one: Sent) -> bytes:
         """The same as the bytes of a file."""
-        of = one.dataset
         answer = requests.get(
-            f"{self.node.url}/dicomweb/studies/{of.StudyInstanceUID}/series/{of.SeriesInstanceUID}/instances/"
-            f"{of.SOPInstanceUID}",
+            f"{self.node.url}/dicomweb{one.path}",
             headers={
                 "Authorization": f"Bearer {self.access.reading}",
                 "Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*',
@@ -98,54 +76,6 @@ class Place:
         boundary = answer.headers["Content-Type"].split("boundary=")[1].split(";")[0].strip('"')
         part = answer.content.split(b"\r\n\r\n", 1)[1]
         return part[: part.rindex(b"\r\n--" + boundary.encode())]
-
-
-def read(octets: bytes) -> Dataset:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pydicom.dcmread(BytesIO(octets))
-
-
-def with_own_uids(path: Path) -> Sent | None:
-    """A file under new UIDs; None where it is no DICOM instance (an index, or no DICOM at all)."""
-    octets = path.read_bytes()
-    try:
-        dataset = read(octets)
-    except (InvalidDicomError, EOFError):
-        return None
-    if "DirectoryRecordSequence" in dataset or not {STUDY, SERIES, INSTANCE} <= set(dataset.keys()):
-        return None
-    places = {tag: dataset.get_item(tag) for tag in (STUDY, SERIES, INSTANCE)}
-    if dataset.file_meta.get("TransferSyntaxUID") == DEFLATED or any(len(one.value) < 40 for one in places.values()):
-        return _saved_anew(path, dataset)
-    changed = bytearray(octets)
-    for tag, there in places.items():
-        new = _uid_of(len(there.value.rstrip(b"\0 ")))
-        changed[there.value_tell : there.value_tell + len(new)] = new
-        if tag == INSTANCE:
-            meta = dataset.file_meta.get_item(0x00020003)
-            old, at = there.value.rstrip(b"\0 "), octets.find(there.value.rstrip(b"\0 "), 132)
-            if meta is not None and 0 < at < there.value_tell:
-                changed[at : at + len(old)] = new
-    return Sent(path, bytes(changed), read(bytes(changed)))
-
-
-def _uid_of(length: int) -> bytes:
-    uid = generate_uid(prefix="2.25.")
-    return str(uid)[:length].ljust(length, "7").encode()
-
-
-def _saved_anew(path: Path, dataset: Dataset) -> Sent:
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (generate_uid() for _ in range(3))
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    out = BytesIO()
-    dataset.save_as(out)
-    return Sent(path, out.getvalue(), read(out.getvalue()))
-
-
-def everything() -> dict[str, Sent]:
-    made = [with_own_uids(path) for path in every_file()]
-    return {one.name: one for one in made if one is not None}
 
 
 SENT = everything()
@@ -191,7 +121,7 @@ def _is_for_dcmtk(one: Sent) -> bool:
 
 
 def _by_network(place: Place, one: Sent) -> str:
-    file = place.node.folder.with_name(f"{place.node.folder.name}-{one.path.name}")
+    file = place.node.folder.with_name(f"{place.node.folder.name}-{Path(one.name).name}")
     file.write_bytes(one.octets)
     proposed = {
         "1.2.840.10008.1.2.2": "-xb", "1.2.840.10008.1.2.5": "-xr", "1.2.840.10008.1.2.4.50": "-xy",
