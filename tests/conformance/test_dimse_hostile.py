@@ -134,6 +134,13 @@ async def test_a_bad_data_set_is_refused_and_the_association_goes_on(door: Door,
     peer.hang_up()
 
 
+async def test_a_class_that_is_not_that_of_the_context_is_told(door: Door) -> None:
+    peer = await door.peer()
+    peer.send(wire.data(wire.pdv(1, 3, command(0x20, MOVE))) + wire.data(wire.pdv(1, 2, LEVEL)))
+    assert await peer.status() == 0x0122
+    peer.hang_up()
+
+
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_a_data_set_without_end_ends_the_association(door: Door, name: str) -> None:
     context, request, _ = REQUESTS[name]

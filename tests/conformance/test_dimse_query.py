@@ -563,6 +563,47 @@ async def test_a_study_restricted_is_not_sent(door: Door, modality: AE) -> None:
     assert len((await get(door, modality, asked))[0]) == 1
 
 
+async def test_more_than_one_request_may_be_given_is_refused(door: Door, modality: AE) -> None:
+    few = dimse.create(door.hospital, dimse.Limits(drain_seconds=1.0, retrieved=1))
+    await few.start("127.0.0.1", 0)
+    model = StudyRootQueryRetrieveInformationModelGet
+    modality.add_requested_context(model)
+
+    def work() -> int:
+        association = modality.associate("127.0.0.1", few.port, ae_title=OUR_AE)
+        asked = keys("STUDY", StudyInstanceUID=door.sent(0).StudyInstanceUID)
+        statuses = [status.Status for status, _ in association.send_c_get(asked, model)]
+        association.release()
+        return int(statuses[-1])
+
+    try:
+        assert await asyncio.to_thread(work) == 0xA701
+    finally:
+        await few.stop()
+
+
+async def test_a_peer_taken_out_of_use_finds_and_asks_nothing_more(door: Door, modality: AE) -> None:
+    hospital = door.hospital
+    place = hospital.organisation.id
+    inside = hospital.permit("administer", Target("organisation", place, place))
+    find, commitment = StudyRootQueryRetrieveInformationModelFind, StorageCommitmentPushModel
+    modality.add_requested_context(find)
+    modality.add_requested_context(commitment)
+    association = await asyncio.to_thread(modality.associate, "127.0.0.1", door.port, ae_title=OUR_AE)
+    asked, wanted = keys("STUDY", StudyInstanceUID=""), wish((door.sent(0).SOPClassUID, door.sent(0).SOPInstanceUID))
+    try:
+        assert len(await asyncio.to_thread(lambda: list(association.send_c_find(asked, find)))) > 1
+        await hospital.people.end_peer(inside, hospital.modality.id)
+        with clock.moved(timedelta(seconds=2)):
+            ((refused, _),) = await asyncio.to_thread(lambda: list(association.send_c_find(asked, find)))
+            assert refused.Status == 0x0124
+            status, _ = await asyncio.to_thread(association.send_n_action, wanted, 1, commitment, WELL_KNOWN)
+            assert status.Status == 0x0124
+    finally:
+        await asyncio.to_thread(association.release)
+        hospital.modality = await hospital.people.add_peer(inside, place, MODALITY, "127.0.0.1", 104, called_ae=OUR_AE)
+
+
 # -- storage commitment --------------------------------------------------------------------------------------------
 
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,8 +26,11 @@ from tools.statement.network import KEPT, REFUSED
 
 from tests.common.node import MODALITY, OUR_AE, Access, NodeProcess, a_node
 from tests.unit.archive.rooms import instance, to_file
+from troth import dicom
 from troth.archive import attributes, keyword_of, sequences, vr_of
 from troth.dicom import syntaxes
+from troth.doors.dicomweb import retrieving, stow_metadata
+from troth.doors.dimse import pdu
 
 DEFLATED, EXPLICIT = syntaxes.DEFLATED, syntaxes.EXPLICIT_LITTLE
 Level = tuple[str, str, str]
@@ -86,7 +90,8 @@ def value_of(tag: int, seed: int) -> Any:
         return by_name[keyword_of(tag)] if seed == 1 else {"BitsAllocated": 8}.get(keyword_of(tag), 4)
     return {
         "DA": f"2024010{seed}", "TM": f"10{seed}112", "PN": f"Key{seed}^Tag {tag:08X}", "IS": str(40 + seed),
-        "AS": f"03{seed}Y", "CS": f"K{seed}", "SH": f"{tag:08X} {seed}", "LO": f"Key {tag:08X} {seed}", "UI": generate_uid(),
+        "AS": f"03{seed}Y", "CS": f"K{seed}", "SH": f"{tag:08X} {seed}", "LO": f"Key {tag:08X} {seed}",
+        "UI": generate_uid(),
     }[vr_of(tag)]  # fmt: skip
 
 
@@ -185,6 +190,34 @@ def test_other_transfer_syntaxes_are_not_accepted(place: Place, syntax: str) -> 
     association.release()
 
 
+@pytest.mark.conformance("STOW takes part *", "frames *")
+@pytest.mark.parametrize("syntax", retrieving._CODEC_TYPES)
+def test_every_kind_of_compressed_frame_comes_in_and_goes_out(place: Place, syntax: str) -> None:
+    kind = retrieving._CODEC_TYPES[syntax]
+    dataset = read(instance())
+    del dataset.PixelData
+    stream = b"\xff\xd8" + bytes(range(200)) + b"\xff\xd9"
+    metadata = dataset.to_json_dict() | {"7FE00010": {"vr": "OB", "BulkDataURI": "urn:pixels"}}
+    named = "" if stow_metadata._SYNTAXES[kind] == syntax else f"; transfer-syntax={syntax}"
+    body = b"--b\r\nContent-Type: application/dicom+json\r\n\r\n" + json.dumps([metadata]).encode()
+    body += f"\r\n--b\r\nContent-Type: {kind}{named}\r\nContent-Location: urn:pixels\r\n\r\n".encode() + stream
+    answer = requests.post(
+        f"{place.node.url}/dicomweb/studies", body + b"\r\n--b--\r\n", timeout=60,
+        headers={"Authorization": f"Bearer {place.access.storing}",
+                 "Content-Type": 'multipart/related; type="application/dicom+json"; boundary=b'},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    for asked in (f'{kind}; transfer-syntax="{syntax}"', kind, 'application/octet-stream; transfer-syntax="*"'):
+        frame = place.get(path_of(dataset) + "/frames/1", f'multipart/related; type="{asked.split(";")[0]}"'
+                          + "".join(f";{one}" for one in asked.split(";")[1:]))  # fmt: skip
+        assert frame.status_code == 200, frame.text
+        head, _, content = frame.content.partition(b"\r\n\r\n")
+        assert f"{asked.split(';')[0]};transfer-syntax={syntax}".encode() in head
+        assert content.startswith(stream)
+    assert place.get(path_of(dataset) + "/frames/1", "application/octet-stream").status_code == 406
+    assert read(place.get(path_of(dataset), "application/dicom").content).file_meta.TransferSyntaxUID == syntax
+
+
 # -- search keys ---------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +309,20 @@ def c_find(place: Place, asked: Dataset, model: str) -> list[Dataset]:
         association.release()
     assert answers[-1][0].Status == 0, hex(answers[-1][0].Status)
     return [identifier for _, identifier in answers[:-1] if identifier is not None]
+
+
+@pytest.mark.conformance("identifier *", "association application context")
+def test_how_we_name_ourselves(place: Place) -> None:
+    association = place.associate((CTImageStorage, EXPLICIT))
+    acceptor = association.acceptor
+    assert acceptor.implementation_class_uid == pdu.IMPLEMENTATION_CLASS
+    assert acceptor.implementation_version_name == pdu.IMPLEMENTATION_VERSION
+    assert acceptor.primitive.application_context_name == pdu.APPLICATION_CONTEXT
+    association.release()
+    meta = read(place.get(path_of(place.wanted), "application/dicom").content).file_meta
+    assert (meta.ImplementationClassUID, meta.ImplementationVersionName) == (
+        dicom.IMPLEMENTATION_UID, dicom.IMPLEMENTATION_VERSION,
+    )  # fmt: skip
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------

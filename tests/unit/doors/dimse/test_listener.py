@@ -59,6 +59,14 @@ async def test_associations_are_limited_for_one_peer_and_for_all() -> None:
             peer.hang_up()
 
 
+async def test_more_requests_than_are_decided_at_once_are_asked_to_come_later() -> None:
+    async with Served(RecordingRooms(), Limits(deciding=0, drain_seconds=1.0)) as served:
+        peer = await served.dial()
+        peer.send(wire.associate_request())
+        assert await peer.pdu() == (3, b"\0\2\3\1")
+        peer.hang_up()
+
+
 async def test_stop_lets_a_running_store_end() -> None:
     async with Served(RecordingRooms(), PATIENT) as served:
         archive = served.rooms.archive
