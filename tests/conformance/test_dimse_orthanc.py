@@ -33,6 +33,7 @@ def specimens(folder: Path) -> list[Path]:
     return made
 
 
+@pytest.mark.conformance("client Orthanc", "SCP Storage Commitment Push Model", "SCP Study Root Query/Retrieve - MOVE")
 async def test_both_directions(database: ServedDatabase, tmp_path: Path) -> None:
     if shutil.which("Orthanc") is None or shutil.which("unshare") is None or os.geteuid() != 0:
         if os.environ.get("CI"):

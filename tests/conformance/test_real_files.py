@@ -156,6 +156,9 @@ def _by_network(place: Place, one: Sent) -> str:
 
 
 @pytest.mark.parametrize("name", SENT)
+@pytest.mark.conformance(
+    "client real files", "client dcmtk", "POST studies", 'STOW takes multipart/related; type="application/dicom"'
+)
 def test_it_is_taken(place: Place, name: str) -> None:
     answer = place.by_web.get(name) or place.by_network[name]
     if name in NO_INSTANCE:
@@ -165,6 +168,12 @@ def test_it_is_taken(place: Place, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.conformance(
+    "client real files",
+    "attributes on the way in",
+    "client dicomweb-client",
+    "GET studies/{study}/series/{series}/instances/{instance}",
+)
 def test_the_same_comes_out(place: Place, name: str) -> None:
     sent = place.sent[name]
     held = place.received(sent)
@@ -203,6 +212,7 @@ def same_value(was: pydicom.DataElement, now: pydicom.DataElement) -> bool:
 @pytest.mark.parametrize(
     "name", [name for name, one in SENT.items() if "PixelData" in one.dataset and name not in NO_INSTANCE]
 )
+@pytest.mark.conformance("client real files")
 def test_the_pixels_are_the_same(place: Place, name: str) -> None:
     sent = place.sent[name]
     if len(sent.octets) > MOST_PIXEL_BYTES:
@@ -219,6 +229,12 @@ def is_drawable(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.conformance(
+    "client dicomweb-client",
+    "GET studies/{study}/series/{series}/instances/{instance}/metadata",
+    "GET studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}",
+    "GET studies/{study}/series/{series}/instances",
+)
 def test_metadata_and_bulk_values_say_the_same(place: Place, name: str) -> None:
     """Each element is in the metadata, and what is behind an address there is what was sent."""
     sent, reader = place.sent[name], place.client(place.access.reading)
@@ -238,6 +254,11 @@ def test_metadata_and_bulk_values_say_the_same(place: Place, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", filter(is_drawable, SENT))
+@pytest.mark.conformance(
+    "client dicomweb-client",
+    "GET studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
+    "frames application/octet-stream",
+)
 def test_frames_are_the_same(place: Place, name: str) -> None:
     """The first and the last frame, as they lie in the file; native ones little endian."""
     sent, reader = place.sent[name], place.client(place.access.reading)
@@ -259,6 +280,9 @@ def test_frames_are_the_same(place: Place, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", filter(is_drawable, SENT))
+@pytest.mark.conformance(
+    "client dicomweb-client", "GET studies/{study}/series/{series}/instances/{instance}/rendered", "HTTP 406"
+)
 def test_it_is_drawn_or_it_is_said_that_it_cannot_be(place: Place, name: str) -> None:
     sent, reader = place.sent[name], place.client(place.access.reading)
     if name in NOT_DRAWN:
@@ -286,6 +310,7 @@ def as_little(sent: Sent, element: pydicom.DataElement) -> bytes:
 
 
 @pytest.mark.parametrize("name", [name for name in TAKEN if SENT[name].syntax == BIG])
+@pytest.mark.conformance("SCU Storage C-GET", "attributes on the way out", "client pynetdicom")
 def test_big_endian_leaves_little_endian_over_the_network(place: Place, name: str) -> None:
     """For a peer that takes nothing else the elements are written anew, and pixels of any width turned round."""
     sent, got = place.sent[name], []
@@ -318,6 +343,7 @@ def test_big_endian_leaves_little_endian_over_the_network(place: Place, name: st
 
 
 @pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.conformance("client dciodvfy")
 def test_no_fault_is_new(place: Place, tmp_path: Path, name: str) -> None:
     """dciodvfy finds in what comes out only what it found in what went in."""
     sent = place.sent[name]

@@ -29,7 +29,7 @@ from tests.unit.archive.rooms import instance, to_file
 from troth import dicom
 from troth.archive import attributes, keyword_of, sequences, vr_of
 from troth.dicom import syntaxes
-from troth.doors.dicomweb import retrieving, stow_metadata
+from troth.doors.dicomweb import capabilities, retrieving, stow_metadata
 from troth.doors.dimse import pdu
 
 DEFLATED, EXPLICIT = syntaxes.DEFLATED, syntaxes.EXPLICIT_LITTLE
@@ -323,6 +323,30 @@ def test_how_we_name_ourselves(place: Place) -> None:
     assert (meta.ImplementationClassUID, meta.ImplementationVersionName) == (
         dicom.IMPLEMENTATION_UID, dicom.IMPLEMENTATION_VERSION,
     )  # fmt: skip
+
+
+@pytest.mark.conformance("GET *", "checked accept")
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [(path, accept) for path, method, types in capabilities.RESOURCES if method == "GET" for accept in types],
+)
+def test_every_resource_answers_in_each_of_its_forms(place: Place, path: str, accept: str) -> None:
+    uids = place.wanted
+    address = path.format(
+        study=uids.StudyInstanceUID, series=uids.SeriesInstanceUID, instance=uids.SOPInstanceUID, frames="1",
+        path="7FE00010",
+    )  # fmt: skip
+    asked: dict[str, str] = {}
+    if path == "wado":
+        asked = {"requestType": "WADO", "studyUID": uids.StudyInstanceUID, "seriesUID": uids.SeriesInstanceUID,
+                 "objectUID": uids.SOPInstanceUID, "contentType": accept}  # fmt: skip
+    if accept == "application/dicom" and path in ("studies/{study}", "studies/{study}/series/{series}"):
+        accept = 'multipart/related; type="application/dicom"' if "multipart" in accept else accept
+    answer = place.get(f"/{address}", accept, **asked)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith(accept.replace("; ", ";").split(";")[0])
+    assert answer.content
+    assert answer.headers["cache-control"] == "private, no-store"
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------
