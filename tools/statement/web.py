@@ -138,8 +138,8 @@ def search_options() -> Table:
         Fact(f"QIDO option {name}", (f"`{name}`", "`true` is refused with 400")) for name in sorted(searching._STRICT)
     ]
     told.append(
-        Fact("QIDO unknown key", ("anything else", "400, and nothing is searched. PS3.18 8.3.4.1 would have it ignored: "
-                                  "a search must not widen silently"))
+        Fact("QIDO unknown key", ("anything else", "400, and nothing is searched. PS3.18 8.3.4.1 would have it "
+                                  "ignored: a search must not widen silently"))
     )  # fmt: skip
     return Table("Search: parameters", ("parameter", "what it does"), tuple(told))
 
@@ -212,8 +212,8 @@ def reasons() -> Table:
         "Store: failure reasons (0008,1197)", ("reason", "meaning"),
         tuple(Fact(f"reason {code:04X}", (f"{code:04X}", meaning)) for code, meaning in rows),
         "In Failed SOP Sequence (0008,1198) where the instance has a name, else in Other Failures Sequence "
-        "(0008,119A). Nothing is coerced on the way in, so there are no warning reasons. The same bytes again are success; other "
-        "bytes under the same SOP Instance UID are 0111, and nothing is overwritten.",
+        "(0008,119A). Nothing is coerced on the way in, so there are no warning reasons. The same bytes again are "
+        "success; other bytes under the same SOP Instance UID are 0111, and nothing is overwritten.",
     )  # fmt: skip
 
 
