@@ -106,11 +106,11 @@ SEARCH = (
         because="refused with 400 and told; lists of UIDs and of modalities are matched without",
     ),
     yes(
-        "matching as C-FIND: single, list of UID, wildcard, range, combined date and time, sequence",
+        "matching as C-FIND: single, list of UID, wildcard, range, sequence",
         "C-FIND match *",
         "checked sequence matching",
-        "checked combined",
     ),
+    Line("combined date and time matching", "no", because="a date and a time are matched each by itself"),
     Line(
         "an unsupported key is ignored with a warning",
         "differs",
@@ -161,7 +161,12 @@ RETRIEVE = (
     ),
     yes("rendered: jpeg, png and gif; annotation, quality, viewport, window", "rendered *"),
     Line("text/html of reports", "no", because="not done yet: a report leaves as DICOM and metadata"),
-    yes("`annotation=patient` only for who may", "rendered annotation"),
+    Line(
+        "`annotation=patient` only for who may",
+        "partly",
+        ("rendered annotation",),
+        "who may open a study may read its metadata, so no right of its own is asked for",
+    ),
     Line(
         "masks of burned-in text applied when drawing",
         "no",
@@ -176,7 +181,7 @@ RETRIEVE = (
 OTHERS = (
     yes("WADO-URI", "WADO-URI *"),
     yes("capabilities (`OPTIONS`)", "OPTIONS"),
-    Line("notifications by web socket", "no", because="not done; other systems follow the archive by its change feed"),
+    Line("notifications by web socket", "no", because="not done"),
     Line("UPS-RS, worklist service", "no", because="not done: nothing here makes work items"),
     Line("non-patient instances (ch. 12)", "no", because="the archive holds what belongs to a person"),
     yes("storage commitment (ch. 13)", "POST commitment-requests/{transaction}", "commitment answer"),
@@ -220,7 +225,7 @@ NETWORK = (
         "N-ACTION *",
         "N-EVENT-REPORT *",
     ),
-    Line("Instance Availability Notification", "no", because="not done; the change feed tells"),
+    Line("Instance Availability Notification", "no", because="not done"),
     Line("UPS over DIMSE, repository query, inventories", "no", because="optional, not done"),
     yes("TLS with certificates of both sides", "security TLS", "security certificate"),
     Line(
@@ -241,5 +246,5 @@ PARTS = (
 
 #: Points of the checklist that stand in no table of the statement; tests name them like other facts.
 CHECKED = (
-    "streaming", "one bad part", "store response", "same again", "returns", "sequence matching", "combined", "xml", "accept",
+    "streaming", "one bad part", "store response", "same again", "returns", "sequence matching", "xml", "accept",
 )  # fmt: skip

@@ -12,6 +12,7 @@ from tools.statement.model import Fact, Table
 from troth.archive import attributes, errors
 from troth.dicom import codecs
 from troth.dicom import errors as bytes_errors
+from troth.dicom import syntaxes as syntaxes_of
 from troth.doors import taking
 from troth.doors.dimse import command, committing, conversation, finding, identifier, negotiation, offered, retrieving
 from troth.doors.dimse import errors as faults
@@ -22,6 +23,7 @@ from troth.kit import errors as kit
 SYNTAXES = sorted({str(uid) for uid in _KNOWN} | {offered.DEFLATED_FRAMES} | set(negotiation._KEPT), key=UID)
 KEPT = [uid for uid in SYNTAXES if negotiation.is_kept_syntax(uid)]
 REFUSED = [uid for uid in SYNTAXES if not negotiation.is_kept_syntax(uid)]
+_UNTRIED = {syntaxes_of.HTJ2K, syntaxes_of.HTJ2K_LOSSLESS, syntaxes_of.HTJ2K_LOSSLESS_RPCL}
 _RECODED = retrieving.dicom_natives()
 _OPERATIONS = {
     command.C_ECHO_RQ: "C-ECHO", command.C_FIND_RQ: "C-FIND", command.C_MOVE_RQ: "C-MOVE",
@@ -106,6 +108,8 @@ def syntaxes() -> Table:
         elif uid == offered.DEFLATED:
             leaves = "as Explicit or Implicit VR Little Endian"
         said = ("8 bits a sample" if uid in codecs._JPEG else "yes") if uid in codecs.DECODED else "no"
+        if uid in _UNTRIED:
+            said += "; no file to try it on"
         rows.append(Fact(f"syntax {uid}", (name_of(uid), f"`{uid}`", kept, leaves, said)))
     heads = ("transfer syntax", "UID", "kept", "leaves by C-MOVE and C-GET", "drawn (`rendered`)")
     return Table(

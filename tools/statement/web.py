@@ -118,7 +118,7 @@ def search_keys() -> Table:
         "Search: keys that are matched and returned", ("level", "attributes"), tuple(rows),
         "Matched at their level and below it, returned at it; each result carries RetrieveURL. An attribute is named "
         "by keyword, by tag, or by a path into a sequence (`RequestAttributesSequence.ScheduledProcedureStepID`). "
-        "Matching is that of C-FIND, with sequence matching and combined keys besides.",
+        "Matching is that of C-FIND, with sequence matching besides.",
     )  # fmt: skip
 
 

@@ -155,7 +155,6 @@ async def test_only_peers_store_and_only_from_here(house: House) -> None:
     "HTTP 204",
     "QIDO option limit",
     "QIDO option includefield",
-    "checked combined",
 )
 async def test_search_as_ohif_does(house: House) -> None:
     content = instance(PatientName="Ohifsson^Olaf", PatientID="OH-1", StudyDescription="MR Knee left")

@@ -94,7 +94,7 @@ async def test_names_that_are_mistyped(house: House) -> None:
         assert "literal matching" in literal.headers["warning"]
 
 
-@pytest.mark.conformance("QIDO option offset", "QIDO option limit")
+@pytest.mark.conformance("QIDO option offset", "QIDO option limit", "HTTP 413")
 async def test_pages_are_stable_and_whole(house: House) -> None:
     await house.rooms.store(*[instance(PatientID="PAGED") for _ in range(7)])
     async with house.clinician() as client:
