@@ -12,7 +12,7 @@ TARGET ?= scanner
 RUNS ?= 100000
 WORKERS ?= 2
 
-.PHONY: help setup packages demo serve test check fix bench crash fuzz promises mutate wheel lock clean
+.PHONY: help setup packages demo serve test check fix bench crash fuzz promises conformance mutate wheel lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ raw: setup ## Erase a person with 1,000 images and search the raw disk image for
 
 promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
 	@$(BIN)/python tools/promises.py --format $(FORMAT)
+
+conformance: setup ## The DICOM conformance statement from code and tests (FORMAT=json; ARGS=--run runs them first)
+	@$(BIN)/python -m tools.conformance --format $(FORMAT) $(ARGS)
 
 mutate: setup ## Take out and turn round each compiled policy: every one must be missed (FORMAT=json)
 	@$(BIN)/python tools/mutate.py --format $(FORMAT) $(ARGS)
