@@ -23,7 +23,17 @@ from troth.archive.coercing import Change, Reason, Standing
 from troth.archive.errors import StoredBytesBroken, StudyNotFound
 from troth.archive.keys import OrganisationKeys
 from troth.archive.matching import parsed_day
-from troth.archive.model import NO_DATE, Correctable, Corrected, PastCorrection, Row, StudySummary
+from troth.archive.model import (
+    NO_DATE,
+    Correctable,
+    Corrected,
+    Found,
+    Page,
+    PastCorrection,
+    Query,
+    Row,
+    StudySummary,
+)
 from troth.archive.releasing import Releasing
 from troth.archive.rewriting import Rewriting
 from troth.kit import clock, ids
@@ -113,6 +123,19 @@ class Correcting:
             rows = await correcting_store.of_study(connection, tenant, study_id)
         with _readable():
             return [self._past(KeyRef(row["key"]), one) for one in rows]
+
+    async def studies(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
+        """Studies of a subject that could be corrected; see `Archive.correctable_studies`."""
+        tenant = permits.allowed(permit, "rectify")
+        if permit.target.subject_id != subject_id:
+            raise StudyNotFound
+        async with self._db.transaction(permit) as connection:
+            rows = await store.studies_of_subject(connection, tenant, subject_id)
+            found = [summaries.study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
+            page = Page(tuple(Found("study", study) for study in found), is_more=False)
+            entry = telling.queried(permit, Query(), page, await self._keys.of(tenant))
+            await self._ledger.append(connection, entry)
+        return found
 
     async def _in_rounds(self, permit: Permit, tenant: UUID, study_id: UUID, work: Rewriting) -> Corrected:
         """Prepare and write, until nothing came in between; at last the study is held still for it."""

@@ -357,6 +357,15 @@ class Archive:
         """
         return await self._correcting.preview(permit, study_id, values)
 
+    async def correctable_studies(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
+        """All studies of a subject, newest first, for who is to correct one. The ledger holds that they were read.
+
+        Args:
+            permit: To `rectify` the subject.
+            subject_id: The subject.
+        """
+        return await self._correcting.studies(permit, subject_id)
+
     async def corrections(self, permit: Permit, study_id: UUID) -> list[PastCorrection]:
         """What was corrected of a study, the newest first. `preview_correction` has told the ledger before.
 
