@@ -97,23 +97,27 @@ class Correcting:
             await self._releasing.release(permit, corrected.id)
         return corrected
 
-    async def preview(self, permit: Permit, study_id: UUID, values: Mapping[int, str]) -> Correctable:
-        """What a correction would change; see `Archive.preview_correction`."""
+    async def correctable(self, permit: Permit, study_id: UUID) -> Correctable:
+        """A study for who is to correct it; see `Archive.correctable`."""
         tenant = permits.allowed(permit, "rectify")
-        change = Change(correctable.checked(values) if values else {}, clock.now(), "CORRECT")
-        work = Rewriting(self._keyring, self._packs, change)
         async with self._db.transaction(permit) as connection:
             row = await _study(connection, permit, tenant, study_id)
-            rows = await store.instances_of(connection, tenant, study_id)
             with _readable():
                 study = summaries.study_summary(self._keyring, row)
             await self._ledger.append(connection, telling.entry(permit, study, "archive:study:opened"))
+        return Correctable(study, 0, study.instance_count)
+
+    async def preview(self, permit: Permit, seen: Correctable, values: Mapping[int, str], source: str) -> Correctable:
+        """What a correction would change; see `Archive.preview_correction`."""
+        tenant, study_id = permits.allowed(permit, "rectify"), seen.study.id
+        correctable.checked_source(source)
+        work = Rewriting(self._keyring, self._packs, Change(correctable.checked(values), clock.now(), "CORRECT"))
+        async with self._db.transaction(permit) as connection:
+            row = await _study(connection, permit, tenant, study_id)
+            rows = await store.instances_of(connection, tenant, study_id)
         with _readable():
-            if values:
-                await work.look(KeyRef(row["key"]), rows)
-        if not values:
-            return Correctable(study, 0, len(rows))
-        return Correctable(study, work.differing(rows), len(rows), work.before(rows))
+            await work.look(KeyRef(row["key"]), rows)
+        return Correctable(seen.study, work.differing(rows), len(rows), work.before(rows))
 
     async def history(self, permit: Permit, study_id: UUID) -> list[PastCorrection]:
         """What was corrected before; see `Archive.corrections`."""

@@ -342,20 +342,35 @@ class Archive:
         """
         return await self._correcting.correct(permit, study_id, values, reason=reason, source=source)
 
-    async def preview_correction(self, permit: Permit, study_id: UUID, values: Mapping[int, str]) -> Correctable:
-        """A study, and what a correction would change in how many instances. The ledger holds that it was looked at.
+    async def correctable(self, permit: Permit, study_id: UUID) -> Correctable:
+        """A study for who is to correct it. The ledger holds that it was looked at before this returns.
 
         Args:
             permit: To `rectify` the study or its subject.
             study_id: Our id of it.
-            values: As for `correct`; none to see the study alone.
+
+        Raises:
+            StudyNotFound: There is no such study for this permit.
+        """
+        return await self._correcting.correctable(permit, study_id)
+
+    async def preview_correction(
+        self, permit: Permit, seen: Correctable, values: Mapping[int, str], *, source: str = ""
+    ) -> Correctable:
+        """What a correction would change in how many instances; nothing is written.
+
+        Args:
+            permit: As for `correctable`.
+            seen: What `correctable` gave; its entry covers this.
+            values: As for `correct`.
+            source: As for `correct`.
 
         Raises:
             StudyNotFound: There is no such study for this permit.
             CorrectionRefused: An attribute is not corrected, or cannot have the value.
             StoredBytesBroken: An instance is not what was stored.
         """
-        return await self._correcting.preview(permit, study_id, values)
+        return await self._correcting.preview(permit, seen, values, source)
 
     async def correctable_studies(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
         """All studies of a subject, newest first, for who is to correct one. The ledger holds that they were read.
@@ -367,7 +382,7 @@ class Archive:
         return await self._correcting.studies(permit, subject_id)
 
     async def corrections(self, permit: Permit, study_id: UUID) -> list[PastCorrection]:
-        """What was corrected of a study, the newest first. `preview_correction` has told the ledger before.
+        """What was corrected of a study, the newest first. `correctable` has told the ledger before.
 
         Args:
             permit: To `rectify` the study or its subject.

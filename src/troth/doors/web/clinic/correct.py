@@ -147,19 +147,19 @@ class CorrectPages:
         target = await archive.target_of(actor, study_id)
         permit = await self._desk.permit(actor, ACTION, target, PURPOSES[actor.role])
         if http_request.method == "GET":
-            seen = await archive.preview_correction(permit, study_id, {})
+            seen = await archive.correctable(permit, study_id)
             return await self._page(http_request, visitor, permit, seen, {})
         fields = await self._desk.sent(http_request, visitor)
-        seen = await archive.preview_correction(permit, study_id, {})
+        seen, source = await archive.correctable(permit, study_id), fields.get("source", "")
         values = _changed(fields, seen.study)
         if not values:
             fault = Fault("", "Nothing is different from what the study says. Change what is wrong")
             return await self._page(http_request, visitor, permit, seen, fields, fault)
         try:
             if fields.get("sure") != "yes":
-                seen = await archive.preview_correction(permit, study_id, values)
+                seen = await archive.preview_correction(permit, seen, values, source=source)
                 return await self._page(http_request, visitor, permit, seen, fields, values=values)
-            done = await archive.correct(permit, study_id, values, reason="CORRECT", source=fields.get("source", ""))
+            done = await archive.correct(permit, study_id, values, reason="CORRECT", source=source)
         except (CorrectionRefused, CannotCorrect, StoredBytesBroken, Unavailable) as refused:
             return await self._page(http_request, visitor, permit, seen, fields, _fault(refused))
         return go(f"/studies/{study_id}/correct?told={quote(str(done.instances))}")
