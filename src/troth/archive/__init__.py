@@ -10,6 +10,7 @@ from troth.archive.census import Census
 from troth.archive.committing import Commitment, Commitments, Verdict
 from troth.archive.correctable import AGE, CORRECTABLE, NEVER_EMPTY
 from troth.archive.errors import (
+    CannotCoerce,
     CorrectionRefused,
     DuplicateDiffers,
     InstanceRefused,
@@ -68,6 +69,7 @@ __all__ = [
     "Archive",
     "Broken",
     "BulkValue",
+    "CannotCoerce",
     "Census",
     "Choice",
     "Commitment",

@@ -137,6 +137,14 @@ class OtherStudy(InstanceRefused):
     dimse_status = 0xC111
 
 
+class CannotCoerce(InstanceRefused):
+    """The study was corrected, and the instance is written in characters that cannot hold what it says now."""
+
+    slug = "cannot-coerce"
+    title = "This study was corrected, and this instance cannot be corrected with it"
+    dimse_status = 0xC114
+
+
 class WasErased(InstanceRefused):
     """A tombstone says that it was erased; it does not come back."""
 

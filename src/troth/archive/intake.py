@@ -152,6 +152,23 @@ class Batch:
         pairs = ((item, self._studies.get(item.header.study_uid)) for item in self.accepted)
         return [(item, study) for item, study in pairs if study is not None and study.standing_sealed is not None]
 
+    def refuse(self, item: Item, error: errors.InstanceRefused) -> None:
+        """Refuse an instance that was accepted; what it would have begun, another one of its series begins, if any.
+
+        Args:
+            item: Of a study that is held.
+            error: Why.
+        """
+        item.outcome = outcome_of(item.header, "refused", error)
+        self.accepted.remove(item)
+        uid = item.header.series_uid
+        if self._new_series.get(uid) is item:
+            other = next((one for one in self.accepted if one.header.series_uid == uid), None)
+            if other is not None:
+                self._new_series[uid] = other
+            else:
+                del self._new_series[uid], self._series[uid]
+
     def rows(self, prepared: Mapping[str, Study], at: datetime) -> Rows:
         """What was accepted, for the one SQL function that writes it.
 

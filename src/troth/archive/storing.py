@@ -14,12 +14,14 @@ from troth.archive import intake as intakes
 from troth.archive import permits, sealing, store, telling
 from troth.archive.arriving import Item, Study
 from troth.archive.coercing import Change, Standing, coerced
+from troth.archive.errors import CannotCoerce
 from troth.archive.intake import Batch
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Outcome, Received
 from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
 from troth.archive.recent import Recent
+from troth.dicom import CannotCorrect
 from troth.kit import clock, ids
 from troth.kit.db import Database
 from troth.kit.errors import TrothError, Unavailable
@@ -162,7 +164,11 @@ class Storing:
             assert study.standing_sealed is not None
             plain = sealing.open_plain(self._keyring, study.key, "standing", study.id, study.standing_sealed)
             change = Change(Standing.from_bytes(plain).values, clock.now(), "COERCE")
-            made = await coerced(self._packs, item.received, change)
+            try:
+                made = await coerced(self._packs, item.received, change)
+            except CannotCorrect:
+                batch.refuse(item, CannotCoerce())
+                continue
             self._discarded += _own_locators(item)
             item.coerced, item.corrections = made, study.corrections
             changed.append(item)

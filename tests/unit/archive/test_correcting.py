@@ -15,6 +15,7 @@ from pydicom.uid import EncapsulatedPDFStorage, generate_uid
 from tests.unit.archive.rooms import Rooms, instance, real_files
 from troth import dicom
 from troth.archive import (
+    CannotCoerce,
     CorrectionRefused,
     DuplicateDiffers,
     Match,
@@ -204,6 +205,23 @@ async def test_what_comes_later_is_coerced(rooms: Rooms) -> None:
     assert viewing.study.length_bytes == sum(one.length_bytes for one in await viewing.instances())
 
 
+async def test_an_instance_that_cannot_be_coerced_is_refused_alone(rooms: Rooms) -> None:
+    study, number = generate_uid(), ids.code()
+    await rooms.store(instance(StudyInstanceUID=study, PatientID=number))
+    await correct(rooms, study, {NAME: "山田^太郎"})
+    same = {"StudyInstanceUID": study, "PatientID": number, "SpecificCharacterSet": "ISO_IR 100"}
+    outcomes = await rooms.store(
+        instance(**same, StudyDescription="Schädel", InstanceNumber=2),
+        instance(**same, InstanceNumber=3),
+        instance(PatientID=ids.code()),
+    )
+    assert [one.state for one in outcomes] == ["refused", "stored", "stored"]
+    assert isinstance(outcomes[0].error, CannotCoerce)
+    viewing = await opened(rooms, study)
+    assert {str(one.PatientName) for one in await datasets(viewing)} == {"山田^太郎"}
+    assert (viewing.study.series_count, viewing.study.instance_count) == (2, 2)
+
+
 async def test_correct_twice(rooms: Rooms) -> None:
     study, wrong = generate_uid(), ids.code()
     await rooms.store(instance(StudyInstanceUID=study, PatientID=wrong, PatientName="One^A"))
@@ -244,7 +262,8 @@ async def test_the_preview_says_what_would_change(rooms: Rooms) -> None:
     study_id, before = await study_of(rooms, study), await locators(rooms, study)
     permit = await rooms.may_rectify(study_id)
     opened_before = len(await rooms.events("archive:study:opened"))
-    seen = await rooms.archive.preview_correction(permit, study_id, {NAME: "C^C"})
+    seen = await rooms.archive.correctable(permit, study_id)
+    seen = await rooms.archive.preview_correction(permit, seen, {NAME: "C^C"})
     assert (seen.instances, seen.total, dict(seen.before[NAME])) == (2, 3, {"A^A": 1, "A^B": 1})
     assert len(await rooms.events("archive:study:opened")) == opened_before + 1
     assert await locators(rooms, study) == before
@@ -309,7 +328,7 @@ async def test_not_yours_is_not_there_and_no_right_is_refused(rooms: Rooms) -> N
     elsewhere = await rooms.archive.target(rooms.actor("office", rooms.other), outcome.study_uid)
     permit = await rooms.may_rectify(study_id)
     assert elsewhere.id is not None
-    for verb in (rooms.archive.preview_correction(permit, elsewhere.id, {NAME: "X^Y"}),
+    for verb in (rooms.archive.correctable(permit, elsewhere.id),
                  rooms.archive.correct(permit, elsewhere.id, {NAME: "X^Y"}, reason="CORRECT"),
                  rooms.archive.corrections(permit, elsewhere.id),
                  rooms.archive.corrections(permit, ids.uuid7())):  # fmt: skip
