@@ -41,6 +41,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     },
     ("office", "rights"): {
         "hold": STUDY_LIKE,
+        "rectify": ("study", "subject"),
         "restrict": ("study", "subject"),
         "see_request": ("organisation", "subject", "request"),
         "decide_request": ("organisation", "request"),
@@ -66,6 +67,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("worker", "rights"): {"see_request": ("request",), "copy": ("request",)},
 }
 OWN["clinician", "care"]["invite"] = ("subject",)
+OWN["clinician", "care"]["rectify"] = ("study",)
 ROLES = ("clinician", "referrer", "office", "admin", "support", "patient", "peer", "worker", "operator", "none")
 ANYBODY = {
     "open_notice": ("platform", "notice"),
