@@ -99,6 +99,17 @@ class Room:
             self._organisations[tenant] = await self._organisation_by(organisation_id=tenant)
         return self._organisations[tenant]
 
+    async def organisation_over(self, connection: Connection, tenant: UUID) -> Organisation:
+        """The same for somebody who holds a connection already and must not wait for a second one.
+
+        Raises:
+            OrganisationNotFound: There is none.
+        """
+        await self._learn_organisation(connection, tenant)
+        if tenant not in self._organisations:
+            raise OrganisationNotFound
+        return self._organisations[tenant]
+
     async def organisation_named(self, name: str) -> Organisation:
         """The organisation of a name, for the command line.
 
