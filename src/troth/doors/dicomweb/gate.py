@@ -12,9 +12,9 @@ from starlette.requests import Request
 from troth.archive import Archive, Viewing
 from troth.dicom import is_uid
 from troth.doors.dicomweb.errors import OriginForeign
-from troth.doors.dicomweb.moments import Moments
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.dicomweb.viewings import Viewings
+from troth.doors.moments import Moments
 from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import NotFound, Unauthenticated
