@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "archive:study:opened": "The study was opened.",
         "archive:viewing:closed": "A viewing of the study ended.",
         "archive:studies:queried": "Studies were searched for.",
+        "archive:changes:followed": "A program of the organisation was told what changed in the archive.",
         "archive:study:copied": "A copy of the study was made.",
         "archive:study:erased": "The study was erased.",
         "archive:study:refused_tombstone": "An erased study was sent again and refused.",
