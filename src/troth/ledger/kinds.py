@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "policy:access:refused": "An access was refused.",
         "people:session:started": "Somebody signed in.",
         "people:session:ended": "Somebody signed out.",
+        "people:level:changed": "The level of service of the organisation was changed.",
         "people:invitation:made": "An invitation was made.",
         "people:invitation:used": "An invitation was used.",
         "people:subject:matched": "An account was matched with this patient.",

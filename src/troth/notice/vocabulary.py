@@ -137,6 +137,8 @@ FACTS: Final[Mapping[str, str]] = MappingProxyType(
         "instrument:<key>": "this transfer instrument is on file and valid (transfer)",
         "order_document": "the document of the legal order is on file (legal_order)",
         "order_review": "a person has looked at the legal order (legal_order)",
+        "level:<word>": "the organisation has this level of service (surface with levels)",
+        "via:<surface>": "it comes in by this surface (surface with levels)",
         "governed_by:<word>": "the record stands under other terms (scope with excludes)",
         "source:<clause>": "the people who are told came by this source; attribute `source` of the target (source)",
         "deidentified:<key>": "the release passed this gate (deidentification)",

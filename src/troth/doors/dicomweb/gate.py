@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -74,7 +74,7 @@ class Gate:
             held = await self._bearer(bearer.strip()) if scheme.lower() == "bearer" else None
             if held is None:
                 raise Unauthenticated
-            return Caller(held.actor, held.purpose)
+            return Caller(replace(held.actor, via="dicomweb"), held.purpose)
         token = http_request.cookies.get(COOKIE, "")
         actor = await self._actor(token) if token else None
         if actor is None:

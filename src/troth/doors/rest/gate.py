@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -62,7 +62,7 @@ class Gate:
         held = await self._bearers.of(sha256(token.encode()).digest(), lambda: self._people.bearer_of_token(token))
         if held is None:
             raise Unauthenticated
-        return held
+        return replace(held, actor=replace(held.actor, via="changes"))
 
     async def following(self, caller: Bearer) -> Following:
         """The caller's reading of the feed: the one that is open, or a new one, told to the ledger first.
