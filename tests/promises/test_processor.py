@@ -161,6 +161,23 @@ async def test_courts_get_something_only_on_an_order_that_is_on_file(
     assert sent.status_code == 200, sent.text
 
 
+async def test_what_is_restricted_is_disclosed_to_nobody(
+    place: Deployment, american: Office, workshop: Receiver
+) -> None:
+    held = await place.study(american.house)
+    await american.contract("rest_firm", "baa")
+    await american.recipient("rest_firm", workshop, country="US", contract_key="rest_firm", **FIRM)
+    assert (await american.disclose(held, "rest_firm", "upkeep", "service")).status_code == 200
+    before = len(workshop.uids)
+    permit = place.set_up_permit("restrict", held.target)
+    await place.rooms.archive.restrict_study(permit, held.id, True, "asked for")
+    assert (await american.disclose(held, "rest_firm", "upkeep", "service")).status_code in (403, 404, 409)
+    assert len(workshop.uids) == before
+    await place.rooms.archive.restrict_study(permit, held.id, False, "allowed again")
+    assert (await american.disclose(held, "rest_firm", "upkeep", "service")).status_code == 200
+    assert len(workshop.uids) == before + 1
+
+
 def sent_to(port: int, ae: str, files: list[bytes]) -> list[tuple[int, str]]:
     """Send files as a machine does: status and comment of each answer."""
     entity = AE(ae_title="PRAIRIE_CT")

@@ -60,8 +60,6 @@ CLAUSES: list[dict[str, Any]] = [
     {"kind": "surface", "key": "enquiry", "at": "site", "purposes": ["contact"], "says": "A form.", "fields": [
         {"name": "email", "category": "contacts", "is_required": True, "why": "to answer"},
         {"name": "topic", "category": "interests"}]},
-    {"kind": "surface", "key": "line", "at": "dimse", "way": "listener", "purposes": ["hosting"], "levels": ["full"],
-     "says": "By level."},
     {"kind": "basis", "purposes": ["contact"], "interest": "to answer.", "assessment": "ask us",
      "assessed_on": "2026-01-01", "review_on": "2027-01-01"},
     {"kind": "right", "right": "object", "period": "P1M", "acknowledge": "P3D", "except_bases": ["eu-gdpr:A6-1-a"],
@@ -77,6 +75,8 @@ CLAUSES: list[dict[str, Any]] = [
     {"kind": "sharing", "by": ["clinician"], "to": ["referrer"], "longest": "P1M", "needs": ["code"], "says": "Share."},
     {"kind": "amendment", "tells": ["posted", "mailed"], "mails": "material", "objection": "pins", "says": "Changes."},
     {"kind": "contact", "of": "representative", "name": "R", "email": "r@r.example", "country": "IE"},
+    {"kind": "surface", "key": "line", "at": "dimse", "way": "listener", "purposes": ["hosting"], "levels": ["full"],
+     "closes": ["query"], "says": "By level."},
 ]  # fmt: skip
 
 HEAD: dict[str, Any] = {
