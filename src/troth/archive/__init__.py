@@ -7,6 +7,7 @@ holds who sees it and why. `Archive` is the room's service, `Viewing` an open st
 from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_json_text, top_of, vr_of
 from troth.archive.bulk_values import BulkValue
 from troth.archive.census import Census
+from troth.archive.changes import CHANGES, Change, Changed, Changes, Following
 from troth.archive.committing import Commitment, Commitments, Verdict
 from troth.archive.correctable import AGE, CORRECTABLE, NEVER_EMPTY
 from troth.archive.errors import (
@@ -61,6 +62,7 @@ from troth.archive.viewing import Viewing
 
 __all__ = [
     "AGE",
+    "CHANGES",
     "CORRECTABLE",
     "GRACE",
     "KEY_GRACE",
@@ -71,6 +73,9 @@ __all__ = [
     "BulkValue",
     "CannotCoerce",
     "Census",
+    "Change",
+    "Changed",
+    "Changes",
     "Choice",
     "Commitment",
     "Commitments",
@@ -81,6 +86,7 @@ __all__ = [
     "Erasure",
     "Exported",
     "FolderMedium",
+    "Following",
     "Found",
     "Imported",
     "Importing",

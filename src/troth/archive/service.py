@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from troth.archive import permits, restricting, searching, store, summaries, telling
+from troth.archive.changes import Changes
 from troth.archive.coercing import Reason
 from troth.archive.committing import Commitments
 from troth.archive.correcting import Correcting
@@ -81,10 +82,12 @@ class Archive:
         self.releasing = Releasing(db, packs)
         self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing)
         self.upkeep = Upkeep(db, keyring, packs, ledger)
+        self.changes = Changes(db, ledger, policy, self._keys)
         self.commitments = Commitments(db, keyring, packs, ledger, self._keys)
 
     async def close(self) -> None:
         """End child processes; nothing that was acknowledged waits for this."""
+        await self.changes.close()
         await asyncio.to_thread(self.painter.close)
 
     # Store

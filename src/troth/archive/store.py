@@ -17,7 +17,7 @@ from troth.archive.arriving import Rows
 from troth.archive.model import Row
 from troth.archive.searching import Plan
 from troth.kit.db import Connection, Database, HasTenant
-from troth.policy import Column, Columns
+from troth.policy import Column, Columns, Filter
 
 Held = dict[str, list[Row]]
 
@@ -360,6 +360,19 @@ def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
         parameters |= further
         conditions.append(reach)
     return conditions
+
+
+async def followed(
+    connection: Connection, tenant: UUID, study_ids: Iterable[UUID], reach: Filter
+) -> dict[UUID, tuple[str, bool]]:
+    """Studies that are held, by their ids: StudyInstanceUID, and whether they are within reach."""
+    condition, parameters = reach.where(_COLUMNS)
+    cursor = await connection.execute(
+        f"select s.id, s.study_uid, {condition} as may_follow from study s"  # noqa: S608 - the decision's own words
+        " where s.tenant = %(tenant)s and s.id = any(%(studies)s) and s.state = 'held'",
+        {**parameters, "tenant": tenant, "studies": list(study_ids)},
+    )
+    return {row["id"]: (row["study_uid"], row["may_follow"]) for row in await cursor.fetchall()}
 
 
 async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Iterable[bytes], at: datetime) -> None:

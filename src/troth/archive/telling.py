@@ -96,6 +96,22 @@ def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) 
     )
 
 
+def followed(permit: Permit, organisation_key: KeyRef) -> Entry:
+    """The entry of a program that is about to be told of changes, for the next minutes."""
+    return Entry(
+        kind="archive:changes:followed",
+        tenant=permit.tenant,
+        actor_id=permit.actor.id,
+        actor_kind=permit.actor.kind,
+        role=permit.actor.role,
+        key=organisation_key,
+        payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},
+        purpose=permit.purpose,
+        clauses=permit.grounds,
+        decision_id=permit.decision_id,
+    )
+
+
 def refused(permit: Permit, kind: str, fault: TrothError, counts: Mapping[str, int], organisation_key: KeyRef) -> Entry:
     """The entry of something that somebody known sent and that could not be taken. Whose it was cannot be believed.
 

@@ -57,12 +57,13 @@ class Static(StaticFiles):
         return answer
 
 
-def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
+def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None = None) -> Starlette:
     """Make the application of the pages.
 
     Args:
         rooms: What the platform gives this door.
         dicomweb: The DICOMweb door, mounted under `/dicomweb` on this origin too.
+        rest: The REST door, mounted under `/api`.
 
     Returns:
         An ASGI application.
@@ -70,8 +71,10 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
     desk = Desk(rooms, has_images=dicomweb is not None)
     faults = FaultPages(desk)
     mounted: list[BaseRoute] = [*routes(desk), Mount("/static", app=Static(directory=STATIC), name="static")]
+    # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
+    if rest is not None:
+        mounted.insert(0, Mount("/api", app=rest))
     if dicomweb is not None:
-        # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
         mounted.insert(0, Mount("/dicomweb", app=dicomweb))
     settings = rooms.settings
     guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
