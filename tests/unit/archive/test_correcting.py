@@ -265,6 +265,7 @@ async def test_a_document_that_is_being_read_is_asked_for_again(rooms: Rooms) ->
     assert after.EncapsulatedDocument == pdf
 
 
+@pytest.mark.conformance("C-STORE C114", "reason C114")
 async def test_an_instance_that_cannot_be_coerced_is_refused_alone(rooms: Rooms) -> None:
     study, number = generate_uid(), ids.code()
     await rooms.store(instance(StudyInstanceUID=study, PatientID=number))
