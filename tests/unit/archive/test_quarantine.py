@@ -16,7 +16,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import MINUTE, Rooms, instance
-from troth.archive import Archive, CannotResolve, Outcome, QuarantineGone, QuarantineLimits, Query, WasErased
+from troth.archive import Archive, CannotResolve, Choice, Outcome, QuarantineGone, QuarantineLimits, Query, WasErased
 from troth.archive import quarantine as room
 from troth.archive import store as archive_store
 from troth.archive.quarantine import store as quarantine_store
@@ -525,6 +525,78 @@ async def test_a_failing_database_acknowledges_nothing(rooms: Rooms, monkeypatch
     assert await groups(rooms, study) == []
     [outcome] = await rooms.store(other)
     assert outcome.is_kept
+
+
+async def corrected(rooms: Rooms, study: str) -> None:
+    """Correct the name in a study that is held."""
+    target = await rooms.archive.target(rooms.actor("office"), study)
+    assert target.id is not None
+    permit = await rooms.may_rectify(target.id)
+    await rooms.archive.correct(permit, target.id, {0x00100010: "Right^Ann"}, reason="CORRECT")
+
+
+@pytest.mark.parametrize("way", ["keep", "replace"])
+async def test_a_study_that_was_corrected_stays_so(rooms: Rooms, way: str) -> None:
+    _, [other], study = await in_conflict(rooms, "duplicate-differs")
+    await rooms.store(other)
+    await corrected(rooms, study)
+    [group] = await groups(rooms, study)
+    permit = await resolver(rooms)
+    if way == "keep":
+        assert (await rooms.archive.quarantine.keep_as_new(permit, group.newest_id, is_whole_group=True)).done == 1
+    else:
+        on = await on_held(rooms, permit, group.newest_id)
+        await rooms.archive.quarantine.replace(permit, on, group.newest_id, "The newer one")
+    taken = await whole(rooms, study)
+    assert [str(one.PatientName) for one in taken] == ["Right^Ann"] * (2 if way == "keep" else 1)
+    newest = pydicom.dcmread(BytesIO(other))
+    [mine] = [one for one in taken if one.get("ContentTime") == newest.ContentTime]
+    names = [
+        str(item.ModifiedAttributesSequence[0].PatientName)
+        for item in mine.OriginalAttributesSequence
+        if "PatientName" in item.ModifiedAttributesSequence[0]
+    ]
+    assert (names, mine.PixelData) == (["Miller^James"], newest.PixelData)
+    rechecked = await rooms.archive.upkeep.recheck(administering(rooms), Choice(study_id=await study_id(rooms, study)))
+    assert rechecked.broken == []
+
+
+async def test_a_damaged_instance_of_a_corrected_study_is_whole_and_corrected_again(rooms: Rooms) -> None:
+    first, _, study = await in_conflict(rooms, "duplicate-differs")
+    await corrected(rooms, study)
+    held = await study_id(rooms, study)
+    async with rooms.database.transaction(rooms.hospital) as connection:
+        await connection.execute(
+            "insert into broken_instance (tenant, instance_id, study_id, what, found_at) select i.tenant, i.id, %s,"
+            " 'seal-broken', now() from instance i join series r on r.id = i.series_id where r.study_id = %s",
+            (held, held),
+        )
+    [again] = await rooms.store(first)
+    assert again.state == "already_held"
+    assert await rooms.archive.upkeep.known_broken(administering(rooms)) == []
+    [one] = await whole(rooms, study)
+    assert str(one.PatientName) == "Right^Ann"
+    [last] = await rooms.store(first)
+    assert last.state == "already_held"
+
+
+async def test_nothing_is_replaced_while_a_backup_names_it(rooms: Rooms) -> None:
+    _, [other], study = await in_conflict(rooms, "duplicate-differs")
+    await rooms.store(other)
+    [group] = await groups(rooms, study)
+    permit = await resolver(rooms)
+    on = await on_held(rooms, permit, group.newest_id)
+    async with rooms.archive.releasing.holding():
+        with pytest.raises(CannotResolve, match="backup"):
+            await rooms.archive.quarantine.replace(permit, on, group.newest_id, "now")
+    await rooms.archive.quarantine.replace(permit, on, group.newest_id, "later")
+    assert await groups(rooms, study) == []
+
+
+async def study_id(rooms: Rooms, study: str) -> UUID:
+    target = await rooms.archive.target(rooms.actor("office"), study)
+    assert target.id is not None
+    return target.id
 
 
 async def test_the_sweeper_leaves_it_alone(rooms: Rooms) -> None:
