@@ -493,13 +493,3 @@ async def end_erasure(connection: Connection, tenant: UUID, study_id: UUID) -> N
     await connection.execute(
         "update erasure set state = 'erased', locators = '{}' where tenant = %s and study_id = %s", (tenant, study_id)
     )
-
-
-async def locators_in_use(connection: Connection, tenant: UUID) -> list[bytes]:
-    """Where bytes lie that rows know of: the seam for the orphan sweeper."""
-    cursor = await connection.execute(
-        "select head_locator as locator from instance where tenant = %s"
-        " union all select bulk_locator from instance where tenant = %s and bulk_locator is not null",
-        (tenant, tenant),
-    )
-    return [row["locator"] for row in await cursor.fetchall()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0190_quarantine"
-down_revision = "0170_corrections"
+down_revision = "0200_level"
 branch_labels = None
 depends_on = None
 
