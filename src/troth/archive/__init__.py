@@ -12,6 +12,7 @@ from troth.archive.committing import Commitment, Commitments, Verdict
 from troth.archive.correctable import AGE, CORRECTABLE, NEVER_EMPTY
 from troth.archive.errors import (
     CannotCoerce,
+    CannotResolve,
     CorrectionRefused,
     DuplicateDiffers,
     InstanceRefused,
@@ -20,6 +21,7 @@ from troth.archive.errors import (
     OtherPatient,
     OtherStudy,
     PermitExpired,
+    QuarantineGone,
     SearchKeyUnknown,
     SearchTooBroad,
     SearchValueInvalid,
@@ -51,6 +53,9 @@ from troth.archive.model import (
     StudySummary,
     Verified,
 )
+from troth.archive.quarantine import Against, Comparison, Quarantine, Resolved, Side
+from troth.archive.quarantine import Group as QuarantineGroup
+from troth.archive.quarantine import Limits as QuarantineLimits
 from troth.archive.receiver import Receiver
 from troth.archive.rechecking import Broken, Choice, Rechecked
 from troth.archive.searching import near_name_of
@@ -68,10 +73,12 @@ __all__ = [
     "KEY_GRACE",
     "NEVER_EMPTY",
     "VIEWING_LASTS",
+    "Against",
     "Archive",
     "Broken",
     "BulkValue",
     "CannotCoerce",
+    "CannotResolve",
     "Census",
     "Change",
     "Changed",
@@ -79,6 +86,7 @@ __all__ = [
     "Choice",
     "Commitment",
     "Commitments",
+    "Comparison",
     "Correctable",
     "Corrected",
     "CorrectionRefused",
@@ -103,14 +111,20 @@ __all__ = [
     "Page",
     "PastCorrection",
     "PermitExpired",
+    "Quarantine",
+    "QuarantineGone",
+    "QuarantineGroup",
+    "QuarantineLimits",
     "Query",
     "Received",
     "Receiver",
     "Rechecked",
+    "Resolved",
     "SearchKeyUnknown",
     "SearchTooBroad",
     "SearchValueInvalid",
     "SeriesRecord",
+    "Side",
     "SourceRefused",
     "StoredBytesBroken",
     "StudyChanged",

@@ -14,6 +14,12 @@ KINDS: Mapping[str, str] = MappingProxyType(
     {
         "archive:instances:stored": "Images were received and stored.",
         "archive:instance:refused": "An image was refused when it arrived.",
+        "archive:instance:quarantined": "An image that contradicts what is held was kept apart.",
+        "archive:quarantine:compared": "Images that were kept apart were compared with what is held.",
+        "archive:instance:released": "An image that was kept apart was taken in under numbers of its own.",
+        "archive:instance:replaced": "An image was replaced by one that was kept apart.",
+        "archive:instance:discarded": "An image that was kept apart was destroyed.",
+        "archive:instance:mended": "A damaged image was replaced by the same one, sent again.",
         "archive:study:opened": "The study was opened.",
         "archive:viewing:closed": "A viewing of the study ended.",
         "archive:studies:queried": "Studies were searched for.",

@@ -74,6 +74,7 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "query": _action("search", "organisation", "subject", "study"),
         "retrieve": _action("open", "study"),
         "store": _action("bring in", "organisation", "study"),
+        "resolve": _action("sort out scans that contradict each other in", "organisation", "study"),
         "copy": _action("copy", "study", "subject", "request"),
         "erase": _action("erase", "study", "subject"),
         "rectify": _action("put right", "study", "subject"),

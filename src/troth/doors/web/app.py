@@ -13,8 +13,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
+from troth.doors.web.admin.damaged import DamagedPages
 from troth.doors.web.admin.home import AdminPages
 from troth.doors.web.clinic.care import CarePages
+from troth.doors.web.clinic.conflicts import ConflictPages
 from troth.doors.web.clinic.correct import CorrectPages
 from troth.doors.web.clinic.emergency import EmergencyPages
 from troth.doors.web.clinic.invite import InvitePages
@@ -155,7 +157,7 @@ def _choices(desk: Desk) -> list[BaseRoute]:
 
 def _staff(desk: Desk) -> list[BaseRoute]:
     studies, invite, office, admin = StudyPages(desk), InvitePages(desk), OfficePages(desk), AdminPages(desk)
-    publishing, proposing = PublishingPages(desk), ProposingPages(desk)
+    publishing, proposing, conflicts = PublishingPages(desk), ProposingPages(desk), ConflictPages(desk)
     return [
         Route("/studies", studies.studies),
         Route("/studies/{id}/open", studies.open),
@@ -170,6 +172,10 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/office/promises", publishing.promises),
         Route("/office/promises.json", publishing.promises_json),
         Route("/admin", admin.home, methods=BOTH),
+        Route("/admin/damaged", DamagedPages(desk).damaged),
+        Route("/conflicts", conflicts.conflicts),
+        Route("/conflicts/{id}", conflicts.conflict, methods=BOTH),
+        Route("/conflicts/{id}/pictures/{which}", conflicts.picture),
     ]
 
 

@@ -83,6 +83,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "clinician": (
         NavItem("/studies", "Studies"),
         NavItem("/emergency", "Emergency", ("override",)),
+        NavItem("/conflicts", "Conflicts", ("resolve",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
@@ -107,6 +108,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "admin": (
         NavItem("/admin", "People and systems"),
         NavItem("/admin/care", "Who treats whom", ("assign",)),
+        NavItem("/admin/damaged", "Damaged images"),
         NavItem("/lists", "Lists", ("bring_people",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
