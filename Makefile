@@ -10,6 +10,7 @@ NOTICE ?= imaging-cloud
 ARGS ?=
 TARGET ?= scanner
 RUNS ?= 100000
+WORKERS ?= 2
 
 .PHONY: help setup packages demo serve test check fix bench crash fuzz promises mutate wheel lock clean
 
@@ -37,8 +38,8 @@ demo: setup ## The main job on real DICOM files, told step by step (ARGS=--once 
 serve: setup ## The platform on loopback
 	$(BIN)/troth serve --notice notices/$(NOTICE) $(ARGS)
 
-test: setup packages check ## Every check and every test
-	$(BIN)/python -m pytest $(ARGS)
+test: setup packages check ## Every check and every test (WORKERS=2 at a time)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: setup ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check src tests tools bench
@@ -50,7 +51,8 @@ fix: setup ## Format and mend what can be mended by machine
 	$(BIN)/ruff format src tests tools bench
 	$(BIN)/ruff check --fix src tests tools bench
 
-bench: setup packages ## Troth and Orthanc, measured in one run (FORMAT=json)
+bench: setup ## Troth and Orthanc, measured in one run (FORMAT=json)
+	@tools/packages bench
 	$(BIN)/python -m bench.run --format $(FORMAT) $(ARGS)
 
 crash: setup ## 200 kills under load (long; results are kept in docs/)

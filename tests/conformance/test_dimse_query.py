@@ -201,7 +201,7 @@ async def test_a_study_is_found_with_all_that_was_asked_for(door: Door, modality
         ({"PatientID": "Z-9"}, set()),
         ({"AccessionNumber": "ACC?"}, {"ACC1", "ACC2", "ACC3"}),
     ],
-    ids=str,
+    ids=lambda value: ",".join(sorted(value)) if isinstance(value, set) else str(value),
 )
 async def test_matching(door: Door, modality: AE, asked: dict[str, str], accessions: set[str]) -> None:
     found, last, _ = await ask(door, modality, keys("STUDY", **({"AccessionNumber": ""} | asked)))
