@@ -92,13 +92,18 @@ class Erasing:
         tenant = permits.allowed(permit, "erase")
         if permit.target.subject_id != subject_id:
             raise WrongPermit
-        subject = await self._people.subject(permit, subject_id)
+        await self._people.subject(permit, subject_id)
         async with self._db.transaction(permit) as connection:
-            rows = await store.studies_of_subject(connection, tenant, subject_id)
+            # Of merged subjects all go. Held until the studies are marked, so that no merge comes in between.
+            kin = await self._people.kin_held(connection, subject_id)
+            rows = [row for each in kin for row in await store.studies_of_subject(connection, tenant, each.id)]
             for row in rows:
                 await self._begin(connection, tenant, row)
+            await self._people.forget_likeness(connection, [each.id for each in kin])
         # All keys with one write, before the slow part: unreadable at once, however many studies there are.
-        await asyncio.to_thread(self._keyring.destroy, [*(KeyRef(row["key"]) for row in rows), subject.key])
+        await asyncio.to_thread(
+            self._keyring.destroy, [*(KeyRef(row["key"]) for row in rows), *(each.key for each in kin)]
+        )
         return [await self._finish_erasure(permit, tenant, row["id"]) for row in rows]
 
     async def erasure(self, permit: Permit, study_id: UUID) -> Erasure:
@@ -181,7 +186,7 @@ def entry(permit: Permit, work: Row, counts: Mapping[str, int], key: KeyRef) -> 
         actor_id=permit.actor.id,
         actor_kind=permit.actor.kind,
         role=permit.actor.role,
-        subject_id=work["subject_id"],
+        subject_id=work["origin_id"],
         study_id=work["study_id"],
         key=bytes(key),
         payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},

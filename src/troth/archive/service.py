@@ -17,6 +17,7 @@ from troth.archive.describing import Kept
 from troth.archive.erasing import Erasing
 from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.keys import OrganisationKeys
+from troth.archive.merging import Merging
 from troth.archive.model import Erasure, Outcome, Page, Query, Received, Row, StudySummary
 from troth.archive.painter import Painter
 from troth.archive.receiver import Receiver
@@ -62,7 +63,8 @@ class Archive:
         self._ledger = ledger
         self._policy = policy
         self._keys = OrganisationKeys(people)
-        self._storing = Storing(db, keyring, packs, people, ledger, self._keys)
+        self.merging = Merging(db, keyring, people, self._keys)
+        self._storing = Storing(db, keyring, packs, people, ledger, self._keys, self.merging)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys)
         self.upkeep = Upkeep(db, keyring, packs, ledger)
         self.commitments = Commitments(db, keyring, packs, ledger, self._keys)
@@ -159,6 +161,8 @@ class Archive:
         if permit.action == "query" and permit.target.kind != "study":
             plan = replace(plan, reach=await self._policy.rows_of(permit))
         async with self._db.transaction(permit) as connection:
+            if plan.patient_id_token is not None:
+                plan = plan.widened(await self._people.with_patient_id(connection, plan.patient_id_token))
             search = Search(
                 self.keyring,
                 plan,
@@ -169,7 +173,7 @@ class Archive:
             )
             page = await search.page()
             if viewing is None or not viewing.covers(permit):
-                await self._ledger.append(connection, telling.queried(permit, query, page, key))
+                await self._ledger.append_many(connection, telling.queried(permit, query, page, key))
         return page
 
     async def record_search_refused(self, permit: Permit, fault: TrothError) -> None:
@@ -279,7 +283,7 @@ class Archive:
 
     async def record_broken(self, permit: Permit, study: StudySummary, instance_id: UUID, what: str) -> None:
         """Remember that an instance was read and is not what was stored. For open viewings."""
-        row = {"id": instance_id, "study_id": study.id, "subject_id": study.subject_id, "audit_key": study.audit_key}
+        row = {"id": instance_id, "study_id": study.id, "subject_id": study.origin_id, "audit_key": study.audit_key}
         async with self._db.transaction(permit) as connection:
             await self.upkeep.record_broken(connection, permit, row, what)
 
@@ -308,7 +312,7 @@ class Archive:
         return await self._erasing.erase_study(permit, study_id)
 
     async def erase_subject(self, permit: Permit, subject_id: UUID) -> list[Erasure]:
-        """Erase all studies that are held of a subject, then destroy the subject's own key.
+        """Erase all studies that are held of a subject, then destroy the subject's own key; of merged ones, of all.
 
         The audit key stays: the access list has a retention of its own. Whether nothing else keeps the subject is
         for the caller to decide.

@@ -14,6 +14,7 @@ from troth.archive import intake as intakes
 from troth.archive import permits, store, telling
 from troth.archive.intake import Batch, Item, Study
 from troth.archive.keys import OrganisationKeys
+from troth.archive.merging import Merging
 from troth.archive.model import Outcome, Received
 from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
@@ -41,10 +42,18 @@ class Storing:
         people: Finds or makes subjects.
         ledger: Is told in the same transaction.
         keys: Keys of organisations.
+        merging: Follows the rule about identifiers without an issuer.
     """
 
     def __init__(
-        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, keys: OrganisationKeys
+        self,
+        db: Database,
+        keyring: Keyring,
+        packs: Packs,
+        people: People,
+        ledger: Ledger,
+        keys: OrganisationKeys,
+        merging: Merging,
     ) -> None:
         self._db = db
         self._keyring = keyring
@@ -52,6 +61,7 @@ class Storing:
         self._people = people
         self._ledger = ledger
         self._keys = keys
+        self._merging = merging
         self._queue = Queue(self._commit)
         self._recent = Recent()
         self._discarded: list[bytes] = []
@@ -154,7 +164,9 @@ class Storing:
             values = item.header.values
             async with limit:
                 patient = intakes.patient_key(item.header.study_uid, values)
-                return await self._people.ensure_subject(tenant, patient, intakes.demographics(item.header))
+                subject = await self._people.ensure_subject(tenant, patient, intakes.demographics(item.header))
+                await self._merging.on_arrival(item.permit, subject)
+                return subject
 
         patients = {item.patient_token: item for item in items.values()}
         found = await asyncio.gather(*(subject_of(item) for item in patients.values()))

@@ -8,13 +8,17 @@ from troth.kit import clock
 from troth.people.assignments.model import CLAIMS
 from troth.policy import Actor, Column, Columns
 
+_OF_THEM: LiteralString = """(g.subject_id = {subject} or g.subject_id in (select m.subject_id from subject_merge m
+    where m.tenant = {tenant} and m.surviving_id = {subject} and m.ended_at is null))"""
 _ASSIGNED: dict[str, LiteralString] = {
     "care": """exists (select from assignment g where g.tenant = {tenant} and g.account_id = %(assigned_to)s
-    and g.way = 'care' and g.ended_at is null and g.until > %(assigned_now)s
-    and g.subject_id = {subject} and (g.study_id is null or g.study_id = {id}))""",
+    and g.way = 'care' and g.ended_at is null and g.until > %(assigned_now)s and """
+    + _OF_THEM
+    + " and (g.study_id is null or g.study_id = {id}))",
     "emergency": """exists (select from assignment g where g.tenant = {tenant} and g.account_id = %(assigned_to)s
-    and g.way = 'emergency' and g.ended_at is null and g.until > %(assigned_now)s
-    and g.subject_id = {subject} and (g.study_id is null or g.study_id = {id}))""",
+    and g.way = 'emergency' and g.ended_at is null and g.until > %(assigned_now)s and """
+    + _OF_THEM
+    + " and (g.study_id is null or g.study_id = {id}))",
     "duty": """exists (select from assignment g where g.tenant = {tenant} and g.account_id = %(assigned_to)s
     and g.way = 'duty' and g.ended_at is null and g.until > %(assigned_now)s)""",
 }
