@@ -248,7 +248,7 @@ class Merging:
                 return self._keyring.token(key, "patient_id", tokens.fold(number)) if number else None
 
             return await self._people.begin_merge(
-                connection, permit, merged, surviving, reason,
+                permit, connection, merged, surviving, reason,
                 rule_id=rule_id, tokens=(searched_by(merged), searched_by(surviving)), studies=moved,
             )  # fmt: skip
 
@@ -259,9 +259,9 @@ class Merging:
             merged, surviving = await self._people.both_held(connection, *both)
             await self._refuse_hindered(connection, permit, both, standing.made_at)
             moved = await store.move(connection, tenant, merged.id, merged.id)
-            await self._people.end_merge(connection, permit, standing, merged, surviving, reason, moved)
+            await self._people.end_merge(permit, connection, standing, merged, surviving, reason, moved)
             if by_person:
-                await self._people.mark_apart(connection, permit, *both)
+                await self._people.mark_apart(permit, connection, *both)
         return standing
 
     async def _refuse_hindered(

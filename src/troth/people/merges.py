@@ -1,7 +1,7 @@
 """Two subjects of one organisation that are one human being: found by keyed tokens, merged by a person or a rule.
 
 A merge is a link that can be undone. The merged subject keeps its row, its keys and its access list; what asks whose
-something is asks `kin`. What stands in the way of a merge, and the studies, are for `archive.merging`, which calls this.
+something is asks `kin`. What stands in the way of a merge, and studies, are for `archive.merging`, which calls this.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Merges(Subjects):
         return found
 
     async def with_patient_id(self, connection: Connection, token: int) -> list[UUID]:
-        """Surviving subjects that have a PatientID by one of their merged identifiers, by the token it is searched by."""
+        """Surviving subjects of which some identifier has a PatientID, by the token that it is searched by."""
         return await merges_store.with_patient_id(connection, token)
 
     # Finding
@@ -122,9 +122,9 @@ class Merges(Subjects):
         async with self._db.transaction(permit) as connection:
             for each in (first_id, second_id):
                 await self._subject_in(connection, each)
-            await self.mark_apart(connection, permit, first_id, second_id)
+            await self.mark_apart(permit, connection, first_id, second_id)
 
-    async def mark_apart(self, connection: Connection, permit: Permit, first_id: UUID, second_id: UUID) -> None:
+    async def mark_apart(self, permit: Permit, connection: Connection, first_id: UUID, second_id: UUID) -> None:
         """The same in a transaction that is open."""
         assert permit.tenant is not None
         values = {
@@ -179,8 +179,8 @@ class Merges(Subjects):
 
     async def begin_merge(
         self,
-        connection: Connection,
         permit: Permit,
+        connection: Connection,
         merged: Subject,
         surviving: Subject,
         reason: str,
@@ -225,8 +225,8 @@ class Merges(Subjects):
 
     async def end_merge(
         self,
-        connection: Connection,
         permit: Permit,
+        connection: Connection,
         standing: Merge,
         merged: Subject,
         surviving: Subject,
@@ -312,7 +312,7 @@ class Merges(Subjects):
     async def under_rule(
         self, scope: HasTenant, rule: IssuerRule, after: UUID | None = None, limit: int = 200
     ) -> tuple[list[Candidates], UUID | None]:
-        """Subjects with one PatientID, one of them without an issuer, the other of the rule's; a page by the first's id.
+        """Subjects with one PatientID, one of them without an issuer, the other of the rule's; page by page.
 
         Args:
             scope: A permit of the organisation.

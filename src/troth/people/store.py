@@ -37,7 +37,8 @@ where s.digest = %(digest)s and s.form = %(form)s and {_ALIVE}
 """  # noqa: S608 - joined from constants
 
 FACTS = f"""
-select s.id, s.kind, s.account_id, coalesce(j.surviving_id, s.subject_id) as subject_id, coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
+select s.id, s.kind, s.account_id, coalesce(j.surviving_id, s.subject_id) as subject_id,
+       coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
        s.account_id is null or m.account_id is not null or l.account_id is not null as belongs, o.operates
 from session s
 join organisation o on o.id = s.tenant
