@@ -29,6 +29,7 @@ from troth.archive.errors import (
 )
 from troth.archive.importing import Imported, Importing
 from troth.archive.media import Exported, FolderMedium, MediaWriter, listed_as
+from troth.archive.merging import ByRule, Merging
 from troth.archive.model import (
     Erasure,
     Found,
@@ -59,6 +60,7 @@ __all__ = [
     "Archive",
     "Broken",
     "BulkValue",
+    "ByRule",
     "Census",
     "Choice",
     "Commitment",
@@ -75,6 +77,7 @@ __all__ = [
     "Level",
     "Match",
     "MediaWriter",
+    "Merging",
     "NoPixels",
     "NotStoredThatWay",
     "OtherPatient",

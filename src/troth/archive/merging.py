@@ -149,19 +149,35 @@ class Merging:
         """What a rule would do to what is held, were it stated now.
 
         Args:
-            permit: To `administer` the organisation.
+            permit: To `state_issuer` in the organisation.
             issuer: IssuerOfPatientID of identifiers that have none.
         """
-        tenant = permits.allowed(permit, "administer")
+        tenant = permits.allowed(permit, "state_issuer")
         return await self._each_pair(permit, IssuerRule(tenant, tenant, issuer.strip(), clock.now()), is_dry=True)
+
+    async def state_rule(self, permit: Permit, issuer: str) -> ByRule:
+        """State a rule, and follow it for what is held; the same again follows it once more.
+
+        Args:
+            permit: To `state_issuer` in the organisation.
+            issuer: IssuerOfPatientID of identifiers that have none.
+
+        Raises:
+            MergeRefused: Another rule is in force.
+            ReasonMissing: The issuer is empty or malformed.
+        """
+        tenant = permits.allowed(permit, "state_issuer")
+        await self._people.state_rule(permit, issuer)
+        self._rules.pop(tenant, None)
+        return await self.apply_rule(permit)
 
     async def apply_rule(self, permit: Permit) -> ByRule:
         """Merge what is held as the rule in force says; may be cut short and begun again at any time.
 
         Args:
-            permit: To `administer` the organisation.
+            permit: To `state_issuer` in the organisation.
         """
-        permits.allowed(permit, "administer")
+        permits.allowed(permit, "state_issuer")
         rule = await self._people.rule(permit)
         return await self._each_pair(permit, rule, is_dry=False) if rule is not None else ByRule()
 
@@ -169,13 +185,13 @@ class Merging:
         """End a rule and undo what it merged; what has something in its way stays merged until a person undoes it.
 
         Args:
-            permit: To `administer` the organisation.
+            permit: To `state_issuer` in the organisation.
             rule_id: The rule.
 
         Returns:
             As `merged`, how many merges were undone; as `refused`, how many were not.
         """
-        tenant = permits.allowed(permit, "administer")
+        tenant = permits.allowed(permit, "state_issuer")
         await self._people.end_rule(permit, rule_id)
         self._rules.pop(tenant, None)
         done, left = 0, set[UUID]()

@@ -142,10 +142,10 @@ class Merges(Subjects):
         """Merges in force in the permit's organisation, newest first.
 
         Args:
-            permit: To `merge` or `administer` there.
+            permit: To `merge` or `state_issuer` there.
             rule_id: Only those of this rule.
         """
-        await self._merging_in(permit, "merge", "administer")
+        await self._merging_in(permit, "merge", "state_issuer")
         async with self._db.transaction(permit) as connection:
             return [self._merge(row) for row in await merges_store.merges(connection, rule_id, _MOST_MERGES)]
 
@@ -155,7 +155,7 @@ class Merges(Subjects):
         Raises:
             MergeNotFound: It is not there, in another organisation, or undone.
         """
-        await self._merging_in(permit, "merge", "administer")
+        await self._merging_in(permit, "merge", "state_issuer")
         async with self._db.transaction(permit) as connection:
             row = await merges_store.merge(connection, merge_id)
         if row is None or row["ended_at"] is not None:
@@ -266,14 +266,14 @@ class Merges(Subjects):
         """State that identifiers without an issuer are of one issuer. The same again changes nothing.
 
         Args:
-            permit: To `administer` the organisation.
+            permit: To `state_issuer` in the organisation.
             issuer: IssuerOfPatientID.
 
         Raises:
             MergeRefused: Another rule is in force.
             ReasonMissing: It is empty or too long.
         """
-        organisation = await self._merging_in(permit, "administer")
+        organisation = await self._merging_in(permit, "state_issuer")
         said = issuer.strip()
         if not said or len(said) > _LONGEST_ISSUER or not said.isprintable() or "\\" in said:
             raise ReasonMissing("Write the issuer as it stands in the images", hint="At most 64 characters.")
@@ -303,7 +303,7 @@ class Merges(Subjects):
         Raises:
             MergeNotFound: It is not in force.
         """
-        organisation = await self._merging_in(permit, "administer")
+        organisation = await self._merging_in(permit, "state_issuer")
         async with self._db.transaction(permit) as connection:
             if not await merges_store.end_rule(connection, rule_id, clock.now(), permit.actor.id):
                 raise MergeNotFound

@@ -22,7 +22,7 @@ def may(rooms: Rooms, action: str = "merge", organisation=None) -> Permit:
     house = organisation or rooms.hospital
     now = clock.now()
     target = Target("organisation", house.id, house.id)
-    office = rooms.actor("admin" if action == "administer" else "office", house)
+    office = rooms.actor("admin" if action == "state_issuer" else "office", house)
     return Permit(office, action, target, "rights", ("9.2",), "", "test", ids.uuid7(), now, now + 5 * MINUTE)
 
 
@@ -258,11 +258,11 @@ async def test_nothing_is_merged_while_it_is_erased(rooms: Rooms, pair) -> None:
 
 @pytest.fixture
 async def ruled(rooms: Rooms):
-    rule = await rooms.people.state_rule(may(rooms, "administer"), "NH")
+    rule = await rooms.people.state_rule(may(rooms, "state_issuer"), "NH")
     rooms.archive.merging._rules.clear()
     yield rule
     if await rooms.people.rule(rooms.hospital) is not None:
-        await rooms.archive.merging.end_rule(may(rooms, "administer"), rule.id)
+        await rooms.archive.merging.end_rule(may(rooms, "state_issuer"), rule.id)
     rooms.archive.merging._rules.clear()
 
 
@@ -272,7 +272,7 @@ async def test_a_rule_merges_what_is_held_and_its_end_undoes_it(rooms: Rooms) ->
     other = Patient(rooms, issuer="NH", number=twin.number, PatientBirthDate="19991231")
     for each in (bare, same, twin, other):
         await each.comes()
-    admin = may(rooms, "administer")
+    admin = may(rooms, "state_issuer")
     preview = await rooms.archive.merging.preview_rule(admin, "NH")
     assert (preview.merged, preview.contradicting) == (1, 1)
     assert await studies_of(rooms, await same.own_id()) == set(same.studies), "a preview does nothing"
@@ -317,7 +317,7 @@ async def test_no_rule_merges_again_what_a_person_took_apart(rooms: Rooms, ruled
     made = next(each for each in merges if each.surviving_id == stays)
     await rooms.archive.merging.unmerge(may(rooms), made.id, "Two people with one number.")
     await bare.comes()
-    await rooms.archive.merging.apply_rule(may(rooms, "administer"))
+    await rooms.archive.merging.apply_rule(may(rooms, "state_issuer"))
     assert await studies_of(rooms, await same.own_id()) == set(same.studies)
 
 

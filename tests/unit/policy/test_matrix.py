@@ -41,6 +41,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     },
     ("office", "rights"): {
         "hold": STUDY_LIKE,
+        "merge": ("organisation",),
         "restrict": ("study", "subject"),
         "see_request": ("organisation", "subject", "request"),
         "decide_request": ("organisation", "request"),
@@ -53,6 +54,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "invite": ("organisation", "subject"),
         "add_user": ("organisation",),
         "add_peer": ("organisation",),
+        "state_issuer": ("organisation",),
         "echo": ("organisation",),
     },
     ("operator", "administration"): {
@@ -60,6 +62,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "invite": ("organisation", "subject"),
         "add_user": ("organisation",),
         "add_peer": ("organisation",),
+        "state_issuer": ("organisation",),
         "echo": ("organisation",),
         "see_proofs": ("organisation", "ledger"),
     },

@@ -96,6 +96,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "office": (
         NavItem("/office/requests", "Requests"),
         NavItem("/office/decisions", "Decisions", ("decide_request", "review", "hold")),
+        NavItem("/office/patients", "Patients", ("merge",)),
         NavItem("/office/recipients", "Recipients", ("keep_register", "disclose")),
         NavItem("/office/messages", "Write", ("send_message",)),
         NavItem("/lists", "Lists", ("bring_people",)),
@@ -107,6 +108,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "admin": (
         NavItem("/admin", "People and systems"),
         NavItem("/admin/care", "Who treats whom", ("assign",)),
+        NavItem("/admin/numbers", "Patient numbers", ("state_issuer",)),
         NavItem("/lists", "Lists", ("bring_people",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
