@@ -48,7 +48,9 @@ async def undo(office: Person) -> None:
     assert answer.status_code == 303, answer.text
 
 
-async def may(place: Deployment, person: Person, held: Held, action: str = "retrieve", purpose: str = "diagnosis") -> bool:
+async def may(
+    place: Deployment, person: Person, held: Held, action: str = "retrieve", purpose: str = "diagnosis"
+) -> bool:
     """Whether somebody may, decided now and with the rows of a list in agreement."""
     policy, target = place.rooms.policy, await place.rooms.archive.target_of(person.actor, held.id)
     try:
@@ -119,7 +121,9 @@ async def test_a_copy_holds_both_lists_whole_and_is_not_given_out_when_they_are_
     patient, office = await cloud.patient(second), await cloud.staff("office")
     assert (await merge(office, first, second)).status_code == 303
     answer = await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")
-    refused = await office.web.get(re.findall(r'href="(/office/merges/[^"]+)"', (await office.web.get("/office/patients")).text)[0])
+    refused = await office.web.get(
+        re.findall(r'href="(/office/merges/[^"]+)"', (await office.web.get("/office/patients")).text)[0]
+    )
     assert "A request is open" in refused.text, "nothing is taken apart under an open request"
     await cloud.fulfil()
     copy = await patient.web.get(answer.headers["location"] + "/copy")
@@ -273,7 +277,7 @@ async def test_an_administrator_states_of_whom_bare_numbers_are(cloud: Deploymen
         pytest.fail("the specimens carry no issuer")
     admin, office = await cloud.staff("admin"), await cloud.staff("office")
     preview = await admin.post("/admin/numbers", {"act": "preview", "issuer": "NH"})
-    assert "1 patient held under a number" in preview.text
+    assert "1 pair of one number" in preview.text
     assert await owner_of(cloud, bare) == bare.subject_id
     assert (await admin.post("/admin/numbers", {"act": "state", "issuer": "NH"})).status_code == 303
     assert await owner_of(cloud, bare) == named.subject_id
