@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from troth.kit import clock
-from troth.policy import PermitDenied, Target
+from troth.policy import PermitDenied
 
 REASON = "She showed both cards at the desk"
 JSON = {"Accept": "application/dicom+json"}
@@ -175,6 +175,8 @@ async def test_what_is_restricted_for_both_keeps_them_together(cloud: Deployment
     assert not await may(cloud, doctor, first)
     await undo(office)
     assert not await may(cloud, doctor, first), "a restriction of one study stays with the study"
+    refused = await cloud.ledgered(kind="policy:access:refused", actor=doctor.actor.id)
+    assert {each.subject_id for each in refused} == {first.subject_id}, "in the list of whose study it is, both times"
 
 
 async def test_an_objection_and_a_hold_of_either_go_on_binding(cloud: Deployment) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from troth.archive import permits, store, tokens
+from troth.archive import merging_store, permits, store, tokens
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import StudySummary
 from troth.archive.summaries import study_summary
@@ -140,7 +140,7 @@ class Merging:
         """
         tenant = permits.allowed(permit, "merge")
         async with self._db.transaction(permit) as connection:
-            rows = await store.studies_with_origin(connection, tenant, subject_id)
+            rows = await store.studies_of_subject(connection, tenant, subject_id, by_origin=True)
         return [study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
 
     # By a rule
@@ -257,7 +257,7 @@ class Merging:
         async with self._db.transaction(permit) as connection:
             merged, surviving = await self._people.both_held(connection, subject_id, surviving_id)
             await self._refuse_hindered(connection, permit, (subject_id, surviving_id), None)
-            moved = await store.move(connection, tenant, subject_id, surviving_id)
+            moved = await merging_store.move(connection, tenant, subject_id, surviving_id)
 
             def searched_by(subject: Subject) -> int | None:
                 number = subject.patient.patient_id
@@ -274,7 +274,7 @@ class Merging:
         async with self._db.transaction(permit) as connection:
             merged, surviving = await self._people.both_held(connection, *both)
             await self._refuse_hindered(connection, permit, both, standing.made_at)
-            moved = await store.move(connection, tenant, merged.id, merged.id)
+            moved = await merging_store.move(connection, tenant, merged.id, merged.id)
             await self._people.end_merge(permit, connection, standing, merged, surviving, reason, moved)
             if by_person:
                 await self._people.mark_apart(permit, connection, *both)
@@ -283,7 +283,7 @@ class Merging:
     async def _refuse_hindered(
         self, connection: Connection, permit: Permit, both: tuple[UUID, UUID], since: datetime | None
     ) -> None:
-        if await store.is_erasing(connection, permits.current(permit), both):
+        if await merging_store.is_erasing(connection, permits.current(permit), both):
             raise MergeRefused("Something of them is being erased; wait until it is done", why="erasing")
         for hindrance in self._hindrances:
             if told := await hindrance(connection, both, since):

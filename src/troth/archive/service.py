@@ -138,6 +138,19 @@ class Archive:
             return Target(kind="study", tenant=actor.tenant)
         return permits.target(row)
 
+    async def origin_of(self, actor: Actor, target: Target) -> UUID | None:
+        """The subject in whose access list an attempt on a study belongs: the one whose identifier it came with.
+
+        Args:
+            actor: Who tried.
+            target: A study, as the decision saw it.
+        """
+        if target.id is None or actor.tenant is None or target.tenant != actor.tenant:
+            return target.subject_id
+        async with self._db.transaction(actor) as connection:
+            row = await store.study_by_id(connection, actor.tenant, target.id)
+        return row["origin_id"] if row is not None else target.subject_id
+
     async def query(self, permit: Permit, query: Query, viewing: Viewing | None = None) -> Page:
         """Search, and write that it was searched before anything is given out.
 

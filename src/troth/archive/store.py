@@ -164,47 +164,17 @@ async def study_by_id(connection: Connection, tenant: UUID, study_id: UUID, *, l
     return await cursor.fetchone()
 
 
-async def studies_of_subject(connection: Connection, tenant: UUID, subject_id: UUID) -> list[Row]:
-    """All studies that are held of a subject, newest first."""
+async def studies_of_subject(
+    connection: Connection, tenant: UUID, subject_id: UUID, *, by_origin: bool = False
+) -> list[Row]:
+    """All studies that are held of a subject, newest first; or those that came with its identifier."""
+    column: LiteralString = "subject_id" if by_origin else "surviving_id"
     cursor = await connection.execute(
-        f"select {_STUDY} from study s where s.tenant = %s and s.surviving_id = %s and s.state = 'held'"  # noqa: S608
+        f"select {_STUDY} from study s where s.tenant = %s and s.{column} = %s and s.state = 'held'"  # noqa: S608
         " order by s.study_date desc, s.id desc",
         (tenant, subject_id),
     )
     return list(await cursor.fetchall())
-
-
-async def studies_with_origin(connection: Connection, tenant: UUID, origin_id: UUID) -> list[Row]:
-    """All studies that are held and came with one identifier, newest first."""
-    cursor = await connection.execute(
-        f"select {_STUDY} from study s where s.tenant = %s and s.subject_id = %s and s.state = 'held'"  # noqa: S608
-        " order by s.study_date desc, s.id desc",
-        (tenant, origin_id),
-    )
-    return list(await cursor.fetchall())
-
-
-async def move(connection: Connection, tenant: UUID, origin_id: UUID, subject_id: UUID) -> int:
-    """Let all studies of one identifier be a subject's; what is being erased is not touched.
-
-    Returns:
-        How many there are.
-    """
-    cursor = await connection.execute(
-        "update study set surviving_id = %s where tenant = %s and subject_id = %s and state = 'held'",
-        (subject_id, tenant, origin_id),
-    )
-    return cursor.rowcount
-
-
-async def is_erasing(connection: Connection, tenant: UUID, subject_ids: Sequence[UUID]) -> bool:
-    """Whether a study of one of these subjects is being erased."""
-    cursor = await connection.execute(
-        "select 1 from erasure where tenant = %s and (subject_id = any(%s) or surviving_id = any(%s))"
-        " and state <> 'erased' limit 1",
-        (tenant, list(subject_ids), list(subject_ids)),
-    )
-    return await cursor.fetchone() is not None
 
 
 async def series_of(connection: Connection, tenant: UUID, study_ids: Sequence[UUID]) -> list[Row]:
