@@ -139,6 +139,8 @@ PAGES = (
     Spot("/admin", "admin", everywhere=True),
     Spot("/account", "clinician"),
     Spot("/studies/{id}/care", "clinician"),
+    Spot("/studies/{id}/correct", "clinician"),
+    Spot("/office/corrections", "office"),
     Spot("/admin/care", "admin"),
     Spot("/emergency", "clinician"),
     Spot("/emergency/{id}", "clinician"),
@@ -193,6 +195,7 @@ async def full(place: Deployment, port: int) -> Scene:
     scene.places |= {
         "/scans/{id}": f"/scans/{held.id}",
         "/studies/{id}/care": f"/studies/{held.id}/care",
+        "/studies/{id}/correct": f"/studies/{held.id}/correct",
         "/emergency/{id}": claimed.headers["location"],
         "/requests/{id}": request,
         "/office/requests/{id}": f"/office{request}",

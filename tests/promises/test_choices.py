@@ -141,7 +141,7 @@ class TestImagingCloud:
         assert "A person weighs it" in (await choose(doctor, "object", "statistics")).text
         assert "A person is looking at it" not in (await colleague.web.get("/choices")).text
 
-    @pytest.mark.promise("IC-19", lacks="sharing and rectification")
+    @pytest.mark.promise("IC-19", lacks="sharing")
     async def test_a_restricted_study_is_kept_and_used_for_nothing(self, place: Deployment) -> None:
         held = await place.study(slices=2)
         patient, doctor = await place.patient(held), await place.staff("clinician")
@@ -172,7 +172,7 @@ class TestImagingCloud:
         assert (await reader.web.get(image)).status_code == 200
         assert (await doctor.web.get(f"/studies/{held.id}/open")).status_code == 303
 
-    @pytest.mark.promise("IC-19", lacks="sharing and rectification")
+    @pytest.mark.promise("IC-19", lacks="sharing")
     async def test_what_arrives_for_a_restricted_person_is_stored_and_stays_closed(self, place: Deployment) -> None:
         held = await place.study(patient_id="R-1", name="Specimen^Restricted")
         patient = await place.patient(held)

@@ -8,7 +8,10 @@ from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_j
 from troth.archive.bulk_values import BulkValue
 from troth.archive.census import Census
 from troth.archive.committing import Commitment, Commitments, Verdict
+from troth.archive.correctable import AGE, CORRECTABLE, NEVER_EMPTY
 from troth.archive.errors import (
+    CannotCoerce,
+    CorrectionRefused,
     DuplicateDiffers,
     InstanceRefused,
     NoPixels,
@@ -21,6 +24,7 @@ from troth.archive.errors import (
     SearchValueInvalid,
     SourceRefused,
     StoredBytesBroken,
+    StudyChanged,
     StudyMismatch,
     StudyNotFound,
     UpkeepRunning,
@@ -31,6 +35,8 @@ from troth.archive.importing import Imported, Importing
 from troth.archive.media import Exported, FolderMedium, MediaWriter, listed_as
 from troth.archive.merging import ByRule, Merging
 from troth.archive.model import (
+    Correctable,
+    Corrected,
     Erasure,
     Found,
     InstanceRecord,
@@ -38,6 +44,7 @@ from troth.archive.model import (
     Match,
     Outcome,
     Page,
+    PastCorrection,
     Query,
     Received,
     SeriesRecord,
@@ -54,17 +61,24 @@ from troth.archive.viewing import LASTS as VIEWING_LASTS
 from troth.archive.viewing import Viewing
 
 __all__ = [
+    "AGE",
+    "CORRECTABLE",
     "GRACE",
     "KEY_GRACE",
+    "NEVER_EMPTY",
     "VIEWING_LASTS",
     "Archive",
     "Broken",
     "BulkValue",
     "ByRule",
+    "CannotCoerce",
     "Census",
     "Choice",
     "Commitment",
     "Commitments",
+    "Correctable",
+    "Corrected",
+    "CorrectionRefused",
     "DuplicateDiffers",
     "Erasure",
     "Exported",
@@ -84,6 +98,7 @@ __all__ = [
     "OtherStudy",
     "Outcome",
     "Page",
+    "PastCorrection",
     "PermitExpired",
     "Query",
     "Received",
@@ -95,6 +110,7 @@ __all__ = [
     "SeriesRecord",
     "SourceRefused",
     "StoredBytesBroken",
+    "StudyChanged",
     "StudyMismatch",
     "StudyNotFound",
     "StudySummary",

@@ -140,6 +140,10 @@ class Commitments:
             found = {row["instance_uid"]: row for row in rows}
             for sop_class, uid in page:
                 reason = await self._reason_against(found.get(uid), sop_class)
+                if reason == CANNOT_BE_READ:  # perhaps it was corrected while it was read
+                    async with self._db.transaction(permit) as connection:
+                        rows = await commitment_store.instances_by_uid(connection, tenant, [uid])
+                    reason = await self._reason_against(next(iter(rows), None), sop_class)
                 if reason:
                     failed.append((sop_class, uid, reason))
                 else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from uuid import UUID
 
 from troth.archive import intake, permits, store, summaries
@@ -148,13 +149,14 @@ class Erasing:
         digests = await self._tombstones(tenant, row)
         await store.begin_erasure(connection, tenant, row, digests, clock.now())
 
-    async def _tombstones(self, tenant: UUID, row: Row) -> tuple[bytes, bytes]:
+    async def _tombstones(self, tenant: UUID, row: Row) -> set[bytes]:
+        """Under the patient's key as it is sent and as it was corrected."""
         key = await self._keys.of(tenant)
-        try:
-            values = summaries.study_summary(self._keyring, row).values
-        except KeyDestroyed:
-            values = {}  # its subject was erased before it: the study UID alone must do
-        return tombstones(self._keyring, key, row["study_uid"], values)
+        known: list[Mapping[int, str]] = []
+        with suppress(KeyDestroyed):  # its subject was erased before it: the study UID alone must do
+            known = [summaries.study_summary(self._keyring, row).values, summaries.standing_of(self._keyring, row).sent]
+        study_uid = row["study_uid"]
+        return {digest for values in known or [{}] for digest in tombstones(self._keyring, key, study_uid, values)}
 
 
 def tombstones(

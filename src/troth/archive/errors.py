@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import BadInput, Conflict, NotAcceptable, NotFound, PermitDenied, TooLarge, TrothError
+from troth.kit.errors import (
+    BadInput,
+    Conflict,
+    NotAcceptable,
+    NotFound,
+    PermitDenied,
+    TooLarge,
+    TrothError,
+    Unavailable,
+    Unprocessable,
+)
 
 
 class StudyNotFound(NotFound):
@@ -58,6 +68,29 @@ class StoredBytesBroken(TrothError):
     title = "What was read back is not what was stored"
 
 
+class CorrectionRefused(Unprocessable):
+    """A correction names an attribute that is not corrected, or a value that it cannot have. Nothing was changed.
+
+    Args:
+        detail: One sentence, with keywords only.
+        tag: The attribute, or 0.
+    """
+
+    slug = "correction-refused"
+    title = "This is not corrected like this"
+
+    def __init__(self, detail: str = "", *, hint: str = "", tag: int = 0) -> None:
+        super().__init__(detail, hint=hint)
+        self.tag = tag
+
+
+class StudyChanged(Unavailable):
+    """The study was corrected while it was read. Asking again gives what it says now."""
+
+    slug = "study-changed"
+    title = "This study was corrected while it was read; ask again"
+
+
 class SourceRefused(BadInput):
     """A file, folder or zip that is to be imported cannot be read, or is a trap."""
 
@@ -102,6 +135,14 @@ class OtherStudy(InstanceRefused):
     slug = "other-study"
     title = "This series UID is held in another study"
     dimse_status = 0xC111
+
+
+class CannotCoerce(InstanceRefused):
+    """The study was corrected, and the instance is written in characters that cannot hold what it says now."""
+
+    slug = "cannot-coerce"
+    title = "This study was corrected, and this instance cannot be corrected with it"
+    dimse_status = 0xC114
 
 
 class WasErased(InstanceRefused):

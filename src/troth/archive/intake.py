@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from troth.archive import attributes as tags
 from troth.archive import errors, sealing, searching, sequences
+from troth.archive.arriving import Gain, Item, Rows, Study
 from troth.archive.matching import parsed_day
-from troth.archive.model import NO_DATE, Outcome, Received, Row
+from troth.archive.model import NO_DATE, Outcome, Row
 from troth.archive.receiver import locators_of
 from troth.archive.sealing import InstanceSecrets
 from troth.dicom import Header
 from troth.kit import ids
 from troth.ledger import Entry
 from troth.people import Demographics, PatientKey
-from troth.policy import Permit
 from troth.vault import KeyRef, Keyring
 
 _MODALITY = re.compile(r"[A-Z0-9_ ]{1,16}")
 _LARGEST_INT4 = 2**31 - 1
 _MOST_UIDS_TOLD = 50
-
-
-@dataclass(slots=True)
-class Item:
-    """One received instance and what is known of it so far.
-
-    Attributes:
-        durable: Ends when its bytes are on the disk; shared, so to be awaited through `asyncio.shield`.
-    """
-
-    permit: Permit
-    received: Received
-    durable: asyncio.Future[None]
-    patient_token: int = 0
-    digests: tuple[bytes, ...] = ()
-    outcome: Outcome | None = None
-
-    @property
-    def header(self) -> Header:
-        """What the scanner read."""
-        return self.received.header
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A study as the batch needs it: held already, or about to be made.
-
-    Attributes:
-        is_new: It has no row yet; its key is made and durable.
-    """
-
-    id: UUID
-    subject_id: UUID
-    key: KeyRef = field(repr=False)
-    audit_key: KeyRef = field(repr=False)
-    patient_token: int
-    is_new: bool = True
 
 
 def patient_key(study_uid: str, values: Mapping[int, str]) -> PatientKey:
@@ -79,9 +40,13 @@ def patient_key(study_uid: str, values: Mapping[int, str]) -> PatientKey:
     return PatientKey(patient_id, values.get(tags.ISSUER, "").strip())
 
 
-def demographics(header: Header) -> Demographics:
-    """Who the subject is, as the instance says it."""
-    values = header.values
+def patient_token(keyring: Keyring, organisation_key: KeyRef, patient: PatientKey) -> int:
+    """The token by which a study knows whose it is."""
+    return keyring.token(organisation_key, "archive.patient", f"{patient.patient_id}\0{patient.issuer}")
+
+
+def demographics(values: Mapping[int, str]) -> Demographics:
+    """Who the subject is, as an instance or a study says it."""
     born = parsed_day(values.get(tags.BIRTH_DATE, ""))
     return Demographics(values.get(tags.PATIENT_NAME, ""), born, values.get(tags.SEX, ""))
 
@@ -92,38 +57,6 @@ def tombstones(keyring: Keyring, organisation_key: KeyRef, study_uid: str, patie
         keyring.digest(organisation_key, "archive.study", study_uid),
         keyring.digest(organisation_key, "archive.study-of", f"{study_uid}\0{patient.patient_id}\0{patient.issuer}"),
     )
-
-
-class Gain(NamedTuple):
-    """What one study gains by a batch; the last two are lists joined by commas, which neither of them can hold."""
-
-    study_id: UUID
-    series: int
-    instances: int
-    length_bytes: int
-    modalities: str
-    sop_classes: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """What is to be written of a batch.
-
-    Attributes:
-        at: When it is stored.
-        digests: Tombstones that bar it.
-        made: Rows of new studies and series, and search tokens in the order of `gains`; None where all are held.
-        gains: What each study gains.
-        series: How many instances each series gains.
-        instances: Rows of instances.
-    """
-
-    at: datetime
-    digests: set[bytes]
-    made: dict[str, Any] | None
-    gains: list[Gain]
-    series: Mapping[UUID, int]
-    instances: list[dict[str, Any]]
 
 
 class Batch:
@@ -150,7 +83,7 @@ class Batch:
             patient = patient_key(study_uid, item.header.values)
             if (study_uid, patient) not in marks:  # a batch is mostly of one study
                 marks[study_uid, patient] = (
-                    keyring.token(organisation_key, "archive.patient", f"{patient.patient_id}\0{patient.issuer}"),
+                    patient_token(keyring, organisation_key, patient),
                     tombstones(keyring, organisation_key, study_uid, patient),
                 )
             item.patient_token, item.digests = marks[study_uid, patient]
@@ -174,7 +107,15 @@ class Batch:
         """
         self._studies = {
             row["study_uid"]: Study(
-                row["id"], row["subject_id"], row["key"], row["audit_key"], row["patient_key_token"], is_new=False
+                row["id"],
+                row["subject_id"],
+                row["key"],
+                row["audit_key"],
+                row["patient_key_token"],
+                is_new=False,
+                corrected_token=row["corrected_key_token"],
+                corrections=row["corrections"],
+                standing_sealed=row["standing_sealed"],
             )
             for row in held["studies"]
         }
@@ -200,6 +141,33 @@ class Batch:
                 taken[header.instance_uid] = item
             else:
                 item.outcome = outcome_of(header, "refused", error)
+
+    @property
+    def is_any_refused(self) -> bool:
+        """Whether something of it cannot be taken."""
+        return any(item.outcome is not None and item.outcome.state == "refused" for item in self.items)
+
+    def to_coerce(self) -> list[tuple[Item, Study]]:
+        """Accepted instances of studies that were corrected, with their studies."""
+        pairs = ((item, self._studies.get(item.header.study_uid)) for item in self.accepted)
+        return [(item, study) for item, study in pairs if study is not None and study.standing_sealed is not None]
+
+    def refuse(self, item: Item, error: errors.InstanceRefused) -> None:
+        """Refuse an instance that was accepted; what it would have begun, another one of its series begins, if any.
+
+        Args:
+            item: Of a study that is held.
+            error: Why.
+        """
+        item.outcome = outcome_of(item.header, "refused", error)
+        self.accepted.remove(item)
+        uid = item.header.series_uid
+        if self._new_series.get(uid) is item:
+            other = next((one for one in self.accepted if one.header.series_uid == uid), None)
+            if other is not None:
+                self._new_series[uid] = other
+            else:
+                del self._new_series[uid], self._series[uid]
 
     def rows(self, prepared: Mapping[str, Study], at: datetime) -> Rows:
         """What was accepted, for the one SQL function that writes it.
@@ -247,6 +215,9 @@ class Batch:
                 "subject_id": study.subject_id,
                 "state": "held",
                 "patient_key_token": study.patient_token,
+                "corrected_key_token": study.corrected_token,
+                "corrections": study.corrections,
+                "standing_sealed": study.standing_sealed,
             }
             for uid, study in studies.items()
             if uid in touched
@@ -274,7 +245,7 @@ class Batch:
         study = self._studies.get(header.study_uid)
         first = self.new_studies.get(header.study_uid)
         token = study.patient_token if study else first.patient_token if first else item.patient_token
-        if token != item.patient_token:
+        if item.patient_token not in (token, study.corrected_token if study else None):
             return errors.OtherPatient()
         series = self._series.get(header.series_uid)
         if series is not None and series[1] != header.study_uid:
@@ -326,8 +297,9 @@ class Batch:
         }
 
     def _instance_row(self, item: Item, studies: Mapping[str, Study]) -> dict[str, Any]:
-        header, received, row_id = item.header, item.received, ids.uuid7()
-        secrets = InstanceSecrets.of(received, tags.picked(header.values, tags.INSTANCE_TAGS))
+        header, received, row_id = item.header, item.kept, ids.uuid7()
+        sent = item.received if item.coerced is not None else None
+        secrets = InstanceSecrets.of(received, tags.picked(header.values, tags.INSTANCE_TAGS), sent)
         key = studies[header.study_uid].key
         bulk = received.bulk
         return {
@@ -378,6 +350,7 @@ class Batch:
                 sum(map(_length_bytes, items)),
                 ",".join(sorted({_modality(item.header) for item in items} - {""})),
                 ",".join(sorted({item.header.sop_class for item in items})),
+                studies[uid].corrections,
             )
             for uid, items in groups.items()
         ]
@@ -422,7 +395,7 @@ class Batch:
             clauses=permit.grounds,
             decision_id=permit.decision_id,
             outcome="refused" if error else "done",
-            counts={"instances": len(items), "bytes": sum(map(_length_bytes, items))},
+            counts={"instances": len(items), "bytes": sum(map(_length_bytes, items))} | _coerced(items),
         )
 
     def _token(self, kind: str, value: str) -> int:
@@ -446,9 +419,14 @@ def _is_same(item: Item, twin: Item | None) -> bool:
     return twin is not None and InstanceSecrets.of(item.received, {}).is_same_as(InstanceSecrets.of(twin.received, {}))
 
 
+def _coerced(items: Sequence[Item]) -> dict[str, int]:
+    number = sum(1 for item in items if item.coerced is not None)
+    return {"coerced": number} if number else {}
+
+
 def _length_bytes(item: Item) -> int:
-    bulk = item.received.bulk
-    return item.received.head.length_bytes + (bulk.length_bytes if bulk else 0)
+    bulk = item.kept.bulk
+    return item.kept.head.length_bytes + (bulk.length_bytes if bulk else 0)
 
 
 def _modality(header: Header) -> str:

@@ -253,6 +253,59 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """What became of a correction.
+
+    Attributes:
+        id: Of the correction; None where everything was so already and nothing was changed.
+        instances: How many instances were written anew.
+        total: How many there are.
+        event_id: The entry of the ledger.
+    """
+
+    id: UUID | None
+    study_id: UUID
+    instances: int
+    total: int
+    event_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correctable:
+    """A study and what a correction of it would change. Personal: never logged.
+
+    Attributes:
+        instances: How many instances would be written anew.
+        total: How many there are.
+        before: What those instances say now, by tag, with how many say it.
+    """
+
+    study: StudySummary
+    instances: int
+    total: int
+    before: Mapping[int, Mapping[str, int]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PastCorrection:
+    """One correction of a study, for its history. Personal: never logged.
+
+    Attributes:
+        by: Who corrected.
+        values: What is said since, by tag.
+        before: What was said before, by tag.
+    """
+
+    made_at: datetime
+    instances: int
+    reason: str
+    by: str = field(repr=False)
+    source: str = field(repr=False)
+    values: Mapping[int, str] = field(repr=False)
+    before: Mapping[int, tuple[str, ...]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """What was read back of one instance and held against what was stored.
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from uuid import UUID
 
-from troth.archive.intake import Item
+from troth.archive.arriving import Item
 
 Durable = asyncio.Future[None]
 Commit = Callable[[UUID, list[Item], bool], Awaitable[Durable | None]]

@@ -164,8 +164,8 @@ class Rechecking:
             rechecked.bytes += length
             return True
         async with self._db.transaction(permit) as connection:
-            if not await upkeep_store.instance_is_held(connection, tenant, row["id"]):
-                return False  # erased while it was read
+            if not await upkeep_store.instance_is_held(connection, tenant, row["id"], row["head_locator"]):
+                return False  # erased or corrected while it was read
             rechecked.broken.append(Broken(tenant, row["study_id"], row["id"], what))
             await self.record_broken(connection, permit, row, what)
         return False

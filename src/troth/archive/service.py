@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,15 +12,29 @@ from uuid import UUID
 import psycopg
 
 from troth.archive import permits, restricting, searching, store, summaries, telling
+from troth.archive.coercing import Reason
 from troth.archive.committing import Commitments
+from troth.archive.correcting import Correcting
 from troth.archive.describing import Kept
 from troth.archive.erasing import Erasing
 from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.keys import OrganisationKeys
 from troth.archive.merging import Merging
-from troth.archive.model import Erasure, Outcome, Page, Query, Received, Row, StudySummary
+from troth.archive.model import (
+    Correctable,
+    Corrected,
+    Erasure,
+    Outcome,
+    Page,
+    PastCorrection,
+    Query,
+    Received,
+    Row,
+    StudySummary,
+)
 from troth.archive.painter import Painter
 from troth.archive.receiver import Receiver
+from troth.archive.releasing import Releasing
 from troth.archive.results import Search
 from troth.archive.storing import Storing
 from troth.archive.upkeep import Upkeep
@@ -66,6 +80,8 @@ class Archive:
         self.merging = Merging(db, keyring, people, self._keys)
         self._storing = Storing(db, keyring, packs, people, ledger, self._keys, self.merging)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys)
+        self.releasing = Releasing(db, packs)
+        self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing)
         self.upkeep = Upkeep(db, keyring, packs, ledger)
         self.commitments = Commitments(db, keyring, packs, ledger, self._keys)
 
@@ -307,6 +323,92 @@ class Archive:
         return await restricting.restrict(
             self._db, self._ledger, self.keyring, permit, study_id, reason, is_restricted=is_restricted
         )
+
+    # Correct
+
+    async def correct(
+        self,
+        permit: Permit,
+        study_id: UUID,
+        values: Mapping[int, str],
+        *,
+        reason: Reason,
+        source: str = "",
+    ) -> Corrected:
+        """Correct what every instance of a study says of the patient or the study, all of them or none.
+
+        Each instance that says otherwise gets a new head with what it said before in its Original Attributes Sequence;
+        pixels are not touched, the room of the old heads is given back. What comes later for the study is coerced to
+        the same values. Where all of it is so already, nothing is written.
+
+        Args:
+            permit: To `rectify` the study or its subject.
+            study_id: Our id of it.
+            values: Text by tag, those of `archive.CORRECTABLE`; an empty one empties the attribute.
+            reason: CORRECT for a mended mistake, COERCE where values are made to agree with a register.
+            source: Where the previous values came from, at most 64 plain characters; goes into (0400,0564).
+
+        Raises:
+            StudyNotFound: There is no such study for this permit.
+            CorrectionRefused: An attribute is not corrected, or cannot have the value.
+            troth.dicom.CannotCorrect: An instance cannot hold the value; nothing was changed.
+            StoredBytesBroken: An instance is not what was stored; nothing was changed.
+            troth.kit.errors.Unavailable: Others were writing the study all the time; nothing was changed.
+
+        Per: DICOM PS3.3 C.12.1.1.9, GDPR Art. 16.
+        """
+        return await self._correcting.correct(permit, study_id, values, reason=reason, source=source)
+
+    async def correctable(self, permit: Permit, study_id: UUID) -> Correctable:
+        """A study for who is to correct it. The ledger holds that it was looked at before this returns.
+
+        Args:
+            permit: To `rectify` the study or its subject.
+            study_id: Our id of it.
+
+        Raises:
+            StudyNotFound: There is no such study for this permit.
+        """
+        return await self._correcting.correctable(permit, study_id)
+
+    async def preview_correction(
+        self, permit: Permit, seen: Correctable, values: Mapping[int, str], *, source: str = ""
+    ) -> Correctable:
+        """What a correction would change in how many instances; nothing is written.
+
+        Args:
+            permit: As for `correctable`.
+            seen: What `correctable` gave; its entry covers this.
+            values: As for `correct`.
+            source: As for `correct`.
+
+        Raises:
+            StudyNotFound: There is no such study for this permit.
+            CorrectionRefused: An attribute is not corrected, or cannot have the value.
+            StoredBytesBroken: An instance is not what was stored.
+        """
+        return await self._correcting.preview(permit, seen, values, source)
+
+    async def correctable_studies(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
+        """All studies of a subject, newest first, for who is to correct one. The ledger holds that they were read.
+
+        Args:
+            permit: To `rectify` the subject.
+            subject_id: The subject.
+        """
+        return await self._correcting.studies(permit, subject_id)
+
+    async def corrections(self, permit: Permit, study_id: UUID) -> list[PastCorrection]:
+        """What was corrected of a study, the newest first. `correctable` has told the ledger before.
+
+        Args:
+            permit: To `rectify` the study or its subject.
+            study_id: Our id of it.
+
+        Raises:
+            StudyNotFound: There is no such study for this permit.
+        """
+        return await self._correcting.history(permit, study_id)
 
     # Erase
 

@@ -12,7 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from troth.archive.intake import Rows
+from troth.archive import correcting_store
+from troth.archive.arriving import Rows
 from troth.archive.model import Row
 from troth.archive.searching import Plan
 from troth.kit.db import Connection, Database, HasTenant
@@ -24,7 +25,7 @@ Held = dict[str, list[Row]]
 _STUDY = """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id, s.key,
     s.audit_key, s.state, s.is_restricted, s.study_date,
     s.modalities, s.sop_classes, s.series_count, s.instance_count, s.length_bytes, s.patient_key_token, s.sealed,
-    s.stored_at"""
+    s.standing_sealed, s.stored_at"""
 _INSTANCE = """i.id, r.series_uid, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
     i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
     i.sealed"""
@@ -70,7 +71,8 @@ async def held(
     async with connection.pipeline():
         cursors = {
             "studies": await connection.execute(
-                "select id, study_uid, key, audit_key, subject_id, state, patient_key_token from study"
+                "select id, study_uid, key, audit_key, subject_id, state, patient_key_token, corrected_key_token,"
+                " corrections, standing_sealed from study"
                 " where tenant = %s and study_uid = any(%s)",
                 (tenant, list(studies)),
             ),
@@ -95,7 +97,7 @@ async def held(
 
 _TAKE: LiteralString = (
     "archive_take($1::uuid, $2::timestamptz, $3::bytea[], $4::jsonb, $5::uuid[], $6::int[], $7::int[], $8::bigint[],"
-    " $9::text[], $10::text[], $11::uuid[], $12::int[], $13::jsonb, $14::jsonb)"
+    " $9::text[], $10::text[], $11::uuid[], $12::int[], $13::jsonb, $14::jsonb, $15::int[])"
 )
 
 
@@ -118,11 +120,12 @@ async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes, *, is
         _array([f'"\\\\x{digest.hex()}"' for digest in rows.digests]),
         None if rows.made is None else _json(rows.made),
         *(_array(column) for column in gains[:4]),
-        *(_array([f'"{joined}"' for joined in column]) for column in gains[4:]),
+        *(_array([f'"{joined}"' for joined in column]) for column in gains[4:6]),
         _array([series_id for series_id, _ in series]),
         _array([count for _, count in series]),
         _json(rows.instances),
         entries,
+        _array(gains[6]),
     )
     await db.call(scope, _TAKE, parameters, is_durable=is_durable)
 
@@ -237,11 +240,22 @@ async def described(connection: Connection, tenant: UUID, study_id: UUID, series
 async def keep_described(
     connection: Connection, tenant: UUID, series_id: UUID, version: bytes, sealed_metadata: bytes
 ) -> None:
-    """Keep the metadata of a series as it is at a version, in place of what was kept before."""
+    """Keep the metadata of a series as it is at a version, in place of what was kept before.
+
+    Nothing is kept where the series has other heads by now: what was corrected is not to be kept as it was before. The
+    lock waits for a correction that is under way, and the statement after it sees the heads that this one left.
+    """
     await connection.execute(
-        "insert into series_metadata (tenant, series_id, version, sealed) values (%s, %s, %s, %s)"
+        "select from study s join series r on r.tenant = s.tenant and r.study_id = s.id"
+        " where r.tenant = %s and r.id = %s for share of s",
+        (tenant, series_id),
+    )
+    await connection.execute(
+        "insert into series_metadata (tenant, series_id, version, sealed) select %(tenant)s, %(series)s, %(version)s,"
+        " %(sealed)s where %(version)s = (select sha256(string_agg(i.head_locator, ''::bytea order by i.head_locator))"
+        " from instance i where i.tenant = %(tenant)s and i.series_id = %(series)s)"
         " on conflict (tenant, series_id) do update set version = excluded.version, sealed = excluded.sealed",
-        (tenant, series_id, version, sealed_metadata),
+        {"tenant": tenant, "series": series_id, "version": version, "sealed": sealed_metadata},
     )
 
 
@@ -359,7 +373,7 @@ def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
     return conditions
 
 
-async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Sequence[bytes], at: datetime) -> None:
+async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Iterable[bytes], at: datetime) -> None:
     """Take a study out of every answer, remember what is to be done, and bar its return."""
     await connection.execute(
         "insert into erasure (tenant, study_id, subject_id, surviving_id, key, audit_key, state, started_at)"
@@ -393,9 +407,10 @@ async def remove_rows(connection: Connection, tenant: UUID, study_id: UUID) -> t
     counts["bytes"] = sum(row["length_bytes"] for row in rows)
     series = await connection.execute("delete from series where tenant = %s and study_id = %s", (tenant, study_id))
     counts["series"] = series.rowcount
+    replaced = await correcting_store.remove(connection, tenant, study_id)
     await connection.execute("delete from study where tenant = %s and id = %s", (tenant, study_id))
     locators = [row[name] for row in rows for name in ("head_locator", "bulk_locator") if row[name] is not None]
-    return counts, locators
+    return counts, locators + replaced
 
 
 async def erasure(connection: Connection, tenant: UUID, study_id: UUID, *, lock: bool = False) -> Row | None:

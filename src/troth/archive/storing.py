@@ -11,14 +11,18 @@ from weakref import WeakSet
 import psycopg
 
 from troth.archive import intake as intakes
-from troth.archive import permits, store, telling
-from troth.archive.intake import Batch, Item, Study
+from troth.archive import permits, sealing, store, telling
+from troth.archive.arriving import Item, Study
+from troth.archive.coercing import Change, Standing, coerced
+from troth.archive.errors import CannotCoerce
+from troth.archive.intake import Batch
 from troth.archive.keys import OrganisationKeys
 from troth.archive.merging import Merging
 from troth.archive.model import Outcome, Received
 from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
 from troth.archive.recent import Recent
+from troth.dicom import CannotCorrect
 from troth.kit import clock, ids
 from troth.kit.db import Database
 from troth.kit.errors import TrothError, Unavailable
@@ -120,6 +124,7 @@ class Storing:
         wanted = batch.wanted()
         uids = wanted["studies"], wanted["series"]
         held = self._recent.recall(tenant, *uids)
+        is_guess = held is not None
         scope = batch.items[0].permit
         for _ in range(_ATTEMPTS):
             try:
@@ -127,13 +132,17 @@ class Storing:
                     async with self._db.transaction(scope) as connection:
                         held = await store.held(connection, tenant, **wanted)
                 batch.decide(held, prepared)
+                if is_guess and batch.is_any_refused:
+                    is_guess, held = False, None  # perhaps for what is not so any more
+                    continue
+                await self._coerce(batch)
                 missing = batch.new_studies.keys() - prepared.keys()
                 if not missing:
                     await self._write(scope, batch, prepared, is_durable=is_durable)
             except (KeyDestroyed, psycopg.Error) as fault:
                 if not isinstance(fault, KeyDestroyed) and not store.is_race(fault):
                     raise Unavailable from fault
-                held = None
+                is_guess, held = False, None
                 self._recent.forget(tenant, *uids)
                 prepared.clear()  # a subject or a key may have gone meanwhile; unused ones are swept
                 continue
@@ -156,6 +165,28 @@ class Storing:
             async with self._db.transaction(scope) as connection:
                 await self._ledger.append_many(connection, entries)
 
+    async def _coerce(self, batch: Batch) -> None:
+        """Make what comes for a study that was corrected say what the study says; once for each correction."""
+        changed: list[Item] = []
+        for item, study in batch.to_coerce():
+            if item.corrections == study.corrections:
+                continue
+            assert study.standing_sealed is not None
+            plain = sealing.open_plain(self._keyring, study.key, "standing", study.id, study.standing_sealed)
+            change = Change(Standing.from_bytes(plain).values, clock.now(), "COERCE")
+            try:
+                made = await coerced(self._packs, item.received, change)
+            except CannotCorrect:
+                batch.refuse(item, CannotCoerce())
+                continue
+            self._discarded += _own_locators(item)
+            item.coerced, item.corrections = made, study.corrections
+            changed.append(item)
+        if changed:
+            durable = self._packs.syncing()
+            for item in changed:
+                item.durable = durable
+
     async def _prepare(self, tenant: UUID, items: Mapping[str, Item]) -> dict[str, Study]:
         """Find or make subjects, and make keys of studies, durable before the transaction that needs them."""
         limit = asyncio.Semaphore(_SUBJECTS_AT_ONCE)
@@ -164,7 +195,7 @@ class Storing:
             values = item.header.values
             async with limit:
                 patient = intakes.patient_key(item.header.study_uid, values)
-                subject = await self._people.ensure_subject(tenant, patient, intakes.demographics(item.header))
+                subject = await self._people.ensure_subject(tenant, patient, intakes.demographics(values))
                 await self._merging.on_arrival(item.permit, subject)
                 return subject
 
@@ -189,8 +220,19 @@ class Storing:
         discarded, self._discarded[:] = list(self._discarded), []
         for item in items:
             if item.outcome is not None and item.outcome.state != "stored":
-                discarded += locators_of(item.received)
+                discarded += locators_of(item.received) + _own_locators(item)
+            elif item.coerced is not None:
+                kept = locators_of(item.coerced)
+                discarded += [locator for locator in locators_of(item.received) if locator not in kept]
         if discarded:
             await self._packs.free(discarded)
         if unused:
             await asyncio.to_thread(self._keyring.destroy, [study.key for study in unused])
+
+
+def _own_locators(item: Item) -> list[bytes]:
+    """Objects that were written because an instance had to be coerced."""
+    if item.coerced is None:
+        return []
+    sent = locators_of(item.received)
+    return [locator for locator in locators_of(item.coerced) if locator not in sent]

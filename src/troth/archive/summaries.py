@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from troth.archive import attributes as tags
 from troth.archive import sealing
+from troth.archive.coercing import Standing
 from troth.archive.model import NO_DATE, Found, InstanceRecord, Row, SeriesRecord, StudySummary
 from troth.vault import KeyRef, Keyring
 
@@ -38,6 +39,22 @@ def study_summary(keyring: Keyring, row: Row) -> StudySummary:
         audit_key=KeyRef(row["audit_key"]),
         values=sealing.open_values(keyring, row["key"], "study", row["id"], row["sealed"]),
     )
+
+
+def standing_of(keyring: Keyring, row: Row) -> Standing:
+    """What stands for everything of a study, and whose it is as senders say it.
+
+    Args:
+        keyring: The keyring.
+        row: A row of the study table.
+
+    Raises:
+        troth.vault.KeyDestroyed: It was erased a moment ago.
+    """
+    if row["standing_sealed"] is None:
+        return Standing.first(sealing.open_values(keyring, row["key"], "study", row["id"], row["sealed"]))
+    plain = sealing.open_plain(keyring, row["key"], "standing", row["id"], row["standing_sealed"])
+    return Standing.from_bytes(plain)
 
 
 def study_values(study: StudySummary) -> dict[int, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from troth.archive.attributes import keyword_of
+from troth.archive.coercing import Change
 from troth.archive.model import Page, Query, StudySummary
 from troth.kit.errors import TrothError
 from troth.ledger import Entry
@@ -59,6 +60,14 @@ def restricted(permit: Permit, study: StudySummary, reason: str, *, is_restricte
     """The entry of a use that was stopped, or allowed again."""
     told = entry(permit, study, "archive:study:restricted", {"is_restricted": int(is_restricted)})
     return replace(told, payload={**told.payload, "reason": reason})
+
+
+def corrected(permit: Permit, study: StudySummary, change: Change, instances: int) -> Entry:
+    """The entry of a correction. It names the attributes only: the ledger outlives the study and what it said."""
+    told = entry(permit, study, "archive:study:corrected", {"instances": instances, "attributes": len(change.values)})
+    attributes = [keyword_of(tag) for tag in sorted(change.values)]
+    payload = {**told.payload, "attributes": attributes, "reason": change.reason, "source": change.source}
+    return replace(told, payload=payload)
 
 
 def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> list[Entry]:

@@ -219,13 +219,13 @@ async def instances_after(
     return list(await cursor.fetchall())
 
 
-async def instance_is_held(connection: Connection, tenant: UUID, instance_id: UUID) -> bool:
-    """Whether an instance is still there, in a study that is not being erased."""
+async def instance_is_held(connection: Connection, tenant: UUID, instance_id: UUID, head_locator: bytes) -> bool:
+    """Whether an instance is still there with this head, in a study that is not being erased."""
     cursor = await connection.execute(
         "select 1 from instance i join series r on r.tenant = i.tenant and r.id = i.series_id"
         " join study s on s.tenant = r.tenant and s.id = r.study_id"
-        " where i.tenant = %s and i.id = %s and s.state = 'held'",
-        (tenant, instance_id),
+        " where i.tenant = %s and i.id = %s and i.head_locator = %s and s.state = 'held'",
+        (tenant, instance_id, head_locator),
     )
     return await cursor.fetchone() is not None
 

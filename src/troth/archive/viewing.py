@@ -16,7 +16,7 @@ from troth.archive import describing, sealing
 from troth.archive.bulk_values import BulkValue
 from troth.archive.checked import checked, checked_whole
 from troth.archive.describing import Description
-from troth.archive.errors import NoPixels, StoredBytesBroken, StudyNotFound
+from troth.archive.errors import NoPixels, StoredBytesBroken, StudyChanged, StudyNotFound
 from troth.archive.model import InstanceRecord, Row, SeriesRecord, StudySummary, Verified
 from troth.archive.painter import Painter
 from troth.archive.sealing import InstanceSecrets
@@ -177,8 +177,7 @@ class Viewing:
         Per: DICOM PS3.10 7.1.
         """
         await self.check()
-        secrets = self._open(instance)
-        head = await self._head(instance, secrets)
+        instance, secrets, head = await self._head(instance)
         self._count(instances=1)
         yield dicom.part10(instance.sop_class, instance.instance_uid, instance.syntax) + head
         async for chunk in self._bulk(instance, secrets):
@@ -192,12 +191,12 @@ class Viewing:
     async def head(self, instance: InstanceRecord) -> bytes:
         """The dataset up to the bulk value."""
         await self.check()
-        return await self._head(instance, self._open(instance))
+        return (await self._head(instance))[2]
 
     async def heads(self, instances: Sequence[InstanceRecord]) -> list[bytes]:
         """The heads of many instances, in order."""
         await self.check()
-        return [await self._head(instance, self._open(instance)) for instance in instances]
+        return [(await self._head(instance))[2] for instance in instances]
 
     async def bulk(self, instance: InstanceRecord, start: int = 0, stop: int | None = None) -> bytes:
         """A range of the bulk bytes.
@@ -329,8 +328,7 @@ class Viewing:
             StoredBytesBroken: It differs.
         """
         await self.check()
-        secrets = self._open(instance)
-        head = await self._head(instance, secrets)
+        instance, secrets, head = await self._head(instance)
         whole, length = hashlib.sha256(head), len(head)
         async for chunk in self._bulk(instance, secrets):
             await asyncio.to_thread(whole.update, chunk)
@@ -347,12 +345,22 @@ class Viewing:
         """Object keys are unsealed at each use: when the study's key is destroyed, no copy works on."""
         return open_record(self._shelf.keyring, self._key, instance)
 
-    async def _head(self, instance: InstanceRecord, secrets: InstanceSecrets) -> bytes:
+    async def _head(self, instance: InstanceRecord) -> tuple[InstanceRecord, InstanceSecrets, bytes]:
+        """The head of an instance, and the instance as it is now: a correction gives it another head."""
+        try:
+            secrets, head = await self._read_head(instance)
+        except StudyChanged:
+            (instance,) = await self.instances(None, instance.instance_uid)
+            secrets, head = await self._read_head(instance)
+        self._count(length=len(head))
+        return instance, secrets, head
+
+    async def _read_head(self, instance: InstanceRecord) -> tuple[InstanceSecrets, bytes]:
+        secrets = self._open(instance)
         async with self._watched(instance):
             head = await self._shelf.packs.read(instance.head_locator, secrets.head_key)
             await checked_whole(head, secrets.head_sha256)
-        self._count(length=len(head))
-        return head
+        return secrets, head
 
     async def _bulk(self, instance: InstanceRecord, secrets: InstanceSecrets) -> AsyncIterator[bytes]:
         if instance.bulk_locator is None:
@@ -370,12 +378,17 @@ class Viewing:
 
         Raises:
             StoredBytesBroken: It is not.
+            StudyChanged: It was replaced meanwhile.
         """
         try:
             yield
         except (SealBroken, StoredBytesBroken) as fault:
             if not self._shelf.keyring.is_alive(self._key):
                 raise StudyNotFound from None  # erased while it was read
+            rows = await self._shelf.instance_rows(self.permit, self.study.id, None, instance.instance_uid)
+            if rows and rows[0]["head_locator"] != instance.head_locator:
+                self._instances.clear()
+                raise StudyChanged from None
             what = "digest-differs" if isinstance(fault, StoredBytesBroken) else fault.slug
             await self._shelf.record_broken(self.permit, self.study, instance.id, what)
             raise StoredBytesBroken from None

@@ -73,6 +73,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "main:backup:made": "A backup was made.",
         "main:backup:restored": "The platform was restored from a backup.",
         "archive:study:restricted": "The use of the study was stopped, or allowed again.",
+        "archive:study:corrected": "What the study says about the patient was put right.",
         "lifecycle:hold:placed": "A legal hold was placed: what it covers is not erased.",
         "lifecycle:hold:released": "A legal hold was released.",
         "rights:request:opened": "A request was made.",

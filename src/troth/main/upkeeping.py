@@ -1,4 +1,4 @@
-"""The worker's upkeep: sweeps now and then, ends erasures that were cut short, tells backups what was erased."""
+"""The worker's upkeep: sweeps now and then, ends what was cut short, tells backups what was erased."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class Upkeeping:
         for place in await rooms.people.organisations():
             permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
             await rooms.archive.resume_erasures(permit)
+            await rooms.archive.releasing.release(permit)
         await rooms.archive.upkeep.sweep(await permit_for(rooms, "administer", Target("platform")))
 
 

@@ -76,6 +76,7 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "store": _action("bring in", "organisation", "study"),
         "copy": _action("copy", "study", "subject", "request"),
         "erase": _action("erase", "study", "subject"),
+        "rectify": _action("put right", "study", "subject"),
         "see_log": _action("see who looked", "study", "subject", "organisation", "ledger"),
         "invite": _action("invite", "organisation", "subject"),
         "assign": _action("say who takes part in the care of", "organisation", "subject", "study"),

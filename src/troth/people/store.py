@@ -347,6 +347,13 @@ async def subject(connection: Connection, subject_id: UUID) -> Row | None:
     )
 
 
+async def put_demographics(connection: Connection, subject_id: UUID, sealed: bytes) -> None:
+    """Write who a subject is, anew."""
+    await connection.execute(
+        "update subject set demographics_sealed = %s, likeness_token = null where id = %s", (sealed, subject_id)
+    )
+
+
 async def link_subject(connection: Connection, values: dict[str, Any]) -> None:
     """Link an account to a subject."""
     await _insert(connection, "subject_account", values, "on conflict do nothing")

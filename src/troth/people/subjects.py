@@ -92,6 +92,38 @@ class Subjects(Room):
         async with self._db.transaction(scope) as connection:
             return await self._subject_in(connection, subject_id)
 
+    async def put_right(
+        self, connection: Connection, subject_id: UUID, before: Demographics, after: Demographics
+    ) -> bool:
+        """Correct what is held of a subject where it is what was wrong (GDPR Art. 16); the rest stays.
+
+        Args:
+            connection: A transaction in the subject's space; the caller's own entry tells the ledger.
+            subject_id: Our id.
+            before: What was wrong.
+            after: What is right.
+
+        Returns:
+            Whether anything was.
+
+        Raises:
+            SubjectNotFound: Not there, or in another organisation.
+            KeyDestroyed: The subject was erased.
+        """
+        subject = await self._subject_in(connection, subject_id)
+        held = subject.demographics
+        right = Demographics(
+            after.name if held.name == before.name else held.name,
+            after.birth_date if held.birth_date == before.birth_date else held.birth_date,
+            after.sex if held.sex == before.sex else held.sex,
+        )
+        if right == held:
+            return False
+        plain = demographics_to_bytes(subject.patient, right)
+        sealed = self._keyring.seal(subject.key, plain, subject_context(subject.tenant, subject.id))
+        await store.put_demographics(connection, subject.id, sealed)
+        return True
+
     async def _find_or_make(
         self,
         transaction: Callable[[], AbstractAsyncContextManager[Connection]],

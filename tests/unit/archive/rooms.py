@@ -76,6 +76,12 @@ class Rooms:
         purpose = "own_access" if who.kind == "patient" else "diagnosis"
         return await self.policy.require(who, "retrieve", await self.archive.target(who, study_uid), purpose)
 
+    async def may_rectify(self, study_id: UUID, actor: Actor | None = None) -> Permit:
+        """As the privacy office gets it."""
+        who = actor or self.actor("office")
+        target = await self.archive.target_of(who, study_id)
+        return await self.policy.require(who, "rectify", target, "rights")
+
     def may_erase(self, study_id: UUID | None, subject_id: UUID) -> Permit:
         """A permit as `rights` gets it for a request; tests stand in for the request here."""
         worker = self.actor("worker")

@@ -42,6 +42,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("office", "rights"): {
         "hold": STUDY_LIKE,
         "merge": ("organisation",),
+        "rectify": ("study", "subject"),
         "restrict": ("study", "subject"),
         "see_request": ("organisation", "subject", "request"),
         "decide_request": ("organisation", "request"),
@@ -69,6 +70,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("worker", "rights"): {"see_request": ("request",), "copy": ("request",)},
 }
 OWN["clinician", "care"]["invite"] = ("subject",)
+OWN["clinician", "care"]["rectify"] = ("study",)
 ROLES = ("clinician", "referrer", "office", "admin", "support", "patient", "peer", "worker", "operator", "none")
 ANYBODY = {
     "open_notice": ("platform", "notice"),

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Scope
 from troth.doors.web.admin.home import AdminPages
 from troth.doors.web.admin.numbers import NumberPages
 from troth.doors.web.clinic.care import CarePages
+from troth.doors.web.clinic.correct import CorrectPages
 from troth.doors.web.clinic.emergency import EmergencyPages
 from troth.doors.web.clinic.invite import InvitePages
 from troth.doors.web.clinic.studies import StudyPages
@@ -23,6 +24,7 @@ from troth.doors.web.desk import Desk
 from troth.doors.web.faults import FaultPages
 from troth.doors.web.lists.pages import ListPages
 from troth.doors.web.middleware import Guard
+from troth.doors.web.office.corrections import CorrectionsPages
 from troth.doors.web.office.decisions import DecisionPages
 from troth.doors.web.office.exchange import REGISTERS, ExchangePages
 from troth.doors.web.office.holds import HoldPages
@@ -176,6 +178,8 @@ def _care(desk: Desk) -> list[BaseRoute]:
     merges, numbers = MergePages(desk), NumberPages(desk)
     return [
         Route("/studies/{id}/care", care.team, methods=BOTH),
+        Route("/studies/{id}/correct", CorrectPages(desk).correct, methods=BOTH),
+        Route("/office/corrections", CorrectionsPages(desk).find, methods=BOTH),
         Route("/admin/care", care.house, methods=BOTH),
         Route("/admin/care/{id}/end", care.end_in_house, methods=["POST"]),
         Route("/emergency", emergency.ask, methods=BOTH),

@@ -95,7 +95,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     ),
     "office": (
         NavItem("/office/requests", "Requests"),
-        NavItem("/office/decisions", "Decisions", ("decide_request", "review", "hold")),
+        NavItem("/office/decisions", "Decisions", ("decide_request", "review", "hold", "rectify")),
         NavItem("/office/patients", "Patients", ("merge",)),
         NavItem("/office/recipients", "Recipients", ("keep_register", "disclose")),
         NavItem("/office/messages", "Write", ("send_message",)),

@@ -2,7 +2,7 @@
 
 The order makes it whole: the database first, with the log up to the moment it ends; then the packs, because bytes are
 durable before any row names them; then the keys, because keys are durable before any row names them. What comes in
-meanwhile is more than is needed, never less.
+meanwhile is more than is needed, never less; what a correction replaces meanwhile is given back later.
 """
 
 from __future__ import annotations
@@ -99,10 +99,7 @@ async def make(
     earlier = stamps(wanted.folder)
     _remove_unfinished(wanted.folder, earlier)
     known = {pack.name: pack for pack in Manifest.read(wanted.folder, earlier[-1]).packs} if earlier else {}
-    told("database", 0)
     database = wanted.folder / f"database-{stamp}"
-    await asyncio.to_thread(_copy_database, server, database)
-    made_at = clock.now()
     packs: list[CopiedPack] = []
     copied = 0
 
@@ -113,7 +110,11 @@ async def make(
             packs.append(pack)
             told("packs", len(packs))
 
-    await asyncio.to_thread(copy_all)
+    async with rooms.archive.releasing.holding():  # what the rows of the copy name stays until it is copied, too
+        told("database", 0)
+        await asyncio.to_thread(_copy_database, server, database)
+        made_at = clock.now()
+        await asyncio.to_thread(copy_all)
     told("keys", 0)
     data_dir, expires_at = rooms.settings.data_dir, made_at + wanted.keys_live
     await asyncio.to_thread(

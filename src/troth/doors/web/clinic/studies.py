@@ -142,6 +142,9 @@ class StudyPages:
             study = await self._picked(actor, asked.chosen)
         subject = Target("subject", study.subject_id, study.tenant, study.subject_id)
         may_assign = await self._desk.rooms.policy.may(actor, "assign", subject, INVITING)
+        may_correct = await self._desk.rooms.policy.may(
+            actor, "rectify", await self._desk.rooms.archive.target_of(actor, study.id), INVITING
+        )
         may_invite = await self._desk.rooms.policy.may(actor, "invite", subject, INVITING)
         priors = [each for each in await self._of_patient(permit, study) if each.id != study.id]
         facts = (
@@ -159,6 +162,7 @@ class StudyPages:
             line=" · ".join(filter(None, (study.description, words.day(study.study_date)))),
             open_href=f"/studies/{study.id}/open",
             invite_href=f"/studies/{study.id}/invite" if may_invite else "",
+            correct_href=f"/studies/{study.id}/correct" if may_correct else "",
             care_href=f"/studies/{study.id}/care" if may_assign else "",
             facts=tuple((label, text) for label, text in facts if text),
             priors=tuple(

@@ -47,6 +47,7 @@ class Chosen:
     open_href: str
     invite_href: str
     care_href: str
+    correct_href: str
     facts: tuple[tuple[str, str], ...]
     priors: tuple[Prior, ...]
     images: int

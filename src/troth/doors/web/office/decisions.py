@@ -93,6 +93,7 @@ def tabs_of(desk: Desk, actor: Actor, here: str) -> tuple[tuple[str, str, bool],
         ("/office/decisions", "Objections and proposals", "decide_request"),
         ("/office/emergencies", "Emergencies", "review"),
         ("/office/holds", "Legal holds", "hold"),
+        ("/office/corrections", "Corrections", "rectify"),
     )
     grants = desk.rooms.policy.grants
     return tuple((href, label, href == here) for href, label, needs in pages if grants(actor.role, needs))
