@@ -301,3 +301,37 @@ async def owner_of(place: Deployment, held: Held) -> UUID | None:
     """Whose a study is for decisions now."""
     actor = (await place.staff("clinician")).actor
     return (await place.rooms.archive.target_of(actor, held.id)).subject_id
+
+
+async def test_the_number_that_stays_is_written_into_the_images_and_back(cloud: Deployment) -> None:
+    first, second = await two(cloud)
+    office, doctor = await cloud.staff("office"), await cloud.staff("clinician")
+
+    async def said(held: Held) -> tuple[str, str, bool]:
+        """PatientID and name that leave with the images, and whether what they said before is kept in them."""
+        answer = await doctor.viewer.get(f"/dicomweb/studies/{held.uid}/metadata", headers=JSON)
+        [one] = answer.json()
+        return one["00100020"]["Value"][0], one["00100010"]["Value"][0]["Alphabetic"], "04000561" in one
+
+    own = await said(first)
+    assert own == (first.made.patient_id, first.made.name, False)
+    assert (await merge(office, first, second)).status_code == 303
+    path = re.findall(r'href="(/office/merges/[^"]+)"', (await office.web.get("/office/patients")).text)[0]
+    assert "0 of 1 study" in (await office.web.get(path)).text
+    assert (await office.post(path, {"act": "write"})).status_code == 303
+    assert await said(first) == (second.made.patient_id, second.made.name, True)
+    assert (await said(second))[0] == second.made.patient_id
+    [event] = await cloud.ledgered(kind="archive:study:corrected", subject=first.subject_id)
+    assert event.study_id == first.id
+    for made in (first.made, second.made):
+        found = await doctor.viewer.get("/dicomweb/studies", params={"PatientID": made.patient_id}, headers=JSON)
+        assert {each["0020000D"]["Value"][0] for each in found.json()} == {first.uid, second.uid}
+    page = (await office.web.get(path)).text
+    assert "1 of 1 study" in page
+    assert "write their own back first" in page, "nobody's images are given back with another's name on them"
+    refused = await office.post(path, {"act": "undo", "reason": "Two sisters with one card"})
+    assert refused.status_code == 422
+    assert (await office.post(path, {"act": "back"})).status_code == 303
+    assert await said(first) == (first.made.patient_id, first.made.name, True)
+    await undo(office)
+    assert (await office.post(path, {"act": "write"}, page="/office/patients")).status_code == 404

@@ -31,6 +31,7 @@ from troth.archive.errors import (
     WasErased,
     WrongPermit,
 )
+from troth.archive.identifying import Identifying, Written
 from troth.archive.importing import Imported, Importing
 from troth.archive.media import Exported, FolderMedium, MediaWriter, listed_as
 from troth.archive.merging import ByRule, Merging
@@ -84,6 +85,7 @@ __all__ = [
     "Exported",
     "FolderMedium",
     "Found",
+    "Identifying",
     "Imported",
     "Importing",
     "InstanceRecord",
@@ -121,6 +123,7 @@ __all__ = [
     "Verified",
     "Viewing",
     "WasErased",
+    "Written",
     "WrongPermit",
     "keyword_of",
     "level_of",

@@ -256,8 +256,9 @@ class Merging:
         key = await self._keys.of(tenant)
         async with self._db.transaction(permit) as connection:
             merged, surviving = await self._people.both_held(connection, subject_id, surviving_id)
-            await self._refuse_hindered(connection, permit, (subject_id, surviving_id), None)
+            # Moved first: that holds the studies, so what is looked at next stays as it is until the end.
             moved = await merging_store.move(connection, tenant, subject_id, surviving_id)
+            await self._refuse_hindered(connection, permit, (subject_id, surviving_id), None)
 
             def searched_by(subject: Subject) -> int | None:
                 number = subject.patient.patient_id
@@ -273,8 +274,8 @@ class Merging:
         both = standing.subject_id, standing.surviving_id
         async with self._db.transaction(permit) as connection:
             merged, surviving = await self._people.both_held(connection, *both)
-            await self._refuse_hindered(connection, permit, both, standing.made_at)
             moved = await merging_store.move(connection, tenant, merged.id, merged.id)
+            await self._refuse_hindered(connection, permit, both, standing.made_at)
             await self._people.end_merge(permit, connection, standing, merged, surviving, reason, moved)
             if by_person:
                 await self._people.mark_apart(permit, connection, *both)

@@ -18,6 +18,7 @@ from troth.archive.correcting import Correcting
 from troth.archive.describing import Kept
 from troth.archive.erasing import Erasing
 from troth.archive.errors import StudyNotFound, WrongPermit
+from troth.archive.identifying import Identifying
 from troth.archive.keys import OrganisationKeys
 from troth.archive.merging import Merging
 from troth.archive.model import (
@@ -82,6 +83,8 @@ class Archive:
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys)
         self.releasing = Releasing(db, packs)
         self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing)
+        self.identifying = Identifying(db, keyring, people, policy, self._correcting)
+        self.merging.heed(self.identifying.hinders_merging)
         self.upkeep = Upkeep(db, keyring, packs, ledger)
         self.commitments = Commitments(db, keyring, packs, ledger, self._keys)
 

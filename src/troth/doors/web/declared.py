@@ -166,7 +166,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             second_issuer=NOBODY,
         ),
         "office_pair": _form("/office/patients/{id}/{other}", "portal", stays=NOBODY, act=NOBODY, reason="requests"),
-        "office_merge": _form("/office/merges/{id}", "portal", reason="requests"),
+        "office_merge": _form("/office/merges/{id}", "portal", act=NOBODY, reason="requests"),
         "admin_numbers": _form("/admin/numbers", "portal", act=NOBODY, issuer=NOBODY),
         "office_emergency": _form("/office/emergencies/{id}", "portal", outcome=NOBODY, finding="reports"),
         "choices": _form("/choices", "portal", act="choices", about="choices", reason="choices"),

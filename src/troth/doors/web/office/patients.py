@@ -9,6 +9,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
+from troth.archive import CorrectionRefused
 from troth.doors.web import words
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
@@ -22,6 +23,7 @@ from troth.policy import Actor, Permit, Target
 RECORDED = "That numbers are compared, merged or taken apart is written to the ledger; the patients can read it"
 _PATH = "/office/patients"
 _TOLD = {"merged": "They are one patient from now on", "apart": "Noted: they are two people", "undone": "Taken apart"}
+_TOLD |= {"write": "Written into images; see what is left below", "back": "Written back; see what is left below"}
 
 
 class MergePages:
@@ -100,9 +102,12 @@ class MergePages:
         if http_request.method == "POST":
             fields = await self._desk.sent(http_request, visitor)
             try:
+                if (act := fields.get("act")) in ("write", "back"):
+                    await rooms.archive.identifying.write(permit, held, is_back=act == "back")
+                    return go(f"/office/merges/{held.id}?told={act}")
                 await rooms.archive.merging.unmerge(permit, held.id, fields.get("reason", ""))
                 return go(f"{_PATH}?told=undone")
-            except (MergeRefused, ReasonMissing) as refused:
+            except (MergeRefused, ReasonMissing, CorrectionRefused) as refused:
                 faults = (Fault("reason" if isinstance(refused, ReasonMissing) else "", refused.detail),)
         both = held.subject_id, held.surviving_id
         merged, surviving = await rooms.people.compared(permit, both)
@@ -115,6 +120,8 @@ class MergePages:
             reason=held.reason,
             is_by_rule=held.rule_id is not None,
             hindrance=await rooms.archive.merging.hindrance(permit, *both, held.made_at),
+            images=await rooms.archive.identifying.written(permit, held),
+            told=_TOLD.get(http_request.query_params.get("told", ""), ""),
             faults=faults,
         )
         page = Page("office/patients_merge.html", view)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from troth.archive import Written
 from troth.doors.web.forms import Fault
 
 
@@ -101,4 +102,6 @@ class MergePage:
     reason: str
     is_by_rule: bool
     hindrance: str
+    images: Written
+    told: str = ""
     faults: tuple[Fault, ...] = ()
