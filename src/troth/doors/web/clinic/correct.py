@@ -69,7 +69,7 @@ ATTRIBUTES: Final = (
     Attribute("sex", 0x00100040, "Sex", "M, F or O."),
     Attribute("age", 0x00101010, "Age at the study", "Three digits and Y, M, W or D, as 047Y."),
     Attribute("accession", 0x00080050, "Accession number", "At most 16 characters."),
-    Attribute("number", 0x00200010, "Study number", "At most 16 characters."),
+    Attribute("number", 0x00200010, "Study ID", "At most 16 characters."),
     Attribute("description", 0x00081030, "Study description", "At most 64 characters."),
     Attribute("referrer", 0x00080090, "Referrer", "As the name."),
     Attribute("day", 0x00080020, "Study date", kind="date"),
