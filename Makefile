@@ -10,8 +10,9 @@ NOTICE ?= imaging-cloud
 ARGS ?=
 TARGET ?= scanner
 RUNS ?= 100000
+WORKERS ?= 2
 
-.PHONY: help setup packages demo serve test check fix bench crash fuzz promises mutate wheel lock clean
+.PHONY: help setup packages demo serve test check fix bench crash fuzz promises conformance mutate wheel lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +38,8 @@ demo: setup ## The main job on real DICOM files, told step by step (ARGS=--once 
 serve: setup ## The platform on loopback
 	$(BIN)/troth serve --notice notices/$(NOTICE) $(ARGS)
 
-test: setup packages check ## Every check and every test
-	$(BIN)/python -m pytest $(ARGS)
+test: setup packages check ## Every check and every test (WORKERS=2 at a time)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: setup ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check src tests tools bench
@@ -50,7 +51,8 @@ fix: setup ## Format and mend what can be mended by machine
 	$(BIN)/ruff format src tests tools bench
 	$(BIN)/ruff check --fix src tests tools bench
 
-bench: setup packages ## Troth and Orthanc, measured in one run (FORMAT=json)
+bench: setup ## Troth and Orthanc, measured in one run (FORMAT=json)
+	@tools/packages bench
 	$(BIN)/python -m bench.run --format $(FORMAT) $(ARGS)
 
 crash: setup ## 200 kills under load (long; results are kept in docs/)
@@ -68,6 +70,9 @@ raw: setup ## Erase a person with 1,000 images and search the raw disk image for
 
 promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
 	@$(BIN)/python tools/promises.py --format $(FORMAT)
+
+conformance: setup ## The DICOM conformance statement from code and tests (FORMAT=json; ARGS=--run runs them first)
+	@$(BIN)/python -m tools.conformance --format $(FORMAT) $(ARGS)
 
 mutate: setup ## Take out and turn round each compiled policy: every one must be missed (FORMAT=json)
 	@$(BIN)/python tools/mutate.py --format $(FORMAT) $(ARGS)

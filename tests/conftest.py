@@ -1,11 +1,43 @@
-"""Fixtures are in tests/common."""
+"""Fixtures are in tests/common; here is what holds for a whole run."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = ["tests.common.servers", "tests.common.deployment"]
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("troth", deadline=None)
 settings.load_profile("troth")
+
+#: What takes longest begins first, so that the workers end at about the same time. By folder or file; the rest follows.
+FIRST = ("tests/journeys/", "tests/crash/", "tests/conformance/", "tests/promises/")
+#: One worker does all of it: one node, one browser, one folder of pictures.
+TOGETHER = ("tests/journeys/",)
+
+
+def rank(file: str) -> int:
+    """When a file has its turn."""
+    return next((number for number, prefix in enumerate(FIRST) if file.startswith(prefix)), len(FIRST))
+
+
+class Scheduling(LoadFileScheduling):
+    """A file stays with one worker, as what it sets up is its own; some folders as well."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """How `-n` shares out the tests."""
+    config.option.loadscopereorder = False  # it would put first what has most tests, not what takes longest
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put what takes longest first where the tests are shared out."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.nodeid))

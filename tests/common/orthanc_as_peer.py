@@ -97,11 +97,14 @@ def talk(peer: Orthanc, files: list[Path]) -> dict[str, Any]:
     sent = peer.held()
     said: dict[str, Any] = {"sent": sent}
     said["echo"] = peer.http.post("/modalities/troth/echo", json={}).status_code
-    said["store"] = peer.post("/modalities/troth/store", {"Resources": [one["id"] for one in sent.values()]})
-    commit = {"DicomInstances": [{"SOPClassUID": one["class"], "SOPInstanceUID": uid} for uid, one in sent.items()]}
+    store = "/modalities/troth/store"  # one by one: it stops at the first that fails
+    answers = {uid: peer.post(store, {"Resources": [one["id"]]}) for uid, one in sent.items()}
+    said["refused"] = {uid: told["said"] for uid, told in answers.items() if told.get("FailedInstancesCount") != 0}
+    stored = {uid: one for uid, one in sent.items() if uid not in said["refused"]}
+    commit = {"DicomInstances": [{"SOPClassUID": one["class"], "SOPInstanceUID": uid} for uid, one in stored.items()]}
     transaction = peer.post("/modalities/troth/storage-commitment", commit)
     said["commitment"] = {}
-    for _ in range(200):
+    for _ in range(600):
         said["commitment"] = peer.http.get(f"/storage-commitment/{transaction['ID']}").json()
         if said["commitment"].get("Status") != "Pending":
             break

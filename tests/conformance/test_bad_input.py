@@ -198,10 +198,12 @@ async def told(house: House, kind: str, reason: str = "") -> AsyncIterator[None]
 
 @pytest.mark.parametrize("one", HOSTILE, ids=lambda one: one.name.replace(" ", "-"))
 class TestInstances:
+    @pytest.mark.conformance("C-STORE C000", "C-STORE A700")
     async def test_c_store(self, house: House, one: Hostile) -> None:
         async with bounded(house, "dicom"), told(house, "archive:instance:refused", one.reason):
             assert await house.c_store(one) == one.status
 
+    @pytest.mark.conformance("reason C000", "reason A700")
     async def test_stow(self, house: House, one: Hostile) -> None:
         async with bounded(house, "web"), told(house, "archive:instance:refused"):
             answer = await house.stow(one.file)
@@ -220,6 +222,7 @@ class TestTheSameAgain:
         async with bounded(house, "dicom"), told(house, "archive:instance:refused", self.other.reason):
             assert await house.c_store(self.other) == 0x0111
 
+    @pytest.mark.conformance("reason 0111")
     async def test_stow(self, house: House) -> None:
         async with bounded(house, "web"), told(house, "archive:instance:refused", self.other.reason):
             answer = await house.stow(self.other.file)

@@ -40,6 +40,7 @@ async def copied(platform: Platform) -> tuple[list[bytes], bytes]:  # noqa: F811
     return files, b"".join([chunk async for chunk in chunks])
 
 
+@pytest.mark.conformance("client Orthanc", "media FSC")
 async def test_orthanc_imports_the_copy_whole(copied: tuple[list[bytes], bytes]) -> None:
     program("Orthanc")
     files, content = copied

@@ -120,18 +120,21 @@ def meaningful(dataset: Dataset) -> set[int]:
     }
 
 
+@pytest.mark.conformance("SCP Verification", "client dcmtk")
 async def test_echoscu(door: Door) -> None:
     code, said = await run("echoscu", "-v", *TITLES, "--repeat", 3, "127.0.0.1", door.port)
     assert code == 0, said
     assert said.count("Received Echo Response (Success)") == 3
 
 
+@pytest.mark.conformance("association contexts")
 async def test_echoscu_proposes_128_contexts(door: Door) -> None:
     code, said = await run("echoscu", "-v", *TITLES, "-ppc", 128, "-pts", 3, "127.0.0.1", door.port)
     assert code == 0, said
 
 
 @pytest.mark.parametrize(("calling", "called"), [("STRANGER", OUR_AE), (MODALITY, "OTHER")])
+@pytest.mark.conformance("reject 1 1 3", "security address")
 async def test_strangers_are_rejected_alike(door: Door, calling: str, called: str) -> None:
     code, said = await run("echoscu", "-v", "-aet", calling, "-aec", called, "127.0.0.1", door.port)
     assert code != 0
@@ -139,6 +142,7 @@ async def test_strangers_are_rejected_alike(door: Door, calling: str, called: st
 
 
 @pytest.mark.parametrize("max_pdu", [4096, 131072])
+@pytest.mark.conformance("SCP Storage", "C-STORE 0000", "client dcmtk", "limit pdu_bytes")
 async def test_storescu(door: Door, tmp_path: Path, max_pdu: int) -> None:
     files = fresh(tmp_path, *UNCOMPRESSED)
     code, said = await run("storescu", "-v", *TITLES, "--max-send-pdu", max_pdu, "127.0.0.1", door.port, *files)
@@ -147,6 +151,7 @@ async def test_storescu(door: Door, tmp_path: Path, max_pdu: int) -> None:
     await same(door.hospital, files)
 
 
+@pytest.mark.conformance("client dcmtk", "attributes on the way in")
 async def test_dcmsend_keeps_the_syntax_of_each_file(door: Door, tmp_path: Path) -> None:
     files = fresh(tmp_path, *OTHER_SYNTAXES)
     code, said = await run("dcmsend", "-v", "-d", *TITLES, "--decompress-never", "127.0.0.1", door.port, *files)
@@ -154,6 +159,7 @@ async def test_dcmsend_keeps_the_syntax_of_each_file(door: Door, tmp_path: Path)
     await same(door.hospital, files)
 
 
+@pytest.mark.conformance("client pynetdicom", "SCP Storage", "C-STORE 0000")
 async def test_pynetdicom(door: Door, modality: AE, tmp_path: Path) -> None:
     files = fresh(tmp_path, "CT_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm")
     datasets = [pydicom.dcmread(file) for file in files]
@@ -174,6 +180,7 @@ async def test_pynetdicom(door: Door, modality: AE, tmp_path: Path) -> None:
     await same(door.hospital, files)
 
 
+@pytest.mark.conformance("association roles")
 async def test_roles_are_answered(door: Door, modality: AE) -> None:
     modality.add_requested_context(CTImageStorage)
 
@@ -195,6 +202,7 @@ async def test_eight_clients_at_once(door: Door, tmp_path: Path) -> None:
     await same(door.hospital, [file for files in folders for file in files])
 
 
+@pytest.mark.conformance("security ledger")
 async def test_the_ledger_says_who_stored_what(door: Door, tmp_path: Path) -> None:
     (file,) = fresh(tmp_path, "CT_small.dcm")
     await run("storescu", *TITLES, "127.0.0.1", door.port, file)
@@ -216,6 +224,7 @@ async def statuses(door: Door, modality: AE, datasets: list[Dataset]) -> list[in
     return await asyncio.to_thread(talk)
 
 
+@pytest.mark.conformance("C-STORE 0000", "C-STORE 0111", "checked same again")
 async def test_the_same_again_is_success_and_other_bytes_are_refused(door: Door, modality: AE, tmp_path: Path) -> None:
     first, other = (pydicom.dcmread(file) for file in fresh(tmp_path, "CT_small.dcm", "CT_small.dcm"))
     for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
@@ -226,6 +235,7 @@ async def test_the_same_again_is_success_and_other_bytes_are_refused(door: Door,
     assert [dataset.PixelData for dataset in held.values()] == [first.PixelData]
 
 
+@pytest.mark.conformance("C-STORE 0124", "limit permit_seconds", "security decision")
 async def test_a_modality_that_is_taken_out_of_use_stores_nothing_more(
     door: Door, modality: AE, tmp_path: Path
 ) -> None:

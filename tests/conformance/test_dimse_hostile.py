@@ -120,6 +120,7 @@ BAD = {
 
 @pytest.mark.parametrize("octets", BAD.values(), ids=BAD.keys())
 @pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.conformance("C-FIND A900", "C-MOVE and C-GET A900", "N-ACTION 0115")
 async def test_a_bad_data_set_is_refused_and_the_association_goes_on(door: Door, name: str, octets: bytes) -> None:
     context, request, status = REQUESTS[name]
     peer = await door.peer()
@@ -134,7 +135,16 @@ async def test_a_bad_data_set_is_refused_and_the_association_goes_on(door: Door,
     peer.hang_up()
 
 
+@pytest.mark.conformance("C-FIND 0122")
+async def test_a_class_that_is_not_that_of_the_context_is_told(door: Door) -> None:
+    peer = await door.peer()
+    peer.send(wire.data(wire.pdv(1, 3, command(0x20, MOVE))) + wire.data(wire.pdv(1, 2, LEVEL)))
+    assert await peer.status() == 0x0122
+    peer.hang_up()
+
+
 @pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.conformance("limit identifier_bytes", "association abort")
 async def test_a_data_set_without_end_ends_the_association(door: Door, name: str) -> None:
     context, request, _ = REQUESTS[name]
     peer = await door.peer()
@@ -146,6 +156,7 @@ async def test_a_data_set_without_end_ends_the_association(door: Door, name: str
     await door.still_serves()
 
 
+@pytest.mark.conformance("association operations")
 async def test_answers_nobody_waits_for_and_a_second_request_at_once(door: Door) -> None:
     peer = await door.peer()
     peer.send(wire.data(wire.pdv(1, 3, command(0x8001, FIND, dataset=0x101, more=wire.element(0x120, wire.short(1))))))
@@ -168,6 +179,37 @@ async def test_answers_nobody_waits_for_and_a_second_request_at_once(door: Door)
     await door.still_serves()
 
 
+@pytest.mark.conformance("C-FIND FE00", "association operations")
+async def test_a_search_is_cancelled(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "_STUDIES_OF_A_PAGE", 1)
+    cancel = wire.command_set(
+        wire.element(0x100, wire.short(0xFFF))
+        + wire.element(0x120, wire.short(5))
+        + wire.element(0x800, wire.short(0x101))
+    )
+    look = door.hospital.archive.query
+
+    async def slowly(*asked: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await look(*asked)
+
+    monkeypatch.setattr(door.hospital.archive, "query", slowly)
+    peer = await door.peer()
+    peer.send(wire.data(wire.pdv(1, 3, command(0x20, FIND))) + wire.data(wire.pdv(1, 2, LEVEL)))
+    statuses: list[int] = []
+    while not statuses or statuses[-1] in (0xFF00, 0xFF01):
+        kind, body = await peer.pdu()
+        assert kind == 4
+        if body[5] & 1:
+            statuses.append(wire.status_of(body[6:]))
+        if len(statuses) == 1:
+            peer.send(wire.data(wire.pdv(1, 3, cancel)))
+    assert statuses[-1] == 0xFE00
+    assert len(statuses) < 4, "the matches that were left are not told"
+    peer.hang_up()
+
+
+@pytest.mark.conformance("C-FIND A700", "limit answers")
 async def test_a_search_ends_at_its_limit_and_says_so(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "_STUDIES_OF_A_PAGE", 1)
     for answers, status in ((10_000, 0), (2, 0xA700)):
@@ -236,6 +278,7 @@ def whole_move(association: Association, asked: Dataset) -> Dataset:
     return list(association.send_c_move(asked, "SLOW", model))[-1][0]
 
 
+@pytest.mark.conformance("limit permit_seconds", "security decision")
 async def test_a_restriction_is_felt_within_a_second_of_a_move(door: Door) -> None:
     loop = asyncio.get_running_loop()
     hospital = door.hospital
@@ -275,6 +318,7 @@ async def test_a_peer_taken_out_of_use_moves_nothing_more(door: Door) -> None:
     assert await asyncio.to_thread(ask) == 0xA801
 
 
+@pytest.mark.conformance("C-MOVE and C-GET FE00", "association operations")
 async def test_a_move_is_cancelled(door: Door) -> None:
     model = StudyRootQueryRetrieveInformationModelMove
 
@@ -309,6 +353,7 @@ async def test_who_asked_goes_away_and_nothing_more_is_sent(door: Door) -> None:
 
 
 @pytest.mark.parametrize("number", [300])
+@pytest.mark.conformance("association idle")
 async def test_idle_connections_do_not_stop_service(door: Door, number: int) -> None:
     idle = [await asyncio.open_connection("127.0.0.1", door.listener.port) for _ in range(number)]
     await door.still_serves()

@@ -169,6 +169,9 @@ async def ask(
 # -- C-FIND --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance(
+    "SCP Study Root Query/Retrieve - FIND", "C-FIND FF00", "C-FIND 0000", "C-FIND match single value"
+)
 async def test_a_study_is_found_with_all_that_was_asked_for(door: Door, modality: AE) -> None:
     sent = door.sent(0)
     asked = keys(
@@ -201,7 +204,10 @@ async def test_a_study_is_found_with_all_that_was_asked_for(door: Door, modality
         ({"PatientID": "Z-9"}, set()),
         ({"AccessionNumber": "ACC?"}, {"ACC1", "ACC2", "ACC3"}),
     ],
-    ids=str,
+    ids=lambda value: ",".join(sorted(value)) if isinstance(value, set) else str(value),
+)
+@pytest.mark.conformance(
+    "C-FIND match universal", "C-FIND match single value", "C-FIND match wildcard", "C-FIND match range"
 )
 async def test_matching(door: Door, modality: AE, asked: dict[str, str], accessions: set[str]) -> None:
     found, last, _ = await ask(door, modality, keys("STUDY", **({"AccessionNumber": ""} | asked)))
@@ -209,6 +215,7 @@ async def test_matching(door: Door, modality: AE, asked: dict[str, str], accessi
     assert {one.AccessionNumber for one in found} == accessions
 
 
+@pytest.mark.conformance("C-FIND match list of UID")
 async def test_a_list_of_uids(door: Door, modality: AE) -> None:
     wanted = [door.sent(0).StudyInstanceUID, door.sent(3).StudyInstanceUID, "1.2.3"]
     found, _, _ = await ask(door, modality, keys("STUDY", StudyInstanceUID=wanted))
@@ -216,6 +223,7 @@ async def test_a_list_of_uids(door: Door, modality: AE) -> None:
 
 
 @pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])
+@pytest.mark.conformance("C-FIND match character sets")
 async def test_a_search_in_the_peers_own_characters(door: Door, modality: AE, charset: str) -> None:
     asked = keys("STUDY", SpecificCharacterSet=charset, PatientName="Müller*", AccessionNumber="")
     (found,), _, _ = await ask(door, modality, asked)
@@ -223,6 +231,7 @@ async def test_a_search_in_the_peers_own_characters(door: Door, modality: AE, ch
     assert found.PatientName == "Müller^Jörg"
 
 
+@pytest.mark.conformance("SCP Study Root Query/Retrieve - FIND")
 async def test_series_and_images(door: Door, modality: AE) -> None:
     ct = door.sent(0)
     found, _, _ = await ask(
@@ -244,6 +253,7 @@ async def test_series_and_images(door: Door, modality: AE) -> None:
     assert (image.SOPInstanceUID, image.SOPClassUID, image.Rows) == (ct.SOPInstanceUID, ct.SOPClassUID, ct.Rows)
 
 
+@pytest.mark.conformance("SCP Patient Root Query/Retrieve - FIND")
 async def test_patients(door: Door, modality: AE) -> None:
     model = PatientRootQueryRetrieveInformationModelFind
     found, _, _ = await ask(door, modality, keys("PATIENT", PatientID="", PatientName=""), model)
@@ -269,6 +279,7 @@ async def test_patients(door: Door, modality: AE) -> None:
     ],
     ids=str,
 )
+@pytest.mark.conformance("C-FIND A900", "C-FIND C001", "C-FIND C002")
 async def test_what_cannot_be_honoured_is_refused_and_nothing_is_told(
     door: Door, modality: AE, model: str, asked: dict[str, Any], status: int, offending: int | None
 ) -> None:
@@ -289,6 +300,7 @@ async def test_what_cannot_be_honoured_is_refused_and_nothing_is_told(
     assert refused.outcome == "refused"
 
 
+@pytest.mark.conformance("C-FIND C001", "C-FIND FF01")
 async def test_a_key_inside_a_sequence_is_refused_and_an_empty_one_only_named_as_missing(
     door: Door, modality: AE
 ) -> None:
@@ -303,6 +315,7 @@ async def test_a_key_inside_a_sequence_is_refused_and_an_empty_one_only_named_as
     assert "OtherPatientIDsSequence" not in found[0]
 
 
+@pytest.mark.conformance("security ledger")
 async def test_every_search_is_in_the_ledger(door: Door, modality: AE) -> None:
     await ask(door, modality, keys("STUDY", PatientID="B-1"))
     event = (await door.hospital.events("archive:studies:queried"))[0]
@@ -311,6 +324,7 @@ async def test_every_search_is_in_the_ledger(door: Door, modality: AE) -> None:
     assert event.payload["keys"] == {"PatientID": "B-1"}
 
 
+@pytest.mark.conformance("client dcmtk")
 async def test_findscu(door: Door) -> None:
     code, said = await run(
         "findscu", "-v", "-S", *TITLES, "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=spec*", "-k",
@@ -320,6 +334,7 @@ async def test_findscu(door: Door) -> None:
     assert len(re.findall(r"Find Response: \d+ \(Pending\)", said)) == 2, said
 
 
+@pytest.mark.conformance("association operations")
 async def test_findscu_cancels(door: Door) -> None:
     code, said = await run(
         "findscu", "-v", "-P", *TITLES, "--cancel", 1, "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID",
@@ -380,6 +395,13 @@ def same(sent: Dataset, got: Dataset) -> None:
     assert sent.get("PixelData") == got.get("PixelData")
 
 
+@pytest.mark.conformance(
+    "SCP Patient Root Query/Retrieve - MOVE",
+    "SCU Storage C-MOVE",
+    "C-MOVE and C-GET 0000",
+    "client dcmtk",
+    "security ledger",
+)
 async def test_movescu_to_a_registered_destination(door: Door, tmp_path: Path) -> None:
     async with destination(door.hospital, "STATION", tmp_path / "got", "+xa") as station:
         code, said = await run(
@@ -403,6 +425,12 @@ async def test_movescu_to_a_registered_destination(door: Door, tmp_path: Path) -
     assert sum(event.counts["instances"] for event in closed) == 3
 
 
+@pytest.mark.conformance(
+    "SCP Study Root Query/Retrieve - MOVE",
+    "C-MOVE and C-GET B000",
+    "C-MOVE and C-GET FF00",
+    "attributes on the way out",
+)
 async def test_a_destination_that_takes_implicit_vr_only(door: Door, tmp_path: Path, modality: AE) -> None:
     """Uncompressed instances are written anew for it; compressed ones fail and are named."""
     async with destination(door.hospital, "OLD", tmp_path / "got", "+xi") as station:
@@ -427,6 +455,7 @@ async def test_a_destination_that_takes_implicit_vr_only(door: Door, tmp_path: P
 
 
 @pytest.mark.parametrize("ae", ["NOWHERE", "FOREIGN"])
+@pytest.mark.conformance("C-MOVE and C-GET A801", "security tenants")
 async def test_an_unknown_destination_and_one_of_another_organisation(door: Door, modality: AE, ae: str) -> None:
     hospital = door.hospital
     other = await hospital.people.add_organisation(hospital.permit("administer", Target("platform")), f"Other {ae}")
@@ -446,6 +475,7 @@ async def test_an_unknown_destination_and_one_of_another_organisation(door: Door
     assert len(await hospital.events("archive:study:opened")) == before
 
 
+@pytest.mark.conformance("C-MOVE and C-GET A702")
 async def test_a_destination_that_is_down(door: Door, modality: AE) -> None:
     hospital = door.hospital
     inside = hospital.permit("administer", Target("organisation", hospital.organisation.id, hospital.organisation.id))
@@ -462,6 +492,7 @@ async def test_a_destination_that_is_down(door: Door, modality: AE) -> None:
     assert len(failed.FailedSOPInstanceUIDList) == 2
 
 
+@pytest.mark.conformance("SCP Patient Root Query/Retrieve - GET", "SCU Storage C-GET", "client dcmtk")
 async def test_getscu(door: Door, tmp_path: Path) -> None:
     code, said = await run(
         "getscu", "-v", "-P", *TITLES, "-od", tmp_path, "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=A-1", "-k",
@@ -497,6 +528,13 @@ async def get(door: Door, ae: AE, asked: Dataset, roles: bool = True) -> tuple[l
     return got, last
 
 
+@pytest.mark.conformance(
+    "SCP Study Root Query/Retrieve - GET",
+    "SCU Storage C-GET",
+    "C-MOVE and C-GET 0000",
+    "attributes on the way out",
+    "client pynetdicom",
+)
 async def test_get_in_the_syntax_that_is_held(door: Door, modality: AE) -> None:
     asked = keys("STUDY", StudyInstanceUID=[door.sent(0).StudyInstanceUID, door.sent(2).StudyInstanceUID])
     got, last = await get(door, modality, asked)
@@ -509,6 +547,7 @@ async def test_get_in_the_syntax_that_is_held(door: Door, modality: AE) -> None:
             assert by_uid[sent.SOPInstanceUID].file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.5"
 
 
+@pytest.mark.conformance("C-MOVE and C-GET A702", "association roles")
 async def test_get_without_roles_fails_and_names_what(door: Door, modality: AE) -> None:
     asked = keys("STUDY", StudyInstanceUID=door.sent(0).StudyInstanceUID)
     got, last = await get(door, modality, asked, roles=False)
@@ -538,6 +577,7 @@ async def test_get_a_series_and_an_image(door: Door, modality: AE) -> None:
     ],
     ids=str,
 )
+@pytest.mark.conformance("C-MOVE and C-GET A900", "C-MOVE and C-GET 0124")
 async def test_retrievals_that_do_not_say_what(door: Door, modality: AE, asked: dict[str, str], status: int) -> None:
     identifier = Dataset()
     for keyword, value in asked.items():
@@ -546,6 +586,7 @@ async def test_retrievals_that_do_not_say_what(door: Door, modality: AE, asked: 
     assert (got, last.Status) == ([], status)
 
 
+@pytest.mark.conformance("C-MOVE and C-GET 0124", "security decision")
 async def test_a_study_restricted_is_not_sent(door: Door, modality: AE) -> None:
     hospital = door.hospital
     asked = keys("STUDY", StudyInstanceUID=door.sent(3).StudyInstanceUID)
@@ -561,6 +602,49 @@ async def test_a_study_restricted_is_not_sent(door: Door, modality: AE) -> None:
     assert found == []
     await hospital.archive.restrict_study(permit, target.id, False, "allowed again")
     assert len((await get(door, modality, asked))[0]) == 1
+
+
+@pytest.mark.conformance("C-MOVE and C-GET A701", "limit retrieved")
+async def test_more_than_one_request_may_be_given_is_refused(door: Door, modality: AE) -> None:
+    few = dimse.create(door.hospital, dimse.Limits(drain_seconds=1.0, retrieved=1))
+    await few.start("127.0.0.1", 0)
+    model = StudyRootQueryRetrieveInformationModelGet
+    modality.add_requested_context(model)
+
+    def work() -> int:
+        association = modality.associate("127.0.0.1", few.port, ae_title=OUR_AE)
+        asked = keys("STUDY", StudyInstanceUID=door.sent(0).StudyInstanceUID)
+        statuses = [status.Status for status, _ in association.send_c_get(asked, model)]
+        association.release()
+        return int(statuses[-1])
+
+    try:
+        assert await asyncio.to_thread(work) == 0xA701
+    finally:
+        await few.stop()
+
+
+@pytest.mark.conformance("C-FIND 0124", "N-ACTION 0124", "limit permit_seconds")
+async def test_a_peer_taken_out_of_use_finds_and_asks_nothing_more(door: Door, modality: AE) -> None:
+    hospital = door.hospital
+    place = hospital.organisation.id
+    inside = hospital.permit("administer", Target("organisation", place, place))
+    find, commitment = StudyRootQueryRetrieveInformationModelFind, StorageCommitmentPushModel
+    modality.add_requested_context(find)
+    modality.add_requested_context(commitment)
+    association = await asyncio.to_thread(modality.associate, "127.0.0.1", door.port, ae_title=OUR_AE)
+    asked, wanted = keys("STUDY", StudyInstanceUID=""), wish((door.sent(0).SOPClassUID, door.sent(0).SOPInstanceUID))
+    try:
+        assert len(await asyncio.to_thread(lambda: list(association.send_c_find(asked, find)))) > 1
+        await hospital.people.end_peer(inside, hospital.modality.id)
+        with clock.moved(timedelta(seconds=2)):
+            ((refused, _),) = await asyncio.to_thread(lambda: list(association.send_c_find(asked, find)))
+            assert refused.Status == 0x0124
+            status, _ = await asyncio.to_thread(association.send_n_action, wanted, 1, commitment, WELL_KNOWN)
+            assert status.Status == 0x0124
+    finally:
+        await asyncio.to_thread(association.release)
+        hospital.modality = await hospital.people.add_peer(inside, place, MODALITY, "127.0.0.1", 104, called_ae=OUR_AE)
 
 
 # -- storage commitment --------------------------------------------------------------------------------------------
@@ -610,6 +694,7 @@ async def request(
     return status, [reports.get_nowait() for _ in range(reports.qsize())]
 
 
+@pytest.mark.conformance("SCP Storage Commitment Push Model", "N-ACTION 0000", "client pynetdicom")
 async def test_a_commitment_on_the_same_association(door: Door, modality: AE) -> None:
     ct, mr = door.sent(0), door.sent(1)
     asked = wish((ct.SOPClassUID, ct.SOPInstanceUID), (mr.SOPClassUID, mr.SOPInstanceUID))
@@ -633,6 +718,7 @@ async def eventually(ask: Callable[[], Any]) -> list[Any]:
     return []
 
 
+@pytest.mark.conformance("N-EVENT-REPORT 0112", "N-EVENT-REPORT 0119")
 async def test_what_is_not_held_or_of_another_class_or_broken_is_not_committed_to(door: Door, modality: AE) -> None:
     ct, mr = door.sent(0), door.sent(1)
     asked = wish((ct.SOPClassUID, ct.SOPInstanceUID), (ct.SOPClassUID, "1.2.3.4"), (ct.SOPClassUID, mr.SOPInstanceUID))
@@ -650,10 +736,12 @@ async def test_what_is_not_held_or_of_another_class_or_broken_is_not_committed_t
     [({"action_type": 2}, 0x0123), ({"instance_uid": "1.2.3"}, 0x0112), ({}, 0x0115)],
     ids=["action", "instance", "empty"],
 )
+@pytest.mark.conformance("N-ACTION 0112", "N-ACTION 0115", "N-ACTION 0123")
 async def test_requests_that_are_none(door: Door, modality: AE, how: dict[str, Any], status: int) -> None:
     assert await request(door, modality, wish(), **how) == (status, [])
 
 
+@pytest.mark.conformance("SCP Storage Commitment Push Model")
 async def test_a_peer_that_has_left_is_called(door: Door, modality: AE) -> None:
     """Also after a restart: what was asked for is durable."""
     hospital, ct = door.hospital, door.sent(0)

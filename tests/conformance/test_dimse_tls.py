@@ -102,6 +102,7 @@ def specimen(folder: Path) -> Path:
     return folder / "one.dcm"
 
 
+@pytest.mark.conformance("security TLS", "security certificate")
 async def test_a_peer_is_its_certificate(door: Door) -> None:
     code, said = await run("echoscu", "-v", *door.options(door.station), *TITLES, "127.0.0.1", door.listener.port)
     assert code == 0, said
@@ -110,6 +111,7 @@ async def test_a_peer_is_its_certificate(door: Door) -> None:
     assert (event.payload["actor"], event.payload["called_ae"]) == ("STATION", OUR_AE)
 
 
+@pytest.mark.conformance("security certificate", "reject 1 1 3")
 async def test_another_certificate_of_the_same_authority_is_rejected(door: Door) -> None:
     code, said = await run("echoscu", "-v", *door.options(door.neighbour), *TITLES, "127.0.0.1", door.listener.port)
     assert code != 0
@@ -132,6 +134,7 @@ async def test_the_right_certificate_under_another_title_is_rejected(door: Door)
     assert "Calling AE Title Not Recognized" in said
 
 
+@pytest.mark.conformance("security TLS")
 async def test_a_certificate_that_nobody_signed_and_none_at_all_get_no_connection(door: Door) -> None:
     for shown in (door.nobody, None):
         code, said = await run("echoscu", "-v", *door.options(shown), *TITLES, "127.0.0.1", door.listener.port)
@@ -142,6 +145,7 @@ async def test_a_certificate_that_nobody_signed_and_none_at_all_get_no_connectio
     assert "Association Accepted" not in said
 
 
+@pytest.mark.conformance("security certificate")
 async def test_a_peer_with_a_certificate_is_never_taken_without(door: Door) -> None:
     plain = dimse.create(door.hospital, dimse.Limits(drain_seconds=1.0))
     await plain.start("127.0.0.1", 0)
@@ -212,6 +216,7 @@ def move(door: Door, study_uid: str) -> tuple[int, int]:
     return int(last.Status), int(last.NumberOfCompletedSuboperations)
 
 
+@pytest.mark.conformance("security renewed certificate")
 async def test_a_renewed_certificate_is_shown_without_a_restart(door: Door, tmp_path: Path) -> None:
     chain, key = self_signed(tmp_path, "renewed")
     known = tmp_path / "known.pem"
@@ -241,6 +246,7 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(door: Door, tmp_
     await listener.stop()
 
 
+@pytest.mark.conformance("security plain beyond loopback")
 def test_nothing_is_plain_beyond_this_machine_unasked(tmp_path: Path) -> None:
     loopback = Settings(tmp_path)
     assert dicom_tls(loopback) is None

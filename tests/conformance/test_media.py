@@ -34,6 +34,7 @@ def archive(node: NodeProcess, *arguments: str) -> subprocess.CompletedProcess[s
     return command(node.folder, "archive", *arguments, "--organisation", ORGANISATION)
 
 
+@pytest.mark.conformance("media FSC", "media FSR", "media files")
 def test_a_folder_goes_in_and_comes_out_on_a_medium(node: NodeProcess, place: Path) -> None:
     sent = {one.instance_uid: one for number in (500, 501) for one in specimens(number)}
     (place / "in").mkdir()

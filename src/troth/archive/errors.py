@@ -153,14 +153,6 @@ class WasErased(InstanceRefused):
     dimse_status = 0x0124  # not authorised, DICOM PS3.7 C.5.11
 
 
-class UidMissing(InstanceRefused):
-    """A study, series, instance or class UID is missing."""
-
-    slug = "uid-missing"
-    title = "A UID that every instance must have is missing"
-    dimse_status = 0xC112
-
-
 class StudyMismatch(InstanceRefused):
     """The instance belongs to another study than the address it was sent to."""
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from troth import dicom
 from troth.archive import describing, sealing
+from troth.archive.attributes import BITS_ALLOCATED
 from troth.archive.bulk_values import BulkValue
 from troth.archive.checked import checked, checked_whole
 from troth.archive.describing import Description
@@ -292,7 +293,14 @@ class Viewing:
             return BulkValue(place.stop - place.start, place.unit_bytes, from_head)
         if instance.is_encapsulated or instance.bulk_length is None:
             return None
-        return BulkValue(instance.bulk_length, place.unit_bytes, partial(self.bulk, instance))
+        return BulkValue(instance.bulk_length, self.bulk_unit_bytes(instance), partial(self.bulk, instance))
+
+    def bulk_unit_bytes(self, instance: InstanceRecord) -> int:
+        """Width of the units of its bulk value that are stored the other way round than little endian; else 1."""
+        if dicom.recoded_unit(instance.bulk_vr, instance.syntax) == 1:
+            return 1
+        bits = self.values(instance).get(BITS_ALLOCATED, "")
+        return dicom.recoded_unit(instance.bulk_vr, instance.syntax, int(bits) if bits.isdecimal() else 0)
 
     async def require_frames(self, instance: InstanceRecord, numbers: Sequence[int]) -> None:
         """Make sure that there are some frames, before the first of many is given.

@@ -33,6 +33,9 @@ _JPEG_2000 = frozenset(
 )
 _JPEG_LS = frozenset({syntaxes.JPEG_LS_LOSSLESS, syntaxes.JPEG_LS_NEAR})
 
+#: Transfer syntaxes whose frames are decoded here. JPEG of any process is decoded with 8 bits a sample, not with more.
+DECODED = syntaxes.NATIVE | {syntaxes.RLE} | _JPEG | _JPEG_2000 | _JPEG_LS
+
 
 def decode(frame: bytes, picture: Picture) -> tuple[Samples, bool]:
     """Decode a frame.

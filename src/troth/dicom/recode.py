@@ -55,9 +55,18 @@ def recode(encoded: bytes, syntax: str, wanted: str, *, is_signed: bool = False)
         raise Malformed("The head is not what a scanner passed") from None
 
 
-def recoded_unit(bulk_vr: str | None, syntax: str) -> int:
-    """Width of the units of a bulk value that must be turned round when it goes out little endian; 1 for none."""
-    return 1 if syntaxes.is_little(syntax) or bulk_vr is None else unit_bytes(bulk_vr)
+def recoded_unit(bulk_vr: str | None, syntax: str, bits_allocated: int = 0) -> int:
+    """Width of the units of a bulk value that must be turned round when it goes out little endian; 1 for none.
+
+    Args:
+        bulk_vr: Value representation of the bulk; None where there is none.
+        syntax: Transfer syntax that is held.
+        bits_allocated: Of one pixel: OW also holds pixels of 32 bits, each written big endian as a whole.
+    """
+    if syntaxes.is_little(syntax) or bulk_vr is None:
+        return 1
+    unit = unit_bytes(bulk_vr)
+    return max(unit, bits_allocated // 8) if bulk_vr == "OW" else unit
 
 
 class _Scope:

@@ -9,6 +9,7 @@ _FALLBACK = "iso8859-1"
 _TEXT_DELIMITERS = {0x0A, 0x0C, 0x0D, 0x09, 0x5C}
 _NAME_DELIMITERS = {0x5E, 0x3D, 0x5C}
 _ESCAPE = b"\x1b"
+_LEFT_BEHIND = "\x1b$)A"  # of ISO 2022 IR 58: pydicom leaves it to Python, whose codec leaves it in the text
 
 
 _SINGLE_BYTE = {
@@ -75,7 +76,7 @@ def _decode_extended(raw: bytes, encodings: list[str], delimiters: set[int]) -> 
     """Decode a value that switches repertoires (ISO 2022), with pydicom: rare, and its import costs a second."""
     from pydicom import charset
 
-    return charset.decode_bytes(raw, encodings, delimiters)
+    return charset.decode_bytes(raw, encodings, delimiters).replace(_LEFT_BEHIND, "")
 
 
 def _python_name(term: str) -> str:

@@ -13,6 +13,7 @@ import concurrent.futures
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -79,6 +80,8 @@ class Durable:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._workflows: dict[str, Callable[..., Any]] = {}
         self._running: set[concurrent.futures.Future[Any]] = set()
+        self._bodies = 0
+        self._counting = threading.Lock()
         self._is_stopping = False
         self._attempts = attempts
         self._first_wait_seconds = first_wait_seconds
@@ -93,6 +96,7 @@ class Durable:
             "serializer": _Words(),
             "sys_db_pool_size": 4,
             "notification_listener_polling_interval_sec": 0.2,
+            "notification_coalesce_sec": 0.1,  # no workflow of ours waits for a message; 10 ms would cost CPU for ever
         }
         DBOS(config=configuration)
 
@@ -105,7 +109,11 @@ class Durable:
         """
 
         def run_body(*arguments: Any) -> None:  # the engine marks what it registers, and a method cannot be marked
-            body(*arguments)
+            self._count(1)
+            try:
+                body(*arguments)
+            finally:
+                self._count(-1)
 
         self._workflows[name] = DBOS.workflow(name=name)(run_body)
 
@@ -173,7 +181,12 @@ class Durable:
         self._is_stopping = True
         for running in list(self._running):
             running.cancel()
-        await asyncio.to_thread(lambda: DBOS.destroy(workflow_completion_timeout_sec=2))
+        # The engine waits in whole seconds, so it is left out where nothing is under way.
+        await asyncio.to_thread(lambda: DBOS.destroy(workflow_completion_timeout_sec=2 if self._bodies else 0))
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._bodies += change
 
     def _run(self, name: str, work: Callable[..., Coroutine[Any, Any, Result]], arguments: tuple[Any, ...]) -> Result:
         """One attempt: on the worker's loop, waited for in this thread."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -68,23 +68,30 @@ class Sequencer:
         """Whether this one took the lead, as far as it knows."""
         return self._fence is not None
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, tell: Callable[[], None] = lambda: None) -> None:
         """Sequence until told to stop; stand by while another one leads, and wait where the database is away.
+
+        Args:
+            stop: Ends it.
+            tell: Called when something was written since the last look; each time where another one leads, as it is not
+                known here then.
 
         Raises:
             TreeBroken: The stored tree is not the one that was signed: it must not be extended.
         """
         try:
             while not stop.is_set():
-                count = 0
+                count: int | None = 0
                 try:
-                    count = await self.step() or 0
+                    count = await self.step()
+                    if count != 0:
+                        tell()
                 except Fenced:
                     _log.warning("ledger sequencer: another one took over; standing by")
                 except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable) as fault:
                     _log.warning("ledger sequencer: the database does not answer (%s)", type(fault).__name__)
                     await self._stand_down()
-                if count < self._batch_size:
+                if (count or 0) < self._batch_size:
                     await _pause(stop, self._poll_seconds)
         finally:
             await self.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from troth.kit.bell import Bell, looks
 from troth.people import WORKER, Contacts
 from troth.policy import Permit, PermitDenied, Policy, Target
 
@@ -38,13 +38,11 @@ class ContactDisposal:
         self._durable = durable
         durable.register(DISPOSE, self._dispose)
 
-    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.5) -> None:
+    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.5, bell: Bell | None = None) -> None:
         """Start a workflow for each disposal that was agreed to, until told to stop."""
-        while not stop.is_set():
+        async for _ in looks(stop, pause_seconds, bell):
             for tenant, disposal_id in await self._contacts.open_disposals():
                 await self._durable.start(DISPOSE, f"dispose:{disposal_id}", str(tenant), str(disposal_id))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause_seconds)
 
     def _dispose(self, tenant: str, disposal_id: str) -> None:
         durable, number = self._durable, 0

@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
+from troth.kit.bell import Bell
 from troth.ledger import Sequencer
 from troth.lifecycle import ContactDisposal, UnusedAccounts
 from troth.main.adopting import InForce
@@ -94,7 +95,8 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
         server = server_for(settings)
-        sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop))
+        bell = Bell()  # whatever means work is in the ledger too
+        sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop, bell.ring))
         durable = Durable(server.dsn("troth_flow", "troth_flow"))
         fulfilment = Fulfilment(rooms.rights, durable)
         amendments = Amendments(rooms.outreach, durable)
@@ -107,10 +109,10 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
         ready()
         working = {
             sequencing,
-            asyncio.create_task(fulfilment.take(stop)),
-            asyncio.create_task(amendments.take(stop)),
-            asyncio.create_task(introductions.take(stop)),
-            asyncio.create_task(disposal.take(stop)),
+            asyncio.create_task(fulfilment.take(stop, bell=bell)),
+            asyncio.create_task(amendments.take(stop, bell=bell)),
+            asyncio.create_task(introductions.take(stop, bell=bell)),
+            asyncio.create_task(disposal.take(stop, bell=bell)),
             asyncio.create_task(unused.take(stop)),
             asyncio.create_task(Upkeeping(rooms).take(stop)),
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from troth.kit.bell import Bell, looks
 from troth.outreach.service import Outreach
 
 if TYPE_CHECKING:  # the workflow engine costs a second to import; only the worker needs it
@@ -30,13 +30,11 @@ class Amendments:
         self._durable = durable
         durable.register(TELL, self._tell)
 
-    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.5) -> None:
+    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.5, bell: Bell | None = None) -> None:
         """Start a workflow for every version that is owed to somebody, until told to stop."""
-        while not stop.is_set():
+        async for _ in looks(stop, pause_seconds, bell):
             for version_id in await self._outreach.owed():
                 await self._durable.start(TELL, f"tell:{version_id}", str(version_id))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause_seconds)
 
     def _tell(self, version_id: str) -> None:
         """Begin, write to some until nobody is left, end. What fails is tried again as long as it takes."""

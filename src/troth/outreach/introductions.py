@@ -6,12 +6,12 @@ Per: GDPR Art. 14(1) to (3).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from troth.kit.bell import Bell, looks
 from troth.kit.mail import Mail
 from troth.notice import SOURCING, Contact, Notice, Notices
 from troth.outreach.model import spoken
@@ -53,15 +53,13 @@ class Introductions:
         durable.register(TAKE, self._take_in)
         durable.register(INTRODUCE, self._introduce)
 
-    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.5) -> None:
+    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.5, bell: Bell | None = None) -> None:
         """Start a workflow for each list to take in, and each whose people are to be told, until told to stop."""
-        while not stop.is_set():
+        async for _ in looks(stop, pause_seconds, bell):
             for tenant, list_id in await self._contacts.waiting():
                 await self._durable.start(TAKE, f"take:{list_id}", str(tenant), str(list_id))
             for tenant, list_id in await self._contacts.untold():
                 await self._durable.start(INTRODUCE, f"introduce:{list_id}", str(tenant), str(list_id))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause_seconds)
 
     def _take_in(self, tenant: str, list_id: str) -> None:
         self._until_done("take", self._take_some, self._finish, tenant, list_id)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from troth.kit import clock
+from troth.kit.bell import Bell, looks
 from troth.kit.db import Row
 from troth.kit.errors import NotFound
 from troth.people import Subject
@@ -51,15 +52,13 @@ class Fulfilment:
         durable.register(FULFIL, self._fulfil)
         durable.register(EXPIRE, self._expire)
 
-    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.25) -> None:
+    async def take(self, stop: asyncio.Event, pause_seconds: float = 0.25, bell: Bell | None = None) -> None:
         """Start a workflow for everything that is due, until told to stop."""
-        while not stop.is_set():
+        async for _ in looks(stop, pause_seconds, bell):
             for work, tenant, request_id in await self._rights.waiting():
                 name, workflow_id = (FULFIL, str(request_id)) if work == "fulfil" else (EXPIRE, f"{request_id}:expire")
                 await self._durable.start(name, workflow_id, str(tenant), str(request_id))
                 await self._rights.taken(request_id, work)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause_seconds)
 
     def _fulfil(self, tenant: str, request_id: str) -> None:
         """Carry a request to its answer. What fails is marked, and tried again as long as it takes."""

@@ -42,6 +42,7 @@ async def flip(rooms: Rooms, instance_uid: str, column: str) -> None:
         pack.write(bytes([byte ^ 1]))
 
 
+@pytest.mark.conformance("N-EVENT-REPORT *", "commitment failure reasons")
 async def test_only_what_is_read_back_and_right_is_committed_to(rooms: Rooms) -> None:
     stored = [(await rooms.store(ct()))[0].instance_uid for _ in range(3)]
     (foreign,) = await rooms.store(ct(), organisation=rooms.other)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pydicom
 import pytest
 from pydicom.uid import EncapsulatedPDFStorage, generate_uid
@@ -523,6 +526,31 @@ async def test_a_broken_instance_stops_it(rooms: Rooms) -> None:
     with pytest.raises(StoredBytesBroken):
         await correct(rooms, study, {NAME: "Right^A"})
     assert await locators(rooms, study) == before
+
+
+async def test_a_connection_that_ends_at_the_commit_takes_no_head_away(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows then whether the rows name the new heads; here they do."""
+    study = generate_uid()
+    await rooms.store(instance(StudyInstanceUID=study, PatientName="Wrung^A"))
+    transaction = rooms.database.transaction
+
+    @asynccontextmanager
+    async def cut_after_a_swap(scope: Any) -> AsyncIterator[Any]:
+        async with transaction(scope) as connection:
+            yield connection
+            cursor = await connection.execute("select corrections from study where study_uid = %s", (study,))
+            row = await cursor.fetchone()
+        if row is not None and row["corrections"]:
+            raise psycopg.OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rooms.database, "transaction", cut_after_a_swap)
+        with pytest.raises(psycopg.OperationalError):
+            await correct(rooms, study, {NAME: "Right^A"})
+    [dataset] = await datasets(await opened(rooms, study))
+    assert str(dataset.PatientName) == "Right^A"
 
 
 async def test_the_subject_is_called_right_too(rooms: Rooms) -> None:

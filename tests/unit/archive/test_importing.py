@@ -35,6 +35,7 @@ async def take(rooms: Rooms, place: Path) -> tuple[Imported, dict[str, str]]:
     return imported, dict(refused)
 
 
+@pytest.mark.conformance("media FSR")
 async def test_a_bad_file_never_stops_the_others_and_nothing_is_done_twice(rooms: Rooms, tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     good = [instance(PatientID=f"IMP-{number}") for number in range(5)]
@@ -104,6 +105,7 @@ async def test_a_dicomdir_leads_nowhere_else(rooms: Rooms, tmp_path: Path) -> No
         list(files_of(tmp_path / "bad" / "DICOMDIR"))
 
 
+@pytest.mark.conformance("media files")
 async def test_what_goes_in_comes_out_on_a_medium(rooms: Rooms, tmp_path: Path) -> None:
     place = tmp_path / "real"
     place.mkdir()

@@ -107,6 +107,7 @@ async def test_one_series_is_never_of_two_studies(rooms: Rooms) -> None:
     assert isinstance(outcomes[1].error, OtherStudy)
 
 
+@pytest.mark.conformance("security tenants")
 async def test_same_patient_id_elsewhere_is_somebody_else(rooms: Rooms) -> None:
     study = generate_uid()
     content = instance(StudyInstanceUID=study)
@@ -219,6 +220,7 @@ async def test_a_permit_is_for_one_thing_and_five_minutes(rooms: Rooms) -> None:
     assert await rooms.archive.open_study(permit, outcome.study_uid)
 
 
+@pytest.mark.conformance("reason 0124", "C-STORE 0124")
 async def test_erased_stays_erased(rooms: Rooms) -> None:
     content = instance(PatientID="GOES", PatientName="Zqxerase^Ann")
     more = instance(PatientID="GOES", PatientName="Zqxerase^Ann")

@@ -55,6 +55,7 @@ def readable() -> list[str]:
 
 
 @pytest.mark.parametrize("name", readable(), ids=lambda name: name.rsplit("/", 1)[-1])
+@pytest.mark.conformance("attributes correction")
 def test_nothing_else_changes_in_any_real_file(name: str) -> None:
     with open(name, "rb") as file:
         header, bulk = scanned(file.read())

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pydicom
 import pytest
-from pydicom import data
+from pydicom import charset, data
 
 from troth.dicom import scan
-from troth.dicom.text import Charset, charset_of
+from troth.dicom.text import _CODECS, Charset, charset_of
 
 FILES = [
     "chrArab",
@@ -50,9 +50,35 @@ def test_repertoires(declared: bytes, raw: bytes, text: str) -> None:
     assert charset_of(declared).decode(raw) == text
 
 
+SAMPLES = ("Müller", "Čapek", "Ġorġ", "Āboliņš", "Иванов", "Παπαδόπουλος", "שלום", "عرب", "สมชาย", "ﾔﾏﾀﾞ", "Yılmaz",
+           "山田", "丂", "김희중", "王小東")  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Failed to encode value")
+@pytest.mark.parametrize("term", _CODECS)
+@pytest.mark.conformance("charset *")
+def test_every_defined_term_is_read_as_pydicom_writes_it(term: str) -> None:
+    is_extension = term.startswith("ISO 2022 IR")
+    encodings = charset.convert_encodings(["", term] if is_extension else [term])
+    read = 0
+    for sample in (*SAMPLES, "Smith"):
+        try:
+            written = charset.encode_string(sample, encodings)
+        except UnicodeError:
+            continue
+        if b"?" in written:  # it has no such sign
+            continue
+        if term == "ISO 2022 IR 58" and not sample.isascii():
+            written = b"\x1b$)A" + sample.encode("gb2312")  # pydicom leaves the escape sequence away
+        declared = f"\\{term}" if is_extension else term
+        assert charset_of(declared.encode()).decode(written) == sample
+        read += 1
+    assert read > (term in ("", "ISO_IR 6", "ISO 2022 IR 6"))
+
+
 def test_nothing_raises() -> None:
     for declared in ("", "ISO_IR 192", "ISO 2022 IR 13\\ISO 2022 IR 87", "\\ISO 2022 IR 149", "GBK", "x\\" * 50):
-        charset = Charset(declared)
+        read = Charset(declared)
         for raw in (b"", b"\x1b", b"\x1b$", b"\x1b$B\xff\xff", b"\x1b$)C\xff", bytes(range(256))):
-            assert isinstance(charset.decode(raw), str)
-            assert isinstance(charset.decode(raw, is_name=True), str)
+            assert isinstance(read.decode(raw), str)
+            assert isinstance(read.decode(raw, is_name=True), str)

@@ -249,3 +249,29 @@ async def test_idle_is_cheap_and_orderly(deployment: Deployment) -> None:
     assert row is not None
     assert row[0] <= 2
     assert isinstance(deployment.database, Database)
+
+
+async def test_it_tells_when_something_was_written(deployment: Deployment) -> None:
+    told: list[int] = []
+    stop = asyncio.Event()
+    running = asyncio.create_task(deployment.sequencer.run(stop, lambda: told.append(1)))
+    await asyncio.sleep(0.2)
+    assert told == []
+    await deployment.append_one()
+    async with asyncio.timeout(10):
+        while not told:
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running
+
+
+async def test_one_that_stands_by_cannot_know_and_tells_each_time(deployment: Deployment) -> None:
+    await deployment.sequencer.step()  # takes the lead
+    told: list[int] = []
+    stop = asyncio.Event()
+    running = asyncio.create_task(another(deployment).run(stop, lambda: told.append(1)))
+    async with asyncio.timeout(10):
+        while len(told) < 3:
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running

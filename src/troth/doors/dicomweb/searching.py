@@ -28,6 +28,7 @@ _MOST_PARAMETERS = 200
 _OPTIONS = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
 _STRICT = frozenset({"emptyvaluematching", "multiplevaluematching"})
 _TRUTHS = {"true": True, "false": False, "": False}
+_MODALITIES = 0x00080061
 _STUDY_UID, _SERIES_UID, _RETRIEVE_URL = 0x0020000D, 0x0020000E, 0x00081190
 _NO_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 _MORE = "There are additional results that can be requested."
@@ -179,4 +180,6 @@ def _told(found: Found, base: str, path: Mapping[str, str], asked: _Asked) -> di
         url += f"/series/{found.series_uid}"
     if found.instance_uid:
         url += f"/instances/{found.instance_uid}"
+    if not values.get(_MODALITIES):
+        values.pop(_MODALITIES, None)  # OHIF cannot open a study whose list of modalities is there and empty
     return values | {_RETRIEVE_URL: url}

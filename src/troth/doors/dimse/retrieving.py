@@ -261,7 +261,7 @@ async def _dataset(viewing: Viewing, record: InstanceRecord, syntax: str) -> Asy
     """The data set of an instance in pieces; each is asked for again when the last decision is a second old."""
     front = viewing.part10_bytes(record) - record.length_bytes
     value_left = record.bulk_length or 0
-    unit = dicom.recoded_unit(record.bulk_vr, record.syntax)
+    unit = viewing.bulk_unit_bytes(record)
     tail = bytearray()
     async for chunk in viewing.part10(record):
         if front:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from troth.doors.viewer.configuration import script
 from troth.doors.viewer.dist import Dist
-from troth.doors.viewer.headers import Headers
+from troth.doors.viewer.headers import DECODER_POLICY, Headers
 from troth.doors.viewer.ports import Rooms
 
 COOKIE = "troth_session"
@@ -96,9 +96,13 @@ def _viewer(rooms: Rooms, build: Dist) -> Handler:
 
 
 def _file(build: Dist) -> Handler:
+    decoders = build.decoders()
+
     async def file(http_request: Request) -> Response:
         name = http_request.path_params["path"]
         answer = None if name == "index.html" else await build.answer(http_request, name)
+        if answer is not None and name in decoders:
+            answer.headers["Content-Security-Policy"] = DECODER_POLICY
         return answer or PlainTextResponse("There is nothing here for you\n", 404, headers=NO_STORE)
 
     return file

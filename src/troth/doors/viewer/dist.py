@@ -16,6 +16,9 @@ from starlette.responses import Response
 FOLDER = Path(__file__).parent / "dist"
 HASHED = re.compile(r"(^|\.)[0-9a-f]{16}\.(js|wasm|woff2)$")  # the name changes with the content
 INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+WORKER = re.compile(r"\d+\.bundle\.[0-9a-f]{16}\.js")
+ENTRY = b"(() => {"  # a script that starts by itself, where a chunk waits to be called
+CODEC = b"openjpegwasm_decode"
 A_YEAR = "public, max-age=31536000, immutable"
 AN_HOUR = "public, max-age=3600"
 KINDS = {".js": "text/javascript; charset=utf-8", ".wasm": "application/wasm", ".woff2": "font/woff2"}
@@ -53,6 +56,10 @@ class Dist:
         scripts = INLINE.findall(self.text("index.html"))
         return [f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts]
 
+    def decoders(self) -> frozenset[str]:
+        """The scripts that the viewer starts as workers to decode compressed frames."""
+        return frozenset(name for name, path in self._files.items() if WORKER.fullmatch(name) and _is_decoder(path))
+
     async def answer(self, http_request: Request, name: str) -> Response | None:
         """Serve one file.
 
@@ -76,3 +83,8 @@ class Dist:
             else:
                 content = await asyncio.to_thread(gzip.decompress, content)
         return Response(content, media_type=kind, headers=headers)
+
+
+def _is_decoder(path: Path) -> bool:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        return file.read(len(ENTRY)) == ENTRY and CODEC in file.read()

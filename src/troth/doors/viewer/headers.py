@@ -39,8 +39,14 @@ def content_security_policy(hashes: Sequence[str]) -> str:
     )
 
 
+#: Policy of the worker that decodes compressed frames. Its codecs bind WebAssembly by code that they write themselves:
+#: without `unsafe-eval` no JPEG 2000, JPEG-LS or HTJ2K is shown. It is that worker's alone, which has no document and
+#: can reach this origin and nothing else.
+DECODER_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; connect-src 'self'"
+
+
 class Headers:
-    """Middleware: refuses a foreign `Host`, then adds the headers.
+    """Middleware: refuses a foreign `Host`, then adds the headers, but those that an answer brings itself.
 
     Args:
         app: The application behind it.

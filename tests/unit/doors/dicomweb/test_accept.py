@@ -25,6 +25,7 @@ def asked(accept: str, query: bytes = b"") -> Request:
         ("text/html, application/dicom+json", (JSON,), False, JSON),
     ],
 )
+@pytest.mark.conformance("checked accept")
 def test_what_is_chosen(accept: str, offered: tuple[str, ...], multipart: bool, expected: str) -> None:
     assert chosen(wanted(asked(accept)), offered, multipart=multipart) == expected
 
@@ -35,6 +36,7 @@ def test_nothing_fits(accept: str) -> None:
         chosen(wanted(asked(accept)), (JSON,))
 
 
+@pytest.mark.conformance("rendered accept", "QIDO option accept")
 def test_the_parameter_comes_first() -> None:
     (only,) = wanted(asked("image/png", b"accept=application/dicom;transfer-syntax=*"))
     assert (only.media_type, only.syntax) == (DICOM, "*")

@@ -50,6 +50,7 @@ def parts_of(response: httpx.Response) -> list[tuple[str, bytes]]:
     return found
 
 
+@pytest.mark.conformance("checked store response", "HTTP 200", "POST studies")
 async def test_store_and_answer(house: House) -> None:
     first, second = instance(), instance()
     response = await stow(house, first, second)
@@ -62,6 +63,7 @@ async def test_store_and_answer(house: House) -> None:
     assert url == "http://troth.test/dicomweb" + path_of(first)
 
 
+@pytest.mark.conformance("checked one bad part", "HTTP 202", "checked store response")
 async def test_one_bad_part_never_stops_the_rest(house: House) -> None:
     good, more = instance(), instance()
     cut = instance()[:-100]
@@ -90,6 +92,15 @@ async def test_one_bad_part_never_stops_the_rest(house: House) -> None:
     assert len(told["0008119A"]["Value"]) == 4
 
 
+@pytest.mark.conformance(
+    "HTTP 400",
+    "HTTP 409",
+    "HTTP 415",
+    "HTTP 406",
+    "STOW takes application/dicom",
+    "reason C113",
+    "POST studies/{study}",
+)
 async def test_refusals_of_whole_messages(house: House) -> None:
     assert (await stow(house, b"nothing" * 50)).status_code == 409
     assert (await stow(house)).status_code == 400
@@ -116,6 +127,7 @@ async def test_refusals_of_whole_messages(house: House) -> None:
     assert (await stow(house, other, to="/studies/..%2F..%2Fetc")).status_code == 404
 
 
+@pytest.mark.conformance("HTTP 401", "HTTP 403", "HTTP 404", "security web sessions")
 async def test_only_peers_store_and_only_from_here(house: House) -> None:
     content = message(instance())
     async with house.client() as nobody:
@@ -136,6 +148,14 @@ async def test_only_peers_store_and_only_from_here(house: House) -> None:
         assert near.status_code == 200
 
 
+@pytest.mark.conformance(
+    "GET studies",
+    "GET instances",
+    "GET studies/{study}/series",
+    "HTTP 204",
+    "QIDO option limit",
+    "QIDO option includefield",
+)
 async def test_search_as_ohif_does(house: House) -> None:
     content = instance(PatientName="Ohifsson^Olaf", PatientID="OH-1", StudyDescription="MR Knee left")
     await stow(house, content)
@@ -165,12 +185,13 @@ async def test_search_as_ohif_does(house: House) -> None:
         assert found[0]["00280010"] == {"vr": "US", "Value": [16]}
 
 
+@pytest.mark.conformance("QIDO unknown key", "QIDO option *valuematching", "HTTP 400")
 async def test_a_search_never_widens(house: House) -> None:
     async with house.clinician() as client:
         for keys in (
             "PatientNmae=X", "00100010.00100020=1", "00091001=1", "SeriesDescription=Axial", "StudyDate=yesterday",
             "PatientID=a&PatientID=b", "fuzzymatching=maybe", "RequestAttributesSequence=1", "limit=-1",
-            "offset=x", "multiplevaluematching=true", "StudyInstanceUID=abc", "00104000=x",
+            "offset=x", "multiplevaluematching=true", "emptyvaluematching=true", "StudyInstanceUID=abc", "00104000=x",
         ):  # fmt: skip
             response = await client.get(f"/studies?{keys}")
             assert response.status_code == 400, keys
@@ -179,6 +200,7 @@ async def test_a_search_never_widens(house: House) -> None:
         assert fuzzy.headers["warning"].count("299") == 2
 
 
+@pytest.mark.conformance("security tenants", "security decision", "HTTP 404")
 async def test_whose_studies_a_search_finds(house: House) -> None:
     mine, other = instance(PatientID="SELF"), instance(PatientID="SELF-2")
     await stow(house, mine, other)
@@ -200,6 +222,14 @@ async def test_whose_studies_a_search_finds(house: House) -> None:
         assert dict(there.headers) == dict(absent.headers)
 
 
+@pytest.mark.conformance(
+    "GET studies/{study}",
+    "GET studies/{study}/series/{series}/metadata",
+    "GET studies/{study}/thumbnail",
+    "checked accept",
+    "HTTP 406",
+    "HTTP 404",
+)
 async def test_retrieve(house: House) -> None:
     first = instance()
     study, series = uids(first).StudyInstanceUID, uids(first).SeriesInstanceUID
@@ -280,6 +310,7 @@ async def test_a_right_that_ended_is_felt_within_a_second(house: House) -> None:
             house.rooms.moment.session_alive = True
 
 
+@pytest.mark.conformance("HTTP 304", "GET studies/{study}/series/{series}/instances/{instance}/metadata")
 async def test_metadata_is_not_sent_again_to_who_has_it(house: House) -> None:
     first = instance()
     study, series = uids(first).StudyInstanceUID, uids(first).SeriesInstanceUID
@@ -324,6 +355,7 @@ async def test_real_files_go_in_and_out(house: House) -> None:
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PUT"])
+@pytest.mark.conformance("HTTP 405")
 async def test_other_methods(house: House, method: str) -> None:
     async with house.clinician() as client:
         assert (await client.request(method, "/studies")).status_code == 405

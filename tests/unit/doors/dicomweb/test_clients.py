@@ -48,6 +48,15 @@ async def served(house: House) -> AsyncIterator[Served]:
     await serving
 
 
+@pytest.mark.conformance(
+    "client dicomweb-client",
+    "GET studies",
+    "GET studies/{study}",
+    "GET studies/{study}/metadata",
+    "GET studies/{study}/series",
+    "HTTP 204",
+    "HTTP 404",
+)
 async def test_store_search_retrieve(served: Served) -> None:
     study, series = generate_uid(), generate_uid()
     sent = [

@@ -28,6 +28,7 @@ def asking(*items: tuple[str, str]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.conformance("POST commitment-requests/{transaction}", "commitment answer", "N-EVENT-REPORT 0112")
 async def test_what_is_held_is_read_back_and_said(house: House) -> None:
     content = instance()
     uid = pydicom.dcmread(BytesIO(content)).SOPInstanceUID
@@ -60,6 +61,7 @@ async def test_what_is_held_is_read_back_and_said(house: House) -> None:
         (b'{"00081199":{"vr":"SQ","Value":[]}}', JSON, 400), (b'{"00081199":{"vr":"SQ","Value":[5]}}', JSON, 400),
     ],
 )  # fmt: skip
+@pytest.mark.conformance("commitment bounds", "HTTP 413", "HTTP 415")
 async def test_what_is_no_request(house: House, body: bytes, kind: str, status: int) -> None:
     async with house.sender() as client:
         answer = await client.post("/commitment-requests/1.2.3", content=body, headers={"Content-Type": kind})

@@ -29,6 +29,7 @@ def parts_of(chunks: list[bytes], boundary: str = "b-1") -> tuple[list[tuple[str
     some.lists(some.integers(1, 40), min_size=1),
 )
 @settings(max_examples=300, deadline=None)
+@pytest.mark.conformance("checked streaming")
 def test_what_goes_in_comes_out_however_it_is_cut(contents: list[bytes], cuts: list[int]) -> None:
     if any(b"\r\n--b-1" in b"\r\n" + content + b"\r\n" for content in contents) or not contents:
         return

@@ -3,6 +3,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pydicom
+import pytest
 from pydicom.dataset import Dataset
 
 from tests.unit.archive.rooms import instance
@@ -50,6 +51,7 @@ def test_every_form_of_a_value() -> None:
     assert told["00280010"][0].text == "512"
 
 
+@pytest.mark.conformance("checked xml", "GET studies")
 async def test_metadata_and_results_in_xml(house: House) -> None:
     content = instance(PatientID="XML-1", PatientName="Æsir^Odin", SpecificCharacterSet="ISO_IR 192")
     await stow(house, content)

@@ -31,6 +31,9 @@ def test_what_is_not_there(header: str) -> None:
         ranges.asked(header, 10)
 
 
+@pytest.mark.conformance(
+    "HTTP 206", "HTTP 416", "GET studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}"
+)
 async def test_bulk_values_by_ranges(house: House) -> None:
     content = instance()
     pixels = pydicom.dcmread(BytesIO(content)).PixelData

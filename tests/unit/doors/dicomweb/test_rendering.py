@@ -19,6 +19,9 @@ def clip(frames: int = 3, **attributes: object) -> bytes:
     return instance(NumberOfFrames=frames, PixelData=shown.tobytes(), **attributes)
 
 
+@pytest.mark.conformance(
+    "rendered annotation", "rendered quality", "rendered viewport", "rendered window", "rendered iccprofile", "HTTP 400"
+)
 async def test_what_the_parameters_ask_for(house: House) -> None:
     content = instance()
     await stow(house, content)
@@ -50,6 +53,7 @@ async def test_what_the_parameters_ask_for(house: House) -> None:
         assert outside.status_code == 406
 
 
+@pytest.mark.conformance("GET studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered")
 async def test_frames_one_by_one_together_and_moving(house: House) -> None:
     content = clip()
     await stow(house, content)
@@ -88,6 +92,7 @@ async def test_a_moving_picture_takes_a_bounded_memory(house: House, monkeypatch
     assert getattr(Image.open(BytesIO(answer.content)), "n_frames", 0) == 2
 
 
+@pytest.mark.conformance("GET studies/{study}/rendered", "GET studies/{study}/series/{series}/rendered")
 async def test_a_study_is_drawn_whole_or_by_its_middle(house: House) -> None:
     study = generate_uid()
     first, second = instance(StudyInstanceUID=study), instance(StudyInstanceUID=study)

@@ -18,6 +18,7 @@ from tests.unit.doors.dicomweb.conftest import House
         ("limit=-1", "parameter-invalid"),
     ],
 )
+@pytest.mark.conformance("HTTP 400", "security ledger")
 async def test_a_search_that_cannot_be_honoured_is_refused_and_in_the_ledger(
     house: House, query: str, slug: str
 ) -> None:
@@ -38,6 +39,7 @@ def request_of(step: str, procedure: str) -> Dataset:
     return item
 
 
+@pytest.mark.conformance("checked sequence matching")
 async def test_keys_within_a_sequence(house: House) -> None:
     asked = [request_of("S1", "R1"), request_of("S2", "R2")]
     content = instance(PatientID="SEQ-1", RequestAttributesSequence=asked)
@@ -61,6 +63,7 @@ async def test_keys_within_a_sequence(house: House) -> None:
             assert (await client.get(url)).status_code == 400, wrong
 
 
+@pytest.mark.conformance("QIDO option fuzzymatching")
 async def test_names_that_are_mistyped(house: House) -> None:
     await house.rooms.store(
         instance(PatientID="FZ", PatientName="Featherstone^Anne Marie"),
@@ -91,6 +94,7 @@ async def test_names_that_are_mistyped(house: House) -> None:
         assert "literal matching" in literal.headers["warning"]
 
 
+@pytest.mark.conformance("QIDO option offset", "QIDO option limit", "HTTP 413")
 async def test_pages_are_stable_and_whole(house: House) -> None:
     await house.rooms.store(*[instance(PatientID="PAGED") for _ in range(7)])
     async with house.clinician() as client:
@@ -102,6 +106,7 @@ async def test_pages_are_stable_and_whole(house: House) -> None:
         assert (await client.get("/studies?offset=10001")).status_code == 413
 
 
+@pytest.mark.conformance("QIDO option includefield")
 async def test_what_is_included(house: House) -> None:
     content = instance(PatientID="INC-1", PatientName="Included^A")
     await house.rooms.store(content)

@@ -45,6 +45,7 @@ def slugs(response: httpx.Response) -> tuple[int, int, int]:
     return tuple(len(told.get(key, {}).get("Value", ())) for key in ("00081199", "00081198", "0008119A"))  # type: ignore[return-value]
 
 
+@pytest.mark.conformance('STOW takes multipart/related; type="application/dicom+json"')
 async def test_what_comes_in_pieces_is_the_same_instance(house: House) -> None:
     study = generate_uid()
     files = [
@@ -65,6 +66,7 @@ async def test_what_comes_in_pieces_is_the_same_instance(house: House) -> None:
             }
 
 
+@pytest.mark.conformance('STOW takes multipart/related; type="application/dicom+xml"', "checked xml")
 async def test_xml_in_and_xml_out(house: House) -> None:
     content = instance()
     told, pixels = told_of(content, "http://x/1")

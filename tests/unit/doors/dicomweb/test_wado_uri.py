@@ -4,6 +4,7 @@ from io import BytesIO
 from urllib.parse import urlencode
 
 import pydicom
+import pytest
 from PIL import Image
 from pydicom.uid import generate_uid
 
@@ -25,6 +26,7 @@ def address(content: bytes, **further: str) -> str:
     )
 
 
+@pytest.mark.conformance("GET wado", "WADO-URI *")
 async def test_an_instance_by_its_address(house: House) -> None:
     content = instance()
     await stow(house, content)
@@ -56,6 +58,7 @@ async def test_an_instance_by_its_address(house: House) -> None:
         assert (await nobody.get(address(content))).status_code == 401
 
 
+@pytest.mark.conformance("OPTIONS", "HTTP 401")
 async def test_what_the_door_can_do(house: House) -> None:
     async with house.client() as nobody:
         assert (await nobody.options("/studies")).status_code == 401

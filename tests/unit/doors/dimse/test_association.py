@@ -129,6 +129,7 @@ async def test_large_pdus_up_to_the_bound(served: Served) -> None:
 @pytest.mark.parametrize(
     "proposal", [{"calling": "STRANGER"}, {"called": "OTHER"}, {"calling": ""}], ids=["calling", "called", "empty"]
 )
+@pytest.mark.conformance("reject 1 1 3")
 async def test_unknown_peers_get_one_and_the_same_answer(served: Served, proposal: dict[str, str]) -> None:
     peer = await served.dial()
     peer.send(wire.associate_request(**proposal))
@@ -142,6 +143,7 @@ async def test_unknown_peers_get_one_and_the_same_answer(served: Served, proposa
     [({"version": 2}, b"\0\1\2\2"), ({"application": "1.2.3"}, b"\0\1\1\2")],
     ids=["version", "application context"],
 )
+@pytest.mark.conformance("reject 1 1 2", "reject 1 2 2")
 async def test_foreign_protocols(served: Served, proposal: dict[str, object], answer: bytes) -> None:
     peer = await served.dial()
     peer.send(wire.associate_request(**proposal))  # type: ignore[arg-type]
@@ -210,6 +212,7 @@ async def test_revoked_while_the_data_set_comes(served: Served) -> None:
     ids=["too large", "conflict", "denied", "own failure"],
 )
 @pytest.mark.parametrize("where", ["feed_fault", "store_fault", "outcome"])
+@pytest.mark.conformance("C-STORE 0110", "C-STORE 0124", "C-STORE A700", "C-STORE 0111")
 async def test_each_error_has_its_status(served: Served, fault: Exception, status: int, where: str) -> None:
     archive = served.rooms.archive
     if where == "outcome":
@@ -234,6 +237,7 @@ async def test_each_error_has_its_status(served: Served, fault: Exception, statu
     [wire.store_command("9.9.9"), wire.store_command(sop_class="1.2.840.10008.5.1.4.1.1.4"), wire.store_command("")],
     ids=["instance", "class", "none"],
 )
+@pytest.mark.conformance("C-STORE A900")
 async def test_uids_of_command_and_data_set_must_agree(served: Served, command: bytes) -> None:
     peer = await served.associate()
     store(peer, command)
@@ -242,6 +246,7 @@ async def test_uids_of_command_and_data_set_must_agree(served: Served, command: 
     peer.hang_up()
 
 
+@pytest.mark.conformance("C-STORE 0211", "C-STORE C000")
 async def test_other_operations_are_answered_and_change_nothing(served: Served) -> None:
     peer = await served.associate()
     store(peer, wire.store_command(field=0x20))  # C-FIND with an identifier
@@ -257,6 +262,7 @@ async def test_other_operations_are_answered_and_change_nothing(served: Served) 
     peer.hang_up()
 
 
+@pytest.mark.conformance("limit dataset_bytes", "C-STORE A700")
 async def test_a_data_set_above_the_limit_is_refused_and_the_next_one_taken(served: Served) -> None:
     peer = await served.associate()
     peer.send(wire.data(wire.pdv(3, 3, wire.store_command())))
@@ -292,6 +298,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("octets", STRANGE.values(), ids=STRANGE.keys())
+@pytest.mark.conformance("limit association_bytes", "association abort")
 async def test_a_stranger_is_aborted_at_once(served: Served, octets: bytes) -> None:
     peer = await served.dial()
     peer.send(octets)
@@ -322,6 +329,7 @@ CROOKED = {
 
 
 @pytest.mark.parametrize("octets", CROOKED.values(), ids=CROOKED.keys())
+@pytest.mark.conformance("limit pdu_bytes", "limit command_bytes", "association abort")
 async def test_a_known_peer_that_breaks_the_rules_is_aborted(served: Served, octets: bytes) -> None:
     refused = wire.context(5, "1.2.840.10008.5.1.4.31", ["1.2.840.10008.1.2"])
     taken = wire.context(1, wire.VERIFICATION, ["1.2.840.10008.1.2"]) + wire.context(
@@ -372,6 +380,7 @@ async def test_gone_while_the_archive_works(served: Served) -> None:
 # -- time and numbers ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("limit artim_seconds", "limit idle_seconds")
 async def test_silence_and_slow_drips_are_closed(quick: Served) -> None:
     silent, dripping, idle = await quick.dial(), await quick.dial(), await quick.associate()
     request = wire.associate_request()

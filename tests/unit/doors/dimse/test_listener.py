@@ -18,6 +18,7 @@ from tests.unit.doors.dimse.test_association import PATIENT, STRANGE, still_serv
 from troth.doors.dimse import Limits
 
 
+@pytest.mark.conformance("association idle", "limit pending")
 async def test_ten_thousand_silent_sockets_do_not_stop_service() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     process = psutil.Process()
@@ -39,6 +40,7 @@ async def test_ten_thousand_silent_sockets_do_not_stop_service() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.conformance("reject 2 3 2", "limit associations", "limit associations_per_peer")
 async def test_associations_are_limited_for_one_peer_and_for_all() -> None:
     rooms = RecordingRooms()
     rooms.people.known.add(("SECOND", "TROTH"))
@@ -59,6 +61,16 @@ async def test_associations_are_limited_for_one_peer_and_for_all() -> None:
             peer.hang_up()
 
 
+@pytest.mark.conformance("reject 2 3 1", "limit deciding")
+async def test_more_requests_than_are_decided_at_once_are_asked_to_come_later() -> None:
+    async with Served(RecordingRooms(), Limits(deciding=0, drain_seconds=1.0)) as served:
+        peer = await served.dial()
+        peer.send(wire.associate_request())
+        assert await peer.pdu() == (3, b"\0\2\3\1")
+        peer.hang_up()
+
+
+@pytest.mark.conformance("limit drain_seconds")
 async def test_stop_lets_a_running_store_end() -> None:
     async with Served(RecordingRooms(), PATIENT) as served:
         archive = served.rooms.archive

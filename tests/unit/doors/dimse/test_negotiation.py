@@ -18,9 +18,15 @@ def taken(abstract: str, *syntaxes: str, private_too: bool = False) -> tuple[int
     return only.result, only.syntax
 
 
+@pytest.mark.conformance("SCP Storage")
 def test_every_storage_class_of_the_standard_is_taken() -> None:
     assert len(AllStoragePresentationContexts) > 160
     assert not [c.abstract_syntax for c in AllStoragePresentationContexts if not is_storage_class(c.abstract_syntax)]
+
+
+@pytest.mark.conformance("SCP Storage to come")
+def test_a_class_that_is_registered_tomorrow_is_taken_too() -> None:
+    assert taken("1.2.840.10008.5.1.4.1.1.999.1", IMPLICIT) == (0, IMPLICIT)
 
 
 @pytest.mark.parametrize(
@@ -34,10 +40,12 @@ def test_every_storage_class_of_the_standard_is_taken() -> None:
     ],
     ids=["worklist", "directory", "pull commitment", "empty", "private"],
 )
+@pytest.mark.conformance("not offered *")
 def test_other_classes_are_not(uid: str) -> None:
     assert taken(uid, IMPLICIT)[0] == 3
 
 
+@pytest.mark.conformance("SCP Storage private", "limit private_sop_classes")
 def test_private_classes_by_setting_only() -> None:
     assert taken("1.3.12.2.1107.5.9.1", IMPLICIT) == (3, IMPLICIT)
     assert taken("1.3.12.2.1107.5.9.1", IMPLICIT, private_too=True) == (0, IMPLICIT)
@@ -50,6 +58,7 @@ def test_other_services_are_spoken_without_pixels_only(uid: str) -> None:
     assert taken(uid, JPEG)[0] == 4
 
 
+@pytest.mark.conformance("association roles")
 def test_a_peer_may_take_instances_but_not_provide_services() -> None:
     answers = answer([ProposedContext(1, CT, (IMPLICIT,)), ProposedContext(3, VERIFICATION, (IMPLICIT,))])
     asked = [Role(CT, True, True), Role(VERIFICATION, True, True), Role("1.2.3", True, True)]

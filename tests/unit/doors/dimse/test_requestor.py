@@ -122,6 +122,7 @@ async def test_an_association_that_fails(answer: bytes) -> None:
             await call(callee)
 
 
+@pytest.mark.conformance("limit connect_seconds")
 async def test_nobody_there_and_nobody_who_answers() -> None:
     with pytest.raises(AssociationFailed):
         await call(Callee("127.0.0.1", 1, "THERE", "TROTH"))
@@ -157,6 +158,7 @@ async def test_what_was_not_accepted_has_no_place() -> None:
     ],
     ids=["closed", "aborted", "huge", "crooked", "endless command", "silent"],
 )
+@pytest.mark.conformance("limit response_seconds")
 async def test_a_response_that_does_not_come(answer: bytes | None) -> None:
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await pdu(reader)

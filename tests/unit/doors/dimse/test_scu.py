@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from pydicom.data import get_testdata_file
 
 from tests.common.dimse import RecordingRooms, Served
@@ -17,6 +18,7 @@ def files() -> list[bytes]:
     return [Path(str(get_testdata_file(name, download=False))).read_bytes() for name in names]
 
 
+@pytest.mark.conformance("SCU Storage disclosure")
 async def test_send_and_echo() -> None:
     rooms = RecordingRooms()
     async with Served(rooms, Limits(drain_seconds=1.0)) as served:

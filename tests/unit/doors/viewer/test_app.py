@@ -14,9 +14,11 @@ from starlette.routing import Route, Router
 from troth.doors.viewer.app import create
 from troth.doors.viewer.configuration import configuration
 from troth.doors.viewer.dist import Dist
+from troth.doors.viewer.headers import DECODER_POLICY
 from troth.policy import Actor
 
 ORIGIN = "http://127.0.0.1:8081"
+DECODER = "34.bundle.0123456789abcdef.js"
 WEB = "http://127.0.0.1:8080"
 INDEX = '<!doctype html><script>window.PUBLIC_URL="/"</script><script src="/app-config.js"></script><div id="root">'
 DOCTOR = Actor("user", role="clinician", name='B. "Specimen" </script>', organisation="Example Hospital")
@@ -35,7 +37,13 @@ async def studies(http_request: Any) -> JSONResponse:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Dist:
     folder = tmp_path_factory.mktemp("dist")
     (folder / "assets").mkdir()
-    for name, text in (("index.html", INDEX), ("app.bundle.0123456789abcdef.js", "run()"), ("app.css", "b{}")):
+    for name, text in (
+        ("index.html", INDEX),
+        ("app.bundle.0123456789abcdef.js", "(() => { openjpegwasm_decode"),
+        ("12.bundle.0123456789abcdef.js", "push([[12], { openjpegwasm_decode"),
+        (DECODER, "(() => { openjpegwasm_decode"),
+        ("app.css", "b{}"),
+    ):
         (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
     (folder / "assets" / "mark.png").write_bytes(b"png")
     (folder / "stamp.json").write_text("{}")
@@ -68,7 +76,7 @@ async def test_dicomweb_is_beside_it_and_the_list_is_on_the_pages(dist: Dist) ->
 @pytest.mark.parametrize(
     ("path", "kind", "kept"),
     [
-        ("/app.bundle.0123456789abcdef.js", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"),
+        (f"/{DECODER}", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"),
         ("/app.css", "text/css; charset=utf-8", "public, max-age=3600"),
         ("/assets/mark.png", "image/png", "public, max-age=3600"),
     ],
@@ -102,6 +110,15 @@ async def test_every_answer_carries_the_policy(dist: Dist) -> None:
             assert headers["cross-origin-embedder-policy"] == "require-corp"
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_only_the_worker_that_decodes_may_write_code(dist: Dist) -> None:
+    async with client(dist) as anybody:
+        for path in ("/app.bundle.0123456789abcdef.js", "/12.bundle.0123456789abcdef.js"):
+            assert "'unsafe-eval'" not in (await anybody.get(path)).headers["content-security-policy"]
+        headers = (await anybody.get(f"/{DECODER}")).headers
+        assert headers["content-security-policy"] == DECODER_POLICY
+        assert headers["cross-origin-embedder-policy"] == "require-corp"
 
 
 async def test_it_answers_to_its_own_name_only(dist: Dist) -> None:

@@ -1,0 +1,1 @@
+"""What the conformance statement says: facts from the registries of the code, each with the tests that show it."""
