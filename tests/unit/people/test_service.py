@@ -20,7 +20,14 @@ SHOWS_A_CREDENTIAL = {
 }
 ACTS_FOR_THE_ACTOR_ITSELF = {"standings", "stand_in", "end_session"}
 INSIDE_A_STORE_OF_A_PERMIT = {"ensure_subject", "subject_for"}
-INSIDE_A_TRANSACTION_OF_A_PERMIT = {"kin_of", "kin_held", "both_held", "with_patient_id", "forget_likeness"}
+INSIDE_A_TRANSACTION_OF_A_PERMIT = {
+    "put_right",
+    "kin_of",
+    "kin_held",
+    "both_held",
+    "with_patient_id",
+    "forget_likeness",
+}
 NOTHING_PERSONAL = {
     "organisation",
     "destination",
