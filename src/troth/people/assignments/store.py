@@ -36,8 +36,8 @@ async def ways(
     """In which ways somebody is assigned to a person or study at a moment; on duty whatever it is."""
     cursor = await connection.execute(
         "select way from assignment where account_id = %(account)s and ended_at is null and until > %(now)s "
-        "and (way = 'duty' or (subject_id = any(array(select subject_kin(%(subject)s))) "
-        "and (study_id is null or study_id = %(study)s)))",
+        "and (way = 'duty' or study_id = %(study)s "
+        "or (study_id is null and subject_id = any(array(select subject_kin(%(subject)s)))))",
         {"account": account_id, "subject": subject_id, "study": study_id, "now": now},
     )
     return {row["way"] for row in await cursor.fetchall()}

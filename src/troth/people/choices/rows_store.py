@@ -28,11 +28,13 @@ _CONSENT: LiteralString = "({given} and not {refused})".replace("{given}", _CHOI
 _ANY_OF_KIND: LiteralString = _ANY.replace(
     "{condition}", "c.kind = %(choice_kind)s and c.state = any(%(choice_states)s)"
 )
+# Each part compares columns for equality alone, so that PostgreSQL reads it once for a whole list and not in each row.
 _RESTRICTED: LiteralString = """(exists (select from restriction x where x.tenant = {tenant}
-    and x.subject_id = {subject} and x.lifted_at is null and (x.study_id is null or x.study_id = {id}))
+    and x.subject_id = {subject} and x.lifted_at is null and x.study_id is null)
+    or exists (select from restriction x where x.tenant = {tenant} and x.study_id = {id} and x.lifted_at is null)
     or exists (select from subject_merge m join restriction x on x.tenant = m.tenant and x.subject_id = m.subject_id
     where m.tenant = {tenant} and m.surviving_id = {subject} and m.ended_at is null and x.lifted_at is null
-    and (x.study_id is null or x.study_id = {id})))"""
+    and x.study_id is null))"""
 _KINDS: dict[str, tuple[LiteralString, tuple[LiteralString, ...]]] = {
     "consent": ("consent", ("given",)),
     "objection": ("objection", ("granted", "waiting")),
