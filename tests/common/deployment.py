@@ -56,7 +56,7 @@ import pytest
 from tests.common.platform import AtOnce, OneDatabase
 from tests.common.servers import ServedDatabase, copy_of_template
 from troth.dicom import specimens
-from troth.doors import dicomweb, viewer, web
+from troth.doors import dicomweb, rest, viewer, web
 from troth.kit import clock, ids
 from troth.kit.postgres import SUPERUSER, EmbeddedServer
 from troth.ledger import Event, Sequencer
@@ -394,7 +394,9 @@ async def start(served: ServedDatabase, folder: Path, notice: str | Path, **chos
     rooms = open_rooms(settings, server, load_notices(settings))
     images = dicomweb.create(rooms)
     sequencer = Sequencer(rooms.dsn_sequencer, rooms.keyring)
-    place = Deployment(rooms, web.create(rooms, images), images, await rooms.people.organisations(), sequencer)
+    place = Deployment(
+        rooms, web.create(rooms, images, rest.create(rooms)), images, await rooms.people.organisations(), sequencer
+    )
     while len(place.organisations) < 2:
         await place.organisation()
     return place

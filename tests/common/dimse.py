@@ -75,6 +75,7 @@ def _read(octets: bytes, implicit: bool, little: bool) -> pydicom.Dataset:
 class Outcome:
     state: str
     error: TrothError | None = None
+    is_kept: bool = False
 
 
 @dataclass

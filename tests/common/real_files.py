@@ -76,8 +76,8 @@ def _originals() -> Iterator[tuple[str, bytes]]:
     for path in every_file():
         yield name_of(path), path.read_bytes()
     found = importlib.util.find_spec("deid_data")
-    if found is None or found.origin is None:
-        return
+    assert found is not None, "`make setup` installs it"
+    assert found.origin is not None
     for path in sorted(Path(found.origin).parent.glob("data/*/*")):
         if path.suffix == ".dcm":
             yield name_of(path), path.read_bytes()

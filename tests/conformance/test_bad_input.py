@@ -213,20 +213,30 @@ class TestInstances:
 
 
 class TestTheSameAgain:
-    other = Hostile(
-        "same UID, other bytes", hostile.dataset(instance_uid=GOOD_UID, comment="not the same"), 0x0111,
-        "duplicate-differs", instance_uid=GOOD_UID,
+    """Refused, and kept apart for a person to resolve: once, however often it comes."""
+
+    others = tuple(
+        Hostile(
+            "same UID, other bytes", hostile.dataset(instance_uid=GOOD_UID, comment=comment), 0x0111,
+            "duplicate-differs", instance_uid=GOOD_UID,
+        )
+        for comment in ("not the same", "not the same either")
     )  # fmt: skip
 
     async def test_c_store(self, house: House) -> None:
-        async with bounded(house, "dicom"), told(house, "archive:instance:refused", self.other.reason):
-            assert await house.c_store(self.other) == 0x0111
+        one = self.others[0]
+        async with bounded(house, "dicom"), told(house, "archive:instance:quarantined", one.reason):
+            assert await house.c_store(one) == 0x0111
+        async with bounded(house, "dicom"), told(house, "archive:instance:refused", one.reason):
+            assert await house.c_store(one) == 0x0111
 
     @pytest.mark.conformance("reason 0111")
     async def test_stow(self, house: House) -> None:
-        async with bounded(house, "web"), told(house, "archive:instance:refused", self.other.reason):
-            answer = await house.stow(self.other.file)
+        one = self.others[1]
+        async with bounded(house, "web"), told(house, "archive:instance:quarantined", one.reason):
+            answer = await house.stow(one.file)
         assert answer.status_code == 409
+        assert "1 of the failed: Not stored: in conflict; kept apart" in answer.headers["warning"]
         (failure,) = answer.json()["00081198"]["Value"]
         assert failure["00081155"]["Value"] == [GOOD_UID]
         assert failure["00081197"]["Value"] == [0x0111]

@@ -235,6 +235,42 @@ async def test_the_same_again_is_success_and_other_bytes_are_refused(door: Door,
     assert [dataset.PixelData for dataset in held.values()] == [first.PixelData]
 
 
+async def test_what_is_in_conflict_is_refused_with_a_word_and_kept_apart(
+    door: Door, modality: AE, tmp_path: Path
+) -> None:
+    first, other, again = (pydicom.dcmread(file) for file in fresh(tmp_path, *["CT_small.dcm"] * 3))
+    study, series = first.StudyInstanceUID, first.SeriesInstanceUID
+    other.StudyInstanceUID, other.PatientID = study, "SOMEBODY-ELSE"
+    again.SeriesInstanceUID = series
+    assert await statuses(door, modality, [first]) == [0]
+    files = []
+    for number, dataset in enumerate((other, again)):
+        files.append(tmp_path / f"{number}.conflict.dcm")
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.save_as(files[-1])
+    for _ in range(2):
+        _, said = await run("storescu", "-v", "-d", "-nh", *TITLES, "127.0.0.1", door.port, *files)
+        assert ("0xc110" in said.lower(), "0xc111" in said.lower()) == (True, True), said
+    async with door.hospital.database.transaction(door.hospital.organisation) as connection:
+        kept = await (
+            await connection.execute(
+                "select reason from quarantined where study_uid = any(%s) order by reason",
+                ([str(study), str(again.StudyInstanceUID)],),
+            )
+        ).fetchall()
+    assert [row["reason"] for row in kept] == ["other-patient", "other-study"]
+    word = "Not stored: in conflict; kept apart for a person to resolve"
+    modality.add_requested_context(other.SOPClassUID, other.file_meta.TransferSyntaxUID)
+
+    def talk() -> list[tuple[int, str]]:
+        association = modality.associate("127.0.0.1", door.port, ae_title=OUR_AE)
+        answers = [association.send_c_store(dataset) for dataset in (other, again)]
+        association.release()
+        return [(answer.Status, answer.ErrorComment) for answer in answers]
+
+    assert await asyncio.to_thread(talk) == [(0xC110, word), (0xC111, word)]
+
+
 @pytest.mark.conformance("C-STORE 0124", "limit permit_seconds", "security decision")
 async def test_a_modality_that_is_taken_out_of_use_stores_nothing_more(
     door: Door, modality: AE, tmp_path: Path

@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,6 +65,11 @@ def send(node: NodeProcess, access: Access, sent: list[Specimen], book: Book | N
     return answer
 
 
+def in_conflict(one: Specimen, number: int) -> Specimen:
+    """The same instance, of a patient with another number."""
+    return replace(one, file=one.file.replace(f"KILL-{number}".encode(), f"KILX-{number}".encode()))
+
+
 async def erase(
     node: NodeProcess, access: Access, study_uid: str, begins: Callable[[], object] = lambda: None
 ) -> list[Erasure]:
@@ -93,6 +98,9 @@ async def drill() -> AsyncIterator[Drill]:
             book = Book()
             for number in range(3):
                 send(node, access, specimens(number), book)
+            for number in (0, 1):  # kept apart: they say that they are of somebody else
+                answer = send(node, access, [in_conflict(one, number) for one in specimens(number)])
+                assert (answer.status_code, "kept apart" in answer.headers["warning"]) == (409, True)
             erased_before = specimens(10)
             send(node, access, erased_before, book)
             await erase(node, access, erased_before[0].study_uid)
@@ -172,6 +180,23 @@ async def test_what_was_erased_stays_erased_and_is_not_taken_back(drill: Drill, 
         assert refused.status_code == 409, "a tombstone made after the backup must be there too"
     taken = send(drill.restored, access, drill.unsaved)
     assert taken.status_code == 200, "what was never erased is taken again"
+
+
+async def test_what_was_kept_apart_is_restored_unless_it_was_erased(drill: Drill, access: Access) -> None:
+    async with drill.restored.rooms() as rooms:
+        clinician = Actor("user", ids.uuid7(), access.tenant, "clinician", session_id=ids.uuid7())
+        house, now = Target("organisation", access.tenant, access.tenant), clock.now()
+        permit = Permit(
+            clinician, "resolve", house, "care", ("4.2",), "", "test", ids.uuid7(), now, now + timedelta(minutes=5)
+        )
+        [group] = await rooms.archive.quarantine.groups(permit)
+        stays = specimens(1)
+        assert (group.study_uid, group.instances) == (stays[0].study_uid, len(stays))
+        comparison = await rooms.archive.quarantine.compare(permit, group.newest_id, None)
+        assert comparison.kept.values[0x00100020] == "KILX-1"
+        assert (await rooms.archive.quarantine.keep_as_new(permit, group.newest_id, is_whole_group=True)).done == len(
+            stays
+        )
 
 
 async def test_the_ledger_verifies_and_says_what_is_not_in_it(drill: Drill, access: Access) -> None:

@@ -8,13 +8,14 @@ the routes, so that a page which nobody looks at fails a test; `test_every_page.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from tests.common.deployment import Deployment, Held, Person
 from tests.common.outside import SINCE, office_of
 from tests.promises.test_changes import RECIPIENT, next_version, permits, with_clause
 from tests.promises.test_sources import offer
+from troth.dicom import specimens
 from troth.kit import clock
 from troth.people import Organisation
 from troth.policy import Target
@@ -39,6 +40,7 @@ NO_PAGES = {
     "/office/promises.json": "a file",
     "/account/copy.json": "a file",
     "/emergency/{id}/open": "leads on to the viewer",
+    "/conflicts/{id}/pictures/{which}": "a picture",
 }
 
 
@@ -137,6 +139,9 @@ PAGES = (
     Spot("/office/notice/new", "officer", everywhere=True),
     Spot("/office/promises", "office", everywhere=True),
     Spot("/admin", "admin", everywhere=True),
+    Spot("/admin/damaged", "admin", everywhere=True),
+    Spot("/conflicts", "clinician"),
+    Spot("/conflicts/{id}", "clinician"),
     Spot("/account", "clinician"),
     Spot("/studies/{id}/care", "clinician"),
     Spot("/studies/{id}/correct", "clinician"),
@@ -178,6 +183,8 @@ async def full(place: Deployment, port: int) -> Scene:
     claim = {"patient": held.made.patient_id, "issuer": "", "reason": "Unconscious after a fall, no team on call"}
     claimed = await doctor.post("/emergency", claim)
     assert claimed.status_code == 303, claimed.text
+    conflict = await _conflict(place, scene, held)
+    await _damaged(place, await place.study(house, slices=2))
     scene.people["newcomers_office"] = await place.staff("office", other)
     await _registers(place, house, held, port)
     asked = await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")
@@ -197,6 +204,7 @@ async def full(place: Deployment, port: int) -> Scene:
         "/studies/{id}/care": f"/studies/{held.id}/care",
         "/studies/{id}/correct": f"/studies/{held.id}/correct",
         "/emergency/{id}": claimed.headers["location"],
+        "/conflicts/{id}": conflict,
         "/requests/{id}": request,
         "/office/requests/{id}": f"/office{request}",
         "/choices/{id}": receipt,
@@ -223,6 +231,28 @@ async def _merges(scene: Scene, house: Organisation) -> None:
         "/office/patients/{id}/{other}": f"/office/patients/{second.subject_id}/{third.subject_id}",
         "/office/merges/{id}": f"/office/merges/{made.id}",
     }
+
+
+async def _conflict(place: Deployment, scene: Scene, held: Held) -> str:
+    """Images of a study that say that they are of another patient; and where whoever is on duty sees them."""
+    doctor = scene.people["clinician"]
+    assert doctor.user is not None
+    duty = place.set_up_permit("assign", Target("organisation", held.house.id, held.house.id))
+    until = clock.now() + timedelta(days=7)
+    await place.rooms.assignments.assign(duty, doctor.user.id, until, "Part of the scene of this test")
+    files = specimens.phantom_ct(replace(held.made, patient_id="P-99", study_uid=held.uid), slices=2, size=64)
+    answer = await place.stow(files, held.house)
+    assert (answer.status_code, "kept apart" in answer.headers["warning"]) == (409, True), answer.text
+    return re.findall(r"/conflicts/[0-9a-f-]{36}", (await doctor.web.get("/conflicts")).text)[0]
+
+
+async def _damaged(place: Deployment, held: Held) -> None:
+    """Images of a study that were read back and found damaged."""
+    archive = place.rooms.archive
+    permit = place.set_up_permit("administer", held.target)
+    [study] = [each for each in await archive.studies_of_subject(permit, held.subject_id) if each.id == held.id]
+    for row in await archive.instance_rows(permit, held.id, None, None):
+        await archive.record_broken(permit, study, row["id"], "seal-broken")
 
 
 async def bare(place: Deployment, house: Organisation | None = None) -> Scene:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
@@ -19,9 +20,12 @@ from pynetdicom import AE
 from tests.common.deployment import Deployment, OpenDeployment
 from tests.common.outside import SINCE, Office, office_of
 from tests.common.receiver import CT, Receiver, receiving
+from troth.archive import Importing
 from troth.dicom import specimens
 from troth.doors import dimse
+from troth.doors.taking import NotTaken
 from troth.kit import clock
+from troth.main.media_command import permit_to_store
 from troth.people import Organisation
 from troth.policy import Target
 
@@ -157,6 +161,23 @@ async def test_courts_get_something_only_on_an_order_that_is_on_file(
     assert sent.status_code == 200, sent.text
 
 
+async def test_what_is_restricted_is_disclosed_to_nobody(
+    place: Deployment, american: Office, workshop: Receiver
+) -> None:
+    held = await place.study(american.house)
+    await american.contract("rest_firm", "baa")
+    await american.recipient("rest_firm", workshop, country="US", contract_key="rest_firm", **FIRM)
+    assert (await american.disclose(held, "rest_firm", "upkeep", "service")).status_code == 200
+    before = len(workshop.uids)
+    permit = place.set_up_permit("restrict", held.target)
+    await place.rooms.archive.restrict_study(permit, held.id, True, "asked for")
+    assert (await american.disclose(held, "rest_firm", "upkeep", "service")).status_code in (403, 404, 409)
+    assert len(workshop.uids) == before
+    await place.rooms.archive.restrict_study(permit, held.id, False, "allowed again")
+    assert (await american.disclose(held, "rest_firm", "upkeep", "service")).status_code == 200
+    assert len(workshop.uids) == before + 1
+
+
 def sent_to(port: int, ae: str, files: list[bytes]) -> list[tuple[int, str]]:
     """Send files as a machine does: status and comment of each answer."""
     entity = AE(ae_title="PRAIRIE_CT")
@@ -202,6 +223,63 @@ async def test_without_the_agreement_nothing_is_taken_and_the_sender_can_retry(
     await american.contract("agreement", "baa")
     assert await send() == [(0, "")] * 2
     assert (await place.stow(files, house)).status_code == 200
+
+
+@pytest.mark.promise("EM-26")
+async def test_every_way_in_says_why_keeps_nothing_and_takes_the_same_again(
+    place: Deployment, american: Office, tmp_path: Path
+) -> None:
+    house = american.house
+    study = drawn("BAA-3")
+    files = specimens.phantom_ct(study, slices=3, size=16)
+    for number, file in enumerate(files):
+        (tmp_path / f"{number}.dcm").write_bytes(file)
+    machine = await place.bearer("peer", "care", house)
+    doctor = await place.staff("clinician", house)
+    told: list[tuple[str, str]] = []
+    importing = Importing(
+        place.rooms.archive, place.rooms.database, house.key,
+        lambda: permit_to_store(place.rooms, machine.actor, "care"), lambda name, why: told.append((name, why)),
+    )  # fmt: skip
+
+    await american.end("contracts", (await american.contracts())["agreement"].id)
+    with pytest.raises(NotTaken, match=r"clause 21\.4 of the notice") as refusal:
+        await importing.take(tmp_path)
+    assert "send it again" in refusal.value.hint
+    to_study = await machine.web.post(
+        f"/dicomweb/studies/{study.uid()}",
+        content=b"--x\r\nContent-Type: application/dicom\r\n\r\n" + files[0] + b"\r\n--x--\r\n",
+        headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=x'},
+    )
+    assert to_study.status_code == 403
+    assert "clause 21.4" in to_study.text
+    assert (await place.rooms.archive.target(doctor.actor, study.uid())).id is None
+    assert told == []
+
+    await american.contract("agreement", "baa")
+    imported = await importing.take(tmp_path)
+    assert (imported.stored, imported.skipped, imported.refused) == (3, 0, 0), "nothing counts as done already"
+    assert (await place.rooms.archive.target(doctor.actor, study.uid())).id is not None
+
+
+@pytest.mark.promise("EM-26")
+async def test_an_agreement_that_ends_is_felt_on_an_open_association(
+    place: Deployment, american: Office, listener: int
+) -> None:
+    await place.peer("MONTANA_CT", american.house)
+    files = [pydicom.dcmread(io.BytesIO(one)) for one in specimens.phantom_ct(drawn("BAA-4"), slices=2, size=16)]
+    entity = AE(ae_title="MONTANA_CT")
+    entity.add_requested_context(CT, ExplicitVRLittleEndian)
+    association = await asyncio.to_thread(entity.associate, "127.0.0.1", listener, ae_title=place.rooms.settings.ae)
+    try:
+        assert (await asyncio.to_thread(association.send_c_store, files[0])).Status == 0
+        await american.end("contracts", (await american.contracts())["agreement"].id)
+        await asyncio.sleep(1.0)
+        assert (await asyncio.to_thread(association.send_c_store, files[1])).Status == 0x0124
+        await american.contract("agreement", "baa")
+        assert (await asyncio.to_thread(association.send_c_store, files[1])).Status == 0
+    finally:
+        await asyncio.to_thread(association.release)
 
 
 @pytest.mark.promise("EM-26")

@@ -231,7 +231,7 @@ def _statuses(service: str, rows: list[tuple[int, str]]) -> Table:
 STORE_FAULTS: tuple[type[kit.TrothError], ...] = (
     bytes_errors.Malformed, bytes_errors.NotDicom, bytes_errors.Truncated, bytes_errors.TooDeep,
     bytes_errors.UidInvalid, bytes_errors.HeadTooLarge, errors.DuplicateDiffers, errors.OtherPatient,
-    errors.OtherStudy, errors.WasErased, kit.PermitDenied, taking.NotTaken, kit.TrothError,
+    errors.OtherStudy, errors.WasErased, errors.CannotCoerce, kit.PermitDenied, taking.NotTaken, kit.TrothError,
 )  # fmt: skip
 NETWORK_FAULTS = (faults.UidsDiffer, faults.DatasetTooLarge)
 

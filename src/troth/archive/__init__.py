@@ -7,10 +7,12 @@ holds who sees it and why. `Archive` is the room's service, `Viewing` an open st
 from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_json_text, top_of, vr_of
 from troth.archive.bulk_values import BulkValue
 from troth.archive.census import Census
+from troth.archive.changes import CHANGES, Change, Changed, Changes, Following
 from troth.archive.committing import Commitment, Commitments, Verdict
 from troth.archive.correctable import AGE, CORRECTABLE, NEVER_EMPTY
 from troth.archive.errors import (
     CannotCoerce,
+    CannotResolve,
     CorrectionRefused,
     DuplicateDiffers,
     InstanceRefused,
@@ -19,6 +21,7 @@ from troth.archive.errors import (
     OtherPatient,
     OtherStudy,
     PermitExpired,
+    QuarantineGone,
     SearchKeyUnknown,
     SearchTooBroad,
     SearchValueInvalid,
@@ -52,6 +55,9 @@ from troth.archive.model import (
     StudySummary,
     Verified,
 )
+from troth.archive.quarantine import Against, Comparison, Quarantine, Resolved, Side
+from troth.archive.quarantine import Group as QuarantineGroup
+from troth.archive.quarantine import Limits as QuarantineLimits
 from troth.archive.receiver import Receiver
 from troth.archive.rechecking import Broken, Choice, Rechecked
 from troth.archive.searching import near_name_of
@@ -63,20 +69,27 @@ from troth.archive.viewing import Viewing
 
 __all__ = [
     "AGE",
+    "CHANGES",
     "CORRECTABLE",
     "GRACE",
     "KEY_GRACE",
     "NEVER_EMPTY",
     "VIEWING_LASTS",
+    "Against",
     "Archive",
     "Broken",
     "BulkValue",
     "ByRule",
     "CannotCoerce",
+    "CannotResolve",
     "Census",
+    "Change",
+    "Changed",
+    "Changes",
     "Choice",
     "Commitment",
     "Commitments",
+    "Comparison",
     "Correctable",
     "Corrected",
     "CorrectionRefused",
@@ -84,6 +97,7 @@ __all__ = [
     "Erasure",
     "Exported",
     "FolderMedium",
+    "Following",
     "Found",
     "Identifying",
     "Imported",
@@ -102,14 +116,20 @@ __all__ = [
     "Page",
     "PastCorrection",
     "PermitExpired",
+    "Quarantine",
+    "QuarantineGone",
+    "QuarantineGroup",
+    "QuarantineLimits",
     "Query",
     "Received",
     "Receiver",
     "Rechecked",
+    "Resolved",
     "SearchKeyUnknown",
     "SearchTooBroad",
     "SearchValueInvalid",
     "SeriesRecord",
+    "Side",
     "SourceRefused",
     "StoredBytesBroken",
     "StudyChanged",

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from troth.archive.model import Outcome, Received
+from troth.archive.errors import CONFLICTS
+from troth.archive.model import Outcome, Received, Row
 from troth.dicom import Header
 from troth.policy import Permit
 from troth.vault import KeyRef
@@ -23,6 +24,8 @@ class Item:
         durable: Ends when its bytes are on the disk; shared, so to be awaited through `asyncio.shield`.
         coerced: As it is kept, where its study was corrected and it says otherwise.
         corrections: Of its study, as many as `coerced` follows.
+        mends: The row of the same instance that is held and damaged: these bytes can take the place of its own.
+        is_named: A row names its bytes, so that they stay.
     """
 
     permit: Permit
@@ -33,6 +36,13 @@ class Item:
     outcome: Outcome | None = None
     coerced: Received | None = None
     corrections: int = 0
+    mends: Row | None = None
+    is_named: bool = False
+
+    @property
+    def is_in_conflict(self) -> bool:
+        """Whether it contradicts what is held, which a person can resolve."""
+        return self.outcome is not None and isinstance(self.outcome.error, CONFLICTS)
 
     @property
     def header(self) -> Header:

@@ -15,14 +15,17 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
+from uuid import UUID
 
 from troth import dicom
 from troth.archive import attributes as tags
+from troth.archive import sealing
 from troth.archive.checked import checked
 from troth.archive.errors import StoredBytesBroken
 from troth.archive.model import Received
 from troth.dicom import Header
-from troth.vault import ObjectWriter, Packs, SealedObject
+from troth.kit import clock
+from troth.vault import KeyRef, Keyring, ObjectWriter, Packs, SealedObject
 
 Reason = Literal["CORRECT", "COERCE"]
 
@@ -103,6 +106,22 @@ class Change:
         if (again.study_uid, again.series_uid, again.instance_uid, again.sop_class, again.bulk_tag) != named:
             raise dicom.CannotCorrect  # never: a corrected instance is the same instance
         return head, tail
+
+
+def standing_change(keyring: Keyring, key: KeyRef, study_id: UUID, standing_sealed: bytes) -> Change:
+    """What an instance of a study that was corrected is to say.
+
+    Args:
+        keyring: Opens it.
+        key: The study's key.
+        study_id: The study.
+        standing_sealed: What stands for all that comes.
+
+    Raises:
+        troth.vault.KeyDestroyed: The study was erased.
+    """
+    plain = sealing.open_plain(keyring, key, "standing", study_id, standing_sealed)
+    return Change(Standing.from_bytes(plain).values, clock.now(), "COERCE")
 
 
 def is_behind(bulk_tag: int | None) -> bool:

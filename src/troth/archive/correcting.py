@@ -180,7 +180,7 @@ class Correcting:
                 return Corrected(None, study_id, 0, len(rows))
             correction_id = ids.uuid7()
             if await correcting_store.swap(connection, tenant, swaps) != len(swaps):
-                return None
+                raise Unavailable("An instance changed while its study was held still; nothing was corrected.")
             await self._put_study(connection, tenant, row, new, work, sum(swap.length_change for swap in swaps))
             await correcting_store.forget_described(connection, tenant, study_id)
             await correcting_store.insert(

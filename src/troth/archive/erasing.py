@@ -11,6 +11,7 @@ from troth.archive import intake, permits, store, summaries
 from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Erasure, Row
+from troth.archive.quarantine.keeping import Keeping
 from troth.kit import clock
 from troth.kit.db import Connection, Database
 from troth.ledger import Entry, Ledger
@@ -32,17 +33,20 @@ class Erasing:
         people: Knows subjects.
         ledger: Is told.
         keys: Keys of organisations.
+        quarantine: Ends what is kept apart of the same study or subject.
     """
 
     def __init__(
-        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, keys: OrganisationKeys
-    ) -> None:
+        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, keys: OrganisationKeys,
+        quarantine: Keeping,
+    ) -> None:  # fmt: skip
         self._db = db
         self._keyring = keyring
         self._packs = packs
         self._people = people
         self._ledger = ledger
         self._keys = keys
+        self._quarantine = quarantine
 
     async def erase_study(self, permit: Permit, study_id: UUID) -> Erasure:
         """Erase a study; see `Archive.erase_study`."""
@@ -56,10 +60,12 @@ class Erasing:
                 raise StudyNotFound
             if permit.target.subject_id not in (None, (work or row or {}).get("subject_id")):
                 raise WrongPermit
+            apart: list[KeyRef] = []
             if work is None and row is not None:
-                await self._begin(connection, tenant, row)
+                apart = await self._begin(connection, permit, row)
         key = KeyRef((work or row or {})["key"])
-        await asyncio.to_thread(self._keyring.destroy, [key])
+        await asyncio.to_thread(self._keyring.destroy, [key, *apart])
+        await self._quarantine.finish(permit)
         return await self._finish_erasure(permit, tenant, study_id)
 
     async def _finish_erasure(self, permit: Permit, tenant: UUID, study_id: UUID) -> Erasure:
@@ -94,17 +100,21 @@ class Erasing:
         if permit.target.subject_id != subject_id:
             raise WrongPermit
         await self._people.subject(permit, subject_id)
+        key = await self._keys.of(tenant)
         async with self._db.transaction(permit) as connection:
             # Of merged subjects all go. Held until the studies are marked, so that no merge comes in between.
             kin = await self._people.kin_held(connection, subject_id)
             rows = [row for each in kin for row in await store.studies_of_subject(connection, tenant, each.id)]
-            for row in rows:
-                await self._begin(connection, tenant, row)
+            apart = [ref for row in rows for ref in await self._begin(connection, permit, row)]
+            for each in kin:
+                token = intake.patient_token(self._keyring, key, each.patient)
+                apart += await self._quarantine.end_of_patient(connection, permit, token)
             await self._people.forget_likeness(connection, [each.id for each in kin])
         # All keys with one write, before the slow part: unreadable at once, however many studies there are.
         await asyncio.to_thread(
-            self._keyring.destroy, [*(KeyRef(row["key"]) for row in rows), *(each.key for each in kin)]
+            self._keyring.destroy, [*(KeyRef(row["key"]) for row in rows), *apart, *(each.key for each in kin)]
         )
+        await self._quarantine.finish(permit)
         return [await self._finish_erasure(permit, tenant, row["id"]) for row in rows]
 
     async def erasure(self, permit: Permit, study_id: UUID) -> Erasure:
@@ -122,6 +132,7 @@ class Erasing:
             study_ids = await store.unfinished_erasures(connection, tenant)
             keys = [await store.erasure(connection, tenant, study_id) for study_id in study_ids]
         await asyncio.to_thread(self._keyring.destroy, [KeyRef(work["key"]) for work in keys if work is not None])
+        await self._quarantine.finish(permit)
         for study_id in study_ids:
             await self._finish_erasure(permit, tenant, study_id)
         return len(study_ids)
@@ -136,18 +147,25 @@ class Erasing:
                 rows = await store.studies_after(connection, tenant, after, limit=_PAGE)
                 gone = [row for row in rows if not self._keyring.is_alive(KeyRef(row["key"]))]
                 for row in gone:
-                    await self._begin(connection, tenant, row)
+                    await self._begin(connection, permit, row)
             for row in gone:
                 await self._finish_erasure(permit, tenant, row["id"])
             count += len(gone)
             if len(rows) < _PAGE:
+                await self._quarantine.end_lost(permit)
                 return count
             after = rows[-1]["id"]
 
-    async def _begin(self, connection: Connection, tenant: UUID, row: Row) -> None:
-        """Bar the study from coming back, and take it out of every answer."""
+    async def _begin(self, connection: Connection, permit: Permit, row: Row) -> list[KeyRef]:
+        """Bar the study from coming back, and take it out of every answer.
+
+        Returns:
+            Keys of what was kept apart and ends with it; to be destroyed with the study's own.
+        """
+        tenant = permits.current(permit)
         digests = await self._tombstones(tenant, row)
         await store.begin_erasure(connection, tenant, row, digests, clock.now())
+        return await self._quarantine.end_of_study(connection, permit, row)
 
     async def _tombstones(self, tenant: UUID, row: Row) -> set[bytes]:
         """Under the patient's key as it is sent and as it was corrected."""

@@ -137,6 +137,10 @@ class OtherStudy(InstanceRefused):
     dimse_status = 0xC111
 
 
+#: What contradicts what is held, and is kept apart for a person to resolve.
+CONFLICTS = (DuplicateDiffers, OtherPatient, OtherStudy)
+
+
 class CannotCoerce(InstanceRefused):
     """The study was corrected, and the instance is written in characters that cannot hold what it says now."""
 
@@ -159,3 +163,14 @@ class StudyMismatch(InstanceRefused):
     slug = "study-mismatch"
     title = "The instance does not belong to the study it was sent to"
     dimse_status = 0xC113
+
+
+class QuarantineGone(NotFound):
+    """Nothing like that is kept apart, for this actor; somebody may have resolved it."""
+
+
+class CannotResolve(Conflict):
+    """It cannot be resolved like this; nothing was changed."""
+
+    slug = "cannot-resolve"
+    title = "This conflict cannot be resolved like this; nothing was changed"

@@ -131,7 +131,8 @@ class Importing:
         for one, outcome in zip(whole, outcomes, strict=True):
             if outcome.state == "refused":
                 imported.refused += 1
-                self._refused(one.found.name, outcome.error.title if outcome.error else "refused")
+                why = outcome.error.title if outcome.error else "refused"
+                self._refused(one.found.name, f"{why}; kept apart for a person to resolve" if outcome.is_kept else why)
                 continue
             imported.stored += outcome.state == "stored"
             imported.already_held += outcome.state == "already_held"

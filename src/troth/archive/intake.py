@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,17 +13,15 @@ from troth.archive import errors, sealing, searching, sequences
 from troth.archive.arriving import Gain, Item, Rows, Study
 from troth.archive.matching import parsed_day
 from troth.archive.model import NO_DATE, Outcome, Row
-from troth.archive.receiver import locators_of
+from troth.archive.row_values import as_bytea, instance_row, modality_of, number_of
 from troth.archive.sealing import InstanceSecrets
+from troth.archive.telling import MOST_UIDS_TOLD
 from troth.dicom import Header
 from troth.kit import ids
 from troth.ledger import Entry
 from troth.people import Demographics, PatientKey
-from troth.vault import KeyRef, Keyring
-
-_MODALITY = re.compile(r"[A-Z0-9_ ]{1,16}")
-_LARGEST_INT4 = 2**31 - 1
-_MOST_UIDS_TOLD = 50
+from troth.policy import Permit
+from troth.vault import KeyRef, Keyring, SealBroken
 
 
 def patient_key(study_uid: str, values: Mapping[int, str]) -> PatientKey:
@@ -132,10 +129,12 @@ class Batch:
             else:
                 error = self._conflict(item, prepared)
             known, twin = here.get(header.instance_uid), taken.get(header.instance_uid)
+            item.mends, item.is_named = None, False
             if error is None and (known is not None or twin is not None):
                 is_same = self._is_held(item, known) if known is not None else _is_same(item, twin)
                 error = None if is_same else errors.DuplicateDiffers()
                 item.outcome = outcome_of(header, "refused" if error else "already_held", error)
+                item.mends = known if is_same and known is not None and known["is_broken"] else None
             elif error is None:
                 self._accept(item, prepared)
                 taken[header.instance_uid] = item
@@ -159,7 +158,7 @@ class Batch:
             item: Of a study that is held.
             error: Why.
         """
-        item.outcome = outcome_of(item.header, "refused", error)
+        item.outcome, item.is_named = outcome_of(item.header, "refused", error), False
         self.accepted.remove(item)
         uid = item.header.series_uid
         if self._new_series.get(uid) is item:
@@ -229,16 +228,33 @@ class Batch:
         ]
         return study_rows, series_rows
 
-    def entries(self, prepared: Mapping[str, Study]) -> list[Entry]:
-        """What the ledger is told: one entry per permit, study and kind of outcome."""
-        groups: dict[tuple[UUID, str, str], list[Item]] = {}
-        for item in self.items:
+    @property
+    def in_conflict(self) -> list[Item]:
+        """Items that contradict what is held: each is written about when it is known whether it is kept apart."""
+        return [item for item in self.items if item.is_in_conflict]
+
+    def study_of(self, item: Item) -> Study | None:
+        """The study that holds the UID of an item's study already."""
+        return self._studies.get(item.header.study_uid)
+
+    def entries(self, prepared: Mapping[str, Study], items: Sequence[Item] | None = None) -> list[Entry]:
+        """What the ledger is told: one entry per permit, study and kind of outcome.
+
+        Args:
+            prepared: New studies by UID.
+            items: Only of these; None for all that are not in conflict.
+        """
+        groups: dict[tuple[UUID, str, str, bool], list[Item]] = {}
+        for item in self.items if items is None else items:
             outcome = item.outcome
+            if items is None and item.is_in_conflict:
+                continue
             if outcome is None or outcome.state != "already_held":
                 slug = outcome.error.slug if outcome is not None and outcome.error is not None else ""
-                groups.setdefault((item.permit.decision_id, item.header.study_uid, slug), []).append(item)
+                key = (item.permit.decision_id, item.header.study_uid, slug, item.is_named)
+                groups.setdefault(key, []).append(item)
         studies = self._studies | dict(prepared)
-        return [self._entry(items, studies.get(uid)) for (_, uid, _), items in groups.items()]
+        return [self._entry(group, studies.get(uid)) for (_, uid, _, _), group in groups.items()]
 
     def _conflict(self, item: Item, prepared: Mapping[str, Study]) -> errors.InstanceRefused | None:
         header = item.header
@@ -259,13 +275,16 @@ class Batch:
         if header.series_uid not in self._series:
             self._series[header.series_uid] = (ids.uuid7(), header.study_uid)
             self._new_series[header.series_uid] = item
-        item.outcome = outcome_of(header, "stored")
+        item.outcome, item.is_named = outcome_of(header, "stored"), True
         self.accepted.append(item)
 
     def _is_held(self, item: Item, row: Row) -> bool:
         """Whether the instance that is held has the same bytes."""
         locators = [row[name] for name in ("head_locator", "bulk_locator") if row[name] is not None]
-        there = sealing.open_instance(self._keyring, row["key"], row["id"], locators, row["sealed"])
+        try:
+            there = sealing.open_instance(self._keyring, row["key"], row["id"], locators, row["sealed"])
+        except SealBroken:
+            return False  # nobody can say what it was: a person decides what takes its place
         return there.is_same_as(InstanceSecrets.of(item.received, {}))
 
     def _study_row(self, item: Item, study: Study) -> dict[str, Any]:
@@ -275,11 +294,11 @@ class Batch:
             "id": str(study.id),
             "study_uid": header.study_uid,
             "subject_id": str(study.subject_id),
-            "key": _hex(study.key),
-            "audit_key": _hex(study.audit_key),
+            "key": as_bytea(study.key),
+            "audit_key": as_bytea(study.audit_key),
             "study_date": (parsed_day(values.get(tags.STUDY_DATE, "")) or NO_DATE).isoformat(),
             "patient_key_token": item.patient_token,
-            "sealed": _hex(sealing.seal_values(self._keyring, study.key, "study", study.id, values)),
+            "sealed": as_bytea(sealing.seal_values(self._keyring, study.key, "study", study.id, values)),
             **searching.equality_tokens(values, self._token),
         }
 
@@ -291,37 +310,16 @@ class Batch:
             "id": str(series_id),
             "study_id": str(study.id),
             "series_uid": uid,
-            "modality": _modality(item.header),
-            "number": _number(values.get(tags.SERIES_NUMBER, "")),
-            "sealed": _hex(sealing.seal_values(self._keyring, study.key, "series", series_id, values)),
+            "modality": modality_of(item.header),
+            "number": number_of(values.get(tags.SERIES_NUMBER, "")),
+            "sealed": as_bytea(sealing.seal_values(self._keyring, study.key, "series", series_id, values)),
         }
 
     def _instance_row(self, item: Item, studies: Mapping[str, Study]) -> dict[str, Any]:
-        header, received, row_id = item.header, item.kept, ids.uuid7()
         sent = item.received if item.coerced is not None else None
-        secrets = InstanceSecrets.of(received, tags.picked(header.values, tags.INSTANCE_TAGS), sent)
-        key = studies[header.study_uid].key
-        bulk = received.bulk
-        return {
-            "id": str(row_id),
-            "series_id": str(self._series[header.series_uid][0]),
-            "instance_uid": header.instance_uid,
-            "sop_class": header.sop_class,
-            "syntax": header.syntax,
-            "number": _number(header.values.get(tags.INSTANCE_NUMBER, "")),
-            "rows": header.rows or None,
-            "columns": header.columns or None,
-            "frames": min(header.frames, _LARGEST_INT4),
-            "head_locator": _hex(received.head.locator),
-            "head_bytes": received.head.length_bytes,
-            "bulk_locator": _hex(bulk.locator) if bulk else None,
-            "bulk_bytes": bulk.length_bytes if bulk else 0,
-            "bulk_tag": header.bulk_tag,
-            "bulk_vr": header.bulk_vr,
-            "bulk_length": header.bulk_length,
-            "frame_table": _hex(received.frame_table) if received.frame_table else None,
-            "sealed": _hex(sealing.seal_instance(self._keyring, key, row_id, locators_of(received), secrets)),
-        }
+        row = instance_row(self._keyring, studies[item.header.study_uid].key, item.kept, ids.uuid7(), sent)
+        row["series_id"] = str(self._series[item.header.series_uid][0])
+        return row
 
     def _tokens(self, studies: Mapping[str, Study]) -> dict[UUID, set[int]]:
         """Search tokens that are new, by study."""
@@ -330,7 +328,7 @@ class Batch:
             values = tags.picked(item.header.values, tags.STUDY_TAGS)
             found[studies[uid].id] = {self._token(*term) for term in searching.terms_of_study(values)}
         for item in self._new_series.values():
-            modality = _modality(item.header)
+            modality = modality_of(item.header)
             if modality:
                 token = self._token(*searching.modality_term(modality))
                 found.setdefault(studies[item.header.study_uid].id, set()).add(token)
@@ -348,7 +346,7 @@ class Batch:
                 new_series[uid],
                 len(items),
                 sum(map(_length_bytes, items)),
-                ",".join(sorted({_modality(item.header) for item in items} - {""})),
+                ",".join(sorted({modality_of(item.header) for item in items} - {""})),
                 ",".join(sorted({item.header.sop_class for item in items})),
                 studies[uid].corrections,
             )
@@ -366,21 +364,20 @@ class Batch:
         elif isinstance(error, errors.WasErased):
             kind, study = "archive:study:refused_tombstone", None
         else:
-            kind = "archive:instance:refused"
+            kind = "archive:instance:quarantined" if items[0].is_named else "archive:instance:refused"
         values = items[0].header.values
         payload: dict[str, Any] = {
             "actor": permit.actor.name,
             "organisation": permit.actor.organisation,
             "study_uid": items[0].header.study_uid,
-            # Only an association has an actor without a session: what came came over the DICOM network.
-            "came_by": "C-STORE" if permit.actor.session_id is None else "STOW-RS",
+            "came_by": _came_by(permit),
         }
         if error is None:
             payload["study_description"] = values.get(tags.DESCRIPTION, "")
             payload["study_date"] = values.get(tags.STUDY_DATE, "")
         else:
             payload["reason"] = error.slug
-            payload["instance_uids"] = [item.header.instance_uid for item in items[:_MOST_UIDS_TOLD]]
+            payload["instance_uids"] = [item.header.instance_uid for item in items[:MOST_UIDS_TOLD]]
         return Entry(
             kind=kind,
             tenant=permit.tenant,
@@ -400,6 +397,13 @@ class Batch:
 
     def _token(self, kind: str, value: str) -> int:
         return self._keyring.token(self._organisation_key, kind, value)
+
+
+def _came_by(permit: Permit) -> str:
+    if permit.action == "resolve":
+        return "quarantine"
+    # Only an association has an actor without a session: what came came over the DICOM network.
+    return "C-STORE" if permit.actor.session_id is None else "STOW-RS"
 
 
 def outcome_of(header: Header, state: Any, error: errors.InstanceRefused | None = None) -> Outcome:
@@ -427,23 +431,3 @@ def _coerced(items: Sequence[Item]) -> dict[str, int]:
 def _length_bytes(item: Item) -> int:
     bulk = item.kept.bulk
     return item.kept.head.length_bytes + (bulk.length_bytes if bulk else 0)
-
-
-def _modality(header: Header) -> str:
-    """Modality for the clear column: only what can be one (CS), so that no free text gets there."""
-    modality = header.values.get(tags.MODALITY, "").strip()
-    return modality if _MODALITY.fullmatch(modality) else ""
-
-
-def _number(text: str) -> int | None:
-    """An IS value for an integer column, or None when it does not fit."""
-    try:
-        number = int(text.split("\\")[0])
-    except ValueError:
-        return None
-    return number if abs(number) <= _LARGEST_INT4 else None
-
-
-def _hex(content: bytes) -> str:
-    """Bytes as PostgreSQL's own text for `bytea`."""
-    return "\\x" + content.hex()

@@ -44,6 +44,7 @@ class Outcome:
         state: `already_held` is a success: the same bytes were here.
         reason: Status or FailureReason (0008,1197); 0 on success.
         error: Why it was refused.
+        is_kept: It was refused, and is kept apart for a person to resolve.
     """
 
     instance_uid: str
@@ -53,6 +54,7 @@ class Outcome:
     state: OutcomeState
     reason: int = 0
     error: TrothError | None = None
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

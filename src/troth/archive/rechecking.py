@@ -45,6 +45,24 @@ class Broken:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A broken instance for those who have to get it again.
+
+    Attributes:
+        what: As `Broken.what`.
+        found_at: Since when it is known.
+        stored_at: When it came.
+    """
+
+    study_uid: str
+    instance_uid: str
+    modality: str
+    what: str
+    found_at: datetime
+    stored_at: datetime
+
+
 @dataclass(slots=True)
 class Rechecked:
     """What a run read.
@@ -153,6 +171,19 @@ class Rechecking:
         async with self._db.transaction(permit) as connection:
             rows = await upkeep_store.broken(connection, tenant)
         return [Broken(tenant, row["study_id"], row["instance_id"], row["what"]) for row in rows]
+
+    async def damaged(self, permit: Permit, *, limit: int) -> list[Damaged]:
+        """The same with what finds them elsewhere: UIDs, modality and days, and nothing personal.
+
+        Args:
+            permit: To `administer` the organisation.
+            limit: Most of them.
+        """
+        permits.administering(permit)
+        tenant = permits.current(permit)
+        async with self._db.transaction(permit) as connection:
+            rows = await upkeep_store.damaged(connection, tenant, limit=limit)
+        return [Damaged(**row) for row in rows]
 
     async def _recheck_one(self, permit: Permit, tenant: UUID, row: Mapping[str, Any], rechecked: Rechecked) -> bool:
         try:

@@ -58,7 +58,7 @@ class Releasing:
                 for row in await correcting_store.unreleased(connection, tenant)
                 if correction_id in (None, row["id"])
             ]
-        with self._shared() as is_free:
+        with self.unless_held() as is_free:
             if not is_free:
                 return len(rows)
             for row in rows:
@@ -68,8 +68,8 @@ class Releasing:
         return 0
 
     @contextmanager
-    def _shared(self) -> Iterator[bool]:
-        """Whether no backup is being made; none begins meanwhile."""
+    def unless_held(self) -> Iterator[bool]:
+        """Whether no backup is being made, so that what is replaced may go; none begins meanwhile."""
         try:
             fd = self._locked(fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

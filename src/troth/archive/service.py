@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from troth.archive import permits, restricting, searching, store, summaries, telling
+from troth.archive.changes import Changes
 from troth.archive.coercing import Reason
 from troth.archive.committing import Commitments
 from troth.archive.correcting import Correcting
@@ -34,6 +35,7 @@ from troth.archive.model import (
     StudySummary,
 )
 from troth.archive.painter import Painter
+from troth.archive.quarantine import Comparing, Keeping, Limits, Quarantine, Resolving
 from troth.archive.receiver import Receiver
 from troth.archive.releasing import Releasing
 from troth.archive.results import Search
@@ -65,11 +67,13 @@ class Archive:
         people: Knows organisations and subjects.
         ledger: Is told before anything is shown.
         policy: Decides again while a study is open.
+        limits: How much of what contradicts what is held is kept apart, and how long.
     """
 
     def __init__(
-        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, policy: Policy
-    ) -> None:
+        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, policy: Policy,
+        limits: Limits = Limits(),
+    ) -> None:  # fmt: skip
         self.keyring = keyring
         self.packs = packs
         self.painter = Painter()
@@ -79,17 +83,25 @@ class Archive:
         self._policy = policy
         self._keys = OrganisationKeys(people)
         self.merging = Merging(db, keyring, people, self._keys)
-        self._storing = Storing(db, keyring, packs, people, ledger, self._keys, self.merging)
-        self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys)
         self.releasing = Releasing(db, packs)
+        keeping = Keeping(db, keyring, packs, ledger, self._keys, limits)
+        self._storing = Storing(db, keyring, packs, people, ledger, self._keys, keeping.keep, self.merging)
+        self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys, keeping)
         self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing)
         self.identifying = Identifying(db, keyring, people, policy, self._correcting)
         self.merging.heed(self.identifying.hinders_merging)
+        self.quarantine = Quarantine(
+            keeping,
+            Comparing(db, keyring, packs, ledger, self._keys, self.painter, limits),
+            Resolving(db, keyring, packs, ledger, self._keys, self._storing, self.releasing),
+        )
         self.upkeep = Upkeep(db, keyring, packs, ledger)
+        self.changes = Changes(db, ledger, policy, self._keys)
         self.commitments = Commitments(db, keyring, packs, ledger, self._keys)
 
     async def close(self) -> None:
         """End child processes; nothing that was acknowledged waits for this."""
+        await self.changes.close()
         await asyncio.to_thread(self.painter.close)
 
     # Store

@@ -17,7 +17,7 @@ from troth.archive.arriving import Rows
 from troth.archive.model import Row
 from troth.archive.searching import Plan
 from troth.kit.db import Connection, Database, HasTenant
-from troth.policy import Column, Columns
+from troth.policy import Column, Columns, Filter
 
 Held = dict[str, list[Row]]
 
@@ -82,7 +82,9 @@ async def held(
                 (tenant, list(series)),
             ),
             "instances": await connection.execute(
-                "select i.id, i.instance_uid, i.head_locator, i.bulk_locator, i.sealed, s.key, s.study_uid"
+                "select i.id, i.instance_uid, i.head_locator, i.bulk_locator, i.sealed, s.key, s.study_uid,"
+                " exists (select from broken_instance b where b.tenant = i.tenant and b.instance_id = i.id)"
+                " as is_broken"
                 " from instance i join series r on r.tenant = i.tenant and r.id = i.series_id"
                 " join study s on s.tenant = r.tenant and s.id = r.study_id"
                 " where i.tenant = %s and i.instance_uid = any(%s)",
@@ -113,9 +115,32 @@ async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes, *, is
         entries: What `Ledger.sealed` gave.
         is_durable: See `Database.call`.
     """
+    await db.call(scope, _TAKE, _taken(rows, entries), is_durable=is_durable)
+
+
+_TAKE_WITHIN: LiteralString = """select archive_take(%s::uuid, %s::timestamptz, %s::bytea[], %s::jsonb, %s::uuid[],
+    %s::int[], %s::int[], %s::bigint[], %s::text[], %s::text[], %s::uuid[], %s::int[], %s::jsonb, %s::jsonb,
+    %s::int[])"""
+
+
+async def take_within(connection: Connection, tenant: UUID, rows: Rows, entries: bytes) -> None:
+    """The same as `take`, within a transaction that does more.
+
+    Args:
+        connection: A transaction in the tenant's scope.
+        tenant: The tenant.
+        rows: What the batch is.
+        entries: What `Ledger.sealed` gave.
+    """
+    values = [None if value is None else value.decode() for value in _taken(rows, entries)]
+    await connection.execute(_TAKE_WITHIN, [tenant, *values])
+
+
+def _taken(rows: Rows, entries: bytes) -> list[bytes | None]:
+    """Values of the parameters of `archive_take` after the tenant, as PostgreSQL's own text."""
     gains = list(zip(*rows.gains, strict=True))
     series = sorted(rows.series.items())
-    parameters = (
+    return [
         rows.at.isoformat().encode(),
         _array([f'"\\\\x{digest.hex()}"' for digest in rows.digests]),
         None if rows.made is None else _json(rows.made),
@@ -126,8 +151,7 @@ async def take(db: Database, scope: HasTenant, rows: Rows, entries: bytes, *, is
         _json(rows.instances),
         entries,
         _array(gains[6]),
-    )
-    await db.call(scope, _TAKE, parameters, is_durable=is_durable)
+    ]
 
 
 def _array(values: Iterable[object]) -> bytes:
@@ -373,6 +397,19 @@ def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
     return conditions
 
 
+async def followed(
+    connection: Connection, tenant: UUID, study_ids: Iterable[UUID], reach: Filter
+) -> dict[UUID, tuple[str, bool]]:
+    """Studies that are held, by their ids: StudyInstanceUID, and whether they are within reach."""
+    condition, parameters = reach.where(_COLUMNS)
+    cursor = await connection.execute(
+        f"select s.id, s.study_uid, {condition} as may_follow from study s"  # noqa: S608 - the decision's own words
+        " where s.tenant = %(tenant)s and s.id = any(%(studies)s) and s.state = 'held'",
+        {**parameters, "tenant": tenant, "studies": list(study_ids)},
+    )
+    return {row["id"]: (row["study_uid"], row["may_follow"]) for row in await cursor.fetchall()}
+
+
 async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Iterable[bytes], at: datetime) -> None:
     """Take a study out of every answer, remember what is to be done, and bar its return."""
     await connection.execute(
@@ -468,13 +505,3 @@ async def end_erasure(connection: Connection, tenant: UUID, study_id: UUID) -> N
     await connection.execute(
         "update erasure set state = 'erased', locators = '{}' where tenant = %s and study_id = %s", (tenant, study_id)
     )
-
-
-async def locators_in_use(connection: Connection, tenant: UUID) -> list[bytes]:
-    """Where bytes lie that rows know of: the seam for the orphan sweeper."""
-    cursor = await connection.execute(
-        "select head_locator as locator from instance where tenant = %s"
-        " union all select bulk_locator from instance where tenant = %s and bulk_locator is not null",
-        (tenant, tenant),
-    )
-    return [row["locator"] for row in await cursor.fetchall()]

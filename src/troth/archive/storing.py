@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 from weakref import WeakSet
 
 import psycopg
 
 from troth.archive import intake as intakes
-from troth.archive import permits, sealing, store, telling
-from troth.archive.arriving import Item, Study
-from troth.archive.coercing import Change, Standing, coerced
+from troth.archive import mending, permits, store, telling
+from troth.archive.arriving import Item, Rows, Study
+from troth.archive.coercing import coerced, standing_change
 from troth.archive.errors import CannotCoerce
 from troth.archive.intake import Batch
 from troth.archive.keys import OrganisationKeys
@@ -29,11 +30,17 @@ from troth.kit.errors import TrothError, Unavailable
 from troth.ledger import Ledger
 from troth.people import People, Subject
 from troth.policy import Permit
-from troth.vault import KeyDestroyed, Keyring, Packs
+from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 _ATTEMPTS = 8
 _INLINE_ITEMS = 16  # more are tokenised in a thread
 _SUBJECTS_AT_ONCE = 4
+
+Put = Callable[[Permit, Rows, bytes], Awaitable[None]]
+"""Writes what was accepted of a batch, with its entries: all or nothing, committed on return."""
+
+Keep = Callable[[Batch, Mapping[str, Study]], Awaitable[None]]
+"""Decides which items in conflict are kept apart, and tells the ledger of all of them."""
 
 
 class Storing:
@@ -46,6 +53,7 @@ class Storing:
         people: Finds or makes subjects.
         ledger: Is told in the same transaction.
         keys: Keys of organisations.
+        keep: Keeps apart what contradicts what is held.
         merging: Follows the rule about identifiers without an issuer.
     """
 
@@ -57,6 +65,7 @@ class Storing:
         people: People,
         ledger: Ledger,
         keys: OrganisationKeys,
+        keep: Keep,
         merging: Merging,
     ) -> None:
         self._db = db
@@ -66,6 +75,7 @@ class Storing:
         self._ledger = ledger
         self._keys = keys
         self._merging = merging
+        self._keep = keep
         self._queue = Queue(self._commit)
         self._recent = Recent()
         self._discarded: list[bytes] = []
@@ -109,16 +119,32 @@ class Storing:
         else:
             batch = Batch(self._keyring, key, items)
         is_shared = is_followed or len(self._underway) > 0
-        prepared = await self._settle(tenant, batch, is_durable=not is_shared)
+        prepared = await self.settle(tenant, batch, partial(store.take, self._db, is_durable=not is_shared))
         durable = self._db.flushing() if is_shared or not batch.accepted else None  # what is held may be just that
-        await self._tidy(items, [study for uid, study in prepared.items() if uid not in batch.new_studies])
+        try:
+            for item in items:
+                if item.mends is not None:
+                    await mending.mend(self._db, self._keyring, self._packs, self._ledger, batch, item)
+            if batch.in_conflict:
+                await self._keep(batch, prepared)
+        except (KeyDestroyed, psycopg.Error) as fault:
+            raise Unavailable from fault  # nobody was answered yet: what is stored is held already when it comes again
+        await self._tidy(items, unneeded(batch, prepared))
         return durable
 
-    async def _settle(self, tenant: UUID, batch: Batch, *, is_durable: bool) -> dict[str, Study]:
+    async def settle(self, tenant: UUID, batch: Batch, put: Put) -> dict[str, Study]:
         """Decide and write a batch; what others change meanwhile makes it look and decide again.
+
+        Args:
+            tenant: The organisation.
+            batch: Its outcomes are set on return.
+            put: Writes what was accepted.
 
         Returns:
             New studies whose keys were made, also those that turned out not to be needed.
+
+        Raises:
+            Unavailable: The database went away, or too many wrote the same at once.
         """
         prepared: dict[str, Study] = {}
         wanted = batch.wanted()
@@ -138,7 +164,7 @@ class Storing:
                 await self._coerce(batch)
                 missing = batch.new_studies.keys() - prepared.keys()
                 if not missing:
-                    await self._write(scope, batch, prepared, is_durable=is_durable)
+                    await self._write(scope, batch, prepared, put)
             except (KeyDestroyed, psycopg.Error) as fault:
                 if not isinstance(fault, KeyDestroyed) and not store.is_race(fault):
                     raise Unavailable from fault
@@ -152,7 +178,7 @@ class Storing:
             prepared |= await self._prepare(tenant, {uid: batch.new_studies[uid] for uid in missing})
         raise Unavailable("Too many were writing the same studies; nothing was stored.")
 
-    async def _write(self, scope: Permit, batch: Batch, prepared: dict[str, Study], *, is_durable: bool) -> None:
+    async def _write(self, scope: Permit, batch: Batch, prepared: dict[str, Study], put: Put) -> None:
         """Write what was decided, once the bytes are durable: no row ever names bytes that are not."""
         studies = {uid: prepared[uid] for uid in batch.new_studies}
         rows, entries = batch.rows(studies, clock.now()), batch.entries(studies)
@@ -160,7 +186,7 @@ class Storing:
         for durable in {item.durable for item in batch.items}:
             await asyncio.shield(durable)
         if batch.accepted:
-            await store.take(self._db, scope, rows, sealed, is_durable=is_durable)
+            await put(scope, rows, sealed)
         elif entries:
             async with self._db.transaction(scope) as connection:
                 await self._ledger.append_many(connection, entries)
@@ -172,8 +198,7 @@ class Storing:
             if item.corrections == study.corrections:
                 continue
             assert study.standing_sealed is not None
-            plain = sealing.open_plain(self._keyring, study.key, "standing", study.id, study.standing_sealed)
-            change = Change(Standing.from_bytes(plain).values, clock.now(), "COERCE")
+            change = standing_change(self._keyring, study.key, study.id, study.standing_sealed)
             try:
                 made = await coerced(self._packs, item.received, change)
             except CannotCorrect:
@@ -215,19 +240,31 @@ class Storing:
             for (uid, item), key in zip(items.items(), keys, strict=True)
         }
 
-    async def _tidy(self, items: Sequence[Item], unused: Sequence[Study]) -> None:
-        """Give back the bytes of what was not stored, and keys that were made in vain."""
+    async def _tidy(self, items: Sequence[Item], unused: Sequence[KeyRef]) -> None:
+        """Give back the bytes of what no row names, and keys that were made in vain."""
         discarded, self._discarded[:] = list(self._discarded), []
         for item in items:
-            if item.outcome is not None and item.outcome.state != "stored":
-                discarded += locators_of(item.received) + _own_locators(item)
-            elif item.coerced is not None:
-                kept = locators_of(item.coerced)
-                discarded += [locator for locator in locators_of(item.received) if locator not in kept]
+            if item.outcome is not None and not (item.is_named and item.coerced is None):
+                discarded += unnamed(item)
         if discarded:
             await self._packs.free(discarded)
         if unused:
-            await asyncio.to_thread(self._keyring.destroy, [study.key for study in unused])
+            await asyncio.to_thread(self._keyring.destroy, unused)
+
+
+def unneeded(batch: Batch, prepared: Mapping[str, Study]) -> list[KeyRef]:
+    """Keys that were made for new studies and are named by nobody."""
+    return [study.key for uid, study in prepared.items() if uid not in batch.new_studies]
+
+
+def unnamed(item: Item) -> list[bytes]:
+    """Objects of an instance that no row names: as it was sent, and as it had to be written to be coerced."""
+    every = locators_of(item.received) + _own_locators(item)
+    if not item.is_named:
+        return every
+    is_apart = item.outcome is not None and item.outcome.is_kept
+    named = locators_of(item.received if is_apart else item.kept)
+    return [locator for locator in every if locator not in named]
 
 
 def _own_locators(item: Item) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from troth.archive.attributes import keyword_of
@@ -15,6 +15,8 @@ from troth.kit.errors import TrothError
 from troth.ledger import Entry
 from troth.policy import Permit
 from troth.vault import KeyRef
+
+MOST_UIDS_TOLD: Final = 50
 
 
 def entry(
@@ -117,6 +119,86 @@ def _queried(
         clauses=permit.grounds,
         decision_id=permit.decision_id,
         counts={"results": results, "studies": len(payload["studies"])},
+    )
+
+
+def followed(permit: Permit, organisation_key: KeyRef) -> Entry:
+    """The entry of a program that is about to be told of changes, for the next minutes."""
+    return Entry(
+        kind="archive:changes:followed",
+        tenant=permit.tenant,
+        actor_id=permit.actor.id,
+        actor_kind=permit.actor.kind,
+        role=permit.actor.role,
+        key=organisation_key,
+        payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},
+        purpose=permit.purpose,
+        clauses=permit.grounds,
+        decision_id=permit.decision_id,
+    )
+
+
+class Owned(Protocol):
+    """A study, as far as the entry of an act on it needs it."""
+
+    @property
+    def id(self) -> UUID:
+        """Our id."""
+
+    @property
+    def subject_id(self) -> UUID:
+        """Whose it is."""
+
+    @property
+    def audit_key(self) -> KeyRef:
+        """Seals what is told of its subject."""
+
+
+def of_instances(
+    permit: Permit,
+    kind: str,
+    owner: Owned | KeyRef,
+    study_uid: str,
+    instance_uids: Sequence[str],
+    *,
+    reason: str = "",
+    length_bytes: int | None = None,
+) -> Entry:
+    """The entry of an act on some instances.
+
+    Args:
+        permit: What allowed it.
+        kind: Kind of the entry.
+        owner: The study they are in; for what is in none, the organisation's key.
+        study_uid: The study they are of, or say they are of.
+        instance_uids: Their UIDs; the first of many are told.
+        reason: Why, if that matters.
+        length_bytes: Their bytes, if that matters.
+    """
+    study, key = (None, owner) if isinstance(owner, bytes) else (owner, owner.audit_key)
+    payload: dict[str, Any] = {
+        "actor": permit.actor.name,
+        "organisation": permit.actor.organisation,
+        "study_uid": study_uid,
+        "instance_uids": list(instance_uids[:MOST_UIDS_TOLD]),
+    }
+    if reason:
+        payload["reason"] = reason
+    counts = {"instances": len(instance_uids)} | ({"bytes": length_bytes} if length_bytes is not None else {})
+    return Entry(
+        kind=kind,
+        tenant=permit.tenant,
+        actor_id=permit.actor.id,
+        actor_kind=permit.actor.kind,
+        role=permit.actor.role,
+        subject_id=study.subject_id if study else None,
+        study_id=study.id if study else None,
+        key=bytes(key),
+        payload=payload,
+        purpose=permit.purpose,
+        clauses=permit.grounds,
+        decision_id=permit.decision_id,
+        counts=counts,
     )
 
 

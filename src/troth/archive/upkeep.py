@@ -27,4 +27,5 @@ class Upkeep:
         self.recheck = rechecking.recheck
         self.unfinished = rechecking.unfinished
         self.known_broken = rechecking.known_broken
+        self.damaged = rechecking.damaged
         self.record_broken = rechecking.record_broken

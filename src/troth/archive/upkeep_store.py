@@ -270,6 +270,61 @@ async def broken(connection: Connection, tenant: UUID) -> list[Row]:
     return list(await cursor.fetchall())
 
 
+async def damaged(connection: Connection, tenant: UUID, *, limit: int) -> list[Row]:
+    """Instances that are broken with the studies they are in, those found first before the others."""
+    cursor = await connection.execute(
+        "select b.what, b.found_at, i.instance_uid, i.stored_at, r.modality, s.study_uid from broken_instance b"
+        " join instance i on i.tenant = b.tenant and i.id = b.instance_id"
+        " join series r on r.tenant = i.tenant and r.id = i.series_id"
+        " join study s on s.tenant = r.tenant and s.id = r.study_id and s.state = 'held'"
+        " where b.tenant = %s order by b.found_at, i.instance_uid limit %s",
+        (tenant, limit),
+    )
+    return list(await cursor.fetchall())
+
+
+async def replace_instance(
+    connection: Connection, tenant: UUID, instance_id: UUID, head_locator: bytes, row: Mapping[str, Any]
+) -> bool:
+    """Let an instance name other bytes, unless somebody did so meanwhile; whether this one did.
+
+    Args:
+        connection: A transaction in the tenant's scope.
+        tenant: The tenant.
+        instance_id: Our id of it.
+        head_locator: Where its head is thought to lie now.
+        row: What `row_values.instance_row` says of the new bytes.
+    """
+    names = {"tenant": tenant, "held": instance_id, "place": head_locator}
+    # The study first, as everybody does who takes both: none waits for another in a circle.
+    cursor = await connection.execute(
+        "select s.id, i.head_bytes + i.bulk_bytes as length_bytes from instance i"
+        " join series r on r.tenant = i.tenant and r.id = i.series_id join study s on s.tenant = r.tenant"
+        " and s.id = r.study_id where i.tenant = %(tenant)s and i.id = %(held)s and i.head_locator = %(place)s"
+        " and s.state = 'held' for update of s",
+        names,
+    )
+    study = await cursor.fetchone()
+    if study is None:
+        return False
+    cursor = await connection.execute(
+        "update instance set sop_class = %(sop_class)s, syntax = %(syntax)s, number = %(number)s,"
+        " rows = %(rows)s, columns = %(columns)s, frames = %(frames)s, head_locator = %(head_locator)s::bytea,"
+        " head_bytes = %(head_bytes)s, bulk_locator = %(bulk_locator)s::bytea, bulk_bytes = %(bulk_bytes)s,"
+        " bulk_tag = %(bulk_tag)s, bulk_vr = %(bulk_vr)s, bulk_length = %(bulk_length)s,"
+        " frame_table = %(frame_table)s::bytea, sealed = %(sealed)s::bytea"
+        " where tenant = %(tenant)s and id = %(held)s and head_locator = %(place)s",
+        {**row, **names},
+    )
+    if cursor.rowcount != 1:
+        return False
+    await connection.execute(
+        "update study set length_bytes = length_bytes + %s where tenant = %s and id = %s",
+        (row["head_bytes"] + row["bulk_bytes"] - study["length_bytes"], tenant, study["id"]),
+    )
+    return True
+
+
 async def imported(connection: Connection, digests: Sequence[bytes]) -> set[bytes]:
     """Which of some files were imported by an earlier run."""
     cursor = await connection.execute("select digest from import_file where digest = any(%s)", (list(digests),))

@@ -26,6 +26,7 @@ _REASON = 0x04000565
 _TEXT = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UT"})
 _REPERTOIRE = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # whose characters the data set's charset decides
 _MAY_BE_TEXT = _REPERTOIRE | {"SQ", "UN"}
+_NAMING = frozenset({0x00080018, 0x0020000D, 0x0020000E})  # SOP, study and series instance UID
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
@@ -40,6 +41,9 @@ class Correction:
         system: Name of the system that corrects, for (0400,0563).
         source: Where the previous values came from, for (0400,0564); may be empty.
         reason: CORRECT for a mended mistake, COERCE where values were made to agree with a register.
+        uids: UIDs that take the place of others in the UIDs that name the study, the series and the instance.
+        references: UIDs that take the place of others wherever else they stand, in sequences too; what the data set
+            says of its own history is left as it was.
     """
 
     values: Mapping[int, str] = field(repr=False)
@@ -47,6 +51,8 @@ class Correction:
     system: str
     source: str = ""
     reason: Literal["CORRECT", "COERCE"] = "CORRECT"
+    uids: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Element(NamedTuple):
@@ -104,16 +110,16 @@ class _Format:
             tag, vr, length, value = self.head(octets, at)
             if length == _UNDEFINED and tag in tags.BULK:
                 return
-            stop = self._past(octets, value, vr) if length == _UNDEFINED else value + length
+            stop = self.past(octets, value, vr) if length == _UNDEFINED else value + length
             if stop > len(octets):
                 return
             yield _Element(tag, vr, at, value, stop)
             at = stop
 
-    def _past(self, octets: bytes, at: int, vr: str) -> int:
+    def past(self, octets: bytes, at: int, vr: str) -> int:
         """Where a value of undefined length ends; items within it may be of undefined length, too."""
         if vr == "UN" and self.is_explicit:
-            return _Format(syntaxes.IMPLICIT_LITTLE)._past(octets, at, "SQ")  # PS3.5 6.2.2 note 2
+            return _Format(syntaxes.IMPLICIT_LITTLE).past(octets, at, "SQ")  # PS3.5 6.2.2 note 2
         depth = 1
         while depth:
             if at + 8 > len(octets):
@@ -122,7 +128,7 @@ class _Format:
             if tag in (_ITEM_END, _SEQUENCE_END):
                 depth, at = depth - 1, value
             elif length == _UNDEFINED and inner == "UN":
-                at = self._past(octets, value, inner)
+                at = self.past(octets, value, inner)
             elif length == _UNDEFINED:
                 depth, at = depth + 1, value
             else:
@@ -159,11 +165,14 @@ def corrected(head: bytes, tail: bytes, syntax: str, correction: Correction) -> 
     boundary = written.head(head, bulk_at)[0] if bulk_at < len(head) else 1 << 32
     if any(tag >= boundary for tag in values):
         raise CannotCorrect("What stands after the bulk is not corrected")
-    before = b"".join(
-        written.element(tag, vr, head[elements[tag].value : elements[tag].stop] if tag in elements else b"")
-        for tag, (vr, _) in sorted(values.items())
-    )
+    former = {
+        tag: written.element(tag, vr, head[elements[tag].value : elements[tag].stop] if tag in elements else b"")
+        for tag, (vr, _) in values.items()
+    }
     new = {tag: written.element(tag, vr, value) for tag, (vr, value) in values.items()}
+    for tag, octets in _renamed(written, head, elements, correction).items():
+        former[tag], new[tag] = head[elements[tag].start : elements[tag].stop], octets
+    before = b"".join(octets for _, octets in sorted(former.items()))
     is_behind = boundary < _ORIGINAL
     place = {element.tag: element for element in written.elements(tail)} if is_behind else elements
     told = _told(written, tail if is_behind else head, place.get(_ORIGINAL), before, correction)
@@ -193,6 +202,74 @@ def _encoded(head: bytes, elements: Mapping[int, _Element], wanted: Mapping[int,
         values = {tag: (vr, wanted[tag].encode()) for tag, (vr, _) in values.items()}
         values[_CHARSET] = "CS", _UNICODE.encode()
     return values
+
+
+def _renamed(
+    written: _Format, head: bytes, elements: Mapping[int, _Element], correction: Correction
+) -> dict[int, bytes]:
+    """The top-level elements in which UIDs are replaced, as they are written then."""
+    found = {}
+    for tag, one in elements.items():
+        octets = head[one.start : one.stop]
+        uids = correction.uids if tag in _NAMING else correction.references
+        if not uids or tag == _ORIGINAL:
+            continue
+        renamed, _ = _renamed_elements(written, octets, 0, len(octets), uids)
+        if renamed != octets and _has_any(octets, uids):
+            found[tag] = renamed
+    return found
+
+
+def _has_any(octets: bytes, uids: Mapping[str, str]) -> bool:
+    """Whether it was a UID that changed, and not only how a sequence says its length."""
+    return any(uid.encode() in octets for uid in uids)
+
+
+def _renamed_elements(
+    written: _Format, octets: bytes, at: int, stop: int, uids: Mapping[str, str]
+) -> tuple[bytes, int]:
+    """Elements up to `stop`, or to the delimiter of the item they are in; and where they end."""
+    pieces: list[bytes] = []
+    while at + 8 <= stop:
+        tag, vr, length, value = written.head(octets, at)
+        if tag == _ITEM_END:
+            return b"".join(pieces), value
+        meant = _vr_of(tag) if vr == "UN" else vr  # some write UN for what the standard knows
+        if meant == "SQ":
+            end = stop if length == _UNDEFINED else value + length
+            inner = _Format(syntaxes.IMPLICIT_LITTLE) if vr == "UN" else written  # PS3.5 6.2.2 note 2
+            items, after = _renamed_items(inner, octets, value, end, uids)
+            pieces.append(written.element(tag, vr, items))
+        else:
+            after = written.past(octets, value, vr) if length == _UNDEFINED else value + length
+            piece = octets[at:after]
+            if meant == "UI":
+                piece = _renamed_uid(written, tag, vr, piece, octets[value:after], uids)
+            pieces.append(piece)
+        at = after
+    return b"".join(pieces), at
+
+
+def _renamed_items(written: _Format, octets: bytes, at: int, stop: int, uids: Mapping[str, str]) -> tuple[bytes, int]:
+    """Items of a sequence up to `stop` or its delimiter; and where they end."""
+    pieces: list[bytes] = []
+    while at + 8 <= stop:
+        tag, _, length, value = written.head(octets, at)
+        if tag == _SEQUENCE_END:
+            return b"".join(pieces), value
+        end = stop if length == _UNDEFINED else value + length
+        content, at = _renamed_elements(written, octets, value, end, uids)
+        pieces.append(written.item(content))
+    return b"".join(pieces), at
+
+
+def _renamed_uid(written: _Format, tag: int, vr: str, piece: bytes, value: bytes, uids: Mapping[str, str]) -> bytes:
+    said = value.decode("ascii", "replace").rstrip("\0 ").split("\\")
+    meant = [uids.get(uid, uid) for uid in said]
+    if meant == said:
+        return piece
+    octets = "\\".join(meant).encode()
+    return written.element(tag, vr, octets + b"\0" * (len(octets) & 1))
 
 
 def _told(written: _Format, octets: bytes, there: _Element | None, before: bytes, correction: Correction) -> bytes:

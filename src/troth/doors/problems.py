@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.kit.errors import NotFound, TrothError
+from troth.policy import NotInLevel
 
 MEDIA_TYPE = "application/problem+json"
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -31,7 +32,7 @@ def problem(fault: TrothError) -> Response:
     Args:
         fault: What happened; its detail never carries personal data.
     """
-    shown = NotFound() if isinstance(fault, NotFound) else fault
+    shown = NotFound() if isinstance(fault, NotFound) and not isinstance(fault, NotInLevel) else fault
     status = shown.http_status
     told: dict[str, Any] = {"type": f"urn:troth:{shown.slug}", "title": shown.title, "status": status}
     if shown.detail != shown.title:

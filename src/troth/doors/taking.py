@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from troth.kit.errors import TrothError
 from troth.policy import PermitDenied
 
+#: What a sender is told of an instance that contradicts what is held: not whose that is. 64 characters (0000,0902).
+KEPT_APART = "Not stored: in conflict; kept apart for a person to resolve"
+
 
 class NotTaken(TrothError):
     """The sender may store, and a clause stands in the way at this moment; it keeps what it sent and can try again."""

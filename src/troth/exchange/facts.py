@@ -50,7 +50,7 @@ class ExchangeFacts:
         named, tenant = dict(target.attributes), target.tenant or actor.tenant
         found = await store.facts(connection, clock.today(), clock.now())
         claims = {claim for row in found for claim in _claims(row)}
-        country = await self._country(tenant)
+        country = await self._country(connection, tenant)
         if country:
             claims.add(f"controller:{country}")
         if named.get("category"):
@@ -69,11 +69,11 @@ class ExchangeFacts:
         )
         return FactSet(claims=frozenset(claims), instructions=instructions)
 
-    async def _country(self, tenant: UUID | None) -> str:
+    async def _country(self, connection: Connection, tenant: UUID | None) -> str:
         """Where an organisation keeps its data; empty on the platform."""
         if tenant is not None:
             with suppress(OrganisationNotFound):
-                return (await self._people.organisation(tenant)).region
+                return (await self._people.organisation_over(connection, tenant)).region
         return ""
 
 

@@ -205,7 +205,8 @@ class Exchange(Requests):
             raise WrongPermit
         kin = await self._people.kin(permit, subject_id)
         now = clock.now()
-        since = now.replace(year=now.year - _YEARS_BACK, day=min(now.day, 28))
+        is_leap_day = (now.month, now.day) == (2, 29)
+        since = now.replace(year=now.year - _YEARS_BACK, day=28 if is_leap_day else now.day)
         async with self._db.transaction(space) as connection:
             rows = [(row, each) for each in kin for row in await store.disclosures_of(connection, each.id, since)]
         found = [self._accounted(row, each) for row, each in rows]

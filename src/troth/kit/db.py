@@ -7,7 +7,7 @@ connection never remembers whose it was. Only this module begins, commits and ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Protocol
 from uuid import UUID
@@ -160,15 +160,17 @@ class Database:
         finally:
             self._flushes[asyncio.get_running_loop()].ended(answer, fault)
 
-    async def listen(self, channel: str) -> AsyncIterator[str]:
+    async def listen(self, channel: str, heard: Callable[[], None] = lambda: None) -> AsyncIterator[str]:
         """Payloads notified on a channel, over a connection of its own.
 
         Args:
             channel: Name of the channel; a constant, never input.
+            heard: Called once nothing that comes from now on is missed.
         """
         connection = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True)
         try:
             await connection.execute(f"listen {channel}")
+            heard()
             async for notice in connection.notifies():
                 yield notice.payload
         finally:

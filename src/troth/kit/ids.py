@@ -31,3 +31,15 @@ def code(digits: int = 6) -> str:
 def dicom_uid() -> str:
     """A new DICOM UID under the UUID root 2.25 (DICOM PS3.5 B.2)."""
     return f"2.25.{uuid4().int}"
+
+
+def derived_dicom_uid(digest: bytes) -> str:
+    """A DICOM UID under the UUID root 2.25 that is the same for the same digest (PS3.5 B.2, RFC 9562 5.8).
+
+    Args:
+        digest: At least 16 bytes, keyed: a UID must not tell what it was made of.
+    """
+    value = int.from_bytes(digest[:16], "big")
+    value = value & ~(0xF << 76) | 0x8 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return f"2.25.{value}"

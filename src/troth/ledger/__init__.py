@@ -10,6 +10,7 @@ from troth.ledger.errors import (
     EventNotFound,
     Fenced,
     NotSequenced,
+    OffsetBeyond,
     ProofBroken,
     TreeBroken,
     UnknownKind,
@@ -17,6 +18,7 @@ from troth.ledger.errors import (
 )
 from troth.ledger.kinds import KINDS, sentence
 from troth.ledger.model import (
+    Arrival,
     Broken,
     Completeness,
     Entry,
@@ -34,6 +36,7 @@ from troth.ledger.service import ORIGIN, Ledger
 __all__ = [
     "KINDS",
     "ORIGIN",
+    "Arrival",
     "Broken",
     "Checkpoint",
     "CheckpointBroken",
@@ -46,6 +49,7 @@ __all__ = [
     "Fenced",
     "Ledger",
     "NotSequenced",
+    "OffsetBeyond",
     "Proof",
     "ProofBroken",
     "Sealer",

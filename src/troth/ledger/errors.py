@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import Conflict, NotFound, TrothError
+from troth.kit.errors import BadInput, Conflict, NotFound, TrothError
 
 
 class EntryRefused(TrothError):
@@ -31,6 +31,13 @@ class NotSequenced(Conflict):
 
     slug = "event-not-sequenced"
     title = "This event has no place in the ledger's tree yet"
+
+
+class OffsetBeyond(BadInput):
+    """Somebody follows from a place that the ledger has not reached: it is not the ledger that gave the offset."""
+
+    slug = "offset-beyond"
+    title = "The ledger has not come to this offset"
 
 
 class CheckpointBroken(TrothError):

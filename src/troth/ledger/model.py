@@ -225,6 +225,18 @@ class Completeness:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """That something of a kind has its place in the tree, and whoever follows can read it.
+
+    Attributes:
+        tenant: In whose space; None on the platform.
+    """
+
+    tenant: UUID | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """A stretch of the change feed.
 

@@ -170,6 +170,7 @@ class Sequencer:
             await store.upsert_tiles(connection, edge.take_changed())
             checkpoint = note.sign(self._origin, edge.size, edge.root(), self._sealer)
             await store.insert_checkpoint(connection, checkpoint, previous, self._fence)
+            await store.announce(connection, {(row["tenant"], row["kind"]) for row in fresh})
         await store.delete_pending(connection, [row["seq"] for row in rows])
         return len(rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
@@ -12,12 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Row
+from troth.kit.db import Connection, Database, Row
 from troth.kit.errors import TrothError
 from troth.ledger import kinds as vocabulary
 from troth.ledger import leaf, merkle, note, store, tiles, verify
-from troth.ledger.errors import EventNotFound, NotSequenced, TreeBroken
-from troth.ledger.model import PLATFORM, Broken, Completeness, Entry, Event, Feed, Proof, Verification
+from troth.ledger.errors import EventNotFound, NotSequenced, OffsetBeyond, TreeBroken
+from troth.ledger.model import PLATFORM, Arrival, Broken, Completeness, Entry, Event, Feed, Proof, Verification
 from troth.ledger.note import Checkpoint
 from troth.ledger.sealer import Sealer
 
@@ -283,7 +283,13 @@ class Ledger:
         return content[: width * merkle.HASH_BYTES] if len(content) >= width * merkle.HASH_BYTES else None
 
     async def follow(
-        self, connection: Connection, after: int, kinds: Collection[str], *, window: int = _FEED_WINDOW
+        self,
+        connection: Connection,
+        after: int,
+        kinds: Collection[str],
+        *,
+        window: int = _FEED_WINDOW,
+        limit: int = _FEED_WINDOW,
     ) -> Feed:
         """What happened since, in the order of the ledger: the change feed.
 
@@ -295,14 +301,36 @@ class Ledger:
             after: Offset of the last call; -1 to start.
             kinds: Kinds wanted.
             window: How many leaves one call looks at.
+            limit: Most events; the offset is then that of the last one.
+
+        Raises:
+            OffsetBeyond: The ledger has not come to this offset.
         """
         for kind in kinds:
             vocabulary.require(kind)
         checkpoint = await store.select_checkpoint(connection)
         size = checkpoint["size"] if checkpoint else 0
-        end = max(after + 1, min(size, after + 1 + window))
-        rows = await store.select_feed(connection, after + 1, end, kinds)
+        if after >= max(size, 0):
+            raise OffsetBeyond(hint="Read from the beginning, after -1.")
+        end = min(size, after + 1 + window)
+        rows = await store.select_feed(connection, after + 1, end, kinds, limit)
+        if len(rows) == limit:
+            end = rows[-1]["index"] + 1
         return Feed(tuple(_event(row) for row in rows), end - 1, end >= size)
+
+    async def arrivals(self, database: Database, heard: Callable[[], None] = lambda: None) -> AsyncIterator[Arrival]:
+        """What kinds of things get their place in the tree, in all spaces, as it happens; nothing of what they say.
+
+        Args:
+            database: Over a connection of its own to it.
+            heard: Called once nothing that comes from now on is missed.
+
+        Raises:
+            psycopg.Error: The connection ended; what happens until the next call is missed.
+        """
+        async for told in database.listen(store.CHANNEL, heard):
+            tenant, _, kind = told.partition(" ")
+            yield Arrival(None if UUID(tenant) == PLATFORM else UUID(tenant), kind)
 
     async def verify(self, dsn_sequencer: str, *, known: Sequence[str] = ()) -> Verification:
         """Recompute the whole tree from the rows; see `verify.run`.

@@ -57,6 +57,8 @@ _EVENT = """
 # Before every id there is: lets one text serve the first page and those that follow.
 _LAST_ID = UUID(int=2**128 - 1)
 
+CHANNEL = "troth_ledger"
+
 
 def literals(clauses: Collection[str], counts: Mapping[str, int]) -> tuple[str, str]:
     """Clauses and counts as PostgreSQL's own text: a third of what it takes to hand them over as list and JSON.
@@ -171,12 +173,12 @@ async def select_subject(connection: Connection, subject_id: UUID) -> Row | None
     return rows[0] if rows else None
 
 
-async def select_feed(connection: Connection, first: int, end: int, kinds: Collection[str]) -> list[Row]:
+async def select_feed(connection: Connection, first: int, end: int, kinds: Collection[str], limit: int) -> list[Row]:
     """Entries of some kinds whose leaves are in a range, in the order of the ledger."""
     return await _rows(
         connection,
-        f"{_EVENT} where l.index >= %s and l.index < %s and e.kind = any(%s) order by l.index",
-        (first, end, list(kinds)),
+        f"{_EVENT} where l.index >= %s and l.index < %s and e.kind = any(%s) order by l.index limit %s",
+        (first, end, list(kinds), limit),
     )
 
 
@@ -293,6 +295,14 @@ async def upsert_tiles(connection: Connection, tiles: Sequence[Tile]) -> None:
         " select * from unnest(%b::smallint[], %b::bigint[], %b::smallint[], %b::bytea[])"
         " on conflict (level, index) do update set width = excluded.width, bytes = excluded.bytes",
         [list(column) for column in zip(*rows, strict=True)],
+    )
+
+
+async def announce(connection: Connection, arrived: Collection[tuple[UUID, str]]) -> None:
+    """Tell whoever listens, with the commit, in which spaces something of which kind has its place now."""
+    await connection.execute(
+        "select pg_notify(%s, told) from unnest(%s::text[]) as told",
+        (CHANNEL, sorted(f"{tenant} {kind}" for tenant, kind in arrived)),
     )
 
 

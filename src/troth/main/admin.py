@@ -83,6 +83,23 @@ def state_issuer(
     typer.echo(beside(load(data_dir), work))
 
 
+@organisation_app.command("level")
+def set_level(
+    name: str,
+    level: Annotated[str, typer.Argument(help="A level of service that the notice knows.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Give an organisation another level of service, felt at once; prints the level."""
+
+    async def work(rooms: Rooms) -> str:
+        place = await rooms.people.organisation_named(name)
+        permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
+        await rooms.people.set_level(permit, place.id, level, rooms.policy.compiled.levels)
+        return level
+
+    typer.echo(beside(load(data_dir), work))
+
+
 @user_app.command("add")
 def add_user(
     email: str,

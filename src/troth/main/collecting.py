@@ -18,6 +18,7 @@ LISTENERS: Final = (
     Collecting("listener", "pages", "portal"),
     Collecting("listener", "viewer", "viewer", by=("retrieve",)),
     Collecting("listener", "DICOMweb", "dicomweb", {"instances": "images"}, by=("store", "retrieve")),
+    Collecting("listener", "REST", "rest", by=("follow",)),
     Collecting("listener", "DICOM", "dimse", {"instances": "images"}, by=("store", "retrieve")),
 )
 """What listens. Each is started by `main.parts`."""

@@ -22,6 +22,7 @@ from troth.archive import (
     SourceRefused,
     StudyNotFound,
 )
+from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import Unprocessable
 from troth.kit.zipping import ZipWriter
@@ -61,10 +62,9 @@ def import_files(
     async def work(rooms: Rooms) -> Imported:
         house = await rooms.people.organisation_named(organisation)
         async with _acting(rooms, house, role, purpose) as actor:
-            target = Target("organisation", house.id, house.id)
 
             async def allowed() -> Permit:
-                return await rooms.policy.require(actor, "store", target, purpose)
+                return await permit_to_store(rooms, actor, purpose)
 
             importing = Importing(
                 rooms.archive, rooms.database, house.key, allowed,
@@ -119,6 +119,18 @@ def export_studies(
     progress.end()
     typer.echo(f"{exported.studies:,} studies, {exported.instances:,} instances, {exported.bytes:,} bytes")
     typer.echo(to)
+
+
+async def permit_to_store(rooms: Rooms, actor: Actor, purpose: str) -> Permit:
+    """The permit to bring files into the actor's organisation.
+
+    Raises:
+        NotTaken: A clause stands in the way at this moment; it is named, and the import can be run again.
+        PermitDenied: It may not be done at all.
+    """
+    target = Target("organisation", actor.tenant, actor.tenant)
+    with telling_why():
+        return await rooms.policy.require(actor, "store", target, purpose)
 
 
 async def _write(

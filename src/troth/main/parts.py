@@ -45,10 +45,12 @@ class _Server(uvicorn.Server):
 
 def run_web(settings: Settings, first: socket.socket | None, second: socket.socket | None, ready: Ready) -> None:
     """Serve the pages and the viewer's origin until SIGTERM."""
+    # Imported here: it costs half a second that the other parts need not pay.
+    from troth.doors import rest
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
         api = dicomweb.create(rooms)
-        applications = (web.create(rooms, api), viewer.create(rooms, api))
+        applications = (web.create(rooms, api, rest.create(rooms)), viewer.create(rooms, api))
         web.require_forms(applications[0].routes)
         shown = certificate(settings)
         servers = [_Server(_uvicorn(app, settings, shown)) for app in applications]

@@ -62,6 +62,9 @@ class Settings:
         dicom_tls_key: PEM file of its private key.
         dicom_tls_ca: PEM file of the certificates that may have signed those of peers.
         dicom_plain: `allowed` lets DICOM travel in the clear beyond this machine; it is refused otherwise.
+        quarantine_instances: Most instances in conflict that are kept apart for one organisation; 0 keeps none.
+        quarantine_gigabytes: Most bytes of them, in GB.
+        quarantine_days: After this what nobody resolved is destroyed.
     """
 
     data_dir: Path
@@ -82,6 +85,9 @@ class Settings:
     dicom_tls_key: str = ""
     dicom_tls_ca: str = ""
     dicom_plain: str = ""
+    quarantine_instances: int = 10_000
+    quarantine_gigabytes: int = 20
+    quarantine_days: int = 30
 
     @property
     def http_url(self) -> str:
@@ -132,12 +138,22 @@ def load(data_dir: Path | None = None, **chosen: Any) -> Settings:
         if f"TROTH_{key.upper()}" in os.environ:
             values[key] = os.environ[f"TROTH_{key.upper()}"]
     values.update({key: value for key, value in chosen.items() if value is not None and value != ()})
+    for key in ("quarantine_instances", "quarantine_gigabytes", "quarantine_days"):
+        if key in values:
+            values[key] = _number(key, values[key])
     for key in ("http", "viewer", "dicom"):
         if isinstance(values.get(key), str):
             values[key] = Address.parse(values[key])
     if isinstance(values.get("notice"), str):
         values["notice"] = tuple(Path(part) for part in values["notice"].split(os.pathsep))
     return replace(Settings(folder.absolute()), **values)
+
+
+def _number(key: str, value: Any) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Unprocessable(f"{key} is not a whole number: {text!r}")
+    return int(text)
 
 
 def shipped_notice() -> Path:

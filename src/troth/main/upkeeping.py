@@ -55,6 +55,7 @@ class Upkeeping:
             permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
             await rooms.archive.resume_erasures(permit)
             await rooms.archive.releasing.release(permit)
+            await rooms.archive.quarantine.expire(permit)
         await rooms.archive.upkeep.sweep(await permit_for(rooms, "administer", Target("platform")))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
-from troth.archive import Archive
+from troth.archive import Archive, QuarantineLimits
 from troth.exchange import Exchange, ExchangeFacts
 from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound
@@ -117,7 +118,10 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     ]
     facts = CombinedFacts(database, sources, settings.region)
     policy = Policy(compiled, facts, write_refusal, (ChoiceRows(), AssignmentRows()))
-    archive = Archive(database, keyring, packs, people, ledger, policy)
+    limits = QuarantineLimits(
+        settings.quarantine_instances, settings.quarantine_gigabytes * 10**9, timedelta(settings.quarantine_days)
+    )
+    archive = Archive(database, keyring, packs, people, ledger, policy, limits)
     room_of_notices = Notices(database, keyring, ledger)
     people.read_notices(room_of_notices)
     lifecycle = Lifecycle(database, keyring, ledger, people)

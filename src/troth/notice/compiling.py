@@ -52,6 +52,21 @@ class Compiled:
         return frozenset(claim for policy in self.policies for claim in policy.requires)
 
     @cached_property
+    def services(self) -> tuple[Policy, ...]:
+        """What some levels of service have and others not, with its clause, its words and the levels that have it."""
+        return tuple(policy for policy in self.policies if policy.levels)
+
+    @cached_property
+    def level_clauses(self) -> frozenset[str]:
+        """The clauses that say which levels of service have something."""
+        return frozenset(policy.clause_id for policy in self.services)
+
+    @cached_property
+    def levels(self) -> frozenset[str]:
+        """The levels of service that the notices know."""
+        return frozenset(level for policy in self.services for level in policy.levels)
+
+    @cached_property
     def purposes(self) -> frozenset[str]:
         """The purposes for which anything at all is allowed."""
         return frozenset(policy.purpose for policy in self.policies if policy.effect == "permit")

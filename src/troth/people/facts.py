@@ -38,8 +38,10 @@ class PeopleFacts:
         if not _is_asked(actor) or actor.tenant is None or actor.id is None:
             return FactSet()
         if actor.kind == "peer" and actor.session_id is None:
-            is_registered = await store.is_peer(connection, actor.id, actor.tenant)
-            return FactSet(is_member=is_registered, session_alive=is_registered)
+            level = await store.level_of_peer(connection, actor.id, actor.tenant)
+            if level is None:
+                return FactSet()
+            return FactSet(is_member=True, session_alive=True, claims=_service(actor, level))
         if actor.session_id is None:
             return FactSet()
         row = await store.facts_of_session(connection, actor.session_id, clock.now())
@@ -55,8 +57,13 @@ class PeopleFacts:
         return FactSet(
             is_member=bool(row["belongs"]) and same_role and is_same,
             session_alive=bool(row["is_alive"]),
-            claims=frozenset({OPERATES} if row["operates"] else ()),
+            claims=frozenset({OPERATES} if row["operates"] else ()) | _service(actor, row["level"]),
         )
+
+
+def _service(actor: Actor, level: str) -> frozenset[str]:
+    """Which level of service the actor's organisation has, and by which service it comes."""
+    return frozenset({f"level:{level}", f"via:{actor.via}"} if actor.via else {f"level:{level}"})
 
 
 def _is_asked(actor: Actor) -> bool:

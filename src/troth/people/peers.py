@@ -242,6 +242,7 @@ def _caller(row: Row) -> PeerCaller:
         role="peer",
         name=row["ae"],
         organisation=row["organisation"],
+        via="dimse",
     )
     return PeerCaller(actor, row["purpose"])
 

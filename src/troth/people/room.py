@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from troth.kit.errors import TrothError
 from troth.kit.mail import Mail
 from troth.ledger import Entry, Ledger
 from troth.people import store
-from troth.people.errors import OrganisationExists, OrganisationNotFound
+from troth.people.errors import FieldMalformed, OrganisationExists, OrganisationNotFound
 from troth.people.model import Links, Organisation, Space
 from troth.policy import Actor, Permit
 from troth.vault import KeyRef, Keyring
@@ -99,6 +99,17 @@ class Room:
             self._organisations[tenant] = await self._organisation_by(organisation_id=tenant)
         return self._organisations[tenant]
 
+    async def organisation_over(self, connection: Connection, tenant: UUID) -> Organisation:
+        """The same for somebody who holds a connection already and must not wait for a second one.
+
+        Raises:
+            OrganisationNotFound: There is none.
+        """
+        await self._learn_organisation(connection, tenant)
+        if tenant not in self._organisations:
+            raise OrganisationNotFound
+        return self._organisations[tenant]
+
     async def organisation_named(self, name: str) -> Organisation:
         """The organisation of a name, for the command line.
 
@@ -111,6 +122,61 @@ class Room:
         """All organisations, controllers first, by name."""
         async with self._db.transaction(None) as connection:
             return [_organisation(row) for row in await store.organisations(connection)]
+
+    async def level(self, permit: Permit, tenant: UUID) -> str:
+        """The level of service of an organisation.
+
+        Args:
+            permit: To `administer` it.
+            tenant: The organisation.
+
+        Raises:
+            OrganisationNotFound: There is none for this permit.
+        """
+        async with self._db.transaction(self._space(permit, tenant)) as connection:
+            level = await store.level(connection, tenant)
+        if level is None:
+            raise OrganisationNotFound
+        return level
+
+    async def set_level(self, permit: Permit, tenant: UUID, level: str, known: Collection[str]) -> bool:
+        """Give an organisation another level of service, felt by every door at its next decision.
+
+        Args:
+            permit: To `administer` it, of whoever runs the service: an organisation does not choose by itself.
+            tenant: The organisation.
+            level: The level.
+            known: The levels that the notice has.
+
+        Returns:
+            Whether it had another one.
+
+        Raises:
+            FieldMalformed: The notice has no such level.
+            OrganisationNotFound: There is none for this permit.
+        """
+        if permit.actor.kind != "system":
+            raise OrganisationNotFound
+        if level not in known:
+            raise FieldMalformed(
+                f"the notice has no such level of service; it has: {', '.join(sorted(known)) or 'none'}"
+            )
+        organisation = await self.organisation(tenant)
+        async with self._db.transaction(self._space(permit, tenant)) as connection:
+            before = await store.level(connection, tenant)
+            changed = await store.set_level(connection, tenant, level)
+            if changed:
+                told = {"actor": permit.actor.name, "before": before, "level": level}
+                await self._note(
+                    connection,
+                    "people:level:changed",
+                    permit.actor,
+                    tenant,
+                    organisation.key,
+                    permit=permit,
+                    payload=told,
+                )
+        return changed
 
     async def _organisation_by(self, *, organisation_id: UUID | None = None, name: str | None = None) -> Organisation:
         async with self._db.transaction(None) as connection:

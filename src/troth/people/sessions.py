@@ -288,6 +288,7 @@ class Sessions(Subjects, Users):
             session_id=row["id"],
             name=name,
             organisation=row["organisation"],
+            via="portal" if row["kind"] == "patient" else "",
         )
         return Bearer(actor, row["purpose"], row["expires_at"])
 

@@ -39,7 +39,8 @@ where s.digest = %(digest)s and s.form = %(form)s and {_ALIVE}
 FACTS = f"""
 select s.id, s.kind, s.account_id, coalesce(j.surviving_id, s.subject_id) as subject_id,
        coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
-       s.account_id is null or m.account_id is not null or l.account_id is not null as belongs, o.operates
+       s.account_id is null or m.account_id is not null or l.account_id is not null as belongs, o.operates,
+       o.level
 from session s
 join organisation o on o.id = s.tenant
 left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
@@ -82,6 +83,20 @@ async def organisations(
         "order by capacity, name",
         {"id": organisation_id, "name": name},
     )
+
+
+async def level(connection: Connection, organisation_id: UUID) -> str | None:
+    """The level of service of an organisation."""
+    row = await _one(connection, "select level from organisation where id = %(id)s", {"id": organisation_id})
+    return str(row["level"]) if row else None
+
+
+async def set_level(connection: Connection, organisation_id: UUID, level: str) -> bool:
+    """Give an organisation another level of service; False where it has it already."""
+    cursor = await connection.execute(
+        "update organisation set level = %s where id = %s and level <> %s", (level, organisation_id, level)
+    )
+    return cursor.rowcount == 1
 
 
 async def platform_key(connection: Connection) -> bytes | None:
@@ -196,14 +211,15 @@ async def sweep_platform(connection: Connection, before: datetime) -> int:
 # Peers
 
 
-async def is_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> bool:
-    """Whether a peer is registered now."""
+async def level_of_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> str | None:
+    """The level of service of a peer's organisation; None where the peer is not registered now."""
     row = await _one(
         connection,
-        "select 1 from peer where id = %(id)s and organisation_id = %(organisation)s",
+        "select o.level from peer p join organisation o on o.id = p.organisation_id"
+        " where p.id = %(id)s and p.organisation_id = %(organisation)s",
         {"id": peer_id, "organisation": organisation_id},
     )
-    return row is not None
+    return str(row["level"]) if row is not None else None
 
 
 async def delete_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.policy.decision import Verdict
-from troth.policy.errors import PermitDenied
+from troth.policy.errors import NotInLevel, PermitDenied
 from troth.policy.facts import Facts, FactSet, Instructed
 from troth.policy.filtering import Column, Columns, Filter, RowFacts
 from troth.policy.model import Actor, ActorKind, Permit, Target
@@ -19,6 +19,7 @@ __all__ = [
     "Facts",
     "Filter",
     "Instructed",
+    "NotInLevel",
     "OnRefusal",
     "Permit",
     "PermitDenied",

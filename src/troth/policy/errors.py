@@ -19,3 +19,19 @@ class PermitDenied(errors.PermitDenied):
         super().__init__()
         self.clauses = clauses
         self.reason = reason
+
+
+class NotInLevel(PermitDenied):
+    """What the organisation asks for as a whole would be allowed, and is not in its level of service.
+
+    Told to its own people and machines alone: it says nothing of what is there.
+    """
+
+    slug = "not-in-level"
+    title = "The level of service of your organisation does not include this"
+    http_status = 403
+
+    def __init__(self, clauses: tuple[str, ...] = (), reason: str = "") -> None:
+        super().__init__(clauses, reason)
+        self.detail = reason or self.title
+        self.hint = "Whoever runs the service can change the level; then try again."

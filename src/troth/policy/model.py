@@ -26,6 +26,8 @@ class Actor:
         session_id: The session or token that stands behind the actor; revoking it ends the actor within a second.
         name: Display name, personal: never logged.
         organisation: Display name of the organisation.
+        via: The service that it came in by (`dimse`, `dicomweb`, `portal`, `changes`), where there are levels of
+            service; empty for what every organisation has.
     """
 
     kind: ActorKind
@@ -36,6 +38,7 @@ class Actor:
     session_id: UUID | None = None
     name: str = field(default="", repr=False)
     organisation: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

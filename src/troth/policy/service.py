@@ -8,7 +8,7 @@ from datetime import timedelta
 from troth.kit import clock, ids
 from troth.notice import ANYBODY, Compiled
 from troth.policy.decision import Decider
-from troth.policy.errors import PermitDenied
+from troth.policy.errors import NotInLevel, PermitDenied
 from troth.policy.facts import Facts
 from troth.policy.filtering import Filter, RowFacts
 from troth.policy.model import Actor, Permit, Target
@@ -83,6 +83,7 @@ class Policy:
 
         Raises:
             PermitDenied: No clause allows it, or one forbids it.
+            NotInLevel: What stands in the way is the organisation's level of service alone.
         """
         facts = await self._facts.about(actor, target)
         is_known = actor.kind != "anonymous"
@@ -90,7 +91,10 @@ class Policy:
         if not verdict.is_allowed:
             if self._on_refusal is not None and is_known:
                 await self._on_refusal(actor, action, target, purpose, verdict.forbidden_by)
-            raise PermitDenied(verdict.forbidden_by, verdict.reason) if verdict.has_access else PermitDenied
+            if not verdict.has_access:
+                raise PermitDenied
+            is_of_level = target.kind == "organisation" and self.compiled.level_clauses.issuperset(verdict.forbidden_by)
+            raise (NotInLevel if is_of_level else PermitDenied)(verdict.forbidden_by, verdict.reason)
         decided_at = clock.now()
         instructed = [each.id for each in facts.instructions if each.covers(action, purpose)]
         return Permit(

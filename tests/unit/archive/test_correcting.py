@@ -23,8 +23,10 @@ from troth.archive import (
     DuplicateDiffers,
     Match,
     OtherPatient,
+    Outcome,
     Query,
     StoredBytesBroken,
+    StudyChanged,
     StudyNotFound,
     Viewing,
     WasErased,
@@ -208,6 +210,62 @@ async def test_what_comes_later_is_coerced(rooms: Rooms) -> None:
     assert viewing.study.length_bytes == sum(one.length_bytes for one in await viewing.instances())
 
 
+@pytest.mark.parametrize("says", ["what was wrong", "what is right"])
+async def test_a_process_that_has_not_heard_of_it(rooms: Rooms, says: str) -> None:
+    study, wrong, right = generate_uid(), ids.code(), ids.code()
+    same = {"StudyInstanceUID": study, "SeriesInstanceUID": generate_uid()}
+    rival = type(rooms.archive)(rooms.database, rooms.keyring, rooms.packs, rooms.people, rooms.ledger, rooms.policy)
+
+    async def store(number: int, patient_id: str) -> Outcome:
+        receiver = rival.receiver(None)
+        receiver.feed(instance(**same, PatientID=patient_id, InstanceNumber=number))
+        (outcome,) = await rival.store(await rooms.may_store(), [receiver.finish()])
+        return outcome
+
+    assert (await store(1, wrong)).state == "stored"  # it remembers the study from now on
+    await correct(rooms, study, {PATIENT_ID: right})
+    assert (await store(2, wrong if says == "what was wrong" else right)).state == "stored"
+    assert {one.PatientID for one in await datasets(await opened(rooms, study))} == {right}
+
+
+async def test_what_was_looked_up_before_is_read_as_it_is_now(rooms: Rooms) -> None:
+    study = generate_uid()
+    files = [instance(StudyInstanceUID=study, PatientName="Wrung^A", InstanceNumber=number) for number in range(3)]
+    outcomes = await rooms.store(*files)
+    viewing = await opened(rooms, study)
+    records = await viewing.instances()
+    remembered = await viewing.instance(outcomes[0].instance_uid)
+    await correct(rooms, study, {NAME: "Right^A"})
+    for record in (*records, remembered):
+        assert str(read(b"".join([chunk async for chunk in viewing.part10(record)])).PatientName) == "Right^A"
+        assert dicom.reopen(await viewing.head(record), record.syntax).values[NAME] == "Right^A"
+        await viewing.verify(record)
+        assert len(await viewing.frames(record, [1])) == 1
+    lines = b"".join(await (await viewing.description(None, outcomes[0].instance_uid)).tell("http://x"))
+    assert b"Right^A" in lines
+    permit = await rooms.may_store()
+    verdict = await rooms.archive.commitments.verify(permit, [(one.sop_class, one.instance_uid) for one in outcomes])
+    assert len(verdict.held) == 3
+    async with rooms.database.transaction(rooms.hospital) as connection:
+        cursor = await connection.execute("select count(*) as n from broken_instance")
+        assert await cursor.fetchone() == {"n": 0}
+
+
+async def test_a_document_that_is_being_read_is_asked_for_again(rooms: Rooms) -> None:
+    study, pdf = generate_uid(), os.urandom(3_000_000)
+    await rooms.store(document(StudyInstanceUID=study, EncapsulatedDocument=pdf))
+    viewing = await opened(rooms, study)
+    (record,) = await viewing.instances()
+    stream = viewing.part10(record)
+    await anext(stream)
+    await correct(rooms, study, {NAME: "Right^A"})
+    with pytest.raises(StudyChanged):
+        _ = [chunk async for chunk in stream]
+    (after,) = await datasets(viewing)
+    assert after.EncapsulatedDocument == pdf
+
+
+@pytest.mark.conformance("C-STORE C114", "reason C114")
 async def test_an_instance_that_cannot_be_coerced_is_refused_alone(rooms: Rooms) -> None:
     study, number = generate_uid(), ids.code()
     await rooms.store(instance(StudyInstanceUID=study, PatientID=number))
@@ -337,6 +395,15 @@ async def test_not_yours_is_not_there_and_no_right_is_refused(rooms: Rooms) -> N
                  rooms.archive.corrections(permit, ids.uuid7())):  # fmt: skip
         with pytest.raises(StudyNotFound):
             await verb
+    number = ids.code()
+    mine, same, stranger = await rooms.store(
+        instance(PatientID=number), instance(PatientID=number), instance(PatientID=ids.code())
+    )
+    permit = await rooms.may_rectify(await study_of(rooms, mine.study_uid))
+    for other in (same, stranger):
+        with pytest.raises(StudyNotFound):
+            other_id = await study_of(rooms, other.study_uid)
+            await rooms.archive.correct(permit, other_id, {NAME: "X^Y"}, reason="CORRECT")
     with pytest.raises(WrongPermit):
         await rooms.archive.correct(await rooms.may_open(study), study_id, {NAME: "X^Y"}, reason="CORRECT")
     assert await locators(rooms, study) == before
@@ -378,18 +445,25 @@ async def test_erasure_leaves_nothing_and_bars_both_keys(rooms: Rooms) -> None:
         assert await cursor.fetchone() == {"n": 3}
 
 
-async def test_a_document_keeps_its_bytes(rooms: Rooms) -> None:
-    study, uid = generate_uid(), generate_uid()
-    pdf = b"%PDF-1.4 " + os.urandom(200_001)
-    sent = instance(
-        StudyInstanceUID=study, SOPInstanceUID=uid, SOPClassUID=EncapsulatedPDFStorage, EncapsulatedDocument=pdf,
-        MIMETypeOfEncapsulatedDocument="application/pdf", PatientID=ids.code(),
-    )  # fmt: skip
-    dataset = read(sent)
+def document(**attributes: Any) -> bytes:
+    """A PDF as an instance."""
+    dataset = read(
+        instance(
+            **{"PatientName": "Miller^James", "SOPClassUID": EncapsulatedPDFStorage, **attributes},
+            MIMETypeOfEncapsulatedDocument="application/pdf",
+        )
+    )
     del dataset.PixelData, dataset.Rows, dataset.Columns
     buffer = BytesIO()
     dataset.save_as(buffer)
-    await rooms.store(buffer.getvalue())
+    return buffer.getvalue()
+
+
+async def test_a_document_keeps_its_bytes(rooms: Rooms) -> None:
+    study, uid = generate_uid(), generate_uid()
+    pdf = b"%PDF-1.4 " + os.urandom(200_001)
+    sent = document(StudyInstanceUID=study, SOPInstanceUID=uid, EncapsulatedDocument=pdf, PatientID=ids.code())
+    await rooms.store(sent)
     await correct(rooms, study, {NAME: "Brook^Ada"})
     viewing = await opened(rooms, study)
     (after,) = await datasets(viewing)
@@ -401,8 +475,9 @@ async def test_a_document_keeps_its_bytes(rooms: Rooms) -> None:
     (after,) = await datasets(await opened(rooms, study))
     assert after.EncapsulatedDocument == pdf
     assert len(after.OriginalAttributesSequence) == 2
-    assert [one.state for one in await rooms.store(buffer.getvalue())] == ["already_held"]
+    assert [one.state for one in await rooms.store(sent)] == ["already_held"]
     # And one that comes when the study is corrected already.
+    dataset = read(sent)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     buffer = BytesIO()
     dataset.save_as(buffer)

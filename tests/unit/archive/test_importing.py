@@ -56,6 +56,22 @@ async def test_a_bad_file_never_stops_the_others_and_nothing_is_done_twice(rooms
     assert (third.skipped, third.already_held) == (4, 1)
 
 
+async def test_what_contradicts_what_is_held_is_named_and_kept_apart_once(rooms: Rooms, tmp_path: Path) -> None:
+    first = pydicom.dcmread(BytesIO(instance(PatientID="IMP-A")))
+    first.save_as(tmp_path / "1.dcm")
+    first.PatientID = "IMP-B"
+    first.save_as(tmp_path / "2.dcm")
+    for _ in range(2):
+        imported, refused = await take(rooms, tmp_path)
+        assert (imported.stored + imported.skipped, imported.refused) == (1, 1)
+        assert refused["2.dcm"].endswith("; kept apart for a person to resolve")
+    async with rooms.database.transaction(rooms.hospital) as connection:
+        cursor = await connection.execute(
+            "select count(*) as number from quarantined where study_uid = %s", (first.StudyInstanceUID,)
+        )
+        assert [row["number"] for row in await cursor.fetchall()] == [1]
+
+
 async def test_zips_that_are_traps_are_refused(rooms: Rooms, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -77,7 +77,7 @@ async def test_same_bytes_again_are_held_already_and_other_bytes_are_refused(roo
     viewing = await opened(rooms, study)
     assert read(await whole(viewing, uid)) == read(first)
     assert viewing.study.instance_count == 2
-    (told,) = await rooms.events("archive:instance:refused")
+    (told,) = await rooms.events("archive:instance:quarantined")
     assert told.payload is not None
     assert told.payload["reason"] == "duplicate-differs"
 

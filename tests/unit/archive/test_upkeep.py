@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,70 @@ async def test_a_broken_instance_is_found_told_and_never_served_as_whole(rooms: 
     again = await rooms.archive.upkeep.recheck(may_administer(rooms.hospital.id))
     assert (again.broken, again.mended) == ([], 1)
     assert await rooms.archive.upkeep.known_broken(may_administer(rooms.hospital.id)) == []
+
+
+async def test_a_broken_instance_that_is_sent_again_is_whole_again(rooms: Rooms) -> None:
+    file = ct(PatientID="HEAL")
+    [stored] = await rooms.store(file)
+    permit = may_administer(rooms.hospital.id)
+    row = await _row(rooms, stored.instance_uid)
+    _flip(rooms, bytes(row["head_locator"]))
+    [again] = await rooms.store(file)
+    assert again.state == "already_held"  # nobody has found out: it is as good as it was
+    assert (await _row(rooms, stored.instance_uid))["head_locator"] == row["head_locator"]
+    await rooms.archive.upkeep.recheck(permit)
+    assert [one.instance_id for one in await rooms.archive.upkeep.known_broken(permit)] == [row["id"]]
+    outcomes = await asyncio.gather(rooms.store(file), rooms.store(file), rooms.store(ct(PatientID="HEAL")))
+    assert [one.state for [one] in outcomes] == ["already_held", "already_held", "stored"]
+    assert await rooms.archive.upkeep.known_broken(permit) == []
+    [event] = await rooms.events("archive:instance:mended")
+    assert (event.subject_id is not None, event.counts["instances"]) == (True, 1)
+    rechecked = await rooms.archive.upkeep.recheck(permit, Choice(study_id=row["study_id"]))
+    assert (rechecked.instances, rechecked.broken) == (1, [])
+    assert (await _row(rooms, stored.instance_uid))["length_bytes"] == row["length_bytes"]
+
+
+async def test_other_bytes_mend_nothing(rooms: Rooms) -> None:
+    file = ct(PatientID="HURT")
+    [stored] = await rooms.store(file)
+    row = await _row(rooms, stored.instance_uid)
+    _flip(rooms, bytes(row["bulk_locator"]))
+    await rooms.archive.upkeep.recheck(may_administer(rooms.hospital.id))
+    [other] = await rooms.store(file.replace(b"CT Chest with contrast", b"CT Chest NO-- contrast"))
+    assert (other.state, other.is_kept) == ("refused", True)
+    assert len(await rooms.archive.upkeep.known_broken(may_administer(rooms.hospital.id))) == 1
+    _flip(rooms, bytes(row["bulk_locator"]))
+    await rooms.archive.upkeep.recheck(may_administer(rooms.hospital.id))
+
+
+async def test_a_row_whose_seal_is_broken_is_a_conflict_and_no_fault_of_ours(rooms: Rooms) -> None:
+    file = ct(PatientID="TORN-SEAL")
+    [stored] = await rooms.store(file)
+    async with rooms.database.transaction(rooms.hospital) as connection:
+        await connection.execute(
+            "update instance set sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) where instance_uid = %s",
+            (stored.instance_uid,),
+        )
+    [again] = await rooms.store(file)
+    assert (again.state, again.is_kept) == ("refused", True)
+    async with rooms.database.transaction(rooms.hospital) as connection:
+        await connection.execute(
+            "update instance set sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) where instance_uid = %s",
+            (stored.instance_uid,),
+        )
+
+
+async def _row(rooms: Rooms, instance_uid: str) -> dict[str, Any]:
+    async with rooms.database.transaction(rooms.hospital) as connection:
+        [row] = await (
+            await connection.execute(
+                "select i.id, i.head_locator, i.bulk_locator, s.id as study_id, s.length_bytes from instance i"
+                " join series r on r.tenant = i.tenant and r.id = i.series_id"
+                " join study s on s.tenant = r.tenant and s.id = r.study_id where i.instance_uid = %s",
+                (instance_uid,),
+            )
+        ).fetchall()
+    return row
 
 
 async def test_a_row_that_says_another_instance_is_found(rooms: Rooms) -> None:

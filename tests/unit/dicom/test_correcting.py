@@ -128,3 +128,79 @@ def test_other_characters_are_not_put_beside_an_older_repertoire() -> None:
     header, _ = scanned(next(one for one in every_file() if one.name == "chrGerm.dcm").read_bytes())
     with pytest.raises(CannotCorrect):
         corrected(header.head, header.tail, header.syntax, Correction({NAME: "山田^太郎"}, AT, "TROTH"))
+
+
+OWN = (0x00080018, 0x0020000D, 0x0020000E)
+
+
+def renamed(header: Header) -> dict[str, str]:
+    return {uid: f"2.25.{number}" for number, uid in enumerate((header.study_uid, header.series_uid), 10**30)}
+
+
+@pytest.mark.parametrize("name", readable(), ids=lambda name: name.rsplit("/", 1)[-1])
+def test_uids_change_wherever_they_stand_and_nothing_else(name: str) -> None:
+    with open(name, "rb") as file:
+        header, bulk = scanned(file.read())
+    uids = renamed(header) | {header.instance_uid: "2.25.7"}
+    before = read(header, header.head, bulk)
+    after = again(header, bulk, Correction({}, AT, "TROTH", reason="COERCE", uids=uids, references=uids))
+    assert [after[tag].value for tag in OWN] == [uids[str(before[tag].value)] for tag in OWN]
+    [*_, told] = after.OriginalAttributesSequence
+    [modified] = told.ModifiedAttributesSequence
+    assert told.ReasonForTheAttributeModification == "COERCE"
+    for element in modified:
+        assert element == before[element.tag], element.tag  # sequences as a whole, as they were
+    kept = [tag for tag in list(before.keys()) if tag not in modified and tag not in _WHOLE and tag.element]
+    for tag in kept:
+        assert after[tag] == before[tag], tag
+    left = [one for one in everything(after, {0x04000561}) if one in uids]
+    assert left == []
+
+
+def everything(dataset: Dataset, history: set[int]) -> list[str]:
+    """Every UID of a data set but for its history."""
+    found: list[str] = []
+    for element in dataset:
+        if element.tag in history:
+            continue
+        if element.VR == "SQ":
+            found += [uid for item in element.value or [] for uid in everything(item, history)]
+        elif element.VR == "UI":
+            values = (
+                element.value
+                if isinstance(element.value, list) or hasattr(element.value, "append")
+                else [element.value]
+            )
+            found += [str(value) for value in values]
+    return found
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+@pytest.mark.parametrize("is_undefined", [False, True])
+def test_references_in_sequences_follow(syntax: str, is_undefined: bool) -> None:
+    dataset = pydicom.dcmread(BytesIO(wheel("CT_small.dcm")))
+    inner, outer = Dataset(), Dataset()
+    inner.ReferencedSOPInstanceUID = "1.2.3.4"
+    inner.ReferencedSOPClassUID = dataset.SOPClassUID
+    outer.SeriesInstanceUID = "1.2.3"
+    outer.ReferencedSOPSequence = [inner]
+    dataset.ReferencedSeriesSequence = [outer]
+    dataset["ReferencedSeriesSequence"].is_undefined_length = is_undefined
+    outer["ReferencedSOPSequence"].is_undefined_length = is_undefined
+    outer.is_undefined_length_sequence_item = inner.is_undefined_length_sequence_item = is_undefined
+    buffer = BytesIO()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    is_little = syntax != "1.2.840.10008.1.2.2"
+    pydicom.dcmwrite(
+        buffer, dataset, enforce_file_format=True, implicit_vr=syntax == "1.2.840.10008.1.2", little_endian=is_little
+    )
+    header, bulk = scanned(buffer.getvalue())
+    references = {"1.2.3": "2.25.31", "1.2.3.4": "2.25.4444444444444444444444444444444444444"}
+    after = again(header, bulk, Correction({}, AT, "TROTH", references=references))
+    [series] = after.ReferencedSeriesSequence
+    [one] = series.ReferencedSOPSequence
+    assert (series.SeriesInstanceUID, one.ReferencedSOPInstanceUID) == tuple(references.values())
+    assert one.ReferencedSOPClassUID == dataset.SOPClassUID
+    [told] = after.OriginalAttributesSequence
+    assert told.ModifiedAttributesSequence[0].ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3"
+    assert (after.StudyInstanceUID, len(after.PixelData)) == (header.study_uid, len(dataset.PixelData))

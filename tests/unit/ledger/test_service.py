@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ import pytest
 from tests.unit.ledger.conftest import Deployment, Scope
 from troth import ledger
 from troth.kit import clock
-from troth.ledger import EventNotFound, NotSequenced, TreeBroken, UnknownKind, merkle, store
+from troth.ledger import Arrival, EventNotFound, NotSequenced, OffsetBeyond, TreeBroken, UnknownKind, merkle, store
 
 SUBJECT = UUID(int=0x5)
 STUDY = UUID(int=0x6)
@@ -222,6 +223,42 @@ async def test_the_feed_gives_everything_once_and_in_order(deployment: Deploymen
     assert (again.events, again.offset, again.is_at_end) == ((), 6, True)
     with pytest.raises(UnknownKind):
         await call(deployment, "follow", offset, {"archive:study:seen"})
+
+
+async def test_the_feed_stops_at_a_limit_and_refuses_what_it_never_gave(deployment: Deployment) -> None:
+    with pytest.raises(OffsetBeyond):
+        await call(deployment, "follow", 0, {"archive:study:opened"})
+    opened = await fill(deployment, 3)
+    await deployment.append_one(kind="archive:viewing:closed")
+    await deployment.sequencer.drain()
+    feed = await call(deployment, "follow", -1, {"archive:study:opened"}, limit=2)
+    assert ([event.id for event in feed.events], feed.offset, feed.is_at_end) == (opened[:2], 1, False)
+    feed = await call(deployment, "follow", feed.offset, {"archive:study:opened"}, limit=2)
+    assert ([event.id for event in feed.events], feed.offset, feed.is_at_end) == (opened[2:], 3, True)
+    with pytest.raises(OffsetBeyond):
+        await call(deployment, "follow", 4, {"archive:study:opened"})
+
+
+async def test_whoever_listens_hears_what_got_its_place_and_nothing_of_what_it_says(deployment: Deployment) -> None:
+    heard = asyncio.Event()
+    told: list[Arrival] = []
+
+    async def listen() -> None:
+        async for arrival in deployment.ledger.arrivals(deployment.database, heard.set):
+            told.append(arrival)
+
+    listening = asyncio.create_task(listen())
+    await heard.wait()
+    await fill(deployment, 2)
+    await deployment.append_one(kind="main:node:started", tenant=None)
+    await asyncio.sleep(0.2)
+    assert told == [], "what has no place yet cannot be read yet"
+    await deployment.sequencer.drain()
+    while len(told) < 2:
+        await asyncio.sleep(0.01)
+    assert {*told} == {Arrival(deployment.tenant, "archive:study:opened"), Arrival(None, "main:node:started")}
+    listening.cancel()
+    await asyncio.wait([listening])
 
 
 async def test_an_access_list_is_complete_while_the_sequencer_works(

@@ -75,6 +75,8 @@ CLAUSES: list[dict[str, Any]] = [
     {"kind": "sharing", "by": ["clinician"], "to": ["referrer"], "longest": "P1M", "needs": ["code"], "says": "Share."},
     {"kind": "amendment", "tells": ["posted", "mailed"], "mails": "material", "objection": "pins", "says": "Changes."},
     {"kind": "contact", "of": "representative", "name": "R", "email": "r@r.example", "country": "IE"},
+    {"kind": "surface", "key": "line", "at": "dimse", "way": "listener", "purposes": ["hosting"], "levels": ["full"],
+     "closes": ["query"], "says": "By level."},
 ]  # fmt: skip
 
 HEAD: dict[str, Any] = {

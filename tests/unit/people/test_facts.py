@@ -15,7 +15,8 @@ from troth.people import Organisation, People, PeopleFacts, Session, Subject
 from troth.policy import Actor, Facts, FactSet, Target
 
 NOTHING = FactSet()
-ALL_WELL = FactSet(is_member=True, session_alive=True)
+LEVEL = frozenset({"level:full"})
+ALL_WELL = FactSet(is_member=True, session_alive=True, claims=LEVEL)
 TARGET = Target("study")
 
 
@@ -34,18 +35,18 @@ async def session(people: People, hospital: Organisation, new_email: str) -> Ses
 async def test_a_member_with_a_living_session(people: People, facts: Facts, session: Session) -> None:
     assert await facts.about(session.actor, TARGET) == ALL_WELL
     await people.end_session(session.actor)
-    assert await facts.about(session.actor, TARGET) == FactSet(is_member=True, session_alive=False)
+    assert await facts.about(session.actor, TARGET) == replace(ALL_WELL, session_alive=False)
 
 
 async def test_idle_is_not_alive(facts: Facts, session: Session) -> None:
     with clock.moved(timedelta(minutes=16)):
-        assert await facts.about(session.actor, TARGET) == FactSet(is_member=True, session_alive=False)
+        assert await facts.about(session.actor, TARGET) == replace(ALL_WELL, session_alive=False)
 
 
 async def test_who_was_a_member(people: People, facts: Facts, session: Session, hospital: Organisation) -> None:
     assert session.actor.id is not None
     await people.end_user(permit_for(hospital.id), session.actor.id)
-    assert await facts.about(session.actor, TARGET) == NOTHING
+    assert await facts.about(session.actor, TARGET) == FactSet(claims=LEVEL)
 
 
 async def test_a_role_that_was(people: People, facts: Facts, session: Session, hospital: Organisation) -> None:
@@ -80,10 +81,13 @@ async def test_a_patient_while_the_subject_is_there(
     session = await people.register_subject(
         made.secret, "Ada Lovelace", date(1815, 12, 10), made.code, new_email, ADDRESS
     )
-    assert await facts.about(session.actor, TARGET) == ALL_WELL
+    by_portal = replace(ALL_WELL, claims=LEVEL | {"via:portal"})
+    actor = await people.actor_of_session(session.token)
+    assert actor is not None
+    assert await facts.about(actor, TARGET) == by_portal
     async with database.transaction(ada) as connection:
         await connection.execute("delete from subject_account where subject_id = %s", (ada.id,))
-    assert await facts.about(session.actor, TARGET) == FactSet(is_member=False, session_alive=True)
+    assert await facts.about(actor, TARGET) == replace(by_portal, is_member=False)
     assert await people.actor_of_session(session.token) is None
     async with database.transaction(ada) as connection:
         await connection.execute("delete from subject where id = %s", (ada.id,))
@@ -94,7 +98,7 @@ async def test_a_peer_while_it_is_registered(people: People, facts: Facts, hospi
     peer = await people.add_peer(permit_for(hospital.id), hospital.id, "FACTS", "192.0.2.60", 104)
     actor = await people.actor_of_peer("FACTS", "TROTH", "192.0.2.60")
     assert actor is not None
-    assert await facts.about(actor, TARGET) == ALL_WELL
+    assert await facts.about(actor, TARGET) == replace(ALL_WELL, claims=LEVEL | {"via:dimse"})
     assert await facts.about(replace(actor, tenant=uuid4()), TARGET) == NOTHING
     await people.end_peer(permit_for(hospital.id), peer.id)
     assert await facts.about(actor, TARGET) == NOTHING

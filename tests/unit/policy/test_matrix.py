@@ -23,6 +23,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "query": ("organisation", "study"),
         "retrieve": ("study",),
         "echo": ("organisation",),
+        "follow": ("organisation", "study"),
     },
     ("patient", "own_access"): {
         "query": ("study", "subject"),

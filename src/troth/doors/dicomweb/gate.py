@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -12,9 +12,9 @@ from starlette.requests import Request
 from troth.archive import Archive, Viewing
 from troth.dicom import is_uid
 from troth.doors.dicomweb.errors import OriginForeign
-from troth.doors.dicomweb.moments import Moments
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.dicomweb.viewings import Viewings
+from troth.doors.moments import Moments
 from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import NotFound, Unauthenticated
@@ -74,7 +74,7 @@ class Gate:
             held = await self._bearer(bearer.strip()) if scheme.lower() == "bearer" else None
             if held is None:
                 raise Unauthenticated
-            return Caller(held.actor, held.purpose)
+            return Caller(replace(held.actor, via="dicomweb"), held.purpose)
         token = http_request.cookies.get(COOKIE, "")
         actor = await self._actor(token) if token else None
         if actor is None:

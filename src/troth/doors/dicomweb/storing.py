@@ -23,6 +23,7 @@ from troth.doors.dicomweb.gate import Gate, Standing, checked
 from troth.doors.dicomweb.multipart import PartBegins, PartEnds, PartReader
 from troth.doors.dicomweb.native_xml import to_xml
 from troth.doors.dicomweb.stow_metadata import TYPES, Assembly, Refused
+from troth.doors.taking import KEPT_APART
 from troth.kit.errors import TrothError
 
 _BATCH = 25
@@ -47,6 +48,17 @@ class Tally:
     def failed(self) -> list[Outcome]:
         """Instances that were refused."""
         return [outcome for outcome in self.outcomes if outcome.state == "refused"]
+
+    def warned(self, base: str) -> dict[str, str]:
+        """The header that says what of the failed is kept apart; FailureReason has no place for it.
+
+        Args:
+            base: URL under which `/studies` lies.
+
+        Per: RFC 7234 5.5, PS3.18 8.4.3 (Warning).
+        """
+        kept = sum(outcome.is_kept for outcome in self.outcomes)
+        return {"Warning": f'299 {base}: "{kept} of the failed: {KEPT_APART}"'} if kept else {}
 
     @property
     def status(self) -> int:
@@ -257,10 +269,11 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
         tally = intake.tally
         if not tally.outcomes and not tally.others:
             raise MultipartBroken("There is no part in the message.")
-        told = tally.to_json(base_url(http_request))
+        base = base_url(http_request)
+        told, warned = tally.to_json(base), tally.warned(base)
         if media_type == XML:
-            return bytes_answer(to_xml(told), XML, status=tally.status)
-        return json_answer(told, media_type, status=tally.status)
+            return bytes_answer(to_xml(told), XML, status=tally.status, headers=warned)
+        return json_answer(told, media_type, status=tally.status, headers=warned)
 
     return handle
 

@@ -21,7 +21,7 @@ from troth.doors.dimse.requestor import Callee
 from troth.doors.dimse.upper import UpperLayer
 from troth.kit.errors import TrothError, Unavailable
 from troth.people import Peer
-from troth.policy import PermitDenied
+from troth.policy import NotInLevel, PermitDenied
 
 _log = logging.getLogger("troth.doors.dimse")
 _OUT_OF_RESOURCES = 0xA700
@@ -303,6 +303,8 @@ class Conversation:
             raise
         except IdentifierWrong as fault:
             await self.respond(asked, fault.dimse_status, fault.detail, offending=fault.offending)
+        except NotInLevel as denied:
+            await self.respond(asked, dimse.NOT_AUTHORISED, denied.title)
         except PermitDenied:
             await self.respond(asked, dimse.NOT_AUTHORISED)
         except Unavailable as fault:

@@ -8,7 +8,7 @@ from troth.doors.dimse.command import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUC
 from troth.doors.dimse.errors import DatasetTooLarge, ProtocolFault, UidsDiffer
 from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.ports import Archive, Receiver
-from troth.doors.taking import NotTaken
+from troth.doors.taking import KEPT_APART, NotTaken
 from troth.kit.errors import BadInput, Conflict, TrothError
 
 _log = logging.getLogger("troth.doors.dimse")
@@ -107,6 +107,8 @@ class Delivery:
         (outcome,) = await self._archive.store(permit, [received])
         if outcome.state == "refused":
             self.refuse(outcome.error or Conflict())
+            if outcome.is_kept:
+                self.comment = KEPT_APART
             self._untold = None  # the archive has written it
 
     def refuse(self, fault: Exception) -> None:

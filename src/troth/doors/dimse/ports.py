@@ -56,6 +56,10 @@ class Outcome(Protocol):
     def error(self) -> Exception | None:
         """Why it was refused."""
 
+    @property
+    def is_kept(self) -> bool:
+        """It was refused, and is kept apart for a person to resolve."""
+
 
 class Archive(Protocol):
     """Where instances go, and come from."""

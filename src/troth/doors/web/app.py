@@ -13,9 +13,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
+from troth.doors.web.admin.damaged import DamagedPages
 from troth.doors.web.admin.home import AdminPages
 from troth.doors.web.admin.numbers import NumberPages
 from troth.doors.web.clinic.care import CarePages
+from troth.doors.web.clinic.conflicts import ConflictPages
 from troth.doors.web.clinic.correct import CorrectPages
 from troth.doors.web.clinic.emergency import EmergencyPages
 from troth.doors.web.clinic.invite import InvitePages
@@ -59,12 +61,13 @@ class Static(StaticFiles):
         return answer
 
 
-def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
+def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None = None) -> Starlette:
     """Make the application of the pages.
 
     Args:
         rooms: What the platform gives this door.
         dicomweb: The DICOMweb door, mounted under `/dicomweb` on this origin too.
+        rest: The REST door, mounted under `/api`.
 
     Returns:
         An ASGI application.
@@ -72,8 +75,10 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None) -> Starlette:
     desk = Desk(rooms, has_images=dicomweb is not None)
     faults = FaultPages(desk)
     mounted: list[BaseRoute] = [*routes(desk), Mount("/static", app=Static(directory=STATIC), name="static")]
+    # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
+    if rest is not None:
+        mounted.insert(0, Mount("/api", app=rest))
     if dicomweb is not None:
-        # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
         mounted.insert(0, Mount("/dicomweb", app=dicomweb))
     settings = rooms.settings
     guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
@@ -154,7 +159,7 @@ def _choices(desk: Desk) -> list[BaseRoute]:
 
 def _staff(desk: Desk) -> list[BaseRoute]:
     studies, invite, office, admin = StudyPages(desk), InvitePages(desk), OfficePages(desk), AdminPages(desk)
-    publishing, proposing = PublishingPages(desk), ProposingPages(desk)
+    publishing, proposing, conflicts = PublishingPages(desk), ProposingPages(desk), ConflictPages(desk)
     return [
         Route("/studies", studies.studies),
         Route("/studies/{id}/open", studies.open),
@@ -169,6 +174,10 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/office/promises", publishing.promises),
         Route("/office/promises.json", publishing.promises_json),
         Route("/admin", admin.home, methods=BOTH),
+        Route("/admin/damaged", DamagedPages(desk).damaged),
+        Route("/conflicts", conflicts.conflicts),
+        Route("/conflicts/{id}", conflicts.conflict, methods=BOTH),
+        Route("/conflicts/{id}/pictures/{which}", conflicts.picture),
     ]
 
 

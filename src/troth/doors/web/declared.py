@@ -142,6 +142,10 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         ),
         "care_end": _form("/admin/care/{id}/end", "portal", reason="reports"),
         "emergency": _form("/emergency", "portal", patient="demographics", issuer=NOBODY, reason="reports"),
+        "conflict": replace(
+            _form("/conflicts/{id}", "portal", act=NOBODY, scope=NOBODY, sure=NOBODY, reason="images"),
+            by=("resolve",),
+        ),
         "office_objection": _form("/office/decisions/objections/{id}", "portal", outcome=NOBODY, reason="choices"),
         "office_proposed": _form("/office/decisions/proposals/{id}", "portal", outcome=NOBODY, reason="choices"),
         "office_hold": _form(

@@ -83,6 +83,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "clinician": (
         NavItem("/studies", "Studies"),
         NavItem("/emergency", "Emergency", ("override",)),
+        NavItem("/conflicts", "Conflicts", ("resolve",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
@@ -109,6 +110,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
         NavItem("/admin", "People and systems"),
         NavItem("/admin/care", "Who treats whom", ("assign",)),
         NavItem("/admin/numbers", "Patient numbers", ("state_issuer",)),
+        NavItem("/admin/damaged", "Damaged images"),
         NavItem("/lists", "Lists", ("bring_people",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),

@@ -29,6 +29,7 @@ class Policy:
         role: The role that a permit is for.
         does: The actions that a permit is for.
         requires: The claims that a permit asks for.
+        levels: The levels of service that have what a prohibition keeps from all others.
     """
 
     clause_id: str
@@ -42,6 +43,7 @@ class Policy:
     role: str = ""
     does: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from troth.notice import vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice import cedar, vocabulary
+from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 
@@ -30,17 +30,48 @@ class Surface(Clause):
     way: Literal["form", "listener", "job", "import", "telemetry"] = term("What it is", default="form")
     purposes: tuple[str, ...] = term("What for", pattern=SLUG, least=1)
     fields: tuple[Field, ...] = term("The fields of the form", default=())
+    levels: tuple[str, ...] = term(
+        "Levels of service that have it; for an organisation of any other it is closed. Left out, all have it",
+        pattern=SLUG,
+        default=(),
+    )
+    closes: tuple[str, ...] = term(
+        "What cannot be done there without the level; left out, nothing can", choices=vocabulary.ACTIONS, default=()
+    )
+
+    def policies(self, notice: Lookup) -> Iterator[Policy]:
+        """What comes in by a service that the organisation's level does not have is refused."""
+        if not self.levels:
+            return
+        subscribed = cedar.texts(f"level:{level}" for level in self.levels)
+        action = f"action in {cedar.actions(self.closes)}" if self.closes else "action"
+        text = (
+            f"@id({cedar.text(self.id)})\n"
+            f"forbid (principal, {action}, resource)\n"
+            f"when {{ {cedar.texts(self.purposes)}.contains(context.purpose) "
+            f"&& context.claims.contains({cedar.text(f'via:{self.key}')}) "
+            f"&& !context.claims.containsAny({subscribed}) }};"
+        )
+        yield Policy(self.id, text, "forbid", levels=self.levels)
 
     def enforcer(self) -> str:
-        """The comparison at the start."""
-        return "notice.coverage"
+        """The comparison at the start, and the decision where there are levels of service."""
+        return "policy.decision" if self.levels else "notice.coverage"
 
     def evidence(self) -> Evidence:
-        """The start."""
+        """The start, and refusals."""
+        if self.levels:
+            said = f"everybody whose level of service has no {self.key} was refused there"
+            return Evidence(("policy:access:refused", "people:level:changed"), said)
         return Evidence(("main:node:started",), "no node started with a form, line or job that is not listed")
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
-        """Each field."""
+        """Each field; which levels have it."""
+        if self.levels:
+            yield Row("Levels of service", ", ".join(level.replace("_", " ") for level in self.levels))
+            closed = ", ".join(vocabulary.ACTIONS[name].words for name in self.closes) or "anything"
+            yield Row("What stops us", f"for an organisation of any other level it is closed: nobody can {closed}")
+            return
         for field in self.fields:
             why = f"; {field.why}" if field.why else ""
             yield Row(field.name.replace("_", " "), ("needed" if field.is_required else "if you like") + why)
@@ -56,5 +87,7 @@ class Surface(Clause):
                 yield Fault(f"the category {field.category!r} is not in this notice", "add a category clause")
         if self.way == "form" and not self.fields:
             yield Fault("a form without fields collects nothing", "add fields")
+        if self.closes and not self.levels:
+            yield Fault("it closes something for no level", "add levels, or take closes out")
         if len({field.name for field in self.fields}) < len(self.fields):
             yield Fault("a field stands twice", "say it once")

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import words
-from troth.doors.web.admin.views import HomePage, PeerRow, UserRow
+from troth.doors.web.admin.views import HomePage, PeerRow, ServiceRow, UserRow
 from troth.doors.web.desk import Desk, Visitor, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
@@ -59,6 +59,9 @@ class AdminPages:
     ) -> Response:
         users = [each for each in await self._desk.rooms.people.users(permit) if each.is_active]
         peers = await self._desk.rooms.people.peers(permit)
+        assert actor.tenant is not None
+        level = await self._desk.rooms.people.level(permit, actor.tenant)
+        services = self._desk.rooms.policy.compiled.services
         typed = {} if is_sent else fields
         view = HomePage(
             organisation=actor.organisation,
@@ -69,6 +72,8 @@ class AdminPages:
             peers=tuple(
                 PeerRow(each.ae, each.called_ae or "any of ours", f"{each.host}:{each.port}") for each in peers
             ),
+            level=level.replace("_", " "),
+            services=tuple(ServiceRow(each.says, each.clause_id, level in each.levels) for each in services),
             roles=tuple((each, words.role(each)) for each in ROLES),
             name=typed.get("name", ""),
             email=typed.get("email", ""),

@@ -28,12 +28,23 @@ class PeerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """One service that some levels have."""
+
+    says: str
+    clause: str
+    is_included: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HomePage:
     """Who works here, what may send, and the form to invite somebody."""
 
     organisation: str
     users: tuple[UserRow, ...]
     peers: tuple[PeerRow, ...]
+    level: str = ""
+    services: tuple[ServiceRow, ...] = ()
     roles: tuple[tuple[str, str], ...] = ()
     name: str = ""
     email: str = ""

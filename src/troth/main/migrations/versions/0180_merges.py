@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0180_merges"
-down_revision = "0170_corrections"
+down_revision = "0190_quarantine"
 branch_labels = None
 depends_on = None
 
