@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 from tests.common.deployment import Deployment, Held, Person
 from tests.common.outside import SINCE, office_of
@@ -152,6 +152,11 @@ PAGES = (
     Spot("/office/decisions", "office", everywhere=True),
     Spot("/office/holds", "office"),
     Spot("/office/emergencies", "office"),
+    Spot("/office/patients", "office"),
+    Spot("/office/patients", "newcomers_office"),
+    Spot("/office/patients/{id}/{other}", "office"),
+    Spot("/office/merges/{id}", "office"),
+    Spot("/admin/numbers", "admin"),
     Spot("/lists", "office", on=LISTS),
     Spot("/lists/{id}", "office", on=LISTS),
     Spot("/lists/contacts", "office", on=LISTS),
@@ -207,9 +212,25 @@ async def full(place: Deployment, port: int) -> Scene:
         "/invitation/{secret}": f"/invitation/{invited.secret}",
         "/sign-in/{secret}": f"/sign-in/{link.rpartition('/')[2]}",
     }
+    await _merges(scene, house)
     await _versions(scene)
     await place.sequencer.drain()
     return scene
+
+
+async def _merges(scene: Scene, house: Organisation) -> None:
+    """Two numbers that are merged, two that may be one patient's, and a rule."""
+    place = scene.place
+    named = {"name": "Specimen^Carla", "birth_date": date(1961, 5, 4), "sex": "F"}
+    first, second, third = [await place.study(house, patient_id=f"M-{number}", **named) for number in (1, 2, 3)]
+    permit = place.set_up_permit("merge", Target("organisation", house.id, house.id))
+    made = await place.rooms.archive.merging.merge(
+        permit, first.subject_id, second.subject_id, "She showed both cards at the desk."
+    )
+    scene.places |= {
+        "/office/patients/{id}/{other}": f"/office/patients/{second.subject_id}/{third.subject_id}",
+        "/office/merges/{id}": f"/office/merges/{made.id}",
+    }
 
 
 async def _conflict(place: Deployment, scene: Scene, held: Held) -> str:

@@ -34,8 +34,10 @@ from troth.archive.errors import (
     WasErased,
     WrongPermit,
 )
+from troth.archive.identifying import Identifying, Written
 from troth.archive.importing import Imported, Importing
 from troth.archive.media import Exported, FolderMedium, MediaWriter, listed_as
+from troth.archive.merging import ByRule, Merging
 from troth.archive.model import (
     Correctable,
     Corrected,
@@ -77,6 +79,7 @@ __all__ = [
     "Archive",
     "Broken",
     "BulkValue",
+    "ByRule",
     "CannotCoerce",
     "CannotResolve",
     "Census",
@@ -96,6 +99,7 @@ __all__ = [
     "FolderMedium",
     "Following",
     "Found",
+    "Identifying",
     "Imported",
     "Importing",
     "InstanceRecord",
@@ -103,6 +107,7 @@ __all__ = [
     "Level",
     "Match",
     "MediaWriter",
+    "Merging",
     "NoPixels",
     "NotStoredThatWay",
     "OtherPatient",
@@ -138,6 +143,7 @@ __all__ = [
     "Verified",
     "Viewing",
     "WasErased",
+    "Written",
     "WrongPermit",
     "keyword_of",
     "level_of",

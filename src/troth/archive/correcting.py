@@ -139,8 +139,8 @@ class Correcting:
             rows = await store.studies_of_subject(connection, tenant, subject_id)
             found = [summaries.study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
             page = Page(tuple(Found("study", study) for study in found), is_more=False)
-            entry = telling.queried(permit, Query(), page, await self._keys.of(tenant))
-            await self._ledger.append(connection, entry)
+            entries = telling.queried(permit, Query(), page, await self._keys.of(tenant))
+            await self._ledger.append_many(connection, entries)
         return found
 
     async def _in_rounds(self, permit: Permit, tenant: UUID, study_id: UUID, work: Rewriting) -> Corrected:
@@ -197,7 +197,7 @@ class Correcting:
             )
             if not work.change.values.keys() & _WHOSE:
                 await self._people.put_right(
-                    connection, row["subject_id"], intake.demographics(values), intake.demographics(new)
+                    connection, row["origin_id"], intake.demographics(values), intake.demographics(new)
                 )
             study = await self._summary(connection, tenant, study_id)
             entry = telling.corrected(permit, study, work.change, len(swaps))

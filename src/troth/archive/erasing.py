@@ -99,14 +99,21 @@ class Erasing:
         tenant = permits.allowed(permit, "erase")
         if permit.target.subject_id != subject_id:
             raise WrongPermit
-        subject = await self._people.subject(permit, subject_id)
-        token = intake.patient_token(self._keyring, await self._keys.of(tenant), subject.patient)
+        await self._people.subject(permit, subject_id)
+        key = await self._keys.of(tenant)
         async with self._db.transaction(permit) as connection:
-            rows = await store.studies_of_subject(connection, tenant, subject_id)
+            # Of merged subjects all go. Held until the studies are marked, so that no merge comes in between.
+            kin = await self._people.kin_held(connection, subject_id)
+            rows = [row for each in kin for row in await store.studies_of_subject(connection, tenant, each.id)]
             apart = [ref for row in rows for ref in await self._begin(connection, permit, row)]
-            apart += await self._quarantine.end_of_patient(connection, permit, token)
+            for each in kin:
+                token = intake.patient_token(self._keyring, key, each.patient)
+                apart += await self._quarantine.end_of_patient(connection, permit, token)
+            await self._people.forget_likeness(connection, [each.id for each in kin])
         # All keys with one write, before the slow part: unreadable at once, however many studies there are.
-        await asyncio.to_thread(self._keyring.destroy, [*(KeyRef(row["key"]) for row in rows), *apart, subject.key])
+        await asyncio.to_thread(
+            self._keyring.destroy, [*(KeyRef(row["key"]) for row in rows), *apart, *(each.key for each in kin)]
+        )
         await self._quarantine.finish(permit)
         return [await self._finish_erasure(permit, tenant, row["id"]) for row in rows]
 
@@ -199,7 +206,7 @@ def entry(permit: Permit, work: Row, counts: Mapping[str, int], key: KeyRef) -> 
         actor_id=permit.actor.id,
         actor_kind=permit.actor.kind,
         role=permit.actor.role,
-        subject_id=work["subject_id"],
+        subject_id=work["origin_id"],
         study_id=work["study_id"],
         key=bytes(key),
         payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},

@@ -92,6 +92,9 @@ class StudySummary:
     """One study with its unsealed attributes. Personal: never logged.
 
     Attributes:
+        subject_id: Whose it is: of a merged subject, the surviving one. For decisions and lists.
+        origin_id: The subject whose identifier it came with; its access list holds what happens to the study.
+        audit_key: That subject's.
         values: Indexed attributes by tag, as text; several values are joined by a backslash.
     """
 
@@ -99,6 +102,7 @@ class StudySummary:
     tenant: UUID
     study_uid: str
     subject_id: UUID
+    origin_id: UUID
     study_date: date | None
     modalities: tuple[str, ...]
     series_count: int

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Protocol
 from uuid import UUID
 
+from troth.archive import attributes as tags
 from troth.archive import summaries
 from troth.archive.errors import SearchTooBroad
 from troth.archive.model import Found, Page, Query, Row, StudySummary
@@ -97,7 +98,9 @@ class Search:
                 except KeyDestroyed:
                     continue  # erased a moment ago
                 values = summaries.study_values(study)
-                if self._plan.is_exact or holds(self._plan.rules, "study", values):
+                # A study of a merged subject is meant by each identifier of theirs, whichever one it carries.
+                met = tags.PATIENT_ID if study.subject_id in self._plan.merged else None
+                if self._plan.is_exact or holds(self._plan.rules, "study", values, besides=met):
                     yield KeyRef(row["key"]), study, values
             scanned += len(rows)
             if len(rows) < step:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -58,6 +58,7 @@ class Plan:
         dates: First and last StudyDate.
         rules: Matching rules by level, applied to unsealed values.
         is_exact: Every row that the database gives is a result.
+        merged: Surviving subjects that have the PatientID asked for by another identifier of theirs (see `widened`).
         reach: Which studies a decision would show; None where the one that is asked for was decided already.
     """
 
@@ -75,7 +76,12 @@ class Plan:
     series_uids: tuple[str, ...] | None = None
     instance_uids: tuple[str, ...] | None = None
     with_restricted: bool = False
+    merged: tuple[UUID, ...] = ()
     reach: Filter | None = None
+
+    def widened(self, merged: Sequence[UUID]) -> Plan:
+        """The plan that also finds what is held of merged subjects under their other identifiers."""
+        return replace(self, merged=tuple(merged), is_exact=self.is_exact and not merged)
 
 
 def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:
@@ -155,9 +161,9 @@ def _rules(keys: Mapping[int, str], near: str) -> Rules:
     return {level: tuple(rules) for level, rules in found.items()}
 
 
-def holds(rules: Rules, level: Level, values: Mapping[int, str]) -> bool:
-    """Whether unsealed values meet all rules of a level."""
-    return all(rule(values.get(tag, "")) for tag, rule in rules[level])
+def holds(rules: Rules, level: Level, values: Mapping[int, str], *, besides: int | None = None) -> bool:
+    """Whether unsealed values meet all rules of a level, but for the one of a tag that is met already."""
+    return all(rule(values.get(tag, "")) for tag, rule in rules[level] if tag != besides)
 
 
 def terms_of_study(values: Mapping[int, str]) -> set[Term]:

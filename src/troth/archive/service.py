@@ -19,7 +19,9 @@ from troth.archive.correcting import Correcting
 from troth.archive.describing import Kept
 from troth.archive.erasing import Erasing
 from troth.archive.errors import StudyNotFound, WrongPermit
+from troth.archive.identifying import Identifying
 from troth.archive.keys import OrganisationKeys
+from troth.archive.merging import Merging
 from troth.archive.model import (
     Correctable,
     Corrected,
@@ -80,11 +82,14 @@ class Archive:
         self._ledger = ledger
         self._policy = policy
         self._keys = OrganisationKeys(people)
+        self.merging = Merging(db, keyring, people, self._keys)
         self.releasing = Releasing(db, packs)
         keeping = Keeping(db, keyring, packs, ledger, self._keys, limits)
-        self._storing = Storing(db, keyring, packs, people, ledger, self._keys, keeping.keep)
+        self._storing = Storing(db, keyring, packs, people, ledger, self._keys, keeping.keep, self.merging)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys, keeping)
         self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing)
+        self.identifying = Identifying(db, keyring, people, policy, self._correcting)
+        self.merging.heed(self.identifying.hinders_merging)
         self.quarantine = Quarantine(
             keeping,
             Comparing(db, keyring, packs, ledger, self._keys, self.painter, limits),
@@ -164,6 +169,19 @@ class Archive:
             return Target(kind="study", tenant=actor.tenant)
         return permits.target(row)
 
+    async def origin_of(self, actor: Actor, target: Target) -> UUID | None:
+        """The subject in whose access list an attempt on a study belongs: the one whose identifier it came with.
+
+        Args:
+            actor: Who tried.
+            target: A study, as the decision saw it.
+        """
+        if target.id is None or actor.tenant is None or target.tenant != actor.tenant:
+            return target.subject_id
+        async with self._db.transaction(actor) as connection:
+            row = await store.study_by_id(connection, actor.tenant, target.id)
+        return row["origin_id"] if row is not None else target.subject_id
+
     async def query(self, permit: Permit, query: Query, viewing: Viewing | None = None) -> Page:
         """Search, and write that it was searched before anything is given out.
 
@@ -187,6 +205,8 @@ class Archive:
         if permit.action == "query" and permit.target.kind != "study":
             plan = replace(plan, reach=await self._policy.rows_of(permit))
         async with self._db.transaction(permit) as connection:
+            if plan.patient_id_token is not None:
+                plan = plan.widened(await self._people.with_patient_id(connection, plan.patient_id_token))
             search = Search(
                 self.keyring,
                 plan,
@@ -197,7 +217,7 @@ class Archive:
             )
             page = await search.page()
             if viewing is None or not viewing.covers(permit):
-                await self._ledger.append(connection, telling.queried(permit, query, page, key))
+                await self._ledger.append_many(connection, telling.queried(permit, query, page, key))
         return page
 
     async def record_search_refused(self, permit: Permit, fault: TrothError) -> None:
@@ -307,7 +327,7 @@ class Archive:
 
     async def record_broken(self, permit: Permit, study: StudySummary, instance_id: UUID, what: str) -> None:
         """Remember that an instance was read and is not what was stored. For open viewings."""
-        row = {"id": instance_id, "study_id": study.id, "subject_id": study.subject_id, "audit_key": study.audit_key}
+        row = {"id": instance_id, "study_id": study.id, "subject_id": study.origin_id, "audit_key": study.audit_key}
         async with self._db.transaction(permit) as connection:
             await self.upkeep.record_broken(connection, permit, row, what)
 
@@ -422,7 +442,7 @@ class Archive:
         return await self._erasing.erase_study(permit, study_id)
 
     async def erase_subject(self, permit: Permit, subject_id: UUID) -> list[Erasure]:
-        """Erase all studies that are held of a subject, then destroy the subject's own key.
+        """Erase all studies that are held of a subject, then destroy the subject's own key; of merged ones, of all.
 
         The audit key stays: the access list has a retention of its own. Whether nothing else keeps the subject is
         for the caller to decide.

@@ -21,7 +21,9 @@ from troth.policy import Column, Columns, Filter
 
 Held = dict[str, list[Row]]
 
-_STUDY = """s.id, s.tenant, s.study_uid, s.subject_id, s.key, s.audit_key, s.state, s.is_restricted, s.study_date,
+# Whose a study is (`subject`) is the subject of its identifier (`origin`), or the one that this is merged into.
+_STUDY = """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id, s.key,
+    s.audit_key, s.state, s.is_restricted, s.study_date,
     s.modalities, s.sop_classes, s.series_count, s.instance_count, s.length_bytes, s.patient_key_token, s.sealed,
     s.standing_sealed, s.stored_at"""
 _INSTANCE = """i.id, r.series_uid, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
@@ -33,7 +35,7 @@ _COLUMNS: Columns = {
     "is_present": True,
     "id": Column("s.id", "uuid"),
     "tenant": Column("s.tenant", "uuid"),
-    "subject": Column("s.subject_id", "uuid"),
+    "subject": Column("s.surviving_id", "uuid"),
     "is_restricted": Column("s.is_restricted", "bool"),
 }
 
@@ -189,10 +191,13 @@ async def study_by_id(connection: Connection, tenant: UUID, study_id: UUID, *, l
     return await cursor.fetchone()
 
 
-async def studies_of_subject(connection: Connection, tenant: UUID, subject_id: UUID) -> list[Row]:
-    """All studies that are held of a subject, newest first."""
+async def studies_of_subject(
+    connection: Connection, tenant: UUID, subject_id: UUID, *, by_origin: bool = False
+) -> list[Row]:
+    """All studies that are held of a subject, newest first; or those that came with its identifier."""
+    column: LiteralString = "subject_id" if by_origin else "surviving_id"
     cursor = await connection.execute(
-        f"select {_STUDY} from study s where s.tenant = %s and s.subject_id = %s and s.state = 'held'"  # noqa: S608
+        f"select {_STUDY} from study s where s.tenant = %s and s.{column} = %s and s.state = 'held'"  # noqa: S608
         " order by s.study_date desc, s.id desc",
         (tenant, subject_id),
     )
@@ -351,12 +356,18 @@ def _driven(plan: Plan, parameters: dict[str, Any]) -> tuple[LiteralString, list
 
 def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
     """Equality and scope of a plan; only operators that are leakproof may stand here as the selective ones."""
-    parameters |= {"from": plan.dates[0], "to": plan.dates[1]}
+    parameters |= {"from": plan.dates[0], "to": plan.dates[1], "merged": list(plan.merged)}
     conditions: list[LiteralString] = ["s.state = 'held'", "s.instance_count > 0"]
     equal: tuple[tuple[LiteralString, LiteralString, Any], ...] = (
-        ("subject", "s.subject_id = %(subject)s", plan.subject_id),
+        ("subject", "s.surviving_id = %(subject)s", plan.subject_id),
         ("study", "s.id = %(study)s", plan.study_id),
-        ("patient_id", "s.patient_id_token = %(patient_id)s", plan.patient_id_token),
+        (
+            "patient_id",
+            "(s.patient_id_token = %(patient_id)s or s.surviving_id = any(%(merged)s))"
+            if plan.merged
+            else "s.patient_id_token = %(patient_id)s",
+            plan.patient_id_token,
+        ),
         ("accession", "s.accession_token = %(accession)s", plan.accession_token),
         ("birth", "s.birth_token = %(birth)s", plan.birth_token),
         ("study_uids", "s.study_uid = any(%(study_uids)s)", plan.study_uids),
@@ -402,9 +413,9 @@ async def followed(
 async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Iterable[bytes], at: datetime) -> None:
     """Take a study out of every answer, remember what is to be done, and bar its return."""
     await connection.execute(
-        "insert into erasure (tenant, study_id, subject_id, key, audit_key, state, started_at)"
-        " values (%s, %s, %s, %s, %s, 'erasing', %s) on conflict do nothing",
-        (tenant, row["id"], row["subject_id"], row["key"], row["audit_key"], at),
+        "insert into erasure (tenant, study_id, subject_id, surviving_id, key, audit_key, state, started_at)"
+        " values (%s, %s, %s, %s, %s, %s, 'erasing', %s) on conflict do nothing",
+        (tenant, row["id"], row["origin_id"], row["subject_id"], row["key"], row["audit_key"], at),
     )
     for digest in digests:
         await connection.execute(
@@ -442,7 +453,8 @@ async def remove_rows(connection: Connection, tenant: UUID, study_id: UUID) -> t
 async def erasure(connection: Connection, tenant: UUID, study_id: UUID, *, lock: bool = False) -> Row | None:
     """The erasure of a study, or None."""
     columns: LiteralString = (
-        "study_id, subject_id, key, audit_key, state, counts, locators, event_id, started_at, erased_at"
+        "study_id, surviving_id as subject_id, subject_id as origin_id, key, audit_key, state, counts, locators,"
+        " event_id, started_at, erased_at"
     )
     ending: LiteralString = " for update" if lock else ""
     cursor = await connection.execute(

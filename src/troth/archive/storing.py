@@ -18,6 +18,7 @@ from troth.archive.coercing import coerced, standing_change
 from troth.archive.errors import CannotCoerce
 from troth.archive.intake import Batch
 from troth.archive.keys import OrganisationKeys
+from troth.archive.merging import Merging
 from troth.archive.model import Outcome, Received
 from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
@@ -53,18 +54,27 @@ class Storing:
         ledger: Is told in the same transaction.
         keys: Keys of organisations.
         keep: Keeps apart what contradicts what is held.
+        merging: Follows the rule about identifiers without an issuer.
     """
 
     def __init__(
-        self, db: Database, keyring: Keyring, packs: Packs, people: People, ledger: Ledger, keys: OrganisationKeys,
+        self,
+        db: Database,
+        keyring: Keyring,
+        packs: Packs,
+        people: People,
+        ledger: Ledger,
+        keys: OrganisationKeys,
         keep: Keep,
-    ) -> None:  # fmt: skip
+        merging: Merging,
+    ) -> None:
         self._db = db
         self._keyring = keyring
         self._packs = packs
         self._people = people
         self._ledger = ledger
         self._keys = keys
+        self._merging = merging
         self._keep = keep
         self._queue = Queue(self._commit)
         self._recent = Recent()
@@ -210,7 +220,9 @@ class Storing:
             values = item.header.values
             async with limit:
                 patient = intakes.patient_key(item.header.study_uid, values)
-                return await self._people.ensure_subject(tenant, patient, intakes.demographics(values))
+                subject = await self._people.ensure_subject(tenant, patient, intakes.demographics(values))
+                await self._merging.on_arrival(item.permit, subject)
+                return subject
 
         patients = {item.patient_token: item for item in items.values()}
         found = await asyncio.gather(*(subject_of(item) for item in patients.values()))

@@ -27,6 +27,7 @@ def study_summary(keyring: Keyring, row: Row) -> StudySummary:
         tenant=row["tenant"],
         study_uid=row["study_uid"],
         subject_id=row["subject_id"],
+        origin_id=row["origin_id"],
         study_date=None if held_on == NO_DATE else held_on,
         modalities=tuple(row["modalities"]),
         series_count=row["series_count"],

@@ -33,7 +33,9 @@ _LOOK_AGAIN: Final = timedelta(days=7)
 _KEPT_RUNS: Final = timedelta(days=90)
 _PATIENCE_SECONDS: Final = 60.0
 _MOST_AT_ONCE: Final = 10_000
-_OF_A_SUBJECT: Final = "subject|merged|^(holder|target|person)_id$"  # rather too many: what refers to one, keeps it
+_OF_A_SUBJECT: Final = (
+    "subject|merged|surviving|^(holder|target|person)_id$"  # rather too many: what refers to one, keeps it
+)
 
 Told = Callable[[str, int, int], None]
 """What is done, how much of it is done, and how much there is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -46,7 +47,7 @@ def entry(
         actor_id=permit.actor.id,
         actor_kind=permit.actor.kind,
         role=permit.actor.role,
-        subject_id=study.subject_id,
+        subject_id=study.origin_id,
         study_id=study.id,
         key=study.audit_key,
         payload=payload,
@@ -71,31 +72,53 @@ def corrected(permit: Permit, study: StudySummary, change: Change, instances: in
     return replace(told, payload=payload)
 
 
-def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> Entry:
-    """The entry of a search: under the audit key where one subject is meant, else under the organisation's."""
-    study = page.found[0].study if page.found and permit.target.kind != "organisation" else None
+def queried(permit: Permit, query: Query, page: Page, organisation_key: KeyRef) -> list[Entry]:
+    """The entries of a search: under the audit key where one subject is meant, else under the organisation's.
+
+    Where merged subjects are found, each has an entry with its own studies, so that each list stays whole by itself.
+    """
+    if permit.target.kind == "organisation" or not page.found:
+        return [_queried(permit, query, [found.study for found in page.found], None, organisation_key, len(page.found))]
+    results = Counter(found.study.origin_id for found in page.found)
+    return [
+        _queried(
+            permit, query, [found.study for found in page.found if found.study.origin_id == origin_id],
+            origin_id, organisation_key, count,
+        )
+        for origin_id, count in results.items()
+    ]  # fmt: skip
+
+
+def _queried(
+    permit: Permit,
+    query: Query,
+    studies: Sequence[StudySummary],
+    origin_id: UUID | None,
+    organisation_key: KeyRef,
+    results: int,
+) -> Entry:
+    study = studies[0] if origin_id is not None else None
     payload: dict[str, Any] = {
         "actor": permit.actor.name,
         "organisation": permit.actor.organisation,
         "level": query.level,
         "keys": {keyword_of(match.tag): match.value for match in query.matches if match.value},
-        "studies": sorted({str(found.study.id) for found in page.found}),
+        "studies": sorted({str(each.id) for each in studies}),
     }
-    is_of_study = permit.target.kind == "study"
     return Entry(
         kind="archive:studies:queried",
         tenant=permit.tenant,
         actor_id=permit.actor.id,
         actor_kind=permit.actor.kind,
         role=permit.actor.role,
-        subject_id=study.subject_id if study else None,
-        study_id=study.id if study and is_of_study else None,
+        subject_id=origin_id,
+        study_id=study.id if study and permit.target.kind == "study" else None,
         key=study.audit_key if study else organisation_key,
         payload=payload,
         purpose=permit.purpose,
         clauses=permit.grounds,
         decision_id=permit.decision_id,
-        counts={"results": len(page.found), "studies": len(payload["studies"])},
+        counts={"results": results, "studies": len(payload["studies"])},
     )
 
 

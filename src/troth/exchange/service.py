@@ -203,13 +203,14 @@ class Exchange(Requests):
         space = self._space(permit, "see_log", "copy", "see_request")
         if permit.target.subject_id != subject_id:
             raise WrongPermit
-        subject = await self._people.subject(permit, subject_id)
+        kin = await self._people.kin(permit, subject_id)
         now = clock.now()
         is_leap_day = (now.month, now.day) == (2, 29)
         since = now.replace(year=now.year - _YEARS_BACK, day=28 if is_leap_day else now.day)
         async with self._db.transaction(space) as connection:
-            found = await store.disclosures_of(connection, subject_id, since)
-        return [self._accounted(row, subject) for row in found]
+            rows = [(row, each) for each in kin for row in await store.disclosures_of(connection, each.id, since)]
+        found = [self._accounted(row, each) for row, each in rows]
+        return sorted(found, key=lambda each: (each.at, each.id), reverse=True)
 
     # How
 
@@ -260,9 +261,9 @@ class Exchange(Requests):
             return _About(key, what=f"Account {user.id}: name, e-mail address and role", content=content)
         if target.subject_id is None:
             raise WrongPermit
-        subject = await self._people.subject(permit, target.subject_id)
         studies = await self._archive.studies_of_subject(permit, target.subject_id)
-        return _of_study(subject, next(each for each in studies if each.id == wanted.study_id))
+        study = next(each for each in studies if each.id == wanted.study_id)
+        return _of_study(await self._people.subject(permit, study.origin_id), study)
 
     async def _totals(self, permit: Permit, wanted: Disclosure) -> _About:
         """The counts that are to leave, made now.

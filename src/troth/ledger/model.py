@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -193,6 +193,8 @@ class Completeness:
         pending: How many of them have no place in the tree yet.
         head: Hash of the subject's last leaf; None before the first. Whoever keeps it can tell later that nothing went.
         broken: What does not fit.
+        subject_id: Whose list it is; of several together, of the first.
+        parts: The lists that it is made of, where several subjects are one human being.
     """
 
     shown: int
@@ -200,11 +202,26 @@ class Completeness:
     pending: int
     head: bytes | None
     broken: tuple[Broken, ...] = ()
+    subject_id: UUID | None = None
+    parts: tuple[Completeness, ...] = ()
+
+    @classmethod
+    def together(cls, parts: Sequence[Completeness]) -> Completeness:
+        """Several lists as one; each is complete by itself, or the whole is not."""
+        return cls(
+            shown=sum(part.shown for part in parts),
+            held=sum(part.held for part in parts),
+            pending=sum(part.pending for part in parts),
+            head=parts[0].head,
+            broken=tuple(broken for part in parts for broken in part.broken),
+            subject_id=parts[0].subject_id,
+            parts=tuple(parts),
+        )
 
     @property
     def is_complete(self) -> bool:
         """Everything held is shown, unchanged and in an unbroken chain."""
-        return self.shown == self.held and not self.broken
+        return self.shown == self.held and not self.broken and all(part.is_complete for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

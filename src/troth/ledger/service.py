@@ -102,17 +102,17 @@ class Ledger:
         return store.as_parameter(self._rows_of(entries))
 
     async def of_subject(
-        self, connection: Connection, subject_id: UUID, *, limit: int = 100, before: UUID | None = None
+        self, connection: Connection, *subject_ids: UUID, limit: int = 100, before: UUID | None = None
     ) -> list[Event]:
         """What happened to a subject, newest first, payloads opened where their keys live.
 
         Args:
             connection: A transaction in the subject's tenant.
-            subject_id: The subject.
+            subject_ids: The subject; or several that are one human being.
             limit: Most events.
             before: Id of the last event of the page before.
         """
-        return await self._events(await store.select_of_subject(connection, subject_id, limit, before))
+        return await self._events(await store.select_of_subjects(connection, subject_ids, limit, before))
 
     async def of_study(
         self, connection: Connection, study_id: UUID, *, limit: int = 100, before: UUID | None = None
@@ -208,12 +208,20 @@ class Ledger:
         """
         return (await self._events([await self._row(connection, event_id)]))[0]
 
-    async def complete_for(self, connection: Connection, subject_id: UUID) -> Completeness:
+    async def complete_for(self, connection: Connection, *subject_ids: UUID) -> Completeness:
         """Compare a subject's access list with what the ledger counted, entry by entry.
 
         Every entry is hashed again and compared with its leaf, and the chain of the subject's leaves is followed from
         the first one to the head.
+
+        Args:
+            connection: A transaction in the subject's tenant.
+            subject_ids: The subject; or several that are one human being, each with a chain of its own.
         """
+        parts = [await self._complete(connection, each) for each in subject_ids]
+        return parts[0] if len(parts) == 1 else Completeness.together(parts)
+
+    async def _complete(self, connection: Connection, subject_id: UUID) -> Completeness:
         # Pages are read one after the other while the sequencer works: what it moved meanwhile would be counted twice,
         # as waiting and as held. A look during which nothing of this subject moved is one moment.
         for _ in range(_LOOKS):
@@ -224,12 +232,12 @@ class Ledger:
                 break
         held, head = (counted["held"], counted["head"]) if counted else (0, None)
         broken = [*seen.broken, *_check_chain(seen.sequenced, held, head)]
-        return Completeness(seen.shown, held + seen.pending, seen.pending, head, tuple(broken))
+        return Completeness(seen.shown, held + seen.pending, seen.pending, head, tuple(broken), subject_id=subject_id)
 
     async def _look_through(self, connection: Connection, subject_id: UUID) -> _Seen:
         seen = _Seen()
         before: UUID | None = None
-        while page := await store.select_of_subject(connection, subject_id, _PAGE, before):
+        while page := await store.select_of_subjects(connection, [subject_id], _PAGE, before):
             before, seen.shown = page[-1]["id"], seen.shown + len(page)
             for row in page:
                 if row["index"] is None:

@@ -101,12 +101,16 @@ def _as_text(value: Any) -> str:
     return str(value)
 
 
-async def select_of_subject(connection: Connection, subject_id: UUID, limit: int, before: UUID | None) -> list[Row]:
-    """Entries of a subject with their leaves, newest first."""
+async def select_of_subjects(
+    connection: Connection, subject_ids: Collection[UUID], limit: int, before: UUID | None
+) -> list[Row]:
+    """Entries of subjects with their leaves, newest first; of each by an ordered range that stops at the page."""
     return await _rows(
         connection,
-        f"{_EVENT} where e.subject_id = %s and e.id < %s order by e.id desc limit %s",
-        (subject_id, before or _LAST_ID, limit),
+        "select f.* from unnest(%s::uuid[]) as s (id) cross join lateral"  # noqa: S608 - joined from constants of this module
+        f" ({_EVENT} where e.subject_id = s.id and e.id < %s order by e.id desc limit %s) f"
+        " order by f.id desc limit %s",
+        (list(subject_ids), before or _LAST_ID, limit, limit),
     )
 
 

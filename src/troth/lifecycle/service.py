@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -139,6 +139,18 @@ class Lifecycle:
         async with self._db.transaction(permit) as connection:
             rows = await store.in_force(connection, clock.today(), covered_by(target))
         return [self._hold(row) for row in rows]
+
+    async def hinders_merging(self, connection: Connection, both: tuple[UUID, UUID], since: datetime | None) -> str:
+        """A hold that was placed on two merged subjects covers both: taken apart, one would go free.
+
+        Args:
+            connection: The transaction that merges them, or takes them apart.
+            both: The merged one, and the surviving one.
+            since: When they were merged; None where they are to be: then holds of both go on binding.
+        """
+        if since is not None and await store.placed_since(connection, both[1], since, clock.today()):
+            return "A legal hold was placed on all that is merged here; release it first, and place it where it belongs"
+        return ""
 
     async def _audit_key(self, permit: Permit, subject_id: UUID | None, otherwise: KeyRef) -> KeyRef:
         if subject_id is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
 
+_KIN = "array(select k from unnest(%(targets)s::uuid[]) t, subject_kin(t) k)"
 _HOLD = """id, tenant, scope, target_id, owner_id, review_on, ends_on, made_at, released_at, key_ref, sealed"""
 
 
@@ -19,11 +20,21 @@ async def insert(connection: Connection, values: dict[str, Any]) -> None:
 
 
 async def is_held(connection: Connection, targets: Sequence[UUID], day: date) -> bool:
-    """Whether a hold in force covers any of these."""
+    """Whether a hold in force covers any of these, or a subject that is merged with one of them."""
     cursor = await connection.execute(
-        "select 1 from legal_hold where target_id = any(%s) and released_at is null "
+        f"select 1 from legal_hold where target_id = any({_KIN}) and released_at is null "  # noqa: S608
+        "and (ends_on is null or ends_on >= %(day)s) limit 1".encode(),
+        {"targets": list(targets), "day": day},
+    )
+    return await cursor.fetchone() is not None
+
+
+async def placed_since(connection: Connection, target_id: UUID, since: datetime, day: date) -> bool:
+    """Whether a hold in force on something was placed since a moment."""
+    cursor = await connection.execute(
+        "select 1 from legal_hold where target_id = %s and made_at > %s and released_at is null "
         "and (ends_on is null or ends_on >= %s) limit 1",
-        (list(targets), day),
+        (target_id, since, day),
     )
     return await cursor.fetchone() is not None
 
@@ -33,7 +44,7 @@ async def in_force(connection: Connection, day: date, targets: Sequence[UUID] | 
     cursor = await connection.execute(
         f"select {_HOLD} from legal_hold where released_at is null "  # noqa: S608
         "and (ends_on is null or ends_on >= %(day)s) "
-        "and (%(targets)s::uuid[] is null or target_id = any(%(targets)s)) order by review_on, made_at".encode(),
+        f"and (%(targets)s::uuid[] is null or target_id = any({_KIN})) order by review_on, made_at".encode(),
         {"day": day, "targets": list(targets) if targets is not None else None},
     )
     return await cursor.fetchall()

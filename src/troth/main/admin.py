@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from troth.archive import ByRule
 from troth.doors.dimse.tls import fingerprint_of
 from troth.kit.errors import Unprocessable
 from troth.main import lists_command
@@ -47,6 +48,37 @@ def add_organisation(
         capacity = "processor" if operates else "controller"
         made = await rooms.people.add_organisation(permit, name, capacity, region, operates=operates)
         return str(made.id)
+
+    typer.echo(beside(load(data_dir), work))
+
+
+@organisation_app.command("issuer")
+def state_issuer(
+    organisation: Annotated[str, typer.Argument(help="Name of the organisation.")],
+    default_issuer: Annotated[
+        str, typer.Option("--default-issuer", help="Of whom patient numbers are that come without an issuer.")
+    ] = "",
+    end: Annotated[bool, typer.Option("--end", help="End the rule; what it merged is taken apart again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what it would merge.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """State of whom patient numbers without an issuer are, or end that; prints how many merges it made or undid."""
+    if bool(default_issuer) is end:
+        raise Unprocessable("Give either --default-issuer or --end")
+
+    async def work(rooms: Rooms) -> str:
+        place, merging = await rooms.people.organisation_named(organisation), rooms.archive.merging
+        permit = await permit_for(rooms, "state_issuer", Target("organisation", place.id, place.id))
+        if end:
+            rule = await rooms.people.rule(permit)
+            done = await merging.end_rule(permit, rule.id) if rule is not None else ByRule()
+        elif dry_run:
+            done = await merging.preview_rule(permit, default_issuer)
+        else:
+            done = await merging.state_rule(permit, default_issuer)
+        if done.refused or done.contradicting:
+            typer.echo(f"left to a person: {done.refused + done.contradicting}", err=True)
+        return str(done.merged)
 
     typer.echo(beside(load(data_dir), work))
 

@@ -103,7 +103,8 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     people = People(database, keyring, ledger, mail, links=Links(settings.http_url))
 
     async def write_refusal(actor: Actor, action: str, target: Target, purpose: str, clauses: tuple[str, ...]) -> None:
-        await _write_refusal(database, ledger, people, actor, action, target, purpose, clauses)
+        owner = await archive.origin_of(actor, target) if target.kind == "study" else target.subject_id
+        await _write_refusal(database, ledger, people, actor, action, target, purpose, clauses, owner)
 
     # A room that knows facts of a decision gives them here; each is asked once for every decision.
     bands = [band for notice in notices for clause in notice.all("minor") for band in getattr(clause, "bands", ())]
@@ -124,6 +125,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     room_of_notices = Notices(database, keyring, ledger)
     people.read_notices(room_of_notices)
     lifecycle = Lifecycle(database, keyring, ledger, people)
+    archive.merging.heed(lifecycle.hinders_merging)
     choices = Choices(database, keyring, ledger, room_of_notices, mail, Links(settings.http_url))
     contacts = Contacts(database, keyring, ledger, room_of_notices, people)
     rights = Rights(
@@ -153,15 +155,16 @@ async def _write_refusal(
     target: Target,
     purpose: str,
     clauses: tuple[str, ...],
+    owner: UUID | None,
 ) -> None:
     """A refused attempt belongs to the life of the person whose data it was, and is written under their key."""
     if actor.tenant is None:
         return
     key = bytes((await people.organisation(actor.tenant)).key)
     subject_id: UUID | None = None
-    if target.subject_id is not None and target.tenant == actor.tenant:
+    if owner is not None and target.tenant == actor.tenant:
         with suppress(NotFound, Gone):  # of an erased person the attempt is kept under the organisation's key
-            subject = await people.subject(actor, target.subject_id)
+            subject = await people.subject(actor, owner)
             key, subject_id = bytes(subject.audit_key), subject.id
     async with database.transaction(actor) as connection:
         await ledger.append(

@@ -105,6 +105,8 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "decide_about": _action("decide about somebody by a program", "subject", "account"),
         "propose": _action("put before a person for a decision", "subject", "account"),
         "choose": _action("say yes or no", "subject", "account"),
+        "merge": _action("say which numbers are of one patient", "organisation"),
+        "state_issuer": _action("say of whom patient numbers are that come without an issuer", "organisation"),
         "hold": _action("put under a legal hold", "study", "subject", "organisation"),
         "restrict": _action("stop the use of", "study", "subject"),
         "dispose": _action(

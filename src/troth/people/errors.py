@@ -16,6 +16,7 @@ TrothError
 │   ├── AssignmentNotFound
 │   ├── ChoiceNotFound
 │   ├── ListNotFound
+│   ├── MergeNotFound
 │   ├── StandingNotFound
 │   ├── UserNotFound
 │   └── SubjectNotFound
@@ -27,6 +28,7 @@ TrothError
 │   ├── PersonNeeded           a program may not decide this
 │   ├── AssignmentExists
 │   ├── OwnAssignment          nobody lets themselves in
+│   ├── MergeRefused           two subjects cannot be merged, or a merge not undone, now
 │   ├── UserExists
 │   └── SubjectAmbiguous
 └── RateLimited
@@ -174,6 +176,29 @@ class ReasonMissing(Unprocessable):
 
     slug = "reason-missing"
     title = "Write down why, in a sentence"
+
+
+class MergeNotFound(NotFound):
+    """No such merge stands in this organisation."""
+
+    slug = "merge-not-found"
+    title = "These patients are not merged"
+
+
+class MergeRefused(Conflict):
+    """Merging two subjects, or undoing it, would do half of something now. The detail says what stands in the way.
+
+    Args:
+        detail: One sentence, no personal data.
+        why: A word for programs, such as `open_request`.
+    """
+
+    slug = "merge-refused"
+    title = "This cannot be done to these patients now"
+
+    def __init__(self, detail: str = "", *, why: str = "", hint: str = "") -> None:
+        super().__init__(detail, hint=hint)
+        self.why = why
 
 
 class SubjectAmbiguous(Conflict):

@@ -188,6 +188,52 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Merge:
+    """That two subjects of one organisation are one human being. Can be undone.
+
+    Attributes:
+        subject_id: The one that was merged; its row, keys and access list stay.
+        surviving_id: Whose everything is while the merge stands.
+        rule_id: The rule that made it; None where a person did.
+        reason: Why; sealed.
+        ended_at: When it was undone.
+    """
+
+    id: UUID
+    tenant: UUID
+    subject_id: UUID
+    surviving_id: UUID
+    rule_id: UUID | None
+    made_by: UUID | None
+    made_at: datetime
+    ended_at: datetime | None = None
+    reason: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Two subjects that may be one human being; a person decides.
+
+    Attributes:
+        by_rule: They have one PatientID, and a rule would merge them were their birth dates or sexes not different.
+    """
+
+    first: Subject
+    second: Subject
+    by_rule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRule:
+    """What an administrator states: identifiers that come without an issuer are of this one."""
+
+    id: UUID
+    tenant: UUID
+    issuer: str = field(repr=False)
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedAccount:
     """An account that was matched with a subject."""
 

@@ -45,6 +45,19 @@ def displayed(held: str) -> str:
     return " ".join(part.strip() for part in (given, middle, family) if part.strip())
 
 
+def likeness(held: str) -> str:
+    """Family and given name without what is often written otherwise: case, accents, order, punctuation, middle names.
+
+    Args:
+        held: PatientName as in DICOM.
+
+    Returns:
+        A text that two spellings of one name share; empty where there is no name.
+    """
+    family, given, _ = _components(held.split("=", 1)[0])
+    return _in_any_order(_words(family, spelled=True) + _words(given, spelled=True)).decode()
+
+
 def _components(group: str) -> tuple[str, str, str]:
     family, given, middle, *_ = (*group.split("^"), "", "", "")
     return family, given, middle

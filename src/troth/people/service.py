@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from troth.people.holders import Holders
 from troth.people.invitations import Invitations
+from troth.people.merges import Merges
 from troth.people.peers import Peers
 
 
-class People(Invitations, Peers, Holders):
+class People(Invitations, Peers, Holders, Merges):
     """Organisations, users, sign-in, sessions, subjects, invitations, peers.
 
     Verbs take a `Permit`, but for those that turn what somebody shows (a link, a cookie, a token, an AE title) into
     an `Actor`. The parts are in `room` (organisations), `users`, `subjects`, `sessions`, `sign_in`, `invitations`,
-    `peers`, `letters` and `holders`, each standing on the one before.
+    `peers`, `letters`, `holders` and `merges`, each standing on the one before.
     """

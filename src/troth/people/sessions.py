@@ -284,7 +284,7 @@ class Sessions(Subjects, Users):
             id=row["account_id"] or row["id"],
             tenant=tenant,
             role="patient" if row["kind"] == "patient" else row["role"],
-            subject_id=row["subject_id"],
+            subject_id=row["surviving_id"],
             session_id=row["id"],
             name=name,
             organisation=row["organisation"],

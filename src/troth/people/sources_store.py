@@ -66,8 +66,10 @@ async def acceptances(connection: Connection, account_id: UUID | None, subject_i
 
 
 async def acceptances_of_subject(connection: Connection, subject_id: UUID) -> list[Row]:
-    """What the accounts of a subject accepted, oldest first."""
-    statement = f"{_ACCEPTED} and p.subject_id = %(subject)s order by p.accepted_at, p.document, p.id"
+    """What the accounts of a subject, and of those merged with it, accepted, oldest first."""
+    statement = (
+        f"{_ACCEPTED} and p.subject_id in (select subject_kin(%(subject)s)) order by p.accepted_at, p.document, p.id"
+    )
     return await _all(connection, statement, {"subject": subject_id})
 
 

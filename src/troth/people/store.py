@@ -22,6 +22,7 @@ with touched as (
     where s.digest = %(digest)s and s.seen_at <= %(now)s - %(every)s and s.idle is not null and {_ALIVE}
 )
 select s.id, s.kind, s.account_id, s.subject_id, s.purpose, s.expires_at, o.name as organisation,
+       coalesce(j.surviving_id, s.subject_id) as surviving_id,
        coalesce(m.role, s.role) as role, m.name_sealed, a.key as account_key,
        b.demographics_sealed, b.key as subject_key
 from session s
@@ -30,18 +31,21 @@ left join account a on a.id = s.account_id
 left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
 left join subject_account l on l.tenant = s.tenant and l.subject_id = s.subject_id and l.account_id = s.account_id
 left join subject b on b.tenant = s.tenant and b.id = l.subject_id
+left join subject_merge j on j.tenant = s.tenant and j.subject_id = s.subject_id and j.ended_at is null
 where s.digest = %(digest)s and s.form = %(form)s and {_ALIVE}
   and (s.account_id is null or m.account_id is not null or l.account_id is not null)
 """  # noqa: S608 - joined from constants
 
 FACTS = f"""
-select s.id, s.kind, s.account_id, s.subject_id, coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
+select s.id, s.kind, s.account_id, coalesce(j.surviving_id, s.subject_id) as subject_id,
+       coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
        s.account_id is null or m.account_id is not null or l.account_id is not null as belongs, o.operates,
        o.level
 from session s
 join organisation o on o.id = s.tenant
 left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
 left join subject_account l on l.tenant = s.tenant and l.subject_id = s.subject_id and l.account_id = s.account_id
+left join subject_merge j on j.tenant = s.tenant and j.subject_id = s.subject_id and j.ended_at is null
 where s.id = %(id)s
 """  # noqa: S608
 
@@ -361,7 +365,9 @@ async def subject(connection: Connection, subject_id: UUID) -> Row | None:
 
 async def put_demographics(connection: Connection, subject_id: UUID, sealed: bytes) -> None:
     """Write who a subject is, anew."""
-    await connection.execute("update subject set demographics_sealed = %s where id = %s", (sealed, subject_id))
+    await connection.execute(
+        "update subject set demographics_sealed = %s, likeness_token = null where id = %s", (sealed, subject_id)
+    )
 
 
 async def link_subject(connection: Connection, values: dict[str, Any]) -> None:
@@ -370,11 +376,11 @@ async def link_subject(connection: Connection, values: dict[str, Any]) -> None:
 
 
 async def accounts_of_subject(connection: Connection, subject_id: UUID) -> list[Row]:
-    """The accounts that are linked to a subject, oldest link first."""
+    """The accounts that are linked to a subject, or to one that is merged with it, oldest link first."""
     return await _all(
         connection,
         "select a.id, a.key, a.email_sealed, l.matched_at from subject_account l join account a on a.id = l.account_id "
-        "where l.subject_id = %(subject)s order by l.matched_at",
+        "where l.subject_id in (select subject_kin(%(subject)s)) order by l.matched_at",
         {"subject": subject_id},
     )
 

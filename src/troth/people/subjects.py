@@ -8,7 +8,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, HasTenant, Row
-from troth.people import store
+from troth.people import merges_store, names, store
 from troth.people.errors import SubjectAmbiguous, SubjectNotFound
 from troth.people.model import (
     Demographics,
@@ -29,7 +29,7 @@ class Subjects(Room):
     """The part of `People` that knows data subjects."""
 
     async def ensure_subject(self, tenant: UUID, key: PatientKey, demographics: Demographics) -> Subject:
-        """Find the subject of an identifier, or make it, in a transaction of its own.
+        """Find the subject of an identifier, or make it, in a transaction of its own; also where it is merged.
 
         Call this before opening the transaction that stores for the subject: keys are then never made, nor waited
         for, inside it.
@@ -59,7 +59,7 @@ class Subjects(Room):
         return await self._find_or_make(lambda: nullcontext(connection), tenant, key, demographics)
 
     async def find_subject(self, scope: HasTenant, key: PatientKey) -> Subject | None:
-        """The subject of an identifier in the scope's organisation, if there is one.
+        """The subject of an identifier in the scope's organisation, if there is one; of a merged one, the survivor.
 
         Args:
             scope: A permit of that organisation.
@@ -70,7 +70,11 @@ class Subjects(Room):
             return None
         tokens = self._tokens(await self.organisation(scope.tenant), patient, Demographics())
         async with self._db.transaction(scope) as connection:
-            return await self._find(connection, tokens, patient)
+            found = await self._find(connection, tokens, patient)
+            if found is None:
+                return None
+            surviving_id = await merges_store.surviving(connection, found.id)
+            return found if surviving_id == found.id else await self._subject_in(connection, surviving_id)
 
     async def subject(self, scope: HasTenant, subject_id: UUID) -> Subject:
         """A subject with demographics.
@@ -181,6 +185,7 @@ class Subjects(Room):
             "audit_key": made.audit_key,
             "patient_token": tokens[0],
             "issuer_token": tokens[1],
+            "likeness_token": self._likeness(organisation, demographics),
             "demographics_sealed": self._keyring.seal(made.key, plain, subject_context(made.tenant, made.id)),
             "made_at": clock.now(),
         }
@@ -197,6 +202,13 @@ class Subjects(Room):
         # PatientID may be empty (DICOM type 2); all who have none are not one human being.
         described = demographics_to_bytes(patient, demographics).decode()
         return self._keyring.token(organisation.key, "patient_without_id", described), issuer
+
+    def _likeness(self, organisation: Organisation, demographics: Demographics) -> int:
+        """What subjects are compared by that may be one human being: name and birth date; 0 where one is missing."""
+        name, born = names.likeness(demographics.name), demographics.birth_date
+        if not name or born is None:
+            return 0
+        return self._keyring.token(organisation.key, "likeness", f"{name}\0{born.isoformat()}")
 
     def _opened(self, row: Row) -> Subject:
         key = KeyRef(row["key"])

@@ -178,7 +178,8 @@ class CopyMaker:
         for patience in reversed(range(_WAIT_FOR_NUMBERS)):
             async with rights.database.transaction(self._permit) as connection:
                 await store.see_one_moment(connection)
-                access = await access_list(rights.ledger, connection, subject_id)
+                kin = await rights.people.kin_of(connection, subject_id)
+                access = await access_list(rights.ledger, connection, kin)
             if not access.completeness.pending or not patience:
                 break
             await asyncio.sleep(0.25)

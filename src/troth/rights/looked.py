@@ -34,20 +34,20 @@ class AccessList:
     completeness: Completeness
 
 
-async def access_list(ledger: Ledger, connection: Connection, subject_id: UUID) -> AccessList:
-    """Read the whole list.
+async def access_list(ledger: Ledger, connection: Connection, kin: Sequence[UUID]) -> AccessList:
+    """Read the whole list; of merged subjects, the lists of all.
 
     Args:
         ledger: The ledger.
         connection: A transaction that sees one moment only.
-        subject_id: Whose list.
+        kin: Whose list; of merged subjects the surviving one first.
     """
     events: list[Event] = []
     before: UUID | None = None
-    while page := await ledger.of_subject(connection, subject_id, limit=_PAGE, before=before):
+    while page := await ledger.of_subject(connection, *kin, limit=_PAGE, before=before):
         events += page
         before = page[-1].id
-    return AccessList(tuple(events), await ledger.complete_for(connection, subject_id))
+    return AccessList(tuple(events), await ledger.complete_for(connection, *kin))
 
 
 def is_refused(event: Event) -> bool:
@@ -75,6 +75,11 @@ def listed(access: AccessList) -> dict[str, Any]:
             "held": completeness.held,
             "not_numbered_yet": completeness.pending,
             "last_leaf_sha256": completeness.head.hex() if completeness.head else None,
+            "lists": [
+                {"list": str(part.subject_id), "held": part.held, "last_leaf_sha256": part.head.hex()}
+                for part in completeness.parts
+                if part.head
+            ],
         },
         "entries": [_entry(event) for event in access.events],
     }
@@ -85,6 +90,7 @@ def _entry(event: Event) -> dict[str, Any]:
     return {
         "entry": str(event.id),
         "number_in_ledger": event.index,
+        "list": str(event.subject_id),
         "number_in_this_list": event.subject_seq,
         "at": event.at.isoformat(),
         "what": event.sentence,

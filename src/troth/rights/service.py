@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +85,7 @@ class Rights:
         self.holds = holds
         self.choices = choices
         self.copies = Copies(self)
+        archive.merging.heed(_hinders_merging)
 
     async def preview_erasure(self, permit: Permit, subject_id: UUID) -> list[Item]:
         """What an erasure asked for now would erase, and what it would not, with ground and end.
@@ -132,6 +133,8 @@ class Rights:
         version = await self.notices.in_force("patients")
         async with self.database.transaction(permit) as connection:
             await store.lock_subject(connection, subject_id)
+            if (await self.people.kin_of(connection, subject_id))[0] != subject_id:
+                raise RequestNotFound  # merged a moment ago: the next page is the survivor's
             request_id = await store.same_open_request(connection, subject_id, kind.value, scope)
             if request_id is None:
                 request_id = ids.uuid7()
@@ -241,10 +244,13 @@ class Rights:
         async with self.database.transaction(permit) as connection:
             row = await self._row(connection, permit, request_id)
         subject = await self.people.subject(permit, row["subject_id"])
+        held = {study.id for study in await self.archive.studies_of_subject(permit, subject.id)}
         async with self.database.transaction(permit) as connection:
             copy = await store.copy(connection, request_id)
             if copy is None or copy["expires_at"] <= clock.now() or row["closed_at"] is None:
                 raise CopyNotReady
+            if not held.issuperset(copy["studies"]):
+                raise CopyNotReady  # made while it was thought to be of one person what is of two
             try:
                 key = self.copies.key(copy)
             except KeyDestroyed:
@@ -415,6 +421,13 @@ class Rights:
         """A worker has durably started on it. For the worker."""
         async with self.database.transaction(None) as connection:
             await store.taken(connection, request_id, work)
+
+
+async def _hinders_merging(connection: Connection, both: tuple[UUID, UUID], since: datetime | None) -> str:
+    """An open request is about what one of two subjects has: it is answered before that changes, either way."""
+    del since
+    numbers = await store.open_requests(connection, both)
+    return f"A request is open: R-{numbers[0]}; decide it first" if numbers else ""
 
 
 def canonical(content: dict[str, Any]) -> bytes:

@@ -9,8 +9,12 @@ from uuid import UUID
 
 from troth.kit.db import Connection, Row
 
+# Whose a request is now: of a merged subject, the survivor.
 _REQUEST: LiteralString = """
-select r.*, c.length_bytes as copy_bytes, c.sha256 as copy_sha256, c.expires_at as copy_expires_at
+select r.tenant, r.id, r.number, r."right", r.state, subject_surviving(r.subject_id) as subject_id, r.subject_key,
+    r.audit_key, r.opened_by, r.opened_by_kind, r.opened_at, r.acknowledged_at, r.acknowledge_by, r.due_at, r.closed_at,
+    r.scope, r.clauses, r.notice_version, r.certificate, r.certificate_signature,
+    c.length_bytes as copy_bytes, c.sha256 as copy_sha256, c.expires_at as copy_expires_at
 from rights_request r left join rights_copy c on c.tenant = r.tenant and c.request_id = r.id
 """
 
@@ -34,6 +38,17 @@ async def same_open_request(connection: Connection, subject_id: UUID, right: str
     )
     row = await cursor.fetchone()
     return row["id"] if row else None
+
+
+async def open_requests(connection: Connection, subject_ids: Sequence[UUID]) -> list[int]:
+    """Numbers of the open requests of some subjects; nobody else opens one for them until the transaction ends."""
+    for each in sorted(subject_ids):
+        await lock_subject(connection, each)
+    cursor = await connection.execute(
+        "select number from rights_request where subject_id = any(%s) and closed_at is null order by number",
+        [list(subject_ids)],
+    )
+    return [row["number"] for row in await cursor.fetchall()]
 
 
 async def next_number(connection: Connection, tenant: UUID) -> int:
@@ -82,7 +97,8 @@ async def requests_of(connection: Connection, subject_id: UUID | None) -> list[R
     """Requests of a subject, newest first; of the whole organisation, by due date, when None."""
     if subject_id is not None:
         cursor = await connection.execute(
-            _REQUEST + " where r.subject_id = %s order by r.opened_at desc limit 500", [subject_id]
+            _REQUEST + " where r.subject_id in (select subject_kin(%s)) order by r.opened_at desc limit 500",
+            [subject_id],
         )
     else:
         cursor = await connection.execute(
@@ -213,11 +229,11 @@ async def copy(connection: Connection, request_id: UUID) -> Row | None:
 
 
 async def copies_with(connection: Connection, subject_id: UUID, study_ids: Sequence[UUID]) -> list[Row]:
-    """Copies made for a subject that contain one of these studies, with the number of their request."""
+    """Copies made for a subject, or one merged with it, that contain one of these, with the number of their request."""
     cursor = await connection.execute(
         "select c.*, r.number from rights_request r join rights_copy c on c.tenant = r.tenant and c.request_id = r.id"
-        " where r.subject_id = %s and exists (select from unnest(c.studies) as s(id) where s.id = any(%s))"
-        " order by r.number",
+        " where r.subject_id in (select subject_kin(%s))"
+        " and exists (select from unnest(c.studies) as s(id) where s.id = any(%s)) order by r.number",
         [subject_id, list(study_ids)],
     )
     return await cursor.fetchall()

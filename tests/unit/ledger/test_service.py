@@ -266,14 +266,14 @@ async def test_an_access_list_is_complete_while_the_sequencer_works(
 ) -> None:
     """An entry that gets its place between two reads is not counted twice."""
     await fill(deployment, 3)
-    read = store.select_of_subject
+    read = store.select_of_subjects
 
     async def read_then_sequence(*arguments: Any) -> list[Any]:
         rows = await read(*arguments)
         await deployment.sequencer.drain()
         return rows
 
-    monkeypatch.setattr(store, "select_of_subject", read_then_sequence)
+    monkeypatch.setattr(store, "select_of_subjects", read_then_sequence)
     seen = await call(deployment, "complete_for", SUBJECT)
     assert seen.is_complete
     assert (seen.shown, seen.held, seen.pending) == (3, 3, 0)

@@ -42,6 +42,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     },
     ("office", "rights"): {
         "hold": STUDY_LIKE,
+        "merge": ("organisation",),
         "rectify": ("study", "subject"),
         "restrict": ("study", "subject"),
         "see_request": ("organisation", "subject", "request"),
@@ -55,6 +56,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "invite": ("organisation", "subject"),
         "add_user": ("organisation",),
         "add_peer": ("organisation",),
+        "state_issuer": ("organisation",),
         "echo": ("organisation",),
     },
     ("operator", "administration"): {
@@ -62,6 +64,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "invite": ("organisation", "subject"),
         "add_user": ("organisation",),
         "add_peer": ("organisation",),
+        "state_issuer": ("organisation",),
         "echo": ("organisation",),
         "see_proofs": ("organisation", "ledger"),
     },

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Scope
 
 from troth.doors.web.admin.damaged import DamagedPages
 from troth.doors.web.admin.home import AdminPages
+from troth.doors.web.admin.numbers import NumberPages
 from troth.doors.web.clinic.care import CarePages
 from troth.doors.web.clinic.conflicts import ConflictPages
 from troth.doors.web.clinic.correct import CorrectPages
@@ -30,6 +31,7 @@ from troth.doors.web.office.decisions import DecisionPages
 from troth.doors.web.office.exchange import REGISTERS, ExchangePages
 from troth.doors.web.office.holds import HoldPages
 from troth.doors.web.office.messages import MessagePages
+from troth.doors.web.office.patients import MergePages
 from troth.doors.web.office.proposing import ProposingPages
 from troth.doors.web.office.publishing import PublishingPages
 from troth.doors.web.office.requests import OfficePages
@@ -182,6 +184,7 @@ def _staff(desk: Desk) -> list[BaseRoute]:
 def _care(desk: Desk) -> list[BaseRoute]:
     care, emergency = CarePages(desk), EmergencyPages(desk)
     decisions, holds = DecisionPages(desk), HoldPages(desk)
+    merges, numbers = MergePages(desk), NumberPages(desk)
     return [
         Route("/studies/{id}/care", care.team, methods=BOTH),
         Route("/studies/{id}/correct", CorrectPages(desk).correct, methods=BOTH),
@@ -196,6 +199,10 @@ def _care(desk: Desk) -> list[BaseRoute]:
         Route("/office/decisions/proposals/{id}", decisions.proposal, methods=["POST"]),
         Route("/office/holds", holds.holds, methods=BOTH),
         Route("/office/holds/{id}/release", holds.release, methods=["POST"]),
+        Route("/office/patients", merges.patients, methods=BOTH),
+        Route("/office/patients/{id}/{other}", merges.pair, methods=BOTH),
+        Route("/office/merges/{id}", merges.merge, methods=BOTH),
+        Route("/admin/numbers", numbers.numbers, methods=BOTH),
         Route("/office/emergencies", decisions.emergencies),
         Route("/office/emergencies/{id}", decisions.review, methods=["POST"]),
     ]

@@ -97,6 +97,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "office": (
         NavItem("/office/requests", "Requests"),
         NavItem("/office/decisions", "Decisions", ("decide_request", "review", "hold", "rectify")),
+        NavItem("/office/patients", "Patients", ("merge",)),
         NavItem("/office/recipients", "Recipients", ("keep_register", "disclose")),
         NavItem("/office/messages", "Write", ("send_message",)),
         NavItem("/lists", "Lists", ("bring_people",)),
@@ -108,6 +109,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
     "admin": (
         NavItem("/admin", "People and systems"),
         NavItem("/admin/care", "Who treats whom", ("assign",)),
+        NavItem("/admin/numbers", "Patient numbers", ("state_issuer",)),
         NavItem("/admin/damaged", "Damaged images"),
         NavItem("/lists", "Lists", ("bring_people",)),
         NavItem("/choices", "Choices"),

@@ -8,13 +8,20 @@ from troth.kit import clock
 from troth.people.assignments.model import CLAIMS
 from troth.policy import Actor, Column, Columns
 
+# Of the person, of this study, or of a subject merged into the person. Each part compares columns for equality alone,
+# so that PostgreSQL reads it once for a whole list and not in each row.
+_ASSIGNED_TO: LiteralString = """(exists (select from assignment g where g.tenant = {tenant}
+    and g.account_id = %(assigned_to)s and g.way = '{way}' and g.ended_at is null and g.until > %(assigned_now)s
+    and g.subject_id = {subject} and g.study_id is null)
+    or exists (select from assignment g where g.tenant = {tenant} and g.account_id = %(assigned_to)s
+    and g.way = '{way}' and g.ended_at is null and g.until > %(assigned_now)s and g.study_id = {id})
+    or exists (select from subject_merge m join assignment g on g.tenant = m.tenant and g.subject_id = m.subject_id
+    where m.tenant = {tenant} and m.surviving_id = {subject} and m.ended_at is null
+    and g.account_id = %(assigned_to)s and g.way = '{way}' and g.ended_at is null and g.until > %(assigned_now)s
+    and g.study_id is null))"""
 _ASSIGNED: dict[str, LiteralString] = {
-    "care": """exists (select from assignment g where g.tenant = {tenant} and g.account_id = %(assigned_to)s
-    and g.way = 'care' and g.ended_at is null and g.until > %(assigned_now)s
-    and g.subject_id = {subject} and (g.study_id is null or g.study_id = {id}))""",
-    "emergency": """exists (select from assignment g where g.tenant = {tenant} and g.account_id = %(assigned_to)s
-    and g.way = 'emergency' and g.ended_at is null and g.until > %(assigned_now)s
-    and g.subject_id = {subject} and (g.study_id is null or g.study_id = {id}))""",
+    "care": _ASSIGNED_TO.replace("{way}", "care"),
+    "emergency": _ASSIGNED_TO.replace("{way}", "emergency"),
     "duty": """exists (select from assignment g where g.tenant = {tenant} and g.account_id = %(assigned_to)s
     and g.way = 'duty' and g.ended_at is null and g.until > %(assigned_now)s)""",
 }

@@ -118,7 +118,7 @@ class Assignments:
             row = await store.one(connection, assignment_id)
             is_covered = row is not None and (
                 target.kind == "organisation"
-                or (row["subject_id"] is not None and row["subject_id"] == target.subject_id)
+                or (row["subject_id"] is not None and row["surviving_id"] == target.subject_id)
             )
             if permit.action != "assign" or row is None or not is_covered or not self._opened(row).is_in_force(now):
                 raise AssignmentNotFound

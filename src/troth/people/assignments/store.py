@@ -8,7 +8,9 @@ from uuid import UUID
 
 from troth.kit.db import Connection, Row
 
-_ASSIGNMENT = """id, tenant, account_id, way, subject_id, study_id, made_by, made_at, until, ended_at, reviewed_at,
+# With the subject that an assignment is about now: of a merged one, the survivor. Its entries stay in its own list.
+_ASSIGNMENT = """subject_surviving(subject_id) as surviving_id, id, tenant, account_id, way, subject_id,
+    study_id, made_by, made_at, until, ended_at, reviewed_at,
     key_ref, sealed"""
 
 
@@ -34,7 +36,8 @@ async def ways(
     """In which ways somebody is assigned to a person or study at a moment; on duty whatever it is."""
     cursor = await connection.execute(
         "select way from assignment where account_id = %(account)s and ended_at is null and until > %(now)s "
-        "and (way = 'duty' or (subject_id = %(subject)s and (study_id is null or study_id = %(study)s)))",
+        "and (way = 'duty' or study_id = %(study)s "
+        "or (study_id is null and subject_id = any(array(select subject_kin(%(subject)s)))))",
         {"account": account_id, "subject": subject_id, "study": study_id, "now": now},
     )
     return {row["way"] for row in await cursor.fetchall()}
@@ -44,7 +47,8 @@ async def in_force(connection: Connection, now: datetime, subject_id: UUID | Non
     """Assignments in force, of one person or of the organisation, newest first."""
     cursor = await connection.execute(
         f"select {_ASSIGNMENT} from assignment where ended_at is null and until > %(now)s "  # noqa: S608
-        "and (%(subject)s::uuid is null or subject_id = %(subject)s) order by made_at desc limit %(limit)s".encode(),
+        "and (%(subject)s::uuid is null or subject_id = any(array(select subject_kin(%(subject)s)))) "
+        "order by made_at desc limit %(limit)s".encode(),
         {"now": now, "subject": subject_id, "limit": limit},
     )
     return await cursor.fetchall()

@@ -80,11 +80,13 @@ class ChoiceFacts:
         return FactSet(is_restricted=is_restricted, claims=frozenset(claims))
 
     def _claims(self, rows: Iterable[Row], attributes: dict[str, str]) -> Iterator[str]:
-        now = clock.now()
-        for row in rows:
+        now, held = clock.now(), list(rows)
+        # Of merged subjects each may have answered: then the stricter answer counts.
+        refused = {row["key"] for row in held if row["kind"] == "consent" and row["state"] in ("refused", "withdrawn")}
+        for row in held:
             state = state_at(row["state"], row["expires_at"], now)
             match row["kind"], state:
-                case "consent", "given":
+                case "consent", "given" if row["key"] not in refused:
                     yield f"consent:{row['key']}"
                 case "channel", "refused" | "withdrawn":
                     channel, _, topic = row["key"].partition(":")

@@ -52,7 +52,7 @@ class Records:
     # Reading
 
     async def of_holder(self, permit: Permit, holder_id: UUID, *, history: bool = False) -> list[Choice]:
-        """The choices of a person that stand, newest first.
+        """The choices of a person that stand, newest first; also those of subjects that are merged with theirs.
 
         Args:
             permit: To see or make choices of this person.
@@ -65,7 +65,17 @@ class Records:
         holder = await self.holder(permit, holder_id, SEEING)
         async with self._db.transaction(permit) as connection:
             rows = await store.of_holder(connection, holder.id, only_current=not history)
-        return [self._choice(row, holder) for row in rows]
+        holders = {holder.id: holder}
+        for row in rows:
+            if row["holder_id"] not in holders:
+                holders[row["holder_id"]] = await self.holder(permit, row["holder_id"], SEEING)
+        chosen_at = {(row["kind"], row["key"]): row["made_at"] for row in rows if row["merged_at"] is None}
+        return [
+            self._choice(row, holders[row["holder_id"]])
+            for row in rows
+            # What was chosen anew since the merge is what counts.
+            if history or row["merged_at"] is None or not _is_later(chosen_at.get((row["kind"], row["key"])), row)
+        ]
 
     async def receipt(self, permit: Permit, choice_id: UUID) -> Receipt:
         """The receipt of one choice: its record, signed.
@@ -75,9 +85,12 @@ class Records:
         """
         async with self._db.transaction(permit) as connection:
             row = await store.choice(connection, choice_id)
-        if row is None or permit.target.subject_id not in (None, row["holder_id"]):
+        if row is None:
             raise ChoiceNotFound
-        holder = await self.holder(permit, row["holder_id"], SEEING)
+        try:
+            holder = await self.holder(permit, row["holder_id"], SEEING)
+        except SubjectNotFound:
+            raise ChoiceNotFound from None
         made = self._choice(row, holder)
         text = to_bytes(made.record)
         return Receipt(made, text, self._keyring.sign(text), self._keyring.public_key)
@@ -88,11 +101,11 @@ class Records:
         Raises:
             SubjectNotFound: The permit is for something or somebody else, or there is nobody.
         """
-        if permit.tenant is None or permit.action not in actions or permit.target.subject_id not in (None, holder_id):
+        if permit.tenant is None or permit.action not in actions:
             raise SubjectNotFound
         async with self._db.transaction(permit) as connection:
             row = await store.holder(connection, holder_id)
-        if row is None:
+        if row is None or permit.target.subject_id not in (None, holder_id, row["surviving_id"]):
             raise SubjectNotFound
         return Holder(holder_id, permit.tenant, row["kind"], KeyRef(row["key"]), KeyRef(row["audit_key"]))
 
@@ -227,6 +240,10 @@ class Records:
             is_current=row["is_current"],
             record=self._opened(row, holder),
         )
+
+
+def _is_later(chosen_at: datetime | None, row: Row) -> bool:
+    return chosen_at is not None and bool(chosen_at > row["merged_at"])
 
 
 def _head(

@@ -13,10 +13,11 @@ from troth.kit.db import Row
 from troth.people.choices import store
 from troth.people.choices.model import Holder, Restriction, Said, context, from_bytes, to_bytes
 from troth.people.choices.objections import Objections
-from troth.people.errors import ChoiceNotFound
+from troth.people.errors import ChoiceNotFound, SubjectNotFound
 from troth.policy import Permit
 
 _EVENT = "people:restriction:set"
+_SEEING = ("choose", "restrict", "open_request", "see_request", "query")
 
 
 class Restrictions(Objections):
@@ -29,7 +30,7 @@ class Restrictions(Objections):
 
         Args:
             permit: To `restrict` the study or subject.
-            subject_id: The subject.
+            subject_id: The subject; for one study, the one whose identifier it came with.
             study_id: One study; without it everything.
             said: How, and why.
         """
@@ -37,7 +38,7 @@ class Restrictions(Objections):
         if permit.target.kind == "study" and permit.target.id != study_id:
             raise ChoiceNotFound
         for standing in await self.restrictions_of(permit, subject_id):
-            if standing.study_id == study_id:
+            if (standing.subject_id, standing.study_id) == (subject_id, study_id):
                 return standing
         now, made_id, how = clock.now(), ids.uuid7(), said or Said()
         clause = await self._clause_of_restriction(holder)
@@ -78,9 +79,12 @@ class Restrictions(Objections):
         now = clock.now()
         async with self._db.transaction(permit) as connection:
             row = await store.restriction(connection, restriction_id)
-        if row is None or row["lifted_at"] is not None or permit.target.subject_id not in (None, row["subject_id"]):
+        if row is None or row["lifted_at"] is not None:
             raise ChoiceNotFound
-        holder = await self.holder(permit, row["subject_id"])
+        try:
+            holder = await self.holder(permit, row["subject_id"])
+        except SubjectNotFound:
+            raise ChoiceNotFound from None
         told = {"state": "lifted", "reason": (said or Said()).reason}
         async with self._db.transaction(permit) as connection:
             await store.lift(connection, restriction_id, now)
@@ -91,11 +95,11 @@ class Restrictions(Objections):
         return self._restriction({**row, "lifted_at": now}, holder)
 
     async def restrictions_of(self, permit: Permit, subject_id: UUID) -> list[Restriction]:
-        """What is restricted of a subject, newest first."""
-        holder = await self.holder(permit, subject_id, ("choose", "restrict", "open_request", "see_request", "query"))
+        """What is restricted of a subject, newest first; also what was of those that are merged with it."""
+        await self.holder(permit, subject_id, _SEEING)
         async with self._db.transaction(permit) as connection:
             rows = await store.restrictions(connection, subject_id)
-        return [self._restriction(row, holder) for row in rows]
+        return [self._restriction(row, await self.holder(permit, row["subject_id"], _SEEING)) for row in rows]
 
     async def _clause_of_restriction(self, holder: Holder) -> str:
         for version in await self.versions_for(holder):

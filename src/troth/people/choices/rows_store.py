@@ -7,13 +7,34 @@ from typing import Any, LiteralString
 from troth.kit import clock
 from troth.policy import Actor, Column, Columns
 
-_CHOICE: LiteralString = """exists (select from choice c where c.tenant = {tenant} and c.holder_id = {subject}
-    and c.kind = %(choice_kind)s and c.key = %(choice_key)s and c.state = any(%(choice_states)s) and c.is_current
-    and (c.state <> 'given' or c.expires_at is null or c.expires_at > %(choice_now)s))"""
-_ANY_OF_KIND: LiteralString = """exists (select from choice c where c.tenant = {tenant} and c.holder_id = {subject}
-    and c.kind = %(choice_kind)s and c.state = any(%(choice_states)s) and c.is_current)"""
-_RESTRICTED: LiteralString = """exists (select from restriction x where x.tenant = {tenant}
-    and x.subject_id = {subject} and x.lifted_at is null and (x.study_id is null or x.study_id = {id}))"""
+# A choice of the person that a row is about; one of a merged subject counts until the survivor chooses anew.
+_ANY: LiteralString = """(exists (select from choice c where c.tenant = {tenant} and c.holder_id = {subject}
+    and c.is_current and {condition}) or exists (select from subject_merge m join choice c on c.tenant = m.tenant
+    and c.holder_id = m.subject_id where m.tenant = {tenant} and m.surviving_id = {subject} and m.ended_at is null
+    and c.is_current and {condition} and not exists (select from choice n where n.tenant = c.tenant
+    and n.holder_id = m.surviving_id and n.kind = c.kind and n.key = c.key and n.is_current
+    and n.made_at > m.made_at)))"""
+_CHOICE: LiteralString = _ANY.replace(
+    "{condition}",
+    """c.kind = %(choice_kind)s and c.key = %(choice_key)s and c.state = any(%(choice_states)s)
+    and (c.state <> 'given' or c.expires_at is null or c.expires_at > %(choice_now)s)""",
+)
+_REFUSED: LiteralString = _ANY.replace(
+    "{condition}",
+    "c.kind = %(choice_kind)s and c.key = %(choice_key)s and c.state = any(array['refused', 'withdrawn'])",
+)
+# Of merged subjects each may have answered: then the stricter answer counts.
+_CONSENT: LiteralString = "({given} and not {refused})".replace("{given}", _CHOICE).replace("{refused}", _REFUSED)
+_ANY_OF_KIND: LiteralString = _ANY.replace(
+    "{condition}", "c.kind = %(choice_kind)s and c.state = any(%(choice_states)s)"
+)
+# Each part compares columns for equality alone, so that PostgreSQL reads it once for a whole list and not in each row.
+_RESTRICTED: LiteralString = """(exists (select from restriction x where x.tenant = {tenant}
+    and x.subject_id = {subject} and x.lifted_at is null and x.study_id is null)
+    or exists (select from restriction x where x.tenant = {tenant} and x.study_id = {id} and x.lifted_at is null)
+    or exists (select from subject_merge m join restriction x on x.tenant = m.tenant and x.subject_id = m.subject_id
+    where m.tenant = {tenant} and m.surviving_id = {subject} and m.ended_at is null and x.lifted_at is null
+    and x.study_id is null))"""
 _KINDS: dict[str, tuple[LiteralString, tuple[LiteralString, ...]]] = {
     "consent": ("consent", ("given",)),
     "objection": ("objection", ("granted", "waiting")),
@@ -38,7 +59,7 @@ class ChoiceRows:
         if word in _KINDS and key:
             kind, states = _KINDS[word]
             given = {"kind": kind, "key": key, "states": list(states), "now": clock.now()}
-            return _column(_CHOICE, row, given, name)
+            return _column(_CONSENT if kind == "consent" else _CHOICE, row, given, name)
         if name == "claim:pinned":
             return _column(_ANY_OF_KIND, row, {"kind": "version", "states": ["refused"]}, name)
         if word == "before":

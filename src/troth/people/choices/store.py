@@ -14,17 +14,23 @@ _CHOICE = """id, number, tenant, holder_id, holder_kind, kind, key, state, notic
 _RESTRICTION = "id, number, tenant, subject_id, study_id, clause, made_at, lifted_at, sealed"
 _PROPOSAL = "id, tenant, holder_id, what, state, made_at, decided_at, decided_by, sealed"
 
-# Everything that a decision asks of this room, in one statement over two partial indexes.
+# Everything that a decision asks of this room, in one statement over partial indexes. What merged subjects chose counts
+# for their survivor, until that one chooses anew about the same; their restrictions bind until they are lifted.
 FACTS = """
+with holder as (select distinct subject_surviving(h) as id from unnest(%(holders)s::uuid[]) h)
 select c.tenant, c.id, c.kind, c.key, c.version, c.state, c.expires_at,
        case when c.kind in ('age', 'version') then c.sealed end as sealed, coalesce(s.key, a.key) as key_ref
 from choice c
 left join subject s on c.kind in ('age', 'version') and s.tenant = c.tenant and s.id = c.holder_id
 left join account a on c.kind in ('age', 'version') and a.id = c.holder_id
-where c.holder_id = any(%(holders)s) and c.is_current
+where c.is_current and (c.holder_id = any(array(select id from holder)) or c.id = any(array(
+    select d.id from holder join subject_merge m on m.surviving_id = holder.id and m.ended_at is null
+    join choice d on d.tenant = m.tenant and d.holder_id = m.subject_id and d.is_current
+    where not exists (select from choice n where n.tenant = d.tenant and n.holder_id = m.surviving_id
+        and n.kind = d.kind and n.key = d.key and n.is_current and n.made_at > m.made_at))))
 union all
 select tenant, id, 'restriction', coalesce(study_id::text, ''), 0, 'given', null, null, null
-from restriction where subject_id = any(%(holders)s) and lifted_at is null
+from restriction where subject_id = any(array(select subject_kin(id) from holder)) and lifted_at is null
 """
 
 
@@ -50,9 +56,9 @@ async def holder(connection: Connection, holder_id: UUID) -> Row | None:
     """A subject, or an account that is or was a member, with keys."""
     return await _one(
         connection,
-        "select 'subject' as kind, key, audit_key from subject where id = %(id)s "
-        "union all select 'account', a.key, a.key from membership m join account a on a.id = m.account_id "
-        "where m.account_id = %(id)s limit 1",
+        "select 'subject' as kind, key, audit_key, subject_surviving(id) as surviving_id from subject "
+        "where id = %(id)s union all select 'account', a.key, a.key, m.account_id from membership m "
+        "join account a on a.id = m.account_id where m.account_id = %(id)s limit 1",
         {"id": holder_id},
     )
 
@@ -90,10 +96,11 @@ async def insert(connection: Connection, values: dict[str, Any]) -> None:
 
 
 async def of_holder(connection: Connection, holder_id: UUID, *, only_current: bool) -> list[Row]:
-    """Choices of a holder, newest first."""
+    """Choices of a holder, and of subjects merged with it, newest first; `merged_at` where it is of one of these."""
     return await _all(
         connection,
-        f"select {_CHOICE} from choice where holder_id = %(holder)s "  # noqa: S608
+        f"select {_CHOICE}, (select m.made_at from subject_merge m where m.subject_id = choice.holder_id "  # noqa: S608
+        "and m.ended_at is null) as merged_at from choice where holder_id in (select subject_kin(%(holder)s)) "
         "and (is_current or not %(only_current)s) order by number desc",
         {"holder": holder_id, "only_current": only_current},
     )
@@ -119,11 +126,11 @@ async def insert_restriction(connection: Connection, values: dict[str, Any]) -> 
 
 
 async def restrictions(connection: Connection, subject_id: UUID) -> list[Row]:
-    """Restrictions in force on a subject, newest first."""
+    """Restrictions in force on a subject and on those merged with it, newest first."""
     return await _all(
         connection,
-        f"select {_RESTRICTION} from restriction where subject_id = %(subject)s and lifted_at is null "  # noqa: S608
-        "order by number desc",
+        f"select {_RESTRICTION} from restriction where subject_id in (select subject_kin(%(subject)s)) "  # noqa: S608
+        "and lifted_at is null order by number desc",
         {"subject": subject_id},
     )
 
@@ -202,6 +209,6 @@ async def addresses(connection: Connection, holder_id: UUID, *, with_former: boo
         "select a.id, a.key, a.email_sealed from membership m join account a on a.id = m.account_id "
         "where m.account_id = %(id)s and (m.is_active or %(with_former)s) "
         "union select a.id, a.key, a.email_sealed from subject_account l join account a on a.id = l.account_id "
-        "where l.subject_id = %(id)s",
+        "where l.subject_id in (select subject_kin(%(id)s))",
         {"id": holder_id, "with_former": with_former},
     )

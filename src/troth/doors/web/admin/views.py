@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from troth.archive import ByRule
 from troth.doors.web.forms import Fault
 
 
@@ -49,3 +51,26 @@ class HomePage:
     role: str = ""
     faults: tuple[Fault, ...] = ()
     is_sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersPage:
+    """The rule about patient numbers without an issuer.
+
+    Attributes:
+        issuer: Of the rule in force.
+        since: When it was stated; None where none is in force.
+        merged: How many merges it made that stand.
+        left: What it would do now to what it has not done yet.
+        preview: What a rule that was typed would do.
+    """
+
+    organisation: str
+    issuer: str
+    since: datetime | None
+    merged: int
+    left: ByRule | None
+    preview: ByRule | None
+    typed: str = ""
+    told: str = ""
+    faults: tuple[Fault, ...] = ()

@@ -136,11 +136,12 @@ class ChoicePages:
     async def _stop(self, permit: Permit, about: str, said: Said) -> str:
         """Restrict a study, or everything; the archive is told of each study, for its searches."""
         rooms, subject_id = self._desk.rooms, _holder(permit)
-        held = {study.id for study in await rooms.archive.studies_of_subject(permit, subject_id)}
+        held = {study.id: study.origin_id for study in await rooms.archive.studies_of_subject(permit, subject_id)}
         study_id = None if about == choosing.EVERYTHING else _uuid(about)
         if study_id is not None and study_id not in held:
             raise Unprocessable("Choose one of your own scans")
-        made = await rooms.choices.restrict(permit, subject_id, study_id, said)
+        holder_id = subject_id if study_id is None else held[study_id]
+        made = await rooms.choices.restrict(permit, holder_id, study_id, said)
         for each in held if study_id is None else {study_id}:
             await rooms.archive.restrict_study(permit, each, True, said.reason)
         return made.reference

@@ -50,12 +50,13 @@ async def read(
         with_proofs: Compute and check the proof of the first entries.
     """
     async with rooms.database.transaction(permit) as connection:
+        kin = await rooms.people.kin_of(connection, subject_id)  # of merged identifiers, all lists are one
         if study_id is not None:
             events = await rooms.ledger.of_study(connection, study_id, limit=limit, before=before)
-            events = [event for event in events if event.subject_id == subject_id]
+            events = [event for event in events if event.subject_id in kin]
         else:
-            events = await rooms.ledger.of_subject(connection, subject_id, limit=limit, before=before)
-        complete = await rooms.ledger.complete_for(connection, subject_id)
+            events = await rooms.ledger.of_subject(connection, *kin, limit=limit, before=before)
+        complete = await rooms.ledger.complete_for(connection, *kin)
         checked = await _prove(rooms, connection, events[:PROVED_AT_ONCE]) if with_proofs else {}
     return Thread(tuple(events), complete, checked)
 
