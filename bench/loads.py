@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from bench.server import Server
 CALLING_AE = "BENCH"
 _BOUNDARY = b"troth-bench-boundary"
 _SECONDS = 120
+_BETWEEN_READS = 0.001
 
 
 class LoadFailed(RuntimeError):
@@ -125,3 +128,44 @@ class Reader:
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
+
+
+class Watch(threading.Thread):
+    """Reads one resource again and again until it is not given any more.
+
+    Args:
+        server: Where.
+        path: Of the resource.
+        accept: Media type.
+    """
+
+    def __init__(self, server: Server, path: str, accept: str) -> None:
+        super().__init__(daemon=True)
+        self._reader = Reader(server)
+        self._path, self._accept = path, accept
+        self._began = self._gone_at = 0.0
+        self._is_read = threading.Event()
+
+    def begin(self) -> None:
+        """From now on the time counts."""
+        if not self._is_read.wait(_SECONDS):
+            raise LoadFailed("what is to be erased could not be read before")
+        self._began = time.perf_counter()
+
+    def end(self) -> float:
+        """Seconds from the beginning until the answer of the last read that failed."""
+        self.join(_SECONDS)
+        if not self._gone_at > self._began > 0:
+            raise LoadFailed("what was erased can still be read")
+        return self._gone_at - self._began
+
+    def run(self) -> None:
+        """Read on."""
+        while True:
+            try:
+                self._reader.get(self._path, self._accept)
+            except (LoadFailed, OSError, http.client.HTTPException):
+                self._gone_at = time.perf_counter()
+                return
+            self._is_read.set()
+            time.sleep(_BETWEEN_READS)

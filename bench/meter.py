@@ -19,20 +19,20 @@ def tree(pid: int) -> list[psutil.Process]:
     return []
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a tree so far, processes that have ended included where their parent waited for them."""
+def cpu_seconds(*pids: int) -> float:
+    """CPU time of trees so far, processes that have ended included where their parent waited for them."""
     total = 0.0
-    for process in tree(pid):
+    for process in (one for pid in pids for one in tree(pid)):
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
-def memory_bytes(pid: int) -> int:
-    """Proportional set size of a tree: pages shared by its processes count once."""
+def memory_bytes(*pids: int) -> int:
+    """Proportional set size of trees: pages shared by processes count once."""
     total = 0
-    for process in tree(pid):
+    for process in (one for pid in pids for one in tree(pid)):
         with contextlib.suppress(psutil.Error):
             total += process.memory_full_info().pss
     return total
@@ -55,31 +55,31 @@ class Meter:
     """Measures a server for the length of a block.
 
     Args:
-        pid: Root of its process tree.
+        *pids: Roots of its process trees.
         with_memory: Sample memory too; costs a little CPU, so not where a rate is what counts.
     """
 
-    def __init__(self, pid: int, *, with_memory: bool = False) -> None:
-        self._pid = pid
+    def __init__(self, *pids: int, with_memory: bool = False) -> None:
+        self._pids = pids
         self._with_memory = with_memory
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.cost = Cost()
 
     def __enter__(self) -> Cost:
-        self._before = cpu_seconds(self._pid)
+        self._before = cpu_seconds(*self._pids)
         if self._with_memory:
             self._thread.start()
         return self.cost
 
     def __exit__(self, *_: object) -> None:
-        self.cost.cpu_seconds = cpu_seconds(self._pid) - self._before
+        self.cost.cpu_seconds = cpu_seconds(*self._pids) - self._before
         if self._with_memory:
             self._done.set()
             self._thread.join()
 
     def _sample(self) -> None:
         while True:
-            self.cost.peak_bytes = max(self.cost.peak_bytes, memory_bytes(self._pid))
+            self.cost.peak_bytes = max(self.cost.peak_bytes, memory_bytes(*self._pids))
             if self._done.wait(_PAUSE_SECONDS):
                 return

@@ -11,15 +11,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from bench import decisions, orthanc, space, troth
-from bench.rows import ROWS, Result, Row
+from bench import decisions, entries, life, orthanc, space, troth
+from bench.rows import ROWS, Peer, Result, head
 from bench.server import Server
 from bench.work import Bench, Figures
 
 _ROOT = Path(__file__).parents[1]
-_SEARCHES = ("qido-patient", "qido-date")
+_SEARCHES = ("qido-patient", "qido-patient-p95", "qido-date", "qido-date-p95")
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,6 +28,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.run", description=__doc__)
     parser.add_argument("--format", choices=["table", "json"], default="table")
     parser.add_argument("--rows", default="", help="ids, separated by commas: " + ", ".join(row.id for row in ROWS))
+    parser.add_argument("--peer", choices=[*orthanc.PEERS, "both"], default="sqlite", help="index of Orthanc")
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 11), help="of each kind of work")
     parser.add_argument("--instances", type=int, default=120, help="of one C-STORE round, 10 to 2000")
     parser.add_argument("--studies", type=int, default=1000, help="loaded for the searches, 50 to 20000")
@@ -43,27 +45,33 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
-def plan(bench: Bench, wanted: Sequence[str]) -> list[Callable[[Server], Figures]]:
-    """The kinds of work that give the wanted rows."""
-    kinds: list[tuple[tuple[str, ...], Callable[[Server], Figures]]] = [
-        (("cstore-1", "cstore-cpu"), bench.cstore_1),
-        (("cstore-4",), bench.cstore_4),
-        (("cstore-unmodified",), bench.cstore_unmodified),
-        (("stow-1", "stow-cpu"), bench.stow_1),
-        (("stow-4",), bench.stow_4),
-        (("stow-memory",), bench.stow_memory),
-        (("qido-patient",), bench.qido_patient),
-        (("qido-date",), bench.qido_date),
-        (("wado-study",), bench.wado_study),
-        (("metadata",), bench.metadata),
-        (("frames",), bench.frames),
-        (("rendered",), bench.rendered),
+Work = Callable[[Server], Figures]
+
+
+def plan(bench: Bench, wanted: Sequence[str]) -> list[tuple[Work, bool]]:
+    """The kinds of work that give the wanted rows, and whether they are done once without counting before."""
+    kinds: list[tuple[tuple[str, ...], Work, bool]] = [
+        (("cstore-1", "cstore-cpu"), bench.cstore_1, True),
+        (("cstore-4",), bench.cstore_4, True),
+        (("cstore-unmodified",), bench.cstore_unmodified, True),
+        (("stow-1", "stow-cpu"), bench.stow_1, True),
+        (("stow-4",), bench.stow_4, True),
+        (("stow-memory",), bench.stow_memory, True),
+        (("stow-flat",), bench.stow_flat, False),
+        (("qido-patient", "qido-patient-p95"), bench.qido_patient, True),
+        (("qido-date", "qido-date-p95"), bench.qido_date, True),
+        (("wado-study",), bench.wado_study, True),
+        (("metadata",), bench.metadata, True),
+        (("frames",), bench.frames, True),
+        (("rendered",), bench.rendered, True),
+        (("zip",), bench.zip, True),
+        (("erase", "erase-whole"), bench.erase, False),
     ]
-    return [work for rows, work in kinds if set(rows) & set(wanted)]
+    return [(work, is_warmed) for rows, work, is_warmed in kinds if set(rows) & set(wanted)]
 
 
-def measure(servers: Sequence[Server], bench: Bench, chosen: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
-    """All figures: row, server, rounds. The servers take turns within each round."""
+def measure(servers: Sequence[Server], bench: Bench, chosen: argparse.Namespace, taken: Taken) -> None:
+    """The rows of running servers. They take turns within each round."""
     until = time.monotonic() + 60 * chosen.minutes
     for server in servers:
         bench.note_idle(server)
@@ -71,9 +79,8 @@ def measure(servers: Sequence[Server], bench: Bench, chosen: argparse.Namespace)
         for server in servers:
             say(f"{server.name}: loading {chosen.studies} studies")
             bench.load(server, chosen.studies)
-    figures: dict[str, dict[str, list[float]]] = {}
-    for work in plan(bench, chosen.rows):
-        if time.monotonic() < until:
+    for work, is_warmed in plan(bench, chosen.rows):
+        if is_warmed and time.monotonic() < until:
             for server in servers:
                 work(server)  # once without counting: caches, connections, first files
         for number in range(chosen.rounds):
@@ -82,10 +89,47 @@ def measure(servers: Sequence[Server], bench: Bench, chosen: argparse.Namespace)
                 break
             for server in servers:
                 os.sync()  # no server waits for what the other left to the disk
-                for row, figure in work(server).items():
-                    figures.setdefault(row, {}).setdefault(server.name, []).append(figure)
-                    say(f"  {row:<18} {server.name:<8} {figure:10.2f}")
-    return figures
+                taken.take(server.name, work(server))
+
+
+class Taken:
+    """Figures so far: row, server, rounds."""
+
+    def __init__(self) -> None:
+        self._figures: dict[str, dict[str, list[float]]] = {}
+
+    def take(self, name: str, figures: Figures) -> None:
+        """Note the figures of one round of a server."""
+        for row, figure in figures.items():
+            self._figures.setdefault(row, {}).setdefault(name, []).append(figure)
+            say(f"  {row:<18} {name:<10} {figure:10.3f}")
+
+    def results(self, chosen: argparse.Namespace) -> list[Result]:
+        """The lines of the table that were asked for."""
+        return [
+            Result(
+                row,
+                row.work.format(studies=chosen.studies),
+                self._figures[row.id][troth.NAME],
+                tuple(
+                    Peer(name, orthanc.version(), self._figures[row.id][name])
+                    for name in _peers(chosen).values()
+                    if name in self._figures[row.id]
+                ),
+            )
+            for row in ROWS
+            if row.id in chosen.rows and troth.NAME in self._figures.get(row.id, {})
+        ]
+
+
+def _peers(chosen: argparse.Namespace) -> dict[str, str]:
+    """The peers of a run: kind of index, name."""
+    return {index: name for index, name in orthanc.PEERS.items() if chosen.peer in (index, "both")}
+
+
+def _starts(chosen: argparse.Namespace) -> dict[str, life.Start]:
+    peers = {name: partial(orthanc.start, index=index) for index, name in _peers(chosen).items()}
+    return {**peers, troth.NAME: partial(troth.launch, notice=chosen.notice)}
 
 
 def say(line: str) -> None:
@@ -105,49 +149,33 @@ def main() -> int:
     memory = memory if memory.is_dir() else folder
     scratch = Path(tempfile.mkdtemp(prefix="troth-measured-", dir=memory))
     servers: list[Server] = []
-    alone = {row.id for row in ROWS if row.is_alone} & set(chosen.rows)
-    figures: dict[str, dict[str, list[float]]] = {}
-    peer_name = peer_version = ""
+    wanted, taken = set(chosen.rows), Taken()
+    alone = {row.id for row in ROWS if row.is_alone} & wanted
     try:
-        if set(chosen.rows) - alone:
-            servers.append(orthanc.start(folder / "orthanc"))
+        if wanted & set(life.ROWS):
+            life.measure(_starts(chosen), folder, chosen.rounds, taken.take)
+        if wanted - alone - set(life.ROWS):
+            servers += [orthanc.start(folder / index, index) for index in _peers(chosen)]
             servers.append(troth.start(folder / "troth", chosen.notice))
             say(", ".join(f"{server.name} {server.version}" for server in servers))
-            peer_name, peer_version = servers[0].name, f"{servers[0].name} {servers[0].version}"
-            figures = measure(servers, Bench(scratch, chosen.instances, 60), chosen)
+            measure(servers, Bench(scratch, chosen.instances, 60, chosen.notice), chosen, taken)
         for _ in range(chosen.rounds if alone else 0):
-            for row, figure in decisions.figures(alone, chosen.notice, folder).items():
-                figures.setdefault(row, {}).setdefault("Troth", []).append(figure)
-                say(f"  {row:<18} troth    {figure:10.3f}")
+            taken.take(troth.NAME, decisions.figures(alone, chosen.notice, folder))
+            if alone & {"ledger", "ledger-inclusion"}:
+                taken.take(troth.NAME, entries.figures(folder))
     finally:
         for server in servers:
             server.stop()
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
-    results = [
-        Result(row, figures[row.id]["Troth"], figures[row.id].get(peer_name, []), peer_version)
-        for row in ROWS
-        if row.id in figures and _is_wanted(row, chosen.rows)
-    ]
+    results = taken.results(chosen)
     if chosen.format == "json":
         sys.stdout.write(json.dumps([result.as_json() for result in results], indent=1) + "\n")
     else:
-        print_table(results, peer_version or "no peer")
+        names = {peer.name: f"{peer.name} {peer.version}" for result in results for peer in result.peers}
+        lines = [head(list(names.values())), *(result.as_text() for result in results)]
+        sys.stdout.write("\n".join(lines) + "\n")
     return 0
-
-
-def _is_wanted(row: Row, wanted: Sequence[str]) -> bool:
-    return row.id in wanted
-
-
-def print_table(results: Sequence[Result], peer: str) -> None:
-    """The table for people."""
-    head = (
-        f"{'work':<52} {'Troth':>8} {'[rounds]':<14} {peer[:15]:>8} {'[rounds]':<8} {'unit':<9} {'ratio':>7}  budget\n"
-    )
-    sys.stdout.write(head)
-    for result in results:
-        sys.stdout.write(result.as_text() + "\n")
 
 
 if __name__ == "__main__":

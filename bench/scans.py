@@ -55,6 +55,11 @@ class Template:
             "number": _places(octets, b"123456"),
         }
 
+    @property
+    def length(self) -> int:
+        """Bytes of one instance as a file."""
+        return len(self._octets)
+
     def instance(self, scan: Scan) -> tuple[str, bytes]:
         """A new instance.
 

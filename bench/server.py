@@ -6,6 +6,7 @@ import http.client
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,13 +26,16 @@ class Server:
     """A running server under measurement.
 
     Attributes:
-        name: `troth` or the peer's name.
+        name: `Troth` or the peer's name.
         version: As the server or its package says.
         called_ae: Its AE title.
         dicomweb: Base path of its DICOMweb service.
         headers: Sent with each request that reads.
         store_headers: Sent with each STOW.
         process: Root of its process tree.
+        database_pid: Of a database server that is no child of it.
+        end_database: Ends that database server.
+        start_seconds: From the first process to the first answer of every part.
     """
 
     name: str
@@ -44,12 +48,20 @@ class Server:
     headers: dict[str, str] = field(default_factory=dict)
     store_headers: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    database_pid: int | None = None
+    end_database: Callable[[], None] = lambda: None
+    start_seconds: float = 0.0
 
     @property
     def pid(self) -> int:
         """Root of its process tree."""
         assert self.process is not None
         return self.process.pid
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Roots of everything that works for it."""
+        return (self.pid,) if self.database_pid is None else (self.pid, self.database_pid)
 
     def connection(self) -> http.client.HTTPConnection:
         """A new connection to its HTTP side."""
@@ -72,7 +84,7 @@ class Server:
                 except OSError:
                     if time.monotonic() > give_up_at:
                         raise NotReady(f"{self.name} does not answer on port {port}") from None
-                    time.sleep(0.05)
+                    time.sleep(0.01)
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=seconds)
         try:
             connection.request("GET", "/")
@@ -83,13 +95,13 @@ class Server:
             connection.close()
 
     def stop(self) -> None:
-        """End it in good order, or after ten seconds not."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
+        """End it in good order, or after fifteen seconds not."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+        self.end_database()

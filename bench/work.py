@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from uuid import uuid4
+from zipfile import ZipFile
 
-from bench import loads, meter, scans
+from bench import beside, loads, meter, orthanc, scans, troth
 from bench.server import Server
 
 Figures = dict[str, float]
@@ -27,9 +29,11 @@ class Bench:
         scratch: Folder in memory for files of the client.
         instances: C-STORE instances of one association and round.
         searches: Searches of one round.
+        notice: In force at Troth.
     """
 
-    def __init__(self, scratch: Path, instances: int, searches: int) -> None:
+    def __init__(self, scratch: Path, instances: int, searches: int, notice: Path) -> None:
+        self._notice = notice
         self._scratch = scratch
         self._instances = instances
         self._searches = searches
@@ -37,12 +41,13 @@ class Bench:
         self._small = scans.Template(16)
         self._random = random.Random(7)  # noqa: S311
         self._idle_bytes: dict[str, int] = {}
+        self._erased = 0
         self._loaded: dict[str, list[int]] = {}
         self._study: dict[str, tuple[str, str, list[str]]] = {}
 
     def note_idle(self, server: Server) -> None:
         """Note what an idle server takes, before it has done anything."""
-        self._idle_bytes[server.name] = meter.memory_bytes(server.pid)
+        self._idle_bytes[server.name] = meter.memory_bytes(*server.pids)
 
     # -- C-STORE -----------------------------------------------------------------------------------------------
 
@@ -50,7 +55,7 @@ class Bench:
         folder = self._scratch / uuid4().hex
         files = scans.write_files(folder, self._large, count)
         try:
-            with meter.Meter(server.pid) as cost:
+            with meter.Meter(*server.pids) as cost:
                 took = loads.store(server, files, associations, no_delay=no_delay)
         finally:
             shutil.rmtree(folder)
@@ -80,7 +85,7 @@ class Bench:
     def stow_1(self, server: Server) -> Figures:
         """One client."""
         bodies = self._batches(3)
-        with meter.Meter(server.pid) as cost:
+        with meter.Meter(*server.pids) as cost:
             took = loads.stow(server, bodies, 1)
         return {"stow-1": 150 / took, "stow-cpu": cost.cpu_seconds * 1000 / 150}
 
@@ -91,9 +96,19 @@ class Bench:
     def stow_memory(self, server: Server) -> Figures:
         """Four clients again, memory sampled; rates of this one do not count."""
         bodies = self._batches(8)
-        with meter.Meter(server.pid, with_memory=True) as cost:
+        with meter.Meter(*server.pids, with_memory=True) as cost:
             loads.stow(server, bodies, 4)
         return {"stow-memory": max(0, cost.peak_bytes - self._idle_bytes[server.name]) / 2**20}
+
+    def stow_flat(self, server: Server) -> Figures:
+        """Whether memory goes on growing: the peak of 24 batches over the peak of 8 batches before them."""
+        peaks = []
+        for _ in range(4):
+            bodies = self._batches(8)
+            with meter.Meter(*server.pids, with_memory=True) as cost:
+                loads.stow(server, bodies, 4)
+            peaks.append(cost.peak_bytes)
+        return {"stow-flat": max(0, max(peaks[1:]) - peaks[0]) / 2**20}
 
     # -- search ------------------------------------------------------------------------------------------------
 
@@ -114,16 +129,16 @@ class Bench:
         loads.stow(server, bodies, 4)
         self._loaded[server.name] = patients
 
-    def _search(self, server: Server, query: Callable[[], str]) -> float:
+    def _search(self, row: str, server: Server, query: Callable[[], str]) -> Figures:
         reader = loads.Reader(server)
         took = [reader.get(f"/studies?limit=50&{query()}", JSON)[0] for _ in range(self._searches)]
         reader.close()
-        return median(took) * 1000
+        return {row: median(took) * 1000, f"{row}-p95": quantiles(took, n=20)[18] * 1000}
 
     def qido_patient(self, server: Server) -> Figures:
         """By PatientID, each time another one."""
         patients = self._loaded[server.name]
-        return {"qido-patient": self._search(server, lambda: f"PatientID=PID{self._random.choice(patients):07d}")}
+        return self._search("qido-patient", server, lambda: f"PatientID=PID{self._random.choice(patients):07d}")
 
     def qido_date(self, server: Server) -> Figures:
         """By one month and a modality."""
@@ -132,7 +147,7 @@ class Bench:
             month = self._random.choice(_MONTHS)
             return f"StudyDate={month}01-{month}28&ModalitiesInStudy={self._random.choice(_MODALITIES)}"
 
-        return {"qido-date": self._search(server, query)}
+        return self._search("qido-date", server, query)
 
     # -- retrieve ----------------------------------------------------------------------------------------------
 
@@ -191,3 +206,37 @@ class Bench:
                 raise loads.LoadFailed(f"{server.name} sent a frame of {length} bytes")
         reader.close()
         return {"frames": len(instances) / took}
+
+    # -- as a whole --------------------------------------------------------------------------------------------
+
+    def zip(self, server: Server) -> Figures:
+        """The study as a DICOM file set in a zip, to its last byte in a file in memory; of the bytes of the data."""
+        study_uid, _, _ = self._whole_study(server)
+        target = self._scratch / f"{uuid4().hex}.zip"
+        try:
+            if server.name == troth.NAME:
+                took = beside.export(server, self._notice, study_uid, target)
+            else:
+                took = orthanc.media(server, study_uid, target)
+            with ZipFile(target) as archive:
+                if "DICOMDIR" not in archive.namelist() or len(archive.namelist()) <= 100:
+                    raise loads.LoadFailed(f"{server.name} gave no file set of 100 instances")
+        finally:
+            target.unlink(missing_ok=True)
+        return {"zip": 100 * self._large.length / took / 1e6}
+
+    def erase(self, server: Server) -> Figures:
+        """A patient with 1,000 small instances in one study; somebody reads one of them again and again meanwhile."""
+        self._erased += 1
+        first = scans.Scan(900_000 + self._erased, scans.fresh_uid(), scans.fresh_uid())
+        made = [self._small.instance(replace(first, number=number)) for number in range(1, 1001)]
+        bodies = [loads.stow_body([octets for _, octets in made[at : at + 50]]) for at in range(0, 1000, 50)]
+        loads.stow(server, bodies, 2)
+        path = f"/studies/{first.study_uid}/series/{first.series_uid}/instances/{made[500][0]}"
+        watch = loads.Watch(server, path, MULTIPART)
+        watch.start()
+        if server.name == troth.NAME:
+            whole = beside.erase(server, self._notice, first.study_uid, watch.begin)
+        else:
+            whole = orthanc.erase(server, f"PID{first.patient:07d}", watch.begin)
+        return {"erase": watch.end() * 1000, "erase-whole": whole * 1000}

@@ -235,6 +235,7 @@ async def test_the_same_again_is_success_and_other_bytes_are_refused(door: Door,
     assert [dataset.PixelData for dataset in held.values()] == [first.PixelData]
 
 
+@pytest.mark.conformance("C-STORE C110", "C-STORE C111")
 async def test_what_is_in_conflict_is_refused_with_a_word_and_kept_apart(
     door: Door, modality: AE, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ INSIDE = {
     archive.StudyNotFound: "looks like a denied permit", archive.WrongPermit: "a mistake of ours",
     archive.PermitExpired: "looks like a denied permit", archive.SourceRefused: "of the command line",
     archive.UpkeepRunning: "of the command line", archive.StoredBytesBroken: "a failure of ours",
+    archive.CannotResolve: "of the pages", archive.QuarantineGone: "of the pages",
     archive.InstanceRefused: "what the refusals have in common", dicom.CannotCorrect: "of corrections",
     archive.CorrectionRefused: "of corrections", archive.StudyChanged: "asks to try again, as 503 does anyway",
     network_errors.ProtocolFault: "A-ABORT", network_errors.UnrecognisedPdu: "A-ABORT",

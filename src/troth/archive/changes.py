@@ -31,6 +31,11 @@ CHANGES = (
     "archive:instances:stored",
     "archive:instance:found_broken",
     "archive:instance:found_whole",
+    "archive:study:corrected",
+    "archive:instance:replaced",
+    "archive:instance:mended",
+    "people:subjects:merged",
+    "people:subjects:unmerged",
     *ALWAYS_TOLD,
 )
 """Kinds of events that change what the archive gives. Who looked or searched is no change, and not for machines."""

@@ -683,6 +683,7 @@ async def test_a_backup_holds_old_bytes_back(rooms: Rooms) -> None:
     async with rooms.archive.releasing.holding():
         await correct(rooms, study, {NAME: "Right^A"})
         assert any(stored_bytes(rooms, old[0]))
-        assert await rooms.archive.releasing.release(await rooms.may_query()) == 1
+        assert await rooms.archive.releasing.release(await rooms.may_query()) >= 1
+        assert any(stored_bytes(rooms, old[0]))
     assert await rooms.archive.releasing.release(await rooms.may_query()) == 0
     assert not any(stored_bytes(rooms, old[0]))
