@@ -106,14 +106,14 @@ class Identifying:
         if since is None:
             return ""
         merged, surviving = await self._people.both_held(connection, *both)
-        rows = await store.studies_of_subject(connection, merged.tenant, merged.id, by_origin=True)
+        rows = await store.studies_of_subject(connection, merged.tenant, merged.id, own=True)
         found = [study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
         if any(_says(study, surviving) for study in found):
             return "Images of the merged number say the number that stays; write their own back first"
         return ""
 
     async def _studies(self, connection: Connection, permit: Permit, origin_id: UUID) -> list[StudySummary]:
-        rows = await store.studies_of_subject(connection, permits.current(permit), origin_id, by_origin=True)
+        rows = await store.studies_of_subject(connection, permits.current(permit), origin_id, own=True)
         return [study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
 
 

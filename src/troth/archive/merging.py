@@ -140,7 +140,7 @@ class Merging:
         """
         tenant = permits.allowed(permit, "merge")
         async with self._db.transaction(permit) as connection:
-            rows = await store.studies_of_subject(connection, tenant, subject_id, by_origin=True)
+            rows = await store.studies_of_subject(connection, tenant, subject_id, own=True)
         return [study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
 
     # By a rule

@@ -22,14 +22,14 @@ from troth.policy import Column, Columns, Filter
 Held = dict[str, list[Row]]
 
 # Whose a study is (`subject`) is the subject of its identifier (`origin`), or the one that this is merged into.
-_STUDY = """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id, s.key,
-    s.audit_key, s.state, s.is_restricted, s.study_date,
-    s.modalities, s.sop_classes, s.series_count, s.instance_count, s.length_bytes, s.patient_key_token, s.sealed,
-    s.standing_sealed, s.stored_at"""
+_STUDY = """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id, s.key, s.audit_key,
+    s.state, s.is_restricted, s.study_date, s.modalities, s.sop_classes, s.series_count, s.instance_count,
+    s.length_bytes, s.patient_key_token, s.sealed, s.standing_sealed, s.stored_at"""
 _INSTANCE = """i.id, r.series_uid, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
     i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
     i.sealed"""
 
+_BY_NUMBER: LiteralString = "(s.patient_id_token = %(patient_id)s or s.surviving_id = any(%(merged)s))"
 # How the decision's own conditions read a study, for lists.
 _COLUMNS: Columns = {
     "is_present": True,
@@ -191,11 +191,9 @@ async def study_by_id(connection: Connection, tenant: UUID, study_id: UUID, *, l
     return await cursor.fetchone()
 
 
-async def studies_of_subject(
-    connection: Connection, tenant: UUID, subject_id: UUID, *, by_origin: bool = False
-) -> list[Row]:
+async def studies_of_subject(connection: Connection, tenant: UUID, subject_id: UUID, *, own: bool = False) -> list[Row]:
     """All studies that are held of a subject, newest first; or those that came with its identifier."""
-    column: LiteralString = "subject_id" if by_origin else "surviving_id"
+    column: LiteralString = "subject_id" if own else "surviving_id"
     cursor = await connection.execute(
         f"select {_STUDY} from study s where s.tenant = %s and s.{column} = %s and s.state = 'held'"  # noqa: S608
         " order by s.study_date desc, s.id desc",
@@ -361,13 +359,7 @@ def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
     equal: tuple[tuple[LiteralString, LiteralString, Any], ...] = (
         ("subject", "s.surviving_id = %(subject)s", plan.subject_id),
         ("study", "s.id = %(study)s", plan.study_id),
-        (
-            "patient_id",
-            "(s.patient_id_token = %(patient_id)s or s.surviving_id = any(%(merged)s))"
-            if plan.merged
-            else "s.patient_id_token = %(patient_id)s",
-            plan.patient_id_token,
-        ),
+        ("patient_id", _BY_NUMBER if plan.merged else "s.patient_id_token = %(patient_id)s", plan.patient_id_token),
         ("accession", "s.accession_token = %(accession)s", plan.accession_token),
         ("birth", "s.birth_token = %(birth)s", plan.birth_token),
         ("study_uids", "s.study_uid = any(%(study_uids)s)", plan.study_uids),

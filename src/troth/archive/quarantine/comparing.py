@@ -94,7 +94,7 @@ class Comparing:
             kind="study",
             id=held["study_id"],
             tenant=tenant,
-            subject_id=held["subject_id"],
+            subject_id=held["surviving_id"],
             is_restricted=held["is_restricted"],
         )
         return Against(target, held["study_uid"])

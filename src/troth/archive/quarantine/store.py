@@ -201,7 +201,7 @@ async def some(connection: Connection, tenant: UUID, ids: Sequence[UUID]) -> lis
 _HELD: LiteralString = """select i.id, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
     i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
     i.sealed, r.series_uid, s.study_uid, s.id as study_id, s.key as study_key, s.subject_id, s.audit_key,
-    s.patient_key_token, s.corrected_key_token, s.standing_sealed, s.is_restricted
+    s.surviving_id, s.patient_key_token, s.corrected_key_token, s.standing_sealed, s.is_restricted
     from instance i join series r on r.tenant = i.tenant and r.id = i.series_id
     join study s on s.tenant = r.tenant and s.id = r.study_id where i.tenant = %(tenant)s and s.state = 'held' and """
 _AGAINST: Mapping[str, LiteralString] = {
