@@ -30,6 +30,7 @@ INSIDE_A_TRANSACTION_OF_A_PERMIT = {
 }
 NOTHING_PERSONAL = {
     "organisation",
+    "organisation_over",
     "destination",
     "known_peer",
     "record_association",

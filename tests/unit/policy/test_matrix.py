@@ -72,6 +72,7 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 }
 OWN["clinician", "care"]["invite"] = ("subject",)
 OWN["clinician", "care"]["rectify"] = ("study",)
+OWN["clinician", "care"]["resolve"] = ("organisation", "study")
 ROLES = ("clinician", "referrer", "office", "admin", "support", "patient", "peer", "worker", "operator", "none")
 ANYBODY = {
     "open_notice": ("platform", "notice"),
