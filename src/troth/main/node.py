@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -113,6 +114,10 @@ class Node:
         self._prepare(self.settings, self.server)
         sys.stdout.flush()
         sys.stderr.flush()
+        # A collection writes to every object that it looks at, and so copies its page: what is loaded by now is kept
+        # out of those that the parts make.
+        gc.collect()
+        gc.freeze()
         waiting = [self._fork(name) for name in self._parts]
         give_up_at = time.monotonic() + timeout_seconds
         for ready in waiting:
