@@ -34,6 +34,7 @@ from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef
 
 MOST_TOKEN_LIFETIME = timedelta(days=31)
+_DOOR_OF_PATIENTS = "portal"  # the service by which levels switch it
 
 
 class Sessions(Subjects, Users):
@@ -231,6 +232,7 @@ class Sessions(Subjects, Users):
             session_id=ids.uuid7(),
             name=subject.name,
             organisation=standing.organisation,
+            via=_DOOR_OF_PATIENTS,
         )
         return await self._write_session(connection, actor, IDLE_OF_PATIENT, proof, address, subject.audit_key)
 
@@ -288,7 +290,7 @@ class Sessions(Subjects, Users):
             session_id=row["id"],
             name=name,
             organisation=row["organisation"],
-            via="portal" if row["kind"] == "patient" else "",
+            via=_DOOR_OF_PATIENTS if row["kind"] == "patient" else "",
         )
         return Bearer(actor, row["purpose"], row["expires_at"])
 
