@@ -46,9 +46,9 @@ _WORDS = [
 _MODALITIES = ["CT", "MR", "US", "CR", "DX", "PT"]
 _FIRST_DAY, _DAYS = date(2016, 1, 1), 3_650
 _STUDY_COLUMNS = (
-    "tenant", "id", "study_uid", "subject_id", "key", "audit_key", "study_date", "modalities", "sop_classes",
-    "series_count", "instance_count", "length_bytes", "patient_key_token", "patient_id_token", "accession_token",
-    "birth_token", "sealed", "stored_at", "changed_at",
+    "tenant", "id", "study_uid", "subject_id", "surviving_id", "key", "audit_key", "study_date", "modalities",
+    "sop_classes", "series_count", "instance_count", "length_bytes", "patient_key_token", "patient_id_token",
+    "accession_token", "birth_token", "sealed", "stored_at", "changed_at",
 )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def _copy(
             sealed = sealing.seal_values(keyring, own, "study", study_id, values)
             subject = UUID(int=int(values[attributes.PATIENT_ID][3:]) + (1 << 64))
             copy.write_row((
-                tenant, study_id, fresh_uid(), subject, bytes(own), bytes(own), day, [modality],
+                tenant, study_id, fresh_uid(), subject, subject, bytes(own), bytes(own), day, [modality],
                 ["1.2.840.10008.5.1.4.1.1.2"], 1, 100, 52_500_000,
                 token("patient", values[attributes.PATIENT_ID]), equal["patient_id_token"], equal["accession_token"],
                 equal["birth_token"], sealed, now, now,
