@@ -59,7 +59,7 @@ STORE = (
     Line(
         "Warning reasons B000, B006, B007; Original Attributes Sequence of a coercion at store",
         "no",
-        because="nothing is coerced or left out on the way in, so there is nothing to warn of; corrections write the sequence",
+        because="only what comes for a study that was corrected is coerced, with the sequence, and is answered as plain success",
     ),
     yes("failure reasons A7xx, Cxxx, C122, 0110", "reason A700", "reason C000", "reason C122", "C-STORE 0110"),
     Line(
@@ -206,7 +206,11 @@ NETWORK = (
         "C-STORE 0124",
         "C-STORE 0111",
     ),
-    Line("statuses B000, B006, B007, 0117", "no", because="nothing is coerced; a malformed UID is C000"),
+    Line(
+        "statuses B000, B006, B007, 0117",
+        "no",
+        because="what is coerced to a correction is answered 0000; a malformed UID is C000",
+    ),
     yes(
         "C-FIND, C-MOVE with counts, C-GET; patient and study root; hierarchical",
         "SCP Patient Root*",

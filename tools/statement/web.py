@@ -212,7 +212,9 @@ def reasons() -> Table:
         "Store: failure reasons (0008,1197)", ("reason", "meaning"),
         tuple(Fact(f"reason {code:04X}", (f"{code:04X}", meaning)) for code, meaning in rows),
         "In Failed SOP Sequence (0008,1198) where the instance has a name, else in Other Failures Sequence "
-        "(0008,119A). Nothing is coerced on the way in, so there are no warning reasons. The same bytes again are "
+        "(0008,119A). What comes for a "
+        "study that was corrected is coerced to it and answered as success, without a warning reason; nothing else is "
+        "coerced. The same bytes again are "
         "success; other bytes under the same SOP Instance UID are 0111, and nothing is overwritten. What is refused "
         "with 0111, C110 or C111 may be kept apart for a person to resolve: a header Warning: 299 says so "
         "(docs/decisions/0017-quarantine.md). The same holds for C-STORE, which says so in Error Comment.",
