@@ -13,7 +13,7 @@ import psycopg
 
 from troth import notice
 from troth.kit import migrate
-from troth.kit.postgres import EmbeddedServer
+from troth.kit.postgres import SUPERUSER, EmbeddedServer
 from troth.main.node import migrations
 from troth.policy import Actor, Column, Columns, FactSet, Target
 from troth.policy.decision import Decider
@@ -27,9 +27,9 @@ _COLUMNS: Columns = {
     "subject": Column("s.subject_id", "uuid"),
     "is_restricted": Column("s.is_restricted", "bool"),
 }
-_INSERT = """insert into study (tenant, id, study_uid, subject_id, key, audit_key, is_restricted, study_date,
-    instance_count, patient_key_token, sealed, stored_at, changed_at)
-select %(tenant)s, gen_random_uuid(), '2.25.' || n, gen_random_uuid(), '', '', n %% 5 = 0,
+_INSERT = """insert into study (tenant, id, study_uid, subject_id, surviving_id, key, audit_key, is_restricted,
+    study_date, instance_count, patient_key_token, sealed, stored_at, changed_at)
+select %(tenant)s, gen_random_uuid(), '2.25.' || n, gen_random_uuid(), gen_random_uuid(), '', '', n %% 5 = 0,
     date '2026-01-01' - n %% 3000, 1, n, '', now(), now() from generate_series(1, %(count)s) as n"""
 
 
@@ -79,7 +79,9 @@ def listed(path: Path, folder: Path) -> dict[str, float]:
         tenant = uuid4()
         with psycopg.connect(server.dsn("troth_app"), autocommit=True) as connection:
             connection.execute("select set_config('app.tenant', %s, false)", (str(tenant),))
-            connection.execute(_INSERT, {"tenant": tenant, "count": STUDIES})
+            with psycopg.connect(server.dsn(SUPERUSER), autocommit=True) as superuser:
+                superuser.execute("set session_replication_role = replica")  # these studies are of nobody
+                superuser.execute(_INSERT, {"tenant": tenant, "count": STUDIES})
             took = [_one_list(made, connection, tenant) for _ in range(9)]
     finally:
         server.stop()
