@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ class Doomed(Durable):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(folder: str, notice: str, dsns: dict[str, str], executor: str, kill_at: int, is_recorded: bool) -> None:
+def run(
+    folder: str, notice: str, dsns: dict[str, str], executor: str, kill_at: int, is_recorded: bool, is_listening: Event
+) -> None:
     """Work until SIGTERM, or until the step that kills."""
     # Nothing may be said on the console; what is said fails the test.
     sink = os.open(Path(folder) / "console", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -71,12 +74,15 @@ def run(folder: str, notice: str, dsns: dict[str, str], executor: str, kill_at: 
         os.dup2(sink, stream)
     sys.stdout = os.fdopen(1, "w", buffering=1)
     sys.stderr = os.fdopen(2, "w", buffering=1)
-    asyncio.run(_work(Settings(Path(folder), (Path(notice),)), dsns, executor, kill_at, is_recorded))
+    asyncio.run(_work(Settings(Path(folder), (Path(notice),)), dsns, executor, kill_at, is_recorded, is_listening))
 
 
-async def _work(settings: Settings, dsns: dict[str, str], executor: str, kill_at: int, is_recorded: bool) -> None:
+async def _work(
+    settings: Settings, dsns: dict[str, str], executor: str, kill_at: int, is_recorded: bool, is_listening: Event
+) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    is_listening.set()
     server = Server(dsns["app"], dsns["sequencer"])
     rooms = open_rooms(settings, server, load_notices(settings), connections=3)
     engine = Doomed(dsns["flow"], executor)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import multiprocessing
 import signal
 from collections import Counter
 from dataclasses import dataclass
 from email import message_from_bytes, policy
+from functools import partial
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from tests.common.deployment import NOTICES, Deployment, OpenDeployment
-from tests.crash import outreach_worker
+from tests.crash import killable, outreach_worker
 from tests.promises.test_changes import RECIPIENT, next_version, publish, with_clause
 from troth.kit.postgres import EmbeddedServer
 
-_forks = multiprocessing.get_context("forkserver")
 DEPLOYMENT = "equipment-maker"
 ACCOUNTS = 3  # the administrators of its organisations
 STEPS = ACCOUNTS + 3  # begin, one mail each, one look that finds nobody left, finish
@@ -44,25 +42,11 @@ class Bench:
         assert proposal.version_id is not None
         return proposal.version_id
 
-    async def work(self, version_id: UUID, executor: str, *, kill_at: int = 0, is_recorded: bool = True) -> int:
+    async def work(self, version_id: UUID, executor: str, *, kill_at: int = 0, is_recorded: bool = True) -> int | None:
         """Run a worker until it is dead or everybody was told; returns its exit code."""
         folder = str(self.place.rooms.settings.data_dir)
         arguments = (folder, str(NOTICES / DEPLOYMENT), self.dsns, executor, kill_at, is_recorded)
-        process = _forks.Process(target=outreach_worker.run, args=arguments, daemon=True)
-        process.start()
-        for _ in range(1200):
-            if not process.is_alive():
-                break
-            if await self.is_over(version_id):
-                process.terminate()
-                break
-            await asyncio.sleep(0.05)
-        await asyncio.to_thread(process.join, 20)
-        code = process.exitcode
-        if code is None:
-            process.kill()
-            raise AssertionError("the worker did not end")
-        return code
+        return await killable.run(outreach_worker.run, *arguments, until=partial(self.is_over, version_id))
 
     async def is_over(self, version_id: UUID) -> bool:
         """Whether the engine has ended the workflow."""
@@ -94,7 +78,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 async def bench(open_deployment: OpenDeployment, postgres: EmbeddedServer) -> Bench:
-    _forks.set_forkserver_preload(["tests.crash.outreach_worker"])
+    killable.preload("tests.crash.outreach_worker")
     place = await open_deployment(DEPLOYMENT)
     name = psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"]
     return Bench(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import io
 import json
-import multiprocessing
 import re
 import signal
 from collections import Counter
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.common.platform import NOTICE, Platform, open_platform
 from tests.common.servers import ServedDatabase
-from tests.crash import rights_worker
+from tests.crash import killable, rights_worker
 from troth.dicom.specimens import Study, phantom_ct, retagged
 from troth.people import Subject
 from troth.rights import Right, RightsRequest
@@ -39,7 +38,6 @@ CASES = [
     for right, steps in STEPS.items()
     for number, name in enumerate(steps, 1)
 ]
-_forks = multiprocessing.get_context("forkserver")
 
 
 @dataclass
@@ -63,26 +61,11 @@ class Bench:
         await self.platform.link(subject, f"k{self.people}@patients.example", f"Killed {self.people}", date(1970, 1, 1))
         return subject
 
-    async def work(self, executor: str, *, kill_at: int = 0, is_recorded: bool = True, until: Any = None) -> int:
+    async def work(self, executor: str, *, kill_at: int = 0, is_recorded: bool = True, until: Any = None) -> int | None:
         """Run a worker until it is dead or its work is done; returns its exit code."""
-        arguments = (
-            str(self.platform.rooms.settings.data_dir), str(NOTICE), self.dsns, executor, kill_at, is_recorded,
-        )  # fmt: skip
-        process = _forks.Process(target=rights_worker.run, args=arguments, daemon=True)
-        process.start()
-        for _ in range(1200):
-            if not process.is_alive():
-                break
-            if until is not None and await until():
-                process.terminate()
-                break
-            await asyncio.sleep(0.05)
-        await asyncio.to_thread(process.join, 20)
-        code = process.exitcode
-        if code is None:
-            process.kill()
-            raise AssertionError("the worker did not end")
-        return code
+        folder = str(self.platform.rooms.settings.data_dir)
+        arguments = (folder, str(NOTICE), self.dsns, executor, kill_at, is_recorded)
+        return await killable.run(rights_worker.run, *arguments, until=until)
 
     async def result(self, subject: Subject, request: RightsRequest) -> dict[str, Any]:
         """Everything that a kill must not change."""
@@ -130,7 +113,7 @@ def _study(seed: int, year: int) -> Study:
 
 @pytest.fixture(scope="module")
 async def bench(database: ServedDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
-    _forks.set_forkserver_preload(["tests.crash.rights_worker"])
+    killable.preload("tests.crash.rights_worker")
     platform = await open_platform(database, tmp_path_factory.mktemp("platform"))
     stop = asyncio.Event()
     sequencing = asyncio.create_task(platform.sequencer.run(stop))
