@@ -293,16 +293,22 @@ async def followed(
 async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Iterable[bytes], at: datetime) -> None:
     """Take a study out of every answer, remember what is to be done, and bar its return."""
     await connection.execute(
-        "insert into erasure (tenant, study_id, subject_id, surviving_id, key, audit_key, state, started_at)"
-        " values (%s, %s, %s, %s, %s, %s, 'erasing', %s) on conflict do nothing",
-        (tenant, row["id"], row["origin_id"], row["subject_id"], row["key"], row["audit_key"], at),
+        "with noted as (insert into erasure (tenant, study_id, subject_id, surviving_id, key, audit_key, state,"
+        " started_at) values (%(tenant)s, %(id)s, %(origin)s, %(subject)s, %(key)s, %(audit_key)s, 'erasing', %(at)s)"
+        " on conflict do nothing), barred as (insert into tombstone (tenant, digest, erased_at)"
+        " select %(tenant)s, digest, %(at)s from unnest(%(digests)s::bytea[]) as digest on conflict do nothing)"
+        " update study set state = 'erasing' where tenant = %(tenant)s and id = %(id)s",
+        {
+            "tenant": tenant,
+            "id": row["id"],
+            "origin": row["origin_id"],
+            "subject": row["subject_id"],
+            "key": row["key"],
+            "audit_key": row["audit_key"],
+            "at": at,
+            "digests": sorted(digests),
+        },
     )
-    for digest in digests:
-        await connection.execute(
-            "insert into tombstone (tenant, digest, erased_at) values (%s, %s, %s) on conflict do nothing",
-            (tenant, digest, at),
-        )
-    await connection.execute("update study set state = 'erasing' where tenant = %s and id = %s", (tenant, row["id"]))
 
 
 async def remove_rows(connection: Connection, tenant: UUID, study_id: UUID) -> tuple[dict[str, int], list[bytes]]:
