@@ -101,8 +101,7 @@ def _write(dsn: str, keys: Path, key: bytes, space: _Space, connections: int, to
                 payload={"study_uid": "2.25.123456789", "description": "Generated chest"}, purpose="diagnosis",
                 clauses=("4.1", "5.1"), decision_id=uuid4(), counts={"instances": 100},
             )  # fmt: skip
-            async with database.transaction(space) as connection:
-                event_id = await ledger.append(connection, entry)
+            (event_id,) = await ledger.write(database, space, [entry])
             written.append((event_id, time.time()))
         return written
 

@@ -178,8 +178,7 @@ class Changes:
             permit: To `follow` an organisation.
         """
         key = await self._keys.of(permits.allowed(permit, "follow"))
-        async with self._db.transaction(permit) as connection:
-            await self._ledger.append(connection, telling.followed(permit, key))
+        await self._ledger.write(self._db, permit, [telling.followed(permit, key)])
         return Following(self._db, self._ledger, self._policy, permit)
 
     @contextmanager

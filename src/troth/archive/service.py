@@ -226,10 +226,8 @@ class Archive:
             fault: Why.
         """
         key = await self._keys.of(permits.allowed(permit, "query", "retrieve"))
-        async with self._db.transaction(permit) as connection:
-            await self._ledger.append(
-                connection, telling.refused(permit, "archive:studies:queried", fault, {"results": 0}, key)
-            )
+        entry = telling.refused(permit, "archive:studies:queried", fault, {"results": 0}, key)
+        await self._ledger.write(self._db, permit, [entry])
 
     async def studies_of_subject(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
         """All studies that are held of a subject, newest first. The caller's own entry says why they are read.
@@ -313,15 +311,13 @@ class Archive:
     async def record_opened(self, permit: Permit, study: StudySummary, recipient: str = "") -> UUID:
         """Write that a study is looked at further, under a fresh permit."""
         entry = telling.entry(permit, study, _OPENING[permit.action], recipient=recipient)
-        async with self._db.transaction(permit) as connection:
-            return await self._ledger.append(connection, entry)
+        return (await self._ledger.write(self._db, permit, [entry]))[0]
 
     async def record_closed(self, permit: Permit, study: StudySummary, counts: dict[str, int]) -> None:
         """Write what was seen. The audit key may be gone by now; then nobody is left to be told."""
         entry = telling.entry(permit, study, "archive:viewing:closed", counts)
         if self.keyring.is_alive(study.audit_key):
-            async with self._db.transaction(permit) as connection:
-                await self._ledger.append(connection, entry)
+            await self._ledger.write(self._db, permit, [entry])
 
     async def record_broken(self, permit: Permit, study: StudySummary, instance_id: UUID, what: str) -> None:
         """Remember that an instance was read and is not what was stored. For open viewings."""

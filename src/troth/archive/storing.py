@@ -104,8 +104,7 @@ class Storing:
             telling.refused(permit, "archive:instance:refused", fault, {"instances": numbers[slug]}, key)
             for slug, fault in by_slug.items()
         ]
-        async with self._db.transaction(permit) as connection:
-            await self._ledger.append_many(connection, entries)
+        await self._ledger.write(self._db, permit, entries)
 
     async def _commit(self, tenant: UUID, items: list[Item], is_followed: bool) -> asyncio.Future[None] | None:
         """Store a batch; see `Queue`.
@@ -188,8 +187,7 @@ class Storing:
         if batch.accepted:
             await put(scope, rows, sealed)
         elif entries:
-            async with self._db.transaction(scope) as connection:
-                await self._ledger.append_many(connection, entries)
+            await self._ledger.write(self._db, scope, entries)
 
     async def _coerce(self, batch: Batch) -> None:
         """Make what comes for a study that was corrected say what the study says; once for each correction."""

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Database, Row
+from troth.kit.db import Connection, Database, HasTenant, Row
 from troth.kit.errors import TrothError
 from troth.ledger import kinds as vocabulary
 from troth.ledger import leaf, merkle, note, store, tiles, verify
@@ -88,6 +88,26 @@ class Ledger:
         else:
             rows = self._rows_of(entries)
         await store.insert(connection, rows)
+        return [row[1] for row in rows]
+
+    async def write(self, database: Database, scope: HasTenant | None, entries: Sequence[Entry]) -> list[UUID]:
+        """Write several things that happened as a transaction of its own: in one call, where nothing goes with them.
+
+        Args:
+            database: Where.
+            scope: In whose space, the same as that of the entries.
+            entries: What happened.
+
+        Returns:
+            Ids in the order of the entries; durable.
+
+        Raises:
+            WrongScope: The scope is of another tenant.
+            DatabaseUnavailable: The server went away; whether they were written is not known.
+            KeyDestroyed: The key for a payload is gone (from the sealer).
+        """
+        rows = self._rows_of(entries)
+        await store.insert_alone(database, scope, rows)
         return [row[1] for row in rows]
 
     def sealed(self, entries: Sequence[Entry]) -> bytes:

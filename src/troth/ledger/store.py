@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import errors
 
 from troth.kit import clock
-from troth.kit.db import Connection, Row
+from troth.kit.db import Connection, Database, HasTenant, Row
 from troth.ledger.errors import WrongScope
 from troth.ledger.note import Checkpoint
 from troth.ledger.tiles import Place, Tile
@@ -83,6 +83,14 @@ async def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Non
             await connection.execute(_INSERT_ONE, rows[0])
         else:
             await connection.execute(_INSERT_MANY, [list(column) for column in zip(*rows, strict=True)])
+    except errors.InsufficientPrivilege as fault:
+        raise WrongScope("the entry is of another tenant than the transaction") from fault
+
+
+async def insert_alone(database: Database, scope: HasTenant | None, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert entries and commit, in one call; see `insert`."""
+    try:
+        await database.call(scope, "ledger_append($2::jsonb)", [as_parameter(rows)])
     except errors.InsufficientPrivilege as fault:
         raise WrongScope("the entry is of another tenant than the transaction") from fault
 

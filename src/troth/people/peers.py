@@ -199,8 +199,7 @@ class Peers(Room):
             outcome="refused",
             counts={"associations": sum(attempts.values())},
         )
-        async with self._db.transaction(None) as connection:
-            await self._ledger.append(connection, entry)
+        await self._ledger.write(self._db, None, [entry])
 
 
 def _title(ae: str) -> str:

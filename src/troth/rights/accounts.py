@@ -157,8 +157,7 @@ class Accounts:
             clauses=permit.grounds,
             decision_id=permit.decision_id,
         )
-        async with self._database.transaction(permit) as connection:
-            await self._ledger.append(connection, entry)
+        await self._ledger.write(self._database, permit, [entry])
 
 
 def accepted_json(each: Acceptance) -> dict[str, Any]:

@@ -12,7 +12,17 @@ import pytest
 from tests.unit.ledger.conftest import Deployment, Scope
 from troth import ledger
 from troth.kit import clock
-from troth.ledger import Arrival, EventNotFound, NotSequenced, OffsetBeyond, TreeBroken, UnknownKind, merkle, store
+from troth.ledger import (
+    Arrival,
+    EventNotFound,
+    NotSequenced,
+    OffsetBeyond,
+    TreeBroken,
+    UnknownKind,
+    WrongScope,
+    merkle,
+    store,
+)
 
 SUBJECT = UUID(int=0x5)
 STUDY = UUID(int=0x6)
@@ -56,6 +66,30 @@ async def test_what_was_written_is_read(deployment: Deployment, count: int) -> N
     assert [event.index for event in events] == list(range(count))[::-1]
     assert [event.subject_seq for event in events] == list(range(1, count + 1))[::-1]
     assert {event.checkpoint_size for event in events} == {count}
+
+
+async def test_what_is_written_alone_is_read(deployment: Deployment) -> None:
+    entries = [
+        deployment.entry(subject_id=SUBJECT, key=deployment.key, payload={"name": 'Jäne \\ "{'}, counts={"number": one})
+        for one in range(2)
+    ]
+    scope = Scope(deployment.tenant)
+    ids = await deployment.ledger.write(deployment.database, scope, entries)
+    appended = await deployment.append(deployment.entry(subject_id=SUBJECT))
+    assert ids + appended == sorted(ids + appended)
+    events = (await call(deployment, "of_subject", SUBJECT))[::-1]
+    assert [event.id for event in events] == ids + appended
+    assert [(event.payload, event.counts, event.clauses) for event in events[:2]] == [
+        ({"name": 'Jäne \\ "{'}, {"number": one}, ("4.1", "5.1")) for one in range(2)
+    ]
+    assert await deployment.sequencer.drain() == 3
+    assert not (await deployment.verify()).broken
+
+
+async def test_nothing_is_written_alone_in_the_space_of_another(deployment: Deployment) -> None:
+    with pytest.raises(WrongScope):
+        await deployment.ledger.write(deployment.database, Scope(uuid4()), [deployment.entry(subject_id=SUBJECT)])
+    assert await call(deployment, "of_subject", SUBJECT) == []
 
 
 async def test_nothing_to_write_is_nothing_written(deployment: Deployment) -> None:

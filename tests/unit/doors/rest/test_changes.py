@@ -175,7 +175,7 @@ async def test_without_the_ledger_nothing_is_given(
         raise RuntimeError("no ledger")
 
     with monkeypatch.context() as patch:
-        patch.setattr(place.rooms.ledger, "append", broken)
+        patch.setattr(place.rooms.ledger, "write", broken)
         assert (await follower.web.get("/api/changes")).status_code == 500
     assert len(await settled(follower, 1)) == 1
 
