@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,12 +18,10 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
-from tests.common.hospital import MODALITY, OUR_AE, Hospital, open_hospital
-from tests.common.servers import ServedDatabase
+from tests.common.hospital import MODALITY, OUR_AE, Hospital
 from troth.doors import dimse
 from troth.kit import clock
 from troth.policy import Target
-from troth.vault import Keyring
 
 UNCOMPRESSED = ["CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "waveform_ecg.dcm", "rtdose_1frame.dcm"]
 OTHER_SYNTAXES = [
@@ -48,25 +46,12 @@ class Door:
         return self.listener.port
 
 
-@pytest.fixture(scope="module")
-async def hospital(database: ServedDatabase, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Hospital:
-    return await open_hospital(database, keyring, tmp_path_factory.mktemp("hospital"))
-
-
 @pytest.fixture
 async def door(hospital: Hospital) -> AsyncIterator[Door]:
     listener = dimse.create(hospital, dimse.Limits(drain_seconds=1.0))
     await listener.start("127.0.0.1", 0)
     yield Door(hospital, listener)
     await listener.stop()
-
-
-@pytest.fixture
-def modality() -> Iterator[AE]:
-    ae = AE(MODALITY)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-    yield ae
-    ae.shutdown()
 
 
 def fresh(folder: Path, *names: str, **attributes: str) -> list[Path]:
