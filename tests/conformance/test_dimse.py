@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -218,6 +219,32 @@ async def test_the_same_again_is_success_and_other_bytes_are_refused(door: Door,
     assert await statuses(door, modality, [first, first, other]) == [0, 0, 0x0111]
     held = await door.hospital.read(first.StudyInstanceUID)
     assert [dataset.PixelData for dataset in held.values()] == [first.PixelData]
+
+
+@pytest.mark.conformance("C-STORE B000", "client dcmtk", "client pynetdicom")
+async def test_what_comes_for_a_corrected_study_is_stored_with_a_warning(
+    door: Door, modality: AE, tmp_path: Path
+) -> None:
+    hospital = door.hospital
+    same = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    files = fresh(tmp_path, *["CT_small.dcm"] * 4, **same, PatientName="Wrung^A")
+    first, late, *others = (pydicom.dcmread(file) for file in files)
+    assert await statuses(door, modality, [first]) == [0]
+    target = await hospital.archive.target(hospital.clinician, first.StudyInstanceUID)
+    assert target.id is not None
+    permit = await hospital.policy.require(hospital.clinician, "rectify", target, "care")
+    await hospital.archive.correct(permit, target.id, {0x00100010: "Right^A"}, reason="CORRECT")
+    right = pydicom.dcmread(files[3])
+    right.PatientName = "Right^A"
+    # What says already what is right, is as it was sent; sent again because an answer was lost, it is answered alike.
+    assert await statuses(door, modality, [late, right, late, first]) == [0xB000, 0, 0xB000, 0xB000]
+    code, said = await run("dcmsend", "-v", *TITLES, "127.0.0.1", door.port, files[2])
+    assert code == 0, said
+    assert re.search(r"with status WARNING *: 1", said), said
+    held = await hospital.read(first.StudyInstanceUID)
+    assert {uid for uid, _ in held} == {one.SOPInstanceUID for one in (first, late, *others)}
+    assert {str(one.PatientName) for one in held.values()} == {"Right^A"}
+    assert {one.PixelData for one in held.values()} == {first.PixelData}
 
 
 @pytest.mark.conformance("C-STORE C110", "C-STORE C111")

@@ -32,12 +32,12 @@ async def test_what_is_sent_again_is_held_already_and_the_corrected_one_too(room
     await rooms.store(sent)
     await correct(rooms, study, {PATIENT_ID: right, NAME: "Brook^Ada"})
     (again,) = await rooms.store(sent)
-    assert again.state == "already_held"
+    assert (again.state, again.is_coerced) == ("already_held", True)
     viewing = await opened(rooms, study)
     record = await viewing.instance(uid)
     given = b"".join([chunk async for chunk in viewing.part10(record)])
     (back,) = await rooms.store(given)
-    assert back.state == "already_held"
+    assert (back.state, back.is_coerced) == ("already_held", False)
     (other,) = await rooms.store(instance(**same, PatientID=wrong, InstanceNumber=7))
     assert isinstance(other.error, DuplicateDiffers)
     await correct(rooms, study, {NAME: "Brook^Ada^M"})
@@ -55,13 +55,15 @@ async def test_what_comes_later_is_coerced(rooms: Rooms) -> None:
     # Another process that has not heard of the correction.
     outcomes = await rooms.store(late, derived, stranger)
     assert [one.state for one in outcomes] == ["stored", "stored", "refused"]
+    assert [one.is_coerced for one in outcomes] == [True, False, False]
     assert isinstance(outcomes[2].error, OtherPatient)
     viewing = await opened(rooms, study)
     found = {one.InstanceNumber: one for one in await datasets(viewing)}
     assert {str(one.PatientName) for one in found.values()} == {"Right^A"}
     assert found[2].OriginalAttributesSequence[0].ReasonForTheAttributeModification == "COERCE"
     assert "OriginalAttributesSequence" not in found[3]
-    assert [one.state for one in await rooms.store(late, derived)] == ["already_held", "already_held"]
+    again = await rooms.store(late, derived)
+    assert [(one.state, one.is_coerced) for one in again] == [("already_held", True), ("already_held", False)]
     stored = await rooms.events("archive:instances:stored")
     assert [event.counts.get("coerced") for event in stored if event.study_id == viewing.study.id] == [1, None]
     assert viewing.study.length_bytes == sum(one.length_bytes for one in await viewing.instances())
