@@ -232,11 +232,15 @@ class Bench:
         made = [self._small.instance(replace(first, number=number)) for number in range(1, 1001)]
         bodies = [loads.stow_body([octets for _, octets in made[at : at + 50]]) for at in range(0, 1000, 50)]
         loads.stow(server, bodies, 2)
+        another = replace(
+            first, patient=first.patient + 50_000, study_uid=scans.fresh_uid(), series_uid=scans.fresh_uid()
+        )
+        loads.stow(server, [loads.stow_body([self._small.instance(another)[1]])], 1)
         path = f"/studies/{first.study_uid}/series/{first.series_uid}/instances/{made[500][0]}"
         watch = loads.Watch(server, path, MULTIPART)
         watch.start()
         if server.name == troth.NAME:
-            whole = beside.erase(server, self._notice, first.study_uid, watch.begin)
+            whole = beside.erase(server, self._notice, another.study_uid, first.study_uid, watch.begin)
         else:
             whole = orthanc.erase(server, f"PID{first.patient:07d}", watch.begin)
         return {"erase": watch.end() * 1000, "erase-whole": whole * 1000}

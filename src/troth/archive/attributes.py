@@ -109,6 +109,7 @@ _DECIMAL = frozenset({"DS", "FL", "FD"})
 #: One value is one JSON string.
 _PLAIN = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _quoted = json.encoder.encode_basestring
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @cache
@@ -191,11 +192,11 @@ def to_json_text(values: Mapping[int, str]) -> str:
         text, (front, vr) = values[tag], _front(tag)
         if not text:
             written.append(front + "}")
-        elif vr in _PLAIN and "\\" not in text and not text.isspace():
-            written.append(f'{front},"Value":[{_quoted(text.strip(" "))}]}}')
+        elif vr == "SQ":
+            written.append(f'{front},"Value":{_encoded(element(vr, text)["Value"])}}}')
         else:
-            told = json.dumps(element(vr, text)["Value"], ensure_ascii=False, separators=(",", ":"))
-            written.append(f'{front},"Value":{told}}}')
+            told = ",".join([_single_text(vr, single.strip(" ")) for single in text.split("\\")])
+            written.append(f'{front},"Value":[{told}]}}')
     return "{" + ",".join(written) + "}"
 
 
@@ -217,6 +218,16 @@ def element(vr: str, text: str) -> dict[str, Any]:
     if vr == "SQ":
         return {"vr": vr, "Value": [to_json(item) for item in sequences.items_of(text)]}
     return {"vr": vr, "Value": [_single(vr, single.strip(" ")) for single in text.split("\\")]}
+
+
+def _single_text(vr: str, single: str) -> str:
+    if vr in _PLAIN and single:
+        return _quoted(single)
+    if vr == "PN" and single and "=" not in single:
+        return f'{{"Alphabetic":{_quoted(single)}}}'
+    if vr in _WHOLE and single.isascii() and single.isdecimal():
+        return str(int(single))
+    return _encoded(_single(vr, single))
 
 
 def _single(vr: str, single: str) -> Any:

@@ -99,7 +99,7 @@ class Search:
                     continue  # erased a moment ago
                 values = summaries.study_values(study)
                 # A study of a merged subject is meant by each identifier of theirs, whichever one it carries.
-                met = tags.PATIENT_ID if study.subject_id in self._plan.merged else None
+                met = tags.PATIENT_ID if row["is_merged"] else None
                 if self._plan.is_exact or holds(self._plan.rules, "study", values, besides=met):
                     yield KeyRef(row["key"]), study, values
             scanned += len(rows)

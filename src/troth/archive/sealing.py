@@ -12,6 +12,7 @@ from troth.vault import KeyRef, Keyring, SealedObject
 
 Attributes = Mapping[int, str]
 _NOTHING = bytes(32)
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,7 @@ def _context(kind: str, row_id: UUID, *locators: bytes) -> bytes:
 
 
 def _to_bytes(values: Attributes) -> bytes:
-    held = {f"{tag:08X}": text for tag, text in values.items()}
-    return json.dumps(held, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _encoded({f"{tag:08X}": text for tag, text in values.items()}).encode("utf-8", "surrogatepass")
 
 
 def _from_bytes(plain: bytes) -> dict[int, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -58,7 +58,6 @@ class Plan:
         dates: First and last StudyDate.
         rules: Matching rules by level, applied to unsealed values.
         is_exact: Every row that the database gives is a result.
-        merged: Surviving subjects that have the PatientID asked for by another identifier of theirs (see `widened`).
         reach: Which studies a decision would show; None where the one that is asked for was decided already.
     """
 
@@ -76,12 +75,14 @@ class Plan:
     series_uids: tuple[str, ...] | None = None
     instance_uids: tuple[str, ...] | None = None
     with_restricted: bool = False
-    merged: tuple[UUID, ...] = ()
     reach: Filter | None = None
 
-    def widened(self, merged: Sequence[UUID]) -> Plan:
-        """The plan that also finds what is held of merged subjects under their other identifiers."""
-        return replace(self, merged=tuple(merged), is_exact=self.is_exact and not merged)
+    @property
+    def is_by_equality(self) -> bool:
+        """Whether few rows can match, by an index of their own, whatever their date."""
+        narrow = (self.subject_id, self.study_id, self.patient_id_token, self.accession_token, self.birth_token)
+        listed = (self.study_uids, self.series_uids, self.instance_uids)
+        return any(wanted is not None for wanted in narrow + listed)
 
 
 def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from troth.archive import permits, restricting, searching, store, summaries, telling
+from troth.archive import permits, restricting, searching, searching_store, store, summaries, telling
 from troth.archive.changes import Changes
 from troth.archive.coercing import Reason
 from troth.archive.committing import Commitments
@@ -206,14 +206,12 @@ class Archive:
         plan = searching.plan(query, permits.scope(permit), partial(self.keyring.token, key))
         if permit.action == "query" and permit.target.kind != "study":
             plan = replace(plan, reach=await self._policy.rows_of(permit))
-        async with self._db.transaction(permit) as connection:
-            if plan.patient_id_token is not None:
-                plan = plan.widened(await self._people.with_patient_id(connection, plan.patient_id_token))
+        async with self._db.transaction(permit, with_general_plans=True) as connection:
             search = Search(
                 self.keyring,
                 plan,
                 query,
-                partial(store.candidates, connection, tenant, plan),
+                partial(searching_store.candidates, connection, tenant, plan),
                 partial(store.series_of, connection, tenant),
                 partial(store.instances_of, connection, tenant),
             )

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, LiteralString
+from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from troth.archive import correcting_store
 from troth.archive.arriving import Rows
 from troth.archive.model import Row
-from troth.archive.searching import Plan
 from troth.kit.db import Connection, Database, HasTenant
 from troth.policy import Column, Columns, Filter
 
 Held = dict[str, list[Row]]
 
 # Whose a study is (`subject`) is the subject of its identifier (`origin`), or the one that this is merged into.
-_STUDY = """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id, s.key, s.audit_key,
-    s.state, s.is_restricted, s.study_date, s.modalities, s.sop_classes, s.series_count, s.instance_count,
-    s.length_bytes, s.patient_key_token, s.sealed, s.standing_sealed, s.stored_at"""
+STUDY: LiteralString = """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id,
+    s.key, s.audit_key, s.state, s.is_restricted, s.study_date, s.modalities, s.sop_classes, s.series_count,
+    s.instance_count, s.length_bytes, s.patient_key_token, s.sealed, s.standing_sealed, s.stored_at"""
 _INSTANCE = """i.id, r.series_uid, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
     i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
     i.sealed"""
-
-_BY_NUMBER: LiteralString = "(s.patient_id_token = %(patient_id)s or s.surviving_id = any(%(merged)s))"
 # How the decision's own conditions read a study, for lists.
-_COLUMNS: Columns = {
+COLUMNS: Columns = {
     "is_present": True,
     "id": Column("s.id", "uuid"),
     "tenant": Column("s.tenant", "uuid"),
@@ -166,7 +162,7 @@ def _json(value: object) -> bytes:
 async def study_by_uid(connection: Connection, tenant: UUID, study_uid: str) -> Row | None:
     """A study that is held, or None."""
     cursor = await connection.execute(
-        f"select {_STUDY} from study s where s.tenant = %s and s.study_uid = %s and s.state = 'held'",  # noqa: S608
+        f"select {STUDY} from study s where s.tenant = %s and s.study_uid = %s and s.state = 'held'",  # noqa: S608
         (tenant, study_uid),
     )
     return await cursor.fetchone()
@@ -185,7 +181,7 @@ async def study_by_id(connection: Connection, tenant: UUID, study_id: UUID, *, l
     """A study in whatever state, or None."""
     ending: LiteralString = " for update" if lock else ""
     cursor = await connection.execute(
-        f"select {_STUDY} from study s where s.tenant = %s and s.id = %s{ending}",  # noqa: S608
+        f"select {STUDY} from study s where s.tenant = %s and s.id = %s{ending}",  # noqa: S608
         (tenant, study_id),
     )
     return await cursor.fetchone()
@@ -195,7 +191,7 @@ async def studies_of_subject(connection: Connection, tenant: UUID, subject_id: U
     """All studies that are held of a subject, newest first; or those that came with its identifier."""
     column: LiteralString = "subject_id" if own else "surviving_id"
     cursor = await connection.execute(
-        f"select {_STUDY} from study s where s.tenant = %s and s.{column} = %s and s.state = 'held'"  # noqa: S608
+        f"select {STUDY} from study s where s.tenant = %s and s.{column} = %s and s.state = 'held'"  # noqa: S608
         " order by s.study_date desc, s.id desc",
         (tenant, subject_id),
     )
@@ -281,119 +277,11 @@ async def keep_described(
     )
 
 
-async def candidates(
-    connection: Connection,
-    tenant: UUID,
-    plan: Plan,
-    *,
-    after: tuple[date, UUID] | None,
-    limit: int,
-    offset: int = 0,
-) -> list[Row]:
-    """Studies that may match a plan, newest first, by one ordered range of an index.
-
-    Args:
-        connection: A transaction in the tenant's scope.
-        tenant: The tenant.
-        plan: What was planned.
-        after: Date and id of the last row of the page before.
-        limit: Most rows.
-        offset: Rows to skip; only for plans whose rows all match.
-    """
-    parameters: dict[str, Any] = {"tenant": tenant, "limit": limit, "offset": offset}
-    source, conditions = _driven(plan, parameters)
-    conditions += _narrowed(plan, parameters)
-    is_by_token = plan.tokens or plan.near_tokens
-    order_date, order_id = ("t.study_date", "t.study_id") if is_by_token else ("s.study_date", "s.id")
-    if after is not None:
-        parameters["after_date"], parameters["after_id"] = after
-        conditions.append(f"({order_date}, {order_id}) < (%(after_date)s, %(after_id)s)")
-    statement = sql.SQL("select {columns} from {source} where {conditions} order by {order} limit %(limit)s").format(
-        columns=sql.SQL(_STUDY),
-        source=sql.SQL(source),
-        conditions=sql.SQL(" and ").join(sql.SQL(condition) for condition in conditions),
-        order=sql.SQL(f"{order_date} desc, {order_id} desc"),
-    )
-    if offset:
-        statement += sql.SQL(" offset %(offset)s")
-    return list(await (await connection.execute(statement, parameters)).fetchall())
-
-
-def _driven(plan: Plan, parameters: dict[str, Any]) -> tuple[LiteralString, list[LiteralString]]:
-    """The source of rows and the conditions on it: the token index, or the study's own."""
-    if not plan.tokens and not plan.near_tokens:
-        return "study s", ["s.tenant = %(tenant)s", "s.study_date between %(from)s and %(to)s"]
-    conditions: list[LiteralString] = []
-    source: LiteralString
-    further = list(plan.tokens)
-    if plan.near_tokens:
-        # Several ranges, each rare: their studies are put in order together, each once.
-        parameters["near"] = list(plan.near_tokens)
-        source = (
-            "(select distinct n.tenant, n.study_date, n.study_id from study_token n where n.tenant = %(tenant)s"
-            " and n.token = any(%(near)s) and n.study_date between %(from)s and %(to)s) t"
-        )
-    else:
-        parameters["token"] = further.pop(0)
-        source = "study_token t"
-        conditions += [
-            "t.tenant = %(tenant)s",
-            "t.token = %(token)s",
-            "t.study_date between %(from)s and %(to)s",
-        ]
-    names: tuple[LiteralString, ...] = ("token_1", "token_2", "token_3")
-    for name, token in zip(names, further, strict=False):
-        parameters[name] = token
-        conditions.append(
-            "exists (select from study_token x where x.tenant = t.tenant and x.token = %("
-            + name
-            + ")s and x.study_date = t.study_date and x.study_id = t.study_id)"
-        )
-    return source + " join study s on s.tenant = t.tenant and s.id = t.study_id", conditions
-
-
-def _narrowed(plan: Plan, parameters: dict[str, Any]) -> list[LiteralString]:
-    """Equality and scope of a plan; only operators that are leakproof may stand here as the selective ones."""
-    parameters |= {"from": plan.dates[0], "to": plan.dates[1], "merged": list(plan.merged)}
-    conditions: list[LiteralString] = ["s.state = 'held'", "s.instance_count > 0"]
-    equal: tuple[tuple[LiteralString, LiteralString, Any], ...] = (
-        ("subject", "s.surviving_id = %(subject)s", plan.subject_id),
-        ("study", "s.id = %(study)s", plan.study_id),
-        ("patient_id", _BY_NUMBER if plan.merged else "s.patient_id_token = %(patient_id)s", plan.patient_id_token),
-        ("accession", "s.accession_token = %(accession)s", plan.accession_token),
-        ("birth", "s.birth_token = %(birth)s", plan.birth_token),
-        ("study_uids", "s.study_uid = any(%(study_uids)s)", plan.study_uids),
-        (
-            "series_uids",
-            "s.id in (select r.study_id from series r where r.tenant = %(tenant)s"
-            " and r.series_uid = any(%(series_uids)s))",
-            plan.series_uids,
-        ),
-        (
-            "instance_uids",
-            "s.id in (select r.study_id from instance i join series r on r.tenant = i.tenant and r.id = i.series_id"
-            " where i.tenant = %(tenant)s and i.instance_uid = any(%(instance_uids)s))",
-            plan.instance_uids,
-        ),
-    )
-    for name, condition, wanted in equal:
-        if wanted is not None:
-            parameters[name] = list(wanted) if isinstance(wanted, tuple) else wanted
-            conditions.append(condition)
-    if not plan.with_restricted:
-        conditions.append("not s.is_restricted")
-    if plan.reach is not None:
-        reach, further = plan.reach.where(_COLUMNS)
-        parameters |= further
-        conditions.append(reach)
-    return conditions
-
-
 async def followed(
     connection: Connection, tenant: UUID, study_ids: Iterable[UUID], reach: Filter
 ) -> dict[UUID, tuple[str, bool]]:
     """Studies that are held, by their ids: StudyInstanceUID, and whether they are within reach."""
-    condition, parameters = reach.where(_COLUMNS)
+    condition, parameters = reach.where(COLUMNS)
     cursor = await connection.execute(
         f"select s.id, s.study_uid, {condition} as may_follow from study s"  # noqa: S608 - the decision's own words
         " where s.tenant = %(tenant)s and s.id = any(%(studies)s) and s.state = 'held'",
@@ -405,16 +293,22 @@ async def followed(
 async def begin_erasure(connection: Connection, tenant: UUID, row: Row, digests: Iterable[bytes], at: datetime) -> None:
     """Take a study out of every answer, remember what is to be done, and bar its return."""
     await connection.execute(
-        "insert into erasure (tenant, study_id, subject_id, surviving_id, key, audit_key, state, started_at)"
-        " values (%s, %s, %s, %s, %s, %s, 'erasing', %s) on conflict do nothing",
-        (tenant, row["id"], row["origin_id"], row["subject_id"], row["key"], row["audit_key"], at),
+        "with noted as (insert into erasure (tenant, study_id, subject_id, surviving_id, key, audit_key, state,"
+        " started_at) values (%(tenant)s, %(id)s, %(origin)s, %(subject)s, %(key)s, %(audit_key)s, 'erasing', %(at)s)"
+        " on conflict do nothing), barred as (insert into tombstone (tenant, digest, erased_at)"
+        " select %(tenant)s, digest, %(at)s from unnest(%(digests)s::bytea[]) as digest on conflict do nothing)"
+        " update study set state = 'erasing' where tenant = %(tenant)s and id = %(id)s",
+        {
+            "tenant": tenant,
+            "id": row["id"],
+            "origin": row["origin_id"],
+            "subject": row["subject_id"],
+            "key": row["key"],
+            "audit_key": row["audit_key"],
+            "at": at,
+            "digests": sorted(digests),
+        },
     )
-    for digest in digests:
-        await connection.execute(
-            "insert into tombstone (tenant, digest, erased_at) values (%s, %s, %s) on conflict do nothing",
-            (tenant, digest, at),
-        )
-    await connection.execute("update study set state = 'erasing' where tenant = %s and id = %s", (tenant, row["id"]))
 
 
 async def remove_rows(connection: Connection, tenant: UUID, study_id: UUID) -> tuple[dict[str, int], list[bytes]]:
@@ -459,7 +353,7 @@ async def erasure(connection: Connection, tenant: UUID, study_id: UUID, *, lock:
 async def studies_after(connection: Connection, tenant: UUID, after: UUID | None, *, limit: int) -> list[Row]:
     """Held studies in the order of their ids, for what goes through all of them."""
     cursor = await connection.execute(
-        f"select {_STUDY} from study s where s.tenant = %(tenant)s and s.state = 'held'"  # noqa: S608
+        f"select {STUDY} from study s where s.tenant = %(tenant)s and s.state = 'held'"  # noqa: S608
         " and (%(after)s::uuid is null or s.id > %(after)s) order by s.id limit %(limit)s",
         {"tenant": tenant, "after": after, "limit": limit},
     )

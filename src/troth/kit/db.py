@@ -62,11 +62,14 @@ class Database:
         self._flushing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def transaction(self, scope: HasTenant | None) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, scope: HasTenant | None, *, with_general_plans: bool = False
+    ) -> AsyncIterator[Connection]:
         """One transaction in the space of a tenant; commits at the end, rolls back on any exception.
 
         Args:
             scope: Whose space; None, or a scope without tenant, sees platform tables only.
+            with_general_plans: Statements are planned once for all values, and not for those that are given.
 
         Yields:
             The connection, with rows as dictionaries.
@@ -82,7 +85,8 @@ class Database:
             raise DatabaseUnavailable from fault
         try:
             # One message without parameters begins and sets the tenant: a round trip less on every path.
-            await connection.execute(f"begin; set local app.tenant = '{tenant or ''}'")
+            plans = "; set local plan_cache_mode = 'force_generic_plan'" if with_general_plans else ""
+            await connection.execute(f"begin; set local app.tenant = '{tenant or ''}'{plans}")
             try:
                 yield connection
             except BaseException:

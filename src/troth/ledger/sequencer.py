@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -62,19 +62,20 @@ class Sequencer:
         self._lead: Connection | None = None
         self._fence: int | None = None
         self._edge: Edge | None = None
+        self._kinds: set[str] = set()  # of the last step
 
     @property
     def is_leading(self) -> bool:
         """Whether this one took the lead, as far as it knows."""
         return self._fence is not None
 
-    async def run(self, stop: asyncio.Event, tell: Callable[[], None] = lambda: None) -> None:
+    async def run(self, stop: asyncio.Event, tell: Callable[[Collection[str]], None] = lambda kinds: None) -> None:
         """Sequence until told to stop; stand by while another one leads, and wait where the database is away.
 
         Args:
             stop: Ends it.
-            tell: Called when something was written since the last look; each time where another one leads, as it is not
-                known here then.
+            tell: Given the kinds of what was written since the last look; none, each time, where another one leads, as
+                it is not known here then.
 
         Raises:
             TreeBroken: The stored tree is not the one that was signed: it must not be extended.
@@ -85,7 +86,7 @@ class Sequencer:
                 try:
                     count = await self.step()
                     if count != 0:
-                        tell()
+                        tell(self._kinds if count is not None else ())
                 except Fenced:
                     _log.warning("ledger sequencer: another one took over; standing by")
                 except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable) as fault:
@@ -161,6 +162,7 @@ class Sequencer:
             self._edge = await self._load_edge(connection)
         edge, previous = self._edge, self._edge.size
         fresh = [row for row in rows if row["taken"] is None]
+        self._kinds = {row["kind"] for row in fresh}
         subjects = {(row["tenant"], row["subject_id"]) for row in fresh if row["subject_id"] is not None}
         heads = await store.select_heads(connection, subjects)
         batch = await asyncio.to_thread(_sequence, fresh, edge, heads)

@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -97,8 +97,14 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
         server = server_for(settings)
-        bell = Bell()  # whatever means work is in the ledger too
-        sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop, bell.ring))
+        bell = Bell()
+
+        def ring(kinds: Collection[str]) -> None:
+            # Whatever means work is in the ledger too; images that come and are looked at mean none.
+            if not kinds or any(not kind.startswith("archive:") for kind in kinds):
+                bell.ring()
+
+        sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop, ring))
         durable = Durable(server.dsn("troth_flow", "troth_flow"))
         fulfilment = Fulfilment(rooms.rights, durable)
         amendments = Amendments(rooms.outreach, durable)

@@ -67,6 +67,7 @@ from troth.people.errors import (
 )
 from troth.people.facts import PeopleFacts
 from troth.people.merges import contradict
+from troth.people.merges_store import with_patient_id
 from troth.people.model import (
     ROLES,
     Bearer,
@@ -168,4 +169,5 @@ __all__ = [
     "documents",
     "message_to",
     "origins",
+    "with_patient_id",
 ]

@@ -62,10 +62,6 @@ class Merges(Subjects):
                 found.append(self._opened(row))
         return found
 
-    async def with_patient_id(self, connection: Connection, token: int) -> list[UUID]:
-        """Surviving subjects of which some identifier has a PatientID, by the token that it is searched by."""
-        return await merges_store.with_patient_id(connection, token)
-
     # Finding
 
     async def candidates(self, permit: Permit) -> list[Candidates]:

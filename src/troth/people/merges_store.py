@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
@@ -16,6 +16,20 @@ _BOTH_STAND = """not exists (select from subject_merge m where m.tenant = a.tena
     and m.subject_id in (a.id, b.id) and m.ended_at is null)"""
 _NOT_APART = """not exists (select from subject_apart n where n.tenant = a.tenant
     and n.subject_id = least(a.id, b.id) and n.other_subject_id = greatest(a.id, b.id))"""
+
+_WITH_PATIENT_ID: LiteralString = """array(select m.surviving_id from subject_merge m where m.tenant = {tenant}
+    and m.patient_id_token = {token} and m.ended_at is null union all select m.surviving_id from subject_merge m
+    where m.tenant = {tenant} and m.surviving_patient_id_token = {token} and m.ended_at is null)"""
+
+
+def with_patient_id(tenant: LiteralString, token: LiteralString) -> LiteralString:
+    """SQL of the surviving subjects of which some identifier has a PatientID, as an array; empty without merges.
+
+    Args:
+        tenant: The tenant as SQL, such as the name of a parameter.
+        token: The token that the PatientID is searched by, as SQL.
+    """
+    return _WITH_PATIENT_ID.replace("{tenant}", tenant).replace("{token}", token)
 
 
 async def _all(connection: Connection, statement: str, values: dict[str, Any]) -> list[Row]:
@@ -88,17 +102,6 @@ async def end(connection: Connection, merge_id: UUID, now: datetime, ended_by: U
         (now, ended_by, merge_id),
     )
     return cursor.rowcount == 1
-
-
-async def with_patient_id(connection: Connection, token: int) -> list[UUID]:
-    """Surviving subjects of which some identifier has this PatientID."""
-    rows = await _all(
-        connection,
-        "select distinct surviving_id from subject_merge where ended_at is null "
-        "and (patient_id_token = %(token)s or surviving_patient_id_token = %(token)s)",
-        {"token": token},
-    )
-    return [row["surviving_id"] for row in rows]
 
 
 async def said_since(connection: Connection, subject_id: UUID, since: datetime) -> bool:

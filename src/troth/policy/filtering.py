@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, LiteralString, Protocol
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Literal, LiteralString, NamedTuple, Protocol
 from uuid import UUID
 
 from troth.policy import conditions
@@ -104,8 +106,14 @@ class Filter:
             if name.startswith((MOMENT, CLAIM)) and name not in found:
                 given = (facts.column(name, columns, self.actor) for facts in self.row_facts)
                 found[name] = next((one for one in given if one is not None), self._of_moment(name))
-        certain = _certain(self.condition, found)
-        return _Writer(found, prefix).write(conditions.mapped(certain, lambda atom: _settled(atom, found)))
+        forms = tuple((name, _form(column)) for name, column in found.items())
+        text, used, values = _written(self.condition, forms, prefix)
+        parameters: dict[str, Any] = dict(values)
+        for name in used:
+            column = found[name]
+            assert isinstance(column, Column)
+            parameters.update(column.parameters)
+        return text, parameters
 
     def _of_moment(self, name: str) -> bool:
         if name.startswith(CLAIM):
@@ -113,21 +121,52 @@ class Filter:
         return bool(getattr(self.facts, name.removeprefix(MOMENT)))
 
 
-def _names(condition: Condition) -> set[str]:
+class _Form(NamedTuple):
+    """A column without the values of its parameters."""
+
+    sql: LiteralString
+    kind: Literal["uuid", "text", "bool"]
+    is_nullable: bool
+    is_sealed: bool
+
+
+def _form(column: Column | bool) -> _Form | bool:
+    if isinstance(column, bool):
+        return column
+    return _Form(column.sql, column.kind, column.is_nullable, column.is_sealed)
+
+
+_Forms = Mapping[str, _Form | bool]
+
+
+@lru_cache(maxsize=512)
+def _written(
+    condition: Condition, forms: tuple[tuple[str, _Form | bool], ...], prefix: LiteralString
+) -> tuple[LiteralString, tuple[str, ...], Mapping[str, Any]]:
+    """The condition as SQL, the columns that it names, and the values of its own: the same for each search."""
+    columns = dict(forms)
+    settled = conditions.mapped(_certain(condition, columns), lambda atom: _settled(atom, columns))
+    writer = _Writer(columns, prefix)
+    text = writer.text(settled)
+    return text, tuple(writer.used), MappingProxyType(writer.values)
+
+
+@lru_cache(maxsize=512)
+def _names(condition: Condition) -> frozenset[str]:
     match condition:
         case Atom(name):
-            return {name}
+            return frozenset((name,))
         case Not(atom):
-            return {atom.name}
-    return {name for part in condition.parts for name in _names(part)}
+            return frozenset((atom.name,))
+    return frozenset(name for part in condition.parts for name in _names(part))
 
 
-def _certain(condition: Condition, columns: Columns) -> Condition:
+def _certain(condition: Condition, columns: _Forms) -> Condition:
     """What is sure to hold, whatever the sealed facts are: a sealed fact never counts as holding."""
     match condition:
         case Atom(name):
             column = columns.get(name, False)
-            return FALSE if isinstance(column, Column) and column.is_sealed else condition
+            return FALSE if isinstance(column, _Form) and column.is_sealed else condition
         case Not():
             return condition
         case All(parts):
@@ -135,7 +174,7 @@ def _certain(condition: Condition, columns: Columns) -> Condition:
     return conditions.any_of(_certain(part, columns) for part in condition.parts)
 
 
-def _settled(atom: Atom, columns: Columns) -> Condition:
+def _settled(atom: Atom, columns: _Forms) -> Condition:
     """An atom of the row, or what it comes to where all rows are alike."""
     column = columns.get(atom.name, False)
     if isinstance(column, bool):
@@ -157,17 +196,21 @@ def _uuid(value: str) -> UUID | None:
 
 
 class _Writer:
-    """Writes a condition as SQL, each value as a parameter."""
+    """Writes a condition as SQL, each value as a parameter.
 
-    def __init__(self, columns: Columns, prefix: LiteralString) -> None:
+    Attributes:
+        used: Names of the columns that it compares.
+        values: Parameters of the condition itself.
+    """
+
+    def __init__(self, columns: _Forms, prefix: LiteralString) -> None:
         self._columns = columns
         self._prefix = prefix
-        self._parameters: dict[str, Any] = {}
+        self.used: dict[str, None] = {}
+        self.values: dict[str, Any] = {}
 
-    def write(self, condition: Condition) -> tuple[LiteralString, dict[str, Any]]:
-        return self._text(condition), self._parameters
-
-    def _text(self, condition: Condition) -> LiteralString:
+    def text(self, condition: Condition) -> LiteralString:
+        """A condition of settled atoms as SQL."""
         match condition:
             case Atom():
                 return self._atom(condition)
@@ -178,21 +221,21 @@ class _Writer:
         return self._joined(condition.parts, " or ", "false")
 
     def _joined(self, parts: Iterable[Condition], word: LiteralString, empty: LiteralString) -> LiteralString:
-        texts = [self._text(part) for part in sorted(parts, key=repr)]
+        texts = [self.text(part) for part in sorted(parts, key=repr)]
         return "(" + word.join(texts) + ")" if texts else empty
 
     def _atom(self, atom: Atom) -> LiteralString:
         column = self._columns[atom.name]
-        assert isinstance(column, Column)
-        self._parameters.update(column.parameters)
+        assert isinstance(column, _Form)
+        self.used[atom.name] = None
         if atom.asks == "present":
             return "(" + column.sql + " is not null)"
         if atom.asks == "true":
             return "(" + column.sql + " is true)" if column.is_nullable else column.sql
         values: list[Any] = [_uuid(value) if column.kind == "uuid" else value for value in atom.values]
-        # The number of parameters so far makes the name; it is a number of ours and no text of anybody's.
-        name: LiteralString = f"{self._prefix}_{len(self._parameters)}"
-        self._parameters[name] = values[0] if len(values) == 1 else values
+        # The number of values so far makes the name; it is a number of ours and no text of anybody's.
+        name: LiteralString = f"{self._prefix}_{len(self.values)}"
+        self.values[name] = values[0] if len(values) == 1 else values
         compared: LiteralString = " = %(" + name + ")s" if len(values) == 1 else " = any(%(" + name + ")s)"
         return "((" + column.sql + compared + ") is true)" if column.is_nullable else "(" + column.sql + compared + ")"
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from uuid import UUID
 
 import psycopg
@@ -252,9 +253,9 @@ async def test_idle_is_cheap_and_orderly(deployment: Deployment) -> None:
 
 
 async def test_it_tells_when_something_was_written(deployment: Deployment) -> None:
-    told: list[int] = []
+    told: list[Collection[str]] = []
     stop = asyncio.Event()
-    running = asyncio.create_task(deployment.sequencer.run(stop, lambda: told.append(1)))
+    running = asyncio.create_task(deployment.sequencer.run(stop, lambda kinds: told.append(set(kinds))))
     await asyncio.sleep(0.2)
     assert told == []
     await deployment.append_one()
@@ -263,13 +264,14 @@ async def test_it_tells_when_something_was_written(deployment: Deployment) -> No
             await asyncio.sleep(0.01)
     stop.set()
     await running
+    assert told == [{"archive:study:opened"}]
 
 
 async def test_one_that_stands_by_cannot_know_and_tells_each_time(deployment: Deployment) -> None:
     await deployment.sequencer.step()  # takes the lead
-    told: list[int] = []
+    told: list[Collection[str]] = []
     stop = asyncio.Event()
-    running = asyncio.create_task(another(deployment).run(stop, lambda: told.append(1)))
+    running = asyncio.create_task(another(deployment).run(stop, told.append))
     async with asyncio.timeout(10):
         while len(told) < 3:
             await asyncio.sleep(0.01)

@@ -26,7 +26,6 @@ INSIDE_A_TRANSACTION_OF_A_PERMIT = {
     "kin_at",
     "kin_held",
     "both_held",
-    "with_patient_id",
     "forget_likeness",
 }
 NOTHING_PERSONAL = {

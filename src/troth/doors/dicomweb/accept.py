@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import lru_cache
 from urllib.request import parse_http_list
 
 from starlette.requests import Request
@@ -61,12 +62,16 @@ def wanted(http_request: Request) -> list[Wanted]:
     Args:
         http_request: The request.
     """
-    text = http_request.query_params.get("accept") or ",".join(http_request.headers.getlist("accept"))
+    return list(_wanted(http_request.query_params.get("accept") or ",".join(http_request.headers.getlist("accept"))))
+
+
+@lru_cache(maxsize=64)
+def _wanted(text: str) -> tuple[Wanted, ...]:
     ranges = [_range(single) for single in parse_http_list(text)[:_MOST_RANGES] if single.strip()]
     usable = [one for one in ranges if one.quality > 0]
     if ranges and not usable:
         raise NothingAcceptable
-    return sorted(usable, key=lambda one: -one.quality) or [Wanted("*/*")]
+    return tuple(sorted(usable, key=lambda one: -one.quality)) or (Wanted("*/*"),)
 
 
 def chosen(ranges: Sequence[Wanted], offered: Sequence[str], *, multipart: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, LiteralString
 
 from troth.kit import clock
@@ -72,14 +73,27 @@ class ChoiceRows:
 def _column(
     template: LiteralString, row: Columns, given: dict[str, Any], name: str, *, is_sealed: bool = False
 ) -> Column:
-    text = template
-    for place in ("tenant", "subject", "id"):
-        column = row[place]
-        assert isinstance(column, Column)
-        text = text.replace("{" + place + "}", column.sql)
     mark: LiteralString = "".join(letter if letter.isalnum() else "_" for letter in name)
+    tenant, subject, study = row["tenant"], row["subject"], row["id"]
+    assert isinstance(tenant, Column)
+    assert isinstance(subject, Column)
+    assert isinstance(study, Column)
+    text = _written(template, tenant.sql, subject.sql, study.sql, tuple(given), mark)
+    parameters = {f"{mark}_{word}": value for word, value in given.items()}
+    return Column(text, "bool", parameters=parameters, is_sealed=is_sealed)
+
+
+@lru_cache(maxsize=512)
+def _written(
+    template: LiteralString,
+    tenant: LiteralString,
+    subject: LiteralString,
+    study: LiteralString,
+    given: tuple[str, ...],
+    mark: LiteralString,
+) -> LiteralString:
+    """A template with its columns, and with parameters that no other template of the same list has."""
+    text = template.replace("{tenant}", tenant).replace("{subject}", subject).replace("{id}", study)
     for word in given:
         text = text.replace("%(choice_" + word + ")s", "%(" + mark + "_" + word + ")s")
-    return Column(
-        text, "bool", parameters={f"{mark}_{word}": value for word, value in given.items()}, is_sealed=is_sealed
-    )
+    return text

@@ -10,8 +10,8 @@ from importlib import import_module
 
 from alembic import op
 
-revision = "0210_unused_functions"
-down_revision = "0180_merges"
+revision = "0220_unused_functions"
+down_revision = "0210_search"
 branch_labels = None
 depends_on = None
 
