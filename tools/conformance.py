@@ -71,8 +71,8 @@ def chapters() -> list[Chapter]:
         Chapter("Storage commitment", _COMMITMENT, (network.commit_statuses(), network.commit_reasons())),
         Chapter(
             "DICOMweb", "",
-            (web.resources(), web.taken(), web.reasons(), web.search_keys(), web.search_options(), web.frames(),
-             web.drawn(), web.wado_uri(), web.commitment(), web.statuses()),
+            (web.resources(), web.taken(), web.reasons(), web.warnings(), web.search_keys(), web.search_options(),
+             web.frames(), web.drawn(), web.wado_uri(), web.commitment(), web.statuses()),
         ),
         Chapter("Media interchange", "", (rest.media(),)),
         Chapter("Character sets", "", (rest.charsets(),)),

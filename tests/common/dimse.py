@@ -76,6 +76,7 @@ class Outcome:
     state: str
     error: TrothError | None = None
     is_kept: bool = False
+    is_coerced: bool = False
 
 
 @dataclass

@@ -18,7 +18,7 @@ class Receiver:
 
     Attributes:
         uids: SOP Instance UIDs, in the order of their arrival.
-        status: What the next C-STORE is answered with.
+        status: What the next C-STORE is answered with; with a warning it is taken as well.
     """
 
     ae: str
@@ -38,7 +38,7 @@ def receiving(ae: str) -> Iterator[Receiver]:
     receiver = Receiver(ae)
 
     def store(event: evt.Event) -> int:
-        if receiver.status == 0:
+        if receiver.status == 0 or 0xB000 <= receiver.status <= 0xBFFF:
             receiver.uids.append(str(event.dataset.SOPInstanceUID))
         return receiver.status
 

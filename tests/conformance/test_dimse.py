@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,12 +19,10 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
-from tests.common.hospital import MODALITY, OUR_AE, Hospital, open_hospital
-from tests.common.servers import ServedDatabase
+from tests.common.hospital import MODALITY, OUR_AE, Hospital
 from troth.doors import dimse
 from troth.kit import clock
 from troth.policy import Target
-from troth.vault import Keyring
 
 UNCOMPRESSED = ["CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "waveform_ecg.dcm", "rtdose_1frame.dcm"]
 OTHER_SYNTAXES = [
@@ -48,25 +47,12 @@ class Door:
         return self.listener.port
 
 
-@pytest.fixture(scope="module")
-async def hospital(database: ServedDatabase, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> Hospital:
-    return await open_hospital(database, keyring, tmp_path_factory.mktemp("hospital"))
-
-
 @pytest.fixture
 async def door(hospital: Hospital) -> AsyncIterator[Door]:
     listener = dimse.create(hospital, dimse.Limits(drain_seconds=1.0))
     await listener.start("127.0.0.1", 0)
     yield Door(hospital, listener)
     await listener.stop()
-
-
-@pytest.fixture
-def modality() -> Iterator[AE]:
-    ae = AE(MODALITY)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-    yield ae
-    ae.shutdown()
 
 
 def fresh(folder: Path, *names: str, **attributes: str) -> list[Path]:
@@ -233,6 +219,32 @@ async def test_the_same_again_is_success_and_other_bytes_are_refused(door: Door,
     assert await statuses(door, modality, [first, first, other]) == [0, 0, 0x0111]
     held = await door.hospital.read(first.StudyInstanceUID)
     assert [dataset.PixelData for dataset in held.values()] == [first.PixelData]
+
+
+@pytest.mark.conformance("C-STORE B000", "client dcmtk", "client pynetdicom")
+async def test_what_comes_for_a_corrected_study_is_stored_with_a_warning(
+    door: Door, modality: AE, tmp_path: Path
+) -> None:
+    hospital = door.hospital
+    same = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    files = fresh(tmp_path, *["CT_small.dcm"] * 4, **same, PatientName="Wrung^A")
+    first, late, *others = (pydicom.dcmread(file) for file in files)
+    assert await statuses(door, modality, [first]) == [0]
+    target = await hospital.archive.target(hospital.clinician, first.StudyInstanceUID)
+    assert target.id is not None
+    permit = await hospital.policy.require(hospital.clinician, "rectify", target, "care")
+    await hospital.archive.correct(permit, target.id, {0x00100010: "Right^A"}, reason="CORRECT")
+    right = pydicom.dcmread(files[3])
+    right.PatientName = "Right^A"
+    # What says already what is right, is as it was sent; sent again because an answer was lost, it is answered alike.
+    assert await statuses(door, modality, [late, right, late, first]) == [0xB000, 0, 0xB000, 0xB000]
+    code, said = await run("dcmsend", "-v", *TITLES, "127.0.0.1", door.port, files[2])
+    assert code == 0, said
+    assert re.search(r"with status WARNING *: 1", said), said
+    held = await hospital.read(first.StudyInstanceUID)
+    assert {uid for uid, _ in held} == {one.SOPInstanceUID for one in (first, late, *others)}
+    assert {str(one.PatientName) for one in held.values()} == {"Right^A"}
+    assert {one.PixelData for one in held.values()} == {first.PixelData}
 
 
 @pytest.mark.conformance("C-STORE C110", "C-STORE C111")

@@ -199,11 +199,14 @@ async def test_what_the_sender_sends_again_or_later(cloud: Deployment) -> None:
     assert f"/studies/{held.id}/correct" in (await doctor.web.get(f"/studies?study={held.id}")).text
     _, done = await put_right(doctor, held, name="Right^Jo")
     assert done.status_code == 303
-    assert (await cloud.stow(files)).status_code == 200
+    assert (await cloud.stow(files)).status_code == 202
     now = await files_of(reader, held)
     assert [str(one.PatientName) for one in now] == ["Right^Jo"] * 3
     assert [one.OriginalAttributesSequence[0].ReasonForTheAttributeModification for one in now].count("COERCE") == 1
-    assert (await cloud.stow(files)).status_code == 200
+    again = await cloud.stow(files)
+    assert again.status_code == 202
+    assert [one["00081196"]["Value"] for one in again.json()["00081199"]["Value"]] == [[0xB000]] * 3
+    assert "00081198" not in again.json()
     assert len(await files_of(reader, held)) == 3
 
 

@@ -85,6 +85,18 @@ async def test_only_registered_recipients_receive_and_each_is_accounted_for(
 
 
 @pytest.mark.promise("IH-07")
+async def test_what_a_recipient_took_with_a_warning_has_left(
+    place: Deployment, office: Office, elsewhere: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, before = await place.study(office.house, slices=2), len(elsewhere.uids)
+    monkeypatch.setattr(elsewhere, "status", 0xB000)  # elements were coerced there
+    assert (await office.disclose(held, "city_clinic", "exchange", "contract")).status_code == 200
+    assert len(elsewhere.uids) == before + 2
+    [left] = await place.ledgered(kind="exchange:disclosure:left", subject=held.subject_id)
+    assert left.counts == {"instances": 2}
+
+
+@pytest.mark.promise("IH-07")
 async def test_what_ends_stops_the_next_disclosure(place: Deployment, office: Office, elsewhere: Receiver) -> None:
     held = await place.study(office.house)
     await office.contract("short_lived", "controller")

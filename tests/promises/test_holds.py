@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from io import BytesIO
 
+import pydicom
 import pytest
 
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
+from troth.dicom import specimens
 from troth.kit import clock
+from troth.main.upkeeping import Upkeeping
 from troth.rights import Outcome
 
 OLD = clock.today().replace(year=1995)
@@ -26,6 +30,20 @@ def form(held: Held, **changed: str) -> dict[str, str]:
         "review_on": (clock.today() + timedelta(days=30)).isoformat(),
     }  # fmt: skip
     return {**given, **changed}
+
+
+def releases(page: str) -> set[str]:
+    """Where the holds on a page are released."""
+    return set(re.findall(r'action="(/office/holds/[^"]+/release)"', page))
+
+
+def in_conflict(held: Held) -> list[bytes]:
+    """Other bytes under the number of an image that is held."""
+    dataset = pydicom.dcmread(BytesIO(specimens.phantom_ct(held.made, slices=1, size=16)[0]))
+    dataset.ImageComments = "Sent by mistake"
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return [buffer.getvalue()]
 
 
 async def erasure(place: Deployment, patient: Person, held: Held) -> str:
@@ -116,3 +134,37 @@ async def test_no_link_leads_to_what_the_notice_grants_nobody(cloud: Deployment)
         nav = (await person.web.get(home)).text.split('aria-label="Main"')[1].split("</nav>")[0]
         for href in re.findall(r'href="([^"]+)"', nav):
             assert (await person.web.get(href)).status_code == 200, href
+
+
+async def test_what_is_kept_apart_of_a_person_on_hold_is_not_destroyed(cloud: Deployment) -> None:
+    held, control = await cloud.study(study_date=OLD), await cloud.study(study_date=OLD)
+    office, doctor = await cloud.staff("office"), await cloud.staff("clinician")
+    for each in (held, control):  # other bytes under the numbers of images that are held
+        answer = await cloud.stow(in_conflict(each), each.house)
+        assert answer.status_code == 409
+    others = releases((await office.web.get("/office/holds")).text)
+    assert (await office.post("/office/holds", form(held))).status_code == 303
+    [release] = releases((await office.web.get("/office/holds")).text) - others
+
+    paths = {}
+    for path in set(re.findall(r"/conflicts/[0-9a-f-]{36}", (await doctor.web.get("/conflicts")).text)):
+        page = (await doctor.web.get(path)).text
+        paths |= {each.uid: path for each in (held, control) if each.made.patient_id in page}
+    destroy = {"act": "discard", "scope": "all", "sure": "yes"}
+    assert "kept while a legal hold is on it" in (await doctor.web.get(paths[held.uid])).text
+    assert "Destroy 1 image" not in (await doctor.web.get(paths[held.uid])).text
+    refused = await doctor.post(paths[held.uid], destroy, page=paths[held.uid])
+    assert refused.status_code == 422
+    assert "A legal hold is on it" in refused.text
+
+    with clock.moved(timedelta(days=31)):
+        await Upkeeping(cloud.rooms).once()
+        doctor = await cloud.sign_in_again(doctor)
+        assert (await doctor.web.get(paths[held.uid])).status_code == 200
+        assert (await doctor.web.get(paths[control.uid])).status_code == 404
+        office = await cloud.sign_in_again(office)
+        assert (await office.post(release, {"reason": "It was settled"}, page="/office/holds")).status_code == 303
+        await Upkeeping(cloud.rooms).once()
+        assert (await doctor.web.get(paths[held.uid])).status_code == 404
+    discarded = await cloud.ledgered(kind="archive:instance:discarded")
+    assert [(each.payload or {})["reason"] for each in discarded] == ["out-of-time"] * 2

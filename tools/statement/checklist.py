@@ -58,8 +58,9 @@ STORE = (
     ),
     Line(
         "Warning reasons B000, B006, B007; Original Attributes Sequence of a coercion at store",
-        "no",
-        because="only what comes for a study that was corrected is coerced, with the sequence, and is answered as plain success",
+        "partly",
+        ("warning B000", "attributes correction"),
+        because="nothing is discarded, and no data set is held against its SOP class",
     ),
     yes("failure reasons A7xx, Cxxx, C122, 0110", "reason A700", "reason C000", "reason C122", "C-STORE 0110"),
     Line(
@@ -208,8 +209,9 @@ NETWORK = (
     ),
     Line(
         "statuses B000, B006, B007, 0117",
-        "no",
-        because="what is coerced to a correction is answered 0000; a malformed UID is C000",
+        "partly",
+        ("C-STORE B000",),
+        because="nothing is discarded, and no data set is held against its SOP class; a malformed UID is C000",
     ),
     yes(
         "C-FIND, C-MOVE with counts, C-GET; patient and study root; hierarchical",

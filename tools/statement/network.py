@@ -240,6 +240,8 @@ def store_statuses() -> Table:
     """C-STORE, from the tree of errors."""
     return _statuses("C-STORE", [
         (command.SUCCESS, "durable: bytes and rows are on the disk; also for the same bytes again"),
+        (taking.COERCED, "durable as well, and elements were coerced, because the study was corrected; also for the "
+         "same bytes again"),
         *by_status((*STORE_FAULTS, *NETWORK_FAULTS)),
         (command.UNRECOGNISED_OPERATION, "another operation in a context of storage"),
     ])  # fmt: skip

@@ -189,7 +189,7 @@ def statuses() -> Table:
         faulty.setdefault(one.http_status, []).append(one.title)
     good = {
         200: "done; STOW-RS: all instances are durable",
-        202: "STOW-RS: some are, the answer says which are not",
+        202: "STOW-RS: some are, the answer says which are not; or all are, and the answer says what was coerced",
         204: "Search: nothing was found",
         206: "a range of a bulk value",
         304: "metadata that the client has already (`If-None-Match`)",
@@ -212,12 +212,20 @@ def reasons() -> Table:
         "Store: failure reasons (0008,1197)", ("reason", "meaning"),
         tuple(Fact(f"reason {code:04X}", (f"{code:04X}", meaning)) for code, meaning in rows),
         "In Failed SOP Sequence (0008,1198) where the instance has a name, else in Other Failures Sequence "
-        "(0008,119A). What comes for a "
-        "study that was corrected is coerced to it and answered as success, without a warning reason; nothing else is "
-        "coerced. The same bytes again are "
-        "success; other bytes under the same SOP Instance UID are 0111, and nothing is overwritten. What is refused "
-        "with 0111, C110 or C111 may be kept apart for a person to resolve: a header Warning: 299 says so "
-        "(docs/decisions/0017-quarantine.md). The same holds for C-STORE, which says so in Error Comment.",
+        "(0008,119A). The same bytes again are success; other bytes under the same SOP Instance UID are 0111, and "
+        "nothing is overwritten. What is refused with 0111, C110 or C111 may be kept apart for a person to resolve: a "
+        "header Warning: 299 says so (docs/decisions/0017-quarantine.md). The same holds for C-STORE, which says so in "
+        "Error Comment.",
+    )  # fmt: skip
+
+
+def warnings() -> Table:
+    """Warning reasons of STOW-RS."""
+    return Table(
+        "Store: warning reasons (0008,1196)", ("reason", "meaning"),
+        (Fact(f"warning {taking.COERCED:04X}", (f"{taking.COERCED:04X}", "Coercion of Data Elements")),),
+        "In Referenced SOP Sequence (0008,1199): the instance is stored. What comes for a study that was corrected is "
+        "coerced to it; nothing else is coerced. The same bytes again get the same warning.",
     )  # fmt: skip
 
 

@@ -40,6 +40,11 @@ class Item:
     is_named: bool = False
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it cannot be taken."""
+        return self.outcome is not None and self.outcome.state == "refused"
+
+    @property
     def is_in_conflict(self) -> bool:
         """Whether it contradicts what is held, which a person can resolve."""
         return self.outcome is not None and isinstance(self.outcome.error, CONFLICTS)

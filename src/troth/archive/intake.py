@@ -144,12 +144,16 @@ class Batch:
     @property
     def is_any_refused(self) -> bool:
         """Whether something of it cannot be taken."""
-        return any(item.outcome is not None and item.outcome.state == "refused" for item in self.items)
+        return any(item.is_refused for item in self.items)
 
-    def to_coerce(self) -> list[tuple[Item, Study]]:
-        """Accepted instances of studies that were corrected, with their studies."""
-        pairs = ((item, self._studies.get(item.header.study_uid)) for item in self.accepted)
-        return [(item, study) for item, study in pairs if study is not None and study.standing_sealed is not None]
+    def of_corrected(self) -> list[tuple[Item, Study]]:
+        """Instances of studies that were corrected, with their studies: those accepted, and those held already."""
+        pairs = ((item, self._studies.get(item.header.study_uid)) for item in self.items)
+        return [
+            (item, study)
+            for item, study in pairs
+            if study is not None and study.standing_sealed is not None and not item.is_refused
+        ]
 
     def refuse(self, item: Item, error: errors.InstanceRefused) -> None:
         """Refuse an instance that was accepted; what it would have begun, another one of its series begins, if any.

@@ -45,6 +45,7 @@ class Outcome:
         reason: Status or FailureReason (0008,1197); 0 on success.
         error: Why it was refused.
         is_kept: It was refused, and is kept apart for a person to resolve.
+        is_coerced: It is held as its study was corrected, which is not what was sent.
     """
 
     instance_uid: str
@@ -55,6 +56,7 @@ class Outcome:
     reason: int = 0
     error: TrothError | None = None
     is_kept: bool = False
+    is_coerced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

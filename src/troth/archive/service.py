@@ -35,7 +35,7 @@ from troth.archive.model import (
     StudySummary,
 )
 from troth.archive.painter import Painter
-from troth.archive.quarantine import Comparing, Keeping, Limits, Quarantine, Resolving
+from troth.archive.quarantine import Comparing, Keeping, Limits, Quarantine, Resolving, Sparing
 from troth.archive.receiver import Receiver
 from troth.archive.releasing import Releasing
 from troth.archive.results import Search
@@ -84,7 +84,8 @@ class Archive:
         self._keys = OrganisationKeys(people)
         self.merging = Merging(db, keyring, people, self._keys)
         self.releasing = Releasing(db, packs)
-        keeping = Keeping(db, keyring, packs, ledger, self._keys, limits)
+        sparing = Sparing(keyring, people, self._keys)
+        keeping = Keeping(db, keyring, packs, ledger, self._keys, limits, sparing)
         self._storing = Storing(db, keyring, packs, people, ledger, self._keys, keeping.keep, self.merging)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys, keeping)
         self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing)
@@ -92,8 +93,9 @@ class Archive:
         self.merging.heed(self.identifying.hinders_merging)
         self.quarantine = Quarantine(
             keeping,
-            Comparing(db, keyring, packs, ledger, self._keys, self.painter, limits),
-            Resolving(db, keyring, packs, ledger, self._keys, self._storing, self.releasing),
+            Comparing(db, keyring, packs, ledger, self._keys, self.painter, limits, sparing),
+            Resolving(db, keyring, packs, ledger, self._keys, self._storing, self.releasing, sparing),
+            sparing,
         )
         self.upkeep = Upkeep(db, keyring, packs, ledger)
         self.changes = Changes(db, ledger, policy, self._keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 from weakref import WeakSet
@@ -192,19 +193,22 @@ class Storing:
     async def _coerce(self, batch: Batch) -> None:
         """Make what comes for a study that was corrected say what the study says; once for each correction."""
         changed: list[Item] = []
-        for item, study in batch.to_coerce():
-            if item.corrections == study.corrections:
-                continue
+        for item, study in batch.of_corrected():
             assert study.standing_sealed is not None
             change = standing_change(self._keyring, study.key, study.id, study.standing_sealed)
-            try:
-                made = await coerced(self._packs, item.received, change)
-            except CannotCorrect:
-                batch.refuse(item, CannotCoerce())
-                continue
-            self._discarded += _own_locators(item)
-            item.coerced, item.corrections = made, study.corrections
-            changed.append(item)
+            is_accepted = item.outcome is not None and item.outcome.state == "stored"
+            if is_accepted and item.corrections != study.corrections:
+                try:
+                    made = await coerced(self._packs, item.received, change)
+                except CannotCorrect:
+                    batch.refuse(item, CannotCoerce())
+                    continue
+                self._discarded += _own_locators(item)
+                item.coerced, item.corrections = made, study.corrections
+                changed.append(item)
+            # Also of what is held already: whoever sends again because an answer was lost gets the same one.
+            if item.outcome is not None and change.differing(item.header):
+                item.outcome = replace(item.outcome, is_coerced=True)
         if changed:
             durable = self._packs.syncing()
             for item in changed:

@@ -11,6 +11,11 @@ from troth.policy import PermitDenied
 #: What a sender is told of an instance that contradicts what is held: not whose that is. 64 characters (0000,0902).
 KEPT_APART = "Not stored: in conflict; kept apart for a person to resolve"
 
+#: Coercion of Data Elements: Status of C-STORE, and Warning Reason (0008,1196). DICOM PS3.4 B.2.3, PS3.18 I.2.2.
+COERCED = 0xB000
+#: What a sender is told beside it.
+COERCED_TOLD = "Stored; elements were coerced, as its study was corrected"
+
 
 class NotTaken(TrothError):
     """The sender may store, and a clause stands in the way at this moment; it keeps what it sent and can try again."""

@@ -140,6 +140,14 @@ class Lifecycle:
             rows = await store.in_force(connection, clock.today(), covered_by(target))
         return [self._hold(row) for row in rows]
 
+    async def standing(self, connection: Connection) -> list[tuple[str, UUID]]:
+        """What holds in force are on, in the organisation of a transaction: for a room that destroys without a permit.
+
+        Returns:
+            `study`, `subject` or `organisation`; and our id of it.
+        """
+        return [(row["scope"], row["target_id"]) for row in await store.in_force(connection, clock.today())]
+
     async def hinders_merging(self, connection: Connection, both: tuple[UUID, UUID], since: datetime | None) -> str:
         """A hold that was placed on two merged subjects covers both: taken apart, one would go free.
 

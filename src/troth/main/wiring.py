@@ -126,6 +126,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     people.read_notices(room_of_notices)
     lifecycle = Lifecycle(database, keyring, ledger, people)
     archive.merging.heed(lifecycle.hinders_merging)
+    archive.quarantine.heed(lifecycle.standing)
     choices = Choices(database, keyring, ledger, room_of_notices, mail, Links(settings.http_url))
     contacts = Contacts(database, keyring, ledger, room_of_notices, people)
     rights = Rights(

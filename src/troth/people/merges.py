@@ -38,13 +38,15 @@ class Merges(Subjects):
             subject_id: Any of them.
         """
         async with self._db.transaction(scope) as connection:
-            found = [
-                await self._subject_or_none(connection, each) for each in await self.kin_of(connection, subject_id)
-            ]
+            return await self.kin_at(connection, subject_id)
+
+    async def kin_at(self, connection: Connection, subject_id: UUID) -> list[Subject]:
+        """The same over a connection at hand."""
+        found = [await self._subject_or_none(connection, each) for each in await self.kin_of(connection, subject_id)]
         return [each for each in found if each is not None]
 
     async def kin_of(self, connection: Connection, subject_id: UUID) -> list[UUID]:
-        """The same as ids, over a connection at hand."""
+        """The same as ids."""
         return await merges_store.kin(connection, subject_id)
 
     async def kin_held(self, connection: Connection, subject_id: UUID) -> list[Subject]:

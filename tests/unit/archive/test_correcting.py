@@ -2,93 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from io import BytesIO
-from typing import Any
-from uuid import UUID
 
-import psycopg
-import pydicom
 import pytest
-from pydicom.uid import EncapsulatedPDFStorage, generate_uid
+from pydicom.uid import generate_uid
 
+from tests.unit.archive.corrections import (
+    BIRTH,
+    NAME,
+    PATIENT_ID,
+    SEX,
+    correct,
+    datasets,
+    document,
+    locators,
+    named,
+    opened,
+    read,
+    stored_bytes,
+    study_of,
+)
 from tests.unit.archive.rooms import Rooms, instance, real_files
 from troth import dicom
 from troth.archive import (
-    CannotCoerce,
     CorrectionRefused,
-    DuplicateDiffers,
-    Match,
-    OtherPatient,
-    Outcome,
-    Query,
-    StoredBytesBroken,
-    StudyChanged,
     StudyNotFound,
-    Viewing,
     WasErased,
     WrongPermit,
 )
 from troth.archive import attributes as tags
 from troth.kit import ids
 from troth.policy import PermitDenied
-
-NAME, PATIENT_ID, BIRTH, SEX = tags.PATIENT_NAME, tags.PATIENT_ID, tags.BIRTH_DATE, tags.SEX
-PIXELS = 0x7FE00010
-
-
-def read(content: bytes) -> pydicom.Dataset:
-    return pydicom.dcmread(BytesIO(content), force=True)
-
-
-async def opened(rooms: Rooms, study_uid: str) -> Viewing:
-    return await rooms.archive.open_study(await rooms.may_open(study_uid), study_uid)
-
-
-async def datasets(viewing: Viewing) -> list[pydicom.Dataset]:
-    records = await viewing.instances()
-    return [read(b"".join([chunk async for chunk in viewing.part10(one)])) for one in records]
-
-
-async def study_of(rooms: Rooms, study_uid: str) -> UUID:
-    target = await rooms.archive.target(rooms.actor("office"), study_uid)
-    assert target.id is not None
-    return target.id
-
-
-async def correct(rooms: Rooms, study_uid: str, values: dict[int, str], **more: Any) -> Any:
-    study_id = await study_of(rooms, study_uid)
-    permit = await rooms.may_rectify(study_id)
-    return await rooms.archive.correct(permit, study_id, values, reason=more.pop("reason", "CORRECT"), **more)
-
-
-def named(**match: str) -> Query:
-    return Query(matches=tuple(Match(getattr(tags, key), value) for key, value in match.items()))
-
-
-def stored_bytes(rooms: Rooms, locator: bytes) -> bytes:
-    """What lies on the disk where an object is or was."""
-    from troth.vault.segments import Place
-
-    found = b""
-    for pack_id, offset, length in Place.decode(locator).extents:
-        with (rooms.packs.folder.path / f"{pack_id.hex()}.pack").open("rb") as file:
-            file.seek(offset)
-            found += file.read(length)
-    return found
-
-
-async def locators(rooms: Rooms, study_uid: str) -> list[bytes]:
-    async with rooms.database.transaction(rooms.hospital) as connection:
-        cursor = await connection.execute(
-            "select i.head_locator from instance i join series r on r.id = i.series_id"
-            " join study s on s.id = r.study_id where s.study_uid = %s",
-            (study_uid,),
-        )
-        return [bytes(row["head_locator"]) for row in await cursor.fetchall()]
 
 
 async def test_every_instance_says_it_and_what_it_said(rooms: Rooms) -> None:
@@ -166,121 +111,6 @@ async def test_searches_find_what_is_right_and_nothing_else(rooms: Rooms) -> Non
             (study,),
         )
         assert [row["day"] for row in await cursor.fetchall()] == ["2020-02-29"]
-
-
-async def test_what_is_sent_again_is_held_already_and_the_corrected_one_too(rooms: Rooms) -> None:
-    study, series, uid, wrong, right = generate_uid(), generate_uid(), generate_uid(), ids.code(), ids.code()
-    same = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": uid}
-    sent = instance(**same, PatientID=wrong)
-    await rooms.store(sent)
-    await correct(rooms, study, {PATIENT_ID: right, NAME: "Brook^Ada"})
-    (again,) = await rooms.store(sent)
-    assert again.state == "already_held"
-    viewing = await opened(rooms, study)
-    record = await viewing.instance(uid)
-    given = b"".join([chunk async for chunk in viewing.part10(record)])
-    (back,) = await rooms.store(given)
-    assert back.state == "already_held"
-    (other,) = await rooms.store(instance(**same, PatientID=wrong, InstanceNumber=7))
-    assert isinstance(other.error, DuplicateDiffers)
-    await correct(rooms, study, {NAME: "Brook^Ada^M"})
-    assert [one.state for one in await rooms.store(sent)] == ["already_held"]
-
-
-async def test_what_comes_later_is_coerced(rooms: Rooms) -> None:
-    study, series, wrong, right = generate_uid(), generate_uid(), ids.code(), ids.code()
-    same = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
-    await rooms.store(instance(**same, PatientID=wrong, PatientName="Wrung^A"))
-    await correct(rooms, study, {PATIENT_ID: right, NAME: "Right^A"})
-    late = instance(**same, PatientID=wrong, PatientName="Wrung^A", InstanceNumber=2)
-    derived = instance(StudyInstanceUID=study, PatientID=right, PatientName="Right^A", InstanceNumber=3)
-    stranger = instance(StudyInstanceUID=study, PatientID=ids.code(), InstanceNumber=4)
-    # Another process that has not heard of the correction.
-    outcomes = await rooms.store(late, derived, stranger)
-    assert [one.state for one in outcomes] == ["stored", "stored", "refused"]
-    assert isinstance(outcomes[2].error, OtherPatient)
-    viewing = await opened(rooms, study)
-    found = {one.InstanceNumber: one for one in await datasets(viewing)}
-    assert {str(one.PatientName) for one in found.values()} == {"Right^A"}
-    assert found[2].OriginalAttributesSequence[0].ReasonForTheAttributeModification == "COERCE"
-    assert "OriginalAttributesSequence" not in found[3]
-    assert [one.state for one in await rooms.store(late, derived)] == ["already_held", "already_held"]
-    stored = await rooms.events("archive:instances:stored")
-    assert [event.counts.get("coerced") for event in stored if event.study_id == viewing.study.id] == [1, None]
-    assert viewing.study.length_bytes == sum(one.length_bytes for one in await viewing.instances())
-
-
-@pytest.mark.parametrize("says", ["what was wrong", "what is right"])
-async def test_a_process_that_has_not_heard_of_it(rooms: Rooms, says: str) -> None:
-    study, wrong, right = generate_uid(), ids.code(), ids.code()
-    same = {"StudyInstanceUID": study, "SeriesInstanceUID": generate_uid()}
-    rival = type(rooms.archive)(rooms.database, rooms.keyring, rooms.packs, rooms.people, rooms.ledger, rooms.policy)
-
-    async def store(number: int, patient_id: str) -> Outcome:
-        receiver = rival.receiver(None)
-        receiver.feed(instance(**same, PatientID=patient_id, InstanceNumber=number))
-        (outcome,) = await rival.store(await rooms.may_store(), [receiver.finish()])
-        return outcome
-
-    assert (await store(1, wrong)).state == "stored"  # it remembers the study from now on
-    await correct(rooms, study, {PATIENT_ID: right})
-    assert (await store(2, wrong if says == "what was wrong" else right)).state == "stored"
-    assert {one.PatientID for one in await datasets(await opened(rooms, study))} == {right}
-
-
-async def test_what_was_looked_up_before_is_read_as_it_is_now(rooms: Rooms) -> None:
-    study = generate_uid()
-    files = [instance(StudyInstanceUID=study, PatientName="Wrung^A", InstanceNumber=number) for number in range(3)]
-    outcomes = await rooms.store(*files)
-    viewing = await opened(rooms, study)
-    records = await viewing.instances()
-    remembered = await viewing.instance(outcomes[0].instance_uid)
-    await correct(rooms, study, {NAME: "Right^A"})
-    for record in (*records, remembered):
-        assert str(read(b"".join([chunk async for chunk in viewing.part10(record)])).PatientName) == "Right^A"
-        assert dicom.reopen(await viewing.head(record), record.syntax).values[NAME] == "Right^A"
-        await viewing.verify(record)
-        assert len(await viewing.frames(record, [1])) == 1
-    lines = b"".join(await (await viewing.description(None, outcomes[0].instance_uid)).tell("http://x"))
-    assert b"Right^A" in lines
-    permit = await rooms.may_store()
-    verdict = await rooms.archive.commitments.verify(permit, [(one.sop_class, one.instance_uid) for one in outcomes])
-    assert len(verdict.held) == 3
-    async with rooms.database.transaction(rooms.hospital) as connection:
-        cursor = await connection.execute("select count(*) as n from broken_instance")
-        assert await cursor.fetchone() == {"n": 0}
-
-
-async def test_a_document_that_is_being_read_is_asked_for_again(rooms: Rooms) -> None:
-    study, pdf = generate_uid(), os.urandom(3_000_000)
-    await rooms.store(document(StudyInstanceUID=study, EncapsulatedDocument=pdf))
-    viewing = await opened(rooms, study)
-    (record,) = await viewing.instances()
-    stream = viewing.part10(record)
-    await anext(stream)
-    await correct(rooms, study, {NAME: "Right^A"})
-    with pytest.raises(StudyChanged):
-        _ = [chunk async for chunk in stream]
-    (after,) = await datasets(viewing)
-    assert after.EncapsulatedDocument == pdf
-
-
-@pytest.mark.conformance("C-STORE C114", "reason C114")
-async def test_an_instance_that_cannot_be_coerced_is_refused_alone(rooms: Rooms) -> None:
-    study, number = generate_uid(), ids.code()
-    await rooms.store(instance(StudyInstanceUID=study, PatientID=number))
-    await correct(rooms, study, {NAME: "山田^太郎"})
-    same = {"StudyInstanceUID": study, "PatientID": number, "SpecificCharacterSet": "ISO_IR 100"}
-    outcomes = await rooms.store(
-        instance(**same, StudyDescription="Schädel", InstanceNumber=2),
-        instance(**same, InstanceNumber=3),
-        instance(PatientID=ids.code()),
-    )
-    assert [one.state for one in outcomes] == ["refused", "stored", "stored"]
-    assert isinstance(outcomes[0].error, CannotCoerce)
-    viewing = await opened(rooms, study)
-    assert {str(one.PatientName) for one in await datasets(viewing)} == {"山田^太郎"}
-    assert (viewing.study.series_count, viewing.study.instance_count) == (2, 2)
 
 
 async def test_correct_twice(rooms: Rooms) -> None:
@@ -445,20 +275,6 @@ async def test_erasure_leaves_nothing_and_bars_both_keys(rooms: Rooms) -> None:
         assert await cursor.fetchone() == {"n": 3}
 
 
-def document(**attributes: Any) -> bytes:
-    """A PDF as an instance."""
-    dataset = read(
-        instance(
-            **{"PatientName": "Miller^James", "SOPClassUID": EncapsulatedPDFStorage, **attributes},
-            MIMETypeOfEncapsulatedDocument="application/pdf",
-        )
-    )
-    del dataset.PixelData, dataset.Rows, dataset.Columns
-    buffer = BytesIO()
-    dataset.save_as(buffer)
-    return buffer.getvalue()
-
-
 async def test_a_document_keeps_its_bytes(rooms: Rooms) -> None:
     study, uid = generate_uid(), generate_uid()
     pdf = b"%PDF-1.4 " + os.urandom(200_001)
@@ -516,118 +332,6 @@ async def test_every_real_file_is_corrected(rooms: Rooms) -> None:
     assert done > 30
 
 
-async def test_correcting_while_instances_come(rooms: Rooms) -> None:
-    study, series, wrong, right = generate_uid(), generate_uid(), ids.code(), ids.code()
-    same = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "PatientName": "Wrung^A"}
-    await rooms.store(instance(**same, PatientID=wrong))
-    rival = type(rooms.archive)(rooms.database, rooms.keyring, rooms.packs, rooms.people, rooms.ledger, rooms.policy)
-    states: list[str] = []
-
-    async def send(number: int, archive: Any) -> None:
-        receiver = archive.receiver(None)
-        receiver.feed(instance(**same, PatientID=wrong, InstanceNumber=number + 2))
-        (outcome,) = await archive.store(await rooms.may_store(), [receiver.finish()])
-        states.append(outcome.state)
-
-    async def keep_sending(archive: Any, first: int) -> None:
-        for number in range(25):
-            await send(first + number, archive)
-
-    async def keep_correcting() -> None:
-        for number in range(4):
-            await correct(rooms, study, {PATIENT_ID: right, NAME: f"Right^{number}"})
-
-    await asyncio.gather(keep_sending(rooms.archive, 0), keep_sending(rival, 100), keep_correcting())
-    assert states == ["stored"] * 50
-    viewing = await opened(rooms, study)
-    all_of_it = await datasets(viewing)
-    assert len(all_of_it) == 51
-    assert {(str(one.PatientName), one.PatientID) for one in all_of_it} == {("Right^3", right)}
-    for record in await viewing.instances():
-        await viewing.verify(record)
-    assert viewing.study.length_bytes == sum(one.length_bytes for one in await viewing.instances())
-
-
-async def test_two_corrections_at_once(rooms: Rooms) -> None:
-    study = generate_uid()
-    files = [instance(StudyInstanceUID=study, PatientName="Wrung^A", InstanceNumber=n) for n in range(5)]
-    await rooms.store(*files)
-    await asyncio.gather(*(correct(rooms, study, {NAME: f"Right^{number}"}) for number in range(4)))
-    viewing = await opened(rooms, study)
-    said = {str(one.PatientName) for one in await datasets(viewing)}
-    assert said == {viewing.study.name}
-    assert {len(one.OriginalAttributesSequence) for one in await datasets(viewing)} == {4}
-    assert len(await rooms.archive.corrections(await rooms.may_rectify(viewing.study.id), viewing.study.id)) == 4
-
-
-async def test_a_reader_in_between_sees_all_or_nothing(rooms: Rooms) -> None:
-    study, series = generate_uid(), generate_uid()
-    files = [instance(StudyInstanceUID=study, SeriesInstanceUID=series, PatientName="Old^0", InstanceNumber=n)
-             for n in range(8)]  # fmt: skip
-    await rooms.store(*files)
-    is_over = False
-
-    async def read_on() -> int:
-        rounds = 0
-        while not is_over:
-            viewing = await opened(rooms, study)
-            for record in await viewing.instances():
-                dataset = read(b"".join([chunk async for chunk in viewing.part10(record)]))
-                assert dataset.PixelData == read(files[0]).PixelData
-                number = int(str(dataset.PatientName).split("^")[1])
-                assert len(dataset.get("OriginalAttributesSequence", ())) == number
-            rounds += 1
-        return rounds
-
-    async def correct_on() -> None:
-        nonlocal is_over
-        for number in range(1, 6):
-            await correct(rooms, study, {NAME: f"New^{number}"})
-        is_over = True
-
-    rounds, _ = await asyncio.gather(read_on(), correct_on())
-    assert rounds
-    async with rooms.database.transaction(rooms.hospital) as connection:
-        cursor = await connection.execute("select count(*) as n from broken_instance")
-        assert await cursor.fetchone() == {"n": 0}
-
-
-async def test_a_broken_instance_stops_it(rooms: Rooms) -> None:
-    study, series = generate_uid(), generate_uid()
-    same = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
-    await rooms.store(instance(**same), instance(**same))
-    before = await locators(rooms, study)
-    await rooms.packs.free(before[:1])
-    with pytest.raises(StoredBytesBroken):
-        await correct(rooms, study, {NAME: "Right^A"})
-    assert await locators(rooms, study) == before
-
-
-async def test_a_connection_that_ends_at_the_commit_takes_no_head_away(
-    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody knows then whether the rows name the new heads; here they do."""
-    study = generate_uid()
-    await rooms.store(instance(StudyInstanceUID=study, PatientName="Wrung^A"))
-    transaction = rooms.database.transaction
-
-    @asynccontextmanager
-    async def cut_after_a_swap(scope: Any) -> AsyncIterator[Any]:
-        async with transaction(scope) as connection:
-            yield connection
-            cursor = await connection.execute("select corrections from study where study_uid = %s", (study,))
-            row = await cursor.fetchone()
-        if row is not None and row["corrections"]:
-            raise psycopg.OperationalError("the server closed the connection")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(rooms.database, "transaction", cut_after_a_swap)
-        with pytest.raises(psycopg.OperationalError):
-            await correct(rooms, study, {NAME: "Right^A"})
-    [dataset] = await datasets(await opened(rooms, study))
-    assert str(dataset.PatientName) == "Right^A"
-
-
 async def test_the_subject_is_called_right_too(rooms: Rooms) -> None:
     study, patient_id = generate_uid(), ids.code()
     await rooms.store(instance(StudyInstanceUID=study, PatientID=patient_id, PatientName="Wrung^A"))
@@ -639,51 +343,3 @@ async def test_the_subject_is_called_right_too(rooms: Rooms) -> None:
     await correct(rooms, study, {NAME: "Other^B", PATIENT_ID: ids.code()})
     subject = await rooms.people.subject(rooms.hospital, viewing.study.subject_id)
     assert subject.demographics.name == "Right^A"
-
-
-async def test_ready_made_metadata_of_before_is_gone_and_does_not_come_back(rooms: Rooms) -> None:
-    study = generate_uid()
-    await rooms.store(instance(StudyInstanceUID=study, PatientName="Wrung^A"))
-    viewing = await opened(rooms, study)
-    late = await viewing.description()
-    kept: list[Any] = []
-
-    async def held_back(permit: Any, made: Any) -> None:
-        kept.append((permit, made))
-
-    keep, rooms.archive.keep_described = rooms.archive.keep_described, held_back  # type: ignore[method-assign]
-    try:
-        await late.tell("http://x")
-    finally:
-        rooms.archive.keep_described = keep  # type: ignore[method-assign]
-    await keep(*kept[0])
-
-    async def rows() -> int:
-        async with rooms.database.transaction(rooms.hospital) as connection:
-            cursor = await connection.execute(
-                "select count(*) as n from series_metadata m join series r on r.id = m.series_id where r.study_id = %s",
-                (viewing.study.id,),
-            )
-            (row,) = await cursor.fetchall()
-            return int(row["n"])
-
-    assert await rows() == 1
-    await correct(rooms, study, {NAME: "Right^A"})
-    assert await rows() == 0
-    await keep(*kept[0])  # a reader that was slow
-    assert await rows() == 0
-    await (await (await opened(rooms, study)).description()).tell("http://x")
-    assert await rows() == 1
-
-
-async def test_a_backup_holds_old_bytes_back(rooms: Rooms) -> None:
-    study = generate_uid()
-    await rooms.store(instance(StudyInstanceUID=study, PatientName="Wrung^A"))
-    old = await locators(rooms, study)
-    async with rooms.archive.releasing.holding():
-        await correct(rooms, study, {NAME: "Right^A"})
-        assert any(stored_bytes(rooms, old[0]))
-        assert await rooms.archive.releasing.release(await rooms.may_query()) >= 1
-        assert any(stored_bytes(rooms, old[0]))
-    assert await rooms.archive.releasing.release(await rooms.may_query()) == 0
-    assert not any(stored_bytes(rooms, old[0]))

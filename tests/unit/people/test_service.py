@@ -23,6 +23,7 @@ INSIDE_A_STORE_OF_A_PERMIT = {"ensure_subject", "subject_for"}
 INSIDE_A_TRANSACTION_OF_A_PERMIT = {
     "put_right",
     "kin_of",
+    "kin_at",
     "kin_held",
     "both_held",
     "forget_likeness",

@@ -4,6 +4,7 @@ from troth.archive.quarantine.comparing import MOST_GROUPS, Comparing
 from troth.archive.quarantine.keeping import Keeping
 from troth.archive.quarantine.model import Against, Comparison, Group, Limits, Resolved, Side
 from troth.archive.quarantine.resolving import Resolving
+from troth.archive.quarantine.sparing import Sparing
 
 __all__ = [
     "MOST_GROUPS",
@@ -17,6 +18,7 @@ __all__ = [
     "Resolved",
     "Resolving",
     "Side",
+    "Sparing",
 ]
 
 
@@ -27,9 +29,10 @@ class Quarantine:
         keeping: Ends what is kept apart.
         comparing: Shows it.
         resolving: Takes it in.
+        sparing: Keeps what a legal hold is on.
     """
 
-    def __init__(self, keeping: Keeping, comparing: Comparing, resolving: Resolving) -> None:
+    def __init__(self, keeping: Keeping, comparing: Comparing, resolving: Resolving, sparing: Sparing) -> None:
         self.most_groups = MOST_GROUPS
         self.groups = comparing.groups
         self.beside = comparing.beside
@@ -40,3 +43,4 @@ class Quarantine:
         self.replace = resolving.replace
         self.discard = keeping.discard
         self.expire = keeping.expire
+        self.heed = sparing.heed

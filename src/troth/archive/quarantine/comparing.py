@@ -21,6 +21,7 @@ from troth.archive.painter import Painter
 from troth.archive.quarantine import store
 from troth.archive.quarantine.model import Against, Comparison, Group, Limits, Side
 from troth.archive.quarantine.reading import Opened, Reading
+from troth.archive.quarantine.sparing import Spared, Sparing
 from troth.kit import clock
 from troth.kit.db import Database
 from troth.ledger import Ledger
@@ -47,11 +48,12 @@ class Comparing:
         keys: Keys of organisations.
         painter: Draws pictures.
         limits: When what is kept apart ends.
+        sparing: Knows what a legal hold keeps.
     """
 
     def __init__(
         self, db: Database, keyring: Keyring, packs: Packs, ledger: Ledger, keys: OrganisationKeys, painter: Painter,
-        limits: Limits,
+        limits: Limits, sparing: Sparing,
     ) -> None:  # fmt: skip
         self._db = db
         self._reading = Reading(keyring, packs)
@@ -59,6 +61,7 @@ class Comparing:
         self._keys = keys
         self._painter = painter
         self._limits = limits
+        self._sparing = sparing
         self._covered: dict[tuple[UUID | None, UUID, UUID | None], datetime] = {}
 
     async def groups(self, permit: Permit) -> list[Group]:
@@ -70,7 +73,8 @@ class Comparing:
         tenant = permits.allowed(permit, "resolve")
         async with self._db.transaction(permit) as connection:
             rows = await store.groups(connection, tenant, limit=MOST_GROUPS)
-        return [self._group(row, row) for row in rows]
+            spared = await self._sparing.spared(connection, tenant)
+        return [self._group(row, row, spared) for row in rows]
 
     async def against(self, permit: Permit, quarantined_id: UUID) -> Against:
         """Which study one contradicts; the caller decides whether it may be shown.
@@ -124,7 +128,7 @@ class Comparing:
         Raises:
             QuarantineGone: There is no such one for this permit.
         """
-        row, held, names = await self._begin(permit, quarantined_id, on_held)
+        row, held, names, spared = await self._begin(permit, quarantined_id, on_held)
         kept = await self._read(row)
         beside = await self._read_held(held) if held is not None else None
         place = next(number for number, one in enumerate(names) if one["id"] == quarantined_id)
@@ -135,7 +139,7 @@ class Comparing:
             are_same = kept.secrets.bulk_sha256 == beside.secrets.bulk_sha256
         return Comparison(
             id=quarantined_id,
-            group=self._group_of(row, names),
+            group=self._group_of(row, names, spared),
             place=place + 1,
             before_id=names[place - 1]["id"] if place else None,
             after_id=names[place + 1]["id"] if place + 1 < len(names) else None,
@@ -144,7 +148,7 @@ class Comparing:
             held=_side(beside, held["study_uid"]) if beside is not None and held is not None else None,
             differing=differing,
             are_pixels_same=are_same,
-            can_replace=held is not None and can_replace(row, held),
+            can_replace=held is not None and can_replace(row, held) and not spared.covers_study(held["study_uid"]),
         )
 
     async def picture(
@@ -162,7 +166,7 @@ class Comparing:
         Raises:
             QuarantineGone: There is no such picture for this permit.
         """
-        row, held, _ = await self._begin(permit, quarantined_id, on_held)
+        row, held, _, _ = await self._begin(permit, quarantined_id, on_held)
         if which == "held" and held is None:
             raise QuarantineGone
         try:
@@ -175,7 +179,7 @@ class Comparing:
 
     async def _begin(
         self, permit: Permit, quarantined_id: UUID, on_held: Permit | None
-    ) -> tuple[Row, Row | None, list[Row]]:
+    ) -> tuple[Row, Row | None, list[Row], Spared]:
         """The rows that are about to be read, after the ledger holds that they are."""
         tenant = permits.allowed(permit, "resolve")
         key = await self._keys.of(tenant)
@@ -190,6 +194,7 @@ class Comparing:
                 if held is not None and on_held.target.id != held["study_id"]:
                     raise WrongPermit
             names = await store.group_of(connection, tenant, row)
+            spared = await self._sparing.spared(connection, tenant)
             kind: Final = "archive:quarantine:compared"
             if self._is_new(permit, quarantined_id, None):
                 uids = [row["instance_uid"]]
@@ -202,7 +207,7 @@ class Comparing:
         now = clock.now()
         for study_id in (None, held["study_id"] if held is not None else None):
             self._covered[permit.actor.session_id, quarantined_id, study_id] = now
-        return row, held, names
+        return row, held, names, spared
 
     def _is_new(self, permit: Permit, quarantined_id: UUID, study_id: UUID | None) -> bool:
         """Whether an entry of the same reader, not five minutes old, does not cover this yet: a page has pictures."""
@@ -223,7 +228,7 @@ class Comparing:
         except _DAMAGED:
             return None
 
-    def _group(self, row: Row, newest: Row) -> Group:
+    def _group(self, row: Row, newest: Row, spared: Spared) -> Group:
         try:
             sender = self._reading.sender(newest)
         except (KeyDestroyed, SealBroken):
@@ -239,9 +244,10 @@ class Comparing:
             last_at=row["last_at"],
             ends_at=row["first_at"] + self._limits.lasts,
             sender=sender,
+            is_held=spared.covers(row),
         )
 
-    def _group_of(self, row: Row, names: Sequence[Row]) -> Group:
+    def _group_of(self, row: Row, names: Sequence[Row], spared: Spared) -> Group:
         whole: dict[str, Any] = {
             **row,
             "number": len(names),
@@ -250,7 +256,7 @@ class Comparing:
             "last_at": max(one["received_at"] for one in names),
             "modalities": sorted({one["modality"] for one in names if one["modality"]}),
         }
-        return self._group(whole, row)
+        return self._group(whole, row, spared)
 
 
 class HeldStudy:

@@ -18,6 +18,7 @@ from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Row
 from troth.archive.quarantine import store
 from troth.archive.quarantine.model import SENDER, Limits, Verdict
+from troth.archive.quarantine.sparing import Sparing
 from troth.archive.receiver import locators_of
 from troth.archive.row_values import modality_of
 from troth.archive.sealing import InstanceSecrets
@@ -40,16 +41,19 @@ class Keeping:
         ledger: Is told in the same transaction.
         keys: Keys of organisations.
         limits: How much is kept, and how long.
+        sparing: Knows what a legal hold keeps.
     """
 
     def __init__(
-        self, db: Database, keyring: Keyring, packs: Packs, ledger: Ledger, keys: OrganisationKeys, limits: Limits
-    ) -> None:
+        self, db: Database, keyring: Keyring, packs: Packs, ledger: Ledger, keys: OrganisationKeys, limits: Limits,
+        sparing: Sparing,
+    ) -> None:  # fmt: skip
         self._db = db
         self._keyring = keyring
         self._packs = packs
         self._ledger = ledger
         self._keys = keys
+        self._sparing = sparing
         self.limits = limits
 
     async def keep(self, batch: Batch, prepared: Mapping[str, Study]) -> None:
@@ -148,20 +152,23 @@ class Keeping:
 
         Raises:
             QuarantineGone: There is no such one for this permit.
+            CannotResolve: A legal hold keeps it.
         """
         tenant = permits.allowed(permit, "resolve")
         async with self._db.transaction(permit) as connection:
             row = await store.one(connection, tenant, quarantined_id, lock=True)
             if row is None:
                 raise errors.QuarantineGone
+            if (await self._sparing.spared(connection, tenant)).covers(row):  # and so all of its group
+                raise errors.CannotResolve("A legal hold is on it, so it cannot be destroyed.")
             group = await store.group_of(connection, tenant, row) if is_whole_group else [row]
-            rows = await store.end(connection, tenant, ids=[one["id"] for one in group])
+            rows = await store.end(connection, tenant, [one["id"] for one in group])
             await self._tell_ended(connection, permit, rows, "discarded")
         await self.finish(permit)
         return len(rows)
 
     async def expire(self, permit: Permit) -> int:
-        """Destroy what nobody resolved in time, and end what was cut short.
+        """Destroy what nobody resolved in time and no legal hold keeps, and end what was cut short.
 
         Args:
             permit: To `administer` the organisation.
@@ -172,7 +179,7 @@ class Keeping:
         permits.administering(permit)
         tenant = permits.current(permit)
         async with self._db.transaction(permit) as connection:
-            rows = await store.end(connection, tenant, before=clock.now() - self.limits.lasts)
+            rows = await self._ended(connection, tenant, before=clock.now() - self.limits.lasts)
             await self._tell_ended(connection, permit, rows, "out-of-time")
         await self.finish(permit)
         return len(rows)
@@ -180,7 +187,8 @@ class Keeping:
     async def end_of_study(self, connection: Connection, permit: Permit, study: Row) -> list[KeyRef]:
         """In the transaction that begins a study's erasure: what bears its UID goes with it.
 
-        Where nothing else is held of the same subject, all that is kept apart under their identifier goes, too.
+        Where nothing else is held of the same subject, all that is kept apart under their identifier goes, too. What a
+        legal hold on somebody else keeps stays until that is released.
 
         Args:
             connection: The transaction, after the study was taken out of every answer.
@@ -191,9 +199,9 @@ class Keeping:
             Keys to be destroyed with the study's own; `finish` does the rest.
         """
         tenant = permits.current(permit)
-        rows = await store.end(connection, tenant, study_uid=study["study_uid"])
+        rows = await self._ended(connection, tenant, study_uid=study["study_uid"])
         for token in await store.tokens_of_last_study(connection, tenant, study):
-            rows += await store.end(connection, tenant, patient_key_token=token)
+            rows += await self._ended(connection, tenant, patient_key_token=token)
         return await self._ended_by_erasure(connection, permit, rows)
 
     async def end_of_patient(self, connection: Connection, permit: Permit, token: int) -> list[KeyRef]:
@@ -204,7 +212,7 @@ class Keeping:
             permit: Of the erasure.
             token: The keyed token of their identifier.
         """
-        rows = await store.end(connection, permits.current(permit), patient_key_token=token)
+        rows = await self._ended(connection, permits.current(permit), patient_key_token=token)
         return await self._ended_by_erasure(connection, permit, rows)
 
     async def end_lost(self, permit: Permit) -> int:
@@ -223,7 +231,7 @@ class Keeping:
             keys = await store.kept_keys(connection, tenant)
             gone = [row["id"] for row in keys if not self._keyring.is_alive(KeyRef(bytes(row["key"])))]
             if gone:
-                await self._tell_ended(connection, permit, await store.end(connection, tenant, ids=gone), "key-lost")
+                await self._tell_ended(connection, permit, await store.end(connection, tenant, gone), "key-lost")
         await self.finish(permit)
         return len(gone)
 
@@ -245,6 +253,14 @@ class Keeping:
             )
             async with self._db.transaction(scope) as connection:
                 await store.remove(connection, scope.tenant, [row["id"] for row in rows], "ending")
+
+    async def _ended(self, connection: Connection, tenant: UUID, **which: Any) -> list[Row]:
+        """Take rows out of every answer, without those that a legal hold keeps; see `store.to_end`."""
+        found = await store.to_end(connection, tenant, **which)
+        if not found:  # mostly: then nobody need look for holds
+            return []
+        spared = await self._sparing.spared(connection, tenant)
+        return await store.end(connection, tenant, [row["id"] for row in found if not spared.covers(row)])
 
     async def _ended_by_erasure(self, connection: Connection, permit: Permit, rows: Sequence[Row]) -> list[KeyRef]:
         if rows:

@@ -39,7 +39,8 @@ class Group:
 
     Attributes:
         newest_id: The instance that came last; stands for the group in addresses.
-        ends_at: When the first of them is destroyed, if nobody resolves it.
+        ends_at: When the first of them is destroyed, if nobody resolves it and no legal hold keeps it.
+        is_held: A legal hold keeps it.
     """
 
     newest_id: UUID
@@ -52,6 +53,7 @@ class Group:
     last_at: datetime
     ends_at: datetime
     sender: str
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

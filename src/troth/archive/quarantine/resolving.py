@@ -26,6 +26,7 @@ from troth.archive.quarantine import store
 from troth.archive.quarantine.comparing import HeldStudy, can_replace
 from troth.archive.quarantine.model import Resolved
 from troth.archive.quarantine.reading import Opened, Reading
+from troth.archive.quarantine.sparing import Sparing
 from troth.archive.receiver import locators_of
 from troth.archive.releasing import Releasing
 from troth.archive.row_values import instance_row
@@ -65,11 +66,12 @@ class Resolving:
         keys: Keys of organisations.
         storing: The way in of every instance.
         releasing: Knows whether a backup is being made.
+        sparing: Knows what a legal hold keeps.
     """
 
     def __init__(
         self, db: Database, keyring: Keyring, packs: Packs, ledger: Ledger, keys: OrganisationKeys, storing: Storing,
-        releasing: Releasing,
+        releasing: Releasing, sparing: Sparing,
     ) -> None:  # fmt: skip
         self._db = db
         self._keyring = keyring
@@ -78,6 +80,7 @@ class Resolving:
         self._keys = keys
         self._storing = storing
         self._releasing = releasing
+        self._sparing = sparing
         self._reading = Reading(keyring, packs)
 
     async def keep_as_new(self, permit: Permit, quarantined_id: UUID, *, is_whole_group: bool) -> Resolved:
@@ -120,7 +123,8 @@ class Resolving:
 
         Raises:
             QuarantineGone: There is no such one for this permit.
-            CannotResolve: It is of another patient, study or series than the one that is held, or cannot be read.
+            CannotResolve: It is of another patient, study or series than the one that is held, or cannot be read; or a
+                legal hold is on the one that is held.
         """
         tenant = permits.allowed(permit, "resolve")
         permits.allowed(on_held, "resolve")
@@ -144,6 +148,8 @@ class Resolving:
             held = await store.held_against(connection, tenant, row)
             if held is None or on_held.target.id != held["study_id"] or not can_replace(row, held):
                 raise CannotResolve
+            if (await self._sparing.spared(connection, tenant)).covers_study(held["study_uid"]):
+                raise CannotResolve("A legal hold is on the study, so the image that is held cannot be destroyed.")
             try:
                 sent = (await self._reading.kept(row)).received
                 kept = await self._as_it_stands(row, held, sent)

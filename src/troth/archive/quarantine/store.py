@@ -72,37 +72,53 @@ async def put(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None
         )
 
 
-async def end(
+async def to_end(
     connection: Connection,
     tenant: UUID,
     *,
-    ids: Sequence[UUID] | None = None,
     study_uid: str | None = None,
     patient_key_token: int | None = None,
     before: datetime | None = None,
 ) -> list[Row]:
-    """Take rows out of every answer; `ending` has what is left to be done.
+    """Rows that are to be destroyed unless something keeps them, locked.
 
     Args:
         connection: A transaction.
         tenant: The organisation.
-        ids: These.
-        study_uid: Or those that say they are of this study.
+        study_uid: Those that say they are of this study.
         patient_key_token: Or those that say they are of this patient.
         before: Or those that came before this.
     """
     cursor = await connection.execute(
-        "update quarantined set state = 'ending' where tenant = %(tenant)s and state = 'kept'"  # noqa: S608
-        " and (id = any(%(ids)s::uuid[]) or study_uid = %(study)s::text"
-        " or patient_key_token = %(patient)s::int8 or received_at < %(before)s::timestamptz)"
+        "select id, study_uid, patient_key_token from quarantined where tenant = %(tenant)s and state = 'kept'"
+        " and (study_uid = %(study)s::text or patient_key_token = %(patient)s::int8"
+        " or received_at < %(before)s::timestamptz) order by id for update",
+        {"tenant": tenant, "study": study_uid, "patient": patient_key_token, "before": before},
+    )
+    return list(await cursor.fetchall())
+
+
+async def end(connection: Connection, tenant: UUID, ids: Sequence[UUID]) -> list[Row]:
+    """Take rows out of every answer; `ending` has what is left to be done."""
+    cursor = await connection.execute(
+        "update quarantined set state = 'ending' where tenant = %s and state = 'kept' and id = any(%s)"  # noqa: S608
         f" returning {_COLUMNS}",
-        {
-            "tenant": tenant,
-            "ids": None if ids is None else list(ids),
-            "study": study_uid,
-            "patient": patient_key_token,
-            "before": before,
-        },
+        (tenant, list(ids)),
+    )
+    return list(await cursor.fetchall())
+
+
+async def studies_held(
+    connection: Connection, tenant: UUID, study_ids: Sequence[UUID], subject_ids: Sequence[UUID]
+) -> list[Row]:
+    """UIDs and tokens of some studies, and of those of some subjects and all that are merged with them."""
+    cursor = await connection.execute(
+        "select s.study_uid, s.patient_key_token, s.corrected_key_token, false as is_of_subject from study s"
+        " where s.tenant = %(tenant)s and s.id = any(%(studies)s) union all"
+        " select s.study_uid, s.patient_key_token, s.corrected_key_token, true from study s"
+        " where s.tenant = %(tenant)s"
+        " and s.surviving_id = any(array(select subject_surviving(t) from unnest(%(subjects)s::uuid[]) t))",
+        {"tenant": tenant, "studies": list(study_ids), "subjects": list(subject_ids)},
     )
     return list(await cursor.fetchall())
 
@@ -157,8 +173,9 @@ async def tokens_of_last_study(connection: Connection, tenant: UUID, study: Row)
 async def groups(connection: Connection, tenant: UUID, *, limit: int) -> list[Row]:
     """What is kept apart, by study and reason, newest first; each with the row that came last."""
     cursor = await connection.execute(
-        "select g.reason, g.study_uid, g.number, g.length_bytes, g.first_at, g.last_at, g.modalities, q.id, q.key,"
-        " q.head_locator, q.bulk_locator, q.sealed from (select reason, study_uid, patient_key_token,"
+        "select g.reason, g.study_uid, g.patient_key_token, g.number, g.length_bytes, g.first_at, g.last_at,"
+        " g.modalities, q.id, q.key, q.head_locator, q.bulk_locator, q.sealed"
+        " from (select reason, study_uid, patient_key_token,"
         " count(*) as number, sum(head_bytes + bulk_bytes)::bigint as length_bytes, min(received_at) as first_at,"
         " max(received_at) as last_at, array_agg(distinct modality) filter (where modality <> '') as modalities,"
         " max(id::text)::uuid as newest from quarantined where tenant = %(tenant)s and state = 'kept'"

@@ -23,7 +23,7 @@ from troth.doors.dicomweb.gate import Gate, Standing, checked
 from troth.doors.dicomweb.multipart import PartBegins, PartEnds, PartReader
 from troth.doors.dicomweb.native_xml import to_xml
 from troth.doors.dicomweb.stow_metadata import TYPES, Assembly, Refused
-from troth.doors.taking import KEPT_APART
+from troth.doors.taking import COERCED, KEPT_APART
 from troth.kit.errors import TrothError
 
 _BATCH = 25
@@ -62,11 +62,11 @@ class Tally:
 
     @property
     def status(self) -> int:
-        """200 all, 202 some, 409 none. Per: PS3.18 table 10.5.3-1."""
+        """200 all, 202 some, or with a warning, 409 none. Per: PS3.18 table 10.5.3-1."""
         failures = len(self.failed) + len(self.others)
-        if not failures:
-            return 200
-        return 202 if failures < len(self.outcomes) + len(self.others) else 409
+        if failures and failures == len(self.outcomes) + len(self.others):
+            return 409
+        return 202 if failures or any(outcome.is_coerced for outcome in self.outcomes) else 200
 
     def to_json(self, base: str) -> dict[str, Any]:
         """The Store Instances Response. Per: PS3.18 I.1.
@@ -80,7 +80,7 @@ class Tally:
             answer["00081190"] = {"vr": "UR", "Value": [f"{base}/studies/{studies.pop()}"]}
         failed = [_reference(outcome) | _reason(outcome.reason) for outcome in self.failed]
         held = [
-            _reference(outcome) | {"00081190": {"vr": "UR", "Value": [_url(base, outcome)]}}
+            _reference(outcome) | {"00081190": {"vr": "UR", "Value": [_url(base, outcome)]}} | _warning(outcome)
             for outcome in self.outcomes
             if outcome.state != "refused"
         ]
@@ -316,6 +316,10 @@ def _reference(outcome: Outcome) -> dict[str, Any]:
         "00081150": {"vr": "UI", "Value": [outcome.sop_class]},
         "00081155": {"vr": "UI", "Value": [outcome.instance_uid]},
     }
+
+
+def _warning(outcome: Outcome) -> dict[str, Any]:
+    return {"00081196": {"vr": "US", "Value": [COERCED]}} if outcome.is_coerced else {}
 
 
 def _reason(reason: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from troth.doors.dimse.command import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUC
 from troth.doors.dimse.errors import DatasetTooLarge, ProtocolFault, UidsDiffer
 from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.ports import Archive, Receiver
-from troth.doors.taking import KEPT_APART, NotTaken
+from troth.doors.taking import COERCED, COERCED_TOLD, KEPT_APART, NotTaken
 from troth.kit.errors import BadInput, Conflict, TrothError
 
 _log = logging.getLogger("troth.doors.dimse")
@@ -22,7 +22,7 @@ class Delivery:
     the peer gets a status and can go on with its next instance.
 
     Attributes:
-        status: DIMSE status of a refusal that is already known, else `SUCCESS`.
+        status: DIMSE status of a refusal or a warning that is already known, else `SUCCESS`.
         comment: For a person at the peer; never personal data.
     """
 
@@ -75,7 +75,7 @@ class Delivery:
         """The data set came whole: store it.
 
         Returns:
-            The DIMSE status; `SUCCESS` only after the archive made it durable.
+            The DIMSE status; `SUCCESS` and `COERCED` only after the archive made it durable.
         """
         if self.status == SUCCESS:
             try:
@@ -110,6 +110,8 @@ class Delivery:
             if outcome.is_kept:
                 self.comment = KEPT_APART
             self._untold = None  # the archive has written it
+        elif outcome.is_coerced:
+            self.status, self.comment = COERCED, COERCED_TOLD
 
     def refuse(self, fault: Exception) -> None:
         """Keep nothing of this instance and say why.

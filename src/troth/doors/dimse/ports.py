@@ -60,6 +60,10 @@ class Outcome(Protocol):
     def is_kept(self) -> bool:
         """It was refused, and is kept apart for a person to resolve."""
 
+    @property
+    def is_coerced(self) -> bool:
+        """It is held as its study was corrected, which is not what was sent."""
+
 
 class Archive(Protocol):
     """Where instances go, and come from."""

@@ -93,6 +93,46 @@ async def test_store_search_retrieve(served: Served) -> None:
     await asyncio.to_thread(work)
 
 
+@pytest.mark.conformance("warning B000", "HTTP 202")
+async def test_what_comes_for_a_corrected_study_is_stored_with_a_warning(served: Served) -> None:
+    rooms, study = served.house.rooms, generate_uid()
+    files = [instance(StudyInstanceUID=study, InstanceNumber=n, PatientName="Wrung^A") for n in (1, 2)]
+    files.append(instance(StudyInstanceUID=study, InstanceNumber=3, PatientName="Right^A"))
+    sent = [pydicom.dcmread(BytesIO(content)) for content in files]
+    sender = served.client(rooms.actor("peer"), "care")
+    reader = served.client(rooms.actor("clinician"), "diagnosis")
+    first = await asyncio.to_thread(sender.store_instances, sent[:1])
+    assert "WarningReason" not in first.ReferencedSOPSequence[0]
+    target = await rooms.archive.target(rooms.actor("office"), study)
+    assert target.id is not None
+    await rooms.archive.correct(
+        await rooms.may_rectify(target.id), target.id, {0x00100010: "Right^A"}, reason="CORRECT"
+    )
+
+    def work() -> None:
+        for _ in range(2):  # the second time because the answer was lost
+            answer = sender.store_instances(sent)
+            told = {one.ReferencedSOPInstanceUID: one.get("WarningReason") for one in answer.ReferencedSOPSequence}
+            assert told == dict(zip((one.SOPInstanceUID for one in sent), (0xB000, 0xB000, None), strict=True))
+            assert "FailedSOPSequence" not in answer
+        held = reader.retrieve_study(study)
+        assert {str(one.PatientName) for one in held} == {"Right^A"}
+        assert len(held) == 3
+
+    await asyncio.to_thread(work)
+    async with served.house.sender() as client:
+        for content, status in ((files[0], 202), (files[2], 200)):
+            answer = await client.post("/studies", content=content, headers={"Content-Type": "application/dicom"})
+            assert answer.status_code == status
+        answer = await client.post(
+            "/studies",
+            content=files[0],
+            headers={"Content-Type": "application/dicom", "Accept": "application/dicom+xml"},
+        )
+        assert 'keyword="WarningReason"' in answer.text
+        assert ">45056<" in answer.text
+
+
 async def test_compressed_files(served: Served) -> None:
     sender = served.client(served.house.rooms.actor("peer"), "care")
     reader = served.client(served.house.rooms.actor("clinician"), "diagnosis")

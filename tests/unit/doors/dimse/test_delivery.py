@@ -41,6 +41,14 @@ async def test_what_cannot_be_stored_is_told_once(served: Served) -> None:
     assert [fault.slug for fault in archive.refused] == ["bad-input", "uids-differ"]
 
 
+async def test_what_was_coerced_is_stored_with_a_warning(served: Served) -> None:
+    archive = served.rooms.archive
+    archive.outcome = Outcome("stored", is_coerced=True)
+    assert await store(served, tiny_dataset()) == 0xB000
+    assert len(archive.stored) == 1
+    assert archive.refused == []
+
+
 async def test_what_the_archive_refused_it_has_told_itself(served: Served) -> None:
     archive = served.rooms.archive
     archive.outcome = Outcome("refused", DuplicateDiffers())

@@ -64,6 +64,7 @@ class GroupRow:
     sender: str
     last_at: datetime
     ends_at: datetime
+    is_held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class ConflictPage:
     sender: str
     received_at: datetime
     ends_at: datetime
+    is_held: bool
     lines: tuple[Line, ...]
     has_held: bool
     held_title: str
@@ -127,6 +129,7 @@ def group_row(group: QuarantineGroup) -> GroupRow:
         sender=group.sender,
         last_at=group.last_at,
         ends_at=group.ends_at,
+        is_held=group.is_held,
     )
 
 

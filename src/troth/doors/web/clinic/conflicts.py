@@ -71,10 +71,10 @@ class ConflictPages:
             return await self._page(http_request, visitor, actor, permit, fields, *faults)
         is_all = fields.get("scope") == "all"
         onward = await self._next(permit, quarantined_id, is_all=is_all)
-        if fields["act"] == "discard":
-            await self._quarantine.discard(permit, quarantined_id, is_whole_group=is_all)
-            return go(f"{onward}?told=discarded")
         try:
+            if fields["act"] == "discard":
+                await self._quarantine.discard(permit, quarantined_id, is_whole_group=is_all)
+                return go(f"{onward}?told=discarded")
             if fields["act"] == "replace":
                 held = await self._on_held(actor, permit, quarantined_id)
                 if held is None:
@@ -159,6 +159,7 @@ def _view(comparison: Comparison, fields: Mapping[str, str], faults: tuple[Fault
         sender=comparison.group.sender,
         received_at=comparison.received_at,
         ends_at=comparison.group.ends_at,
+        is_held=comparison.group.is_held,
         lines=lines_of(comparison),
         has_held=comparison.held is not None,
         held_title="Held now" if reason == "duplicate-differs" else "Held now, first image",
