@@ -27,11 +27,13 @@ def running(settings: Settings) -> tuple[Postgres, bool]:
     Raises:
         ServerUnavailable: There is no deployment in this folder.
     """
+    if not settings.database_url and not (settings.data_dir / "pg").exists():  # before a folder is made for it
+        raise ServerUnavailable(
+            f"there is no deployment in {settings.data_dir}", hint="Run troth serve first, or name another --data-dir."
+        )
     server = server_for(settings)
     if isinstance(server, ManagedServer):
         return server, False
-    if not (settings.data_dir / "pg").exists():
-        raise ServerUnavailable(f"there is no deployment in {settings.data_dir}", hint="Run troth serve first.")
     assert isinstance(server, EmbeddedServer)
     if server.answers():
         return server, False
