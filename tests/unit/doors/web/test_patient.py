@@ -107,7 +107,9 @@ async def test_asking_for_a_copy_starts_a_clock(house: House, session: str) -> N
         assert "Miller" in console
         href = re.search(r'href="(/office/requests/[0-9a-f-]+)"', console)
         assert href is not None
-        assert "asks for a copy of everything" in (await office.get(href[1])).text
+        page = (await office.get(href[1])).text
+        assert "asks for a copy of everything" in page
+        assert "about you" not in page  # the office is not who asked
         assert (await office.get("/office/requests?queue=lost")).status_code == 404
 
 
