@@ -128,6 +128,13 @@ def test_wrong_input_is_answered_by_a_sentence_and_does_nothing(node: NodeProces
     assert "is no folder" in absent.stderr
 
 
+def test_a_link_leads_to_the_node_that_runs(node: NodeProcess) -> None:
+    who = ("admin", "user", "add", "r.sample@x.example", "--organisation", ORGANISATION, "--name", "R. Sample")
+    added = command(node.folder, *who)
+    assert added.returncode == 0, added.stderr
+    assert added.stdout.splitlines()[-1].startswith(f"{node.url}/sign-in/")
+
+
 def test_scrub_says_that_all_is_whole(node: NodeProcess) -> None:
     done = command(node.folder, "archive", "scrub", "--json")
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from typing import TypeVar
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
 from troth.main.adopting import InForce
-from troth.main.node import server_for
+from troth.main.node import listening, server_for
 from troth.main.settings import Settings, load, shipped_notice
 from troth.main.wiring import Rooms, load_notices, open_rooms
 
@@ -53,7 +53,7 @@ def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Re
         settings = load(settings.data_dir, notice=(shipped_notice(),))
 
     async def run() -> Result:
-        rooms = open_rooms(settings, server, load_notices(settings), connections=2)
+        rooms = open_rooms(listening(settings), server, load_notices(settings), connections=2)
         try:
             await InForce(rooms).look()
             return await work(rooms)
