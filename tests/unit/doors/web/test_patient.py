@@ -179,7 +179,10 @@ async def test_a_colleague_is_invited_and_joins_by_a_press(house: House) -> None
         fields = {"name": "Dr N. Testcase", "email": "n@x.example", "role": "clinician", "token": token_in(page)}
         assert (await admin.post("/admin", data=fields | {"role": "king"})).status_code == 422
         sent = await admin.post("/admin", data=fields)
-        assert "The invitation is on its way" in sent.text
+        assert (sent.status_code, sent.headers["location"]) == (303, "/admin?told=invited")
+        assert "The invitation is on its way" in (await admin.get(sent.headers["location"])).text
+        twice = await admin.post("/admin", data=fields | {"email": "Drb.Specimen@x.example"})
+        assert (twice.status_code, "works here already" in twice.text) == (422, True)
     link = re.findall(r"http://\S+(/invitation/\S+)", house.mails()[-1])[0]
     async with house.client() as colleague:
         assert "Accept" in (await colleague.get(link)).text
