@@ -24,7 +24,7 @@ ALIKE = (
     "out who has been here by trying addresses."
 )
 FORBIDDEN = "The notice forbids this now"
-OTHERWISE = "You have access otherwise; ask the privacy office if you think that this is a mistake."
+OTHERWISE = "You have access otherwise. If it cannot wait, or if this is a mistake: ask your privacy office."
 WRONG = "This did not work"
 LINK_OVER = "This sign-in link is over"
 LINK_ONCE = "It works once, for 15 minutes. A new one comes by e-mail in a moment."
@@ -49,7 +49,8 @@ class FaultPages:
         if not isinstance(fault, TrothError):
             raise fault
         if isinstance(fault, PermitDenied) and fault.reason:  # only somebody who has access is told why
-            return await self._page(http_request, 403, FORBIDDEN, fault.reason, OTHERWISE, is_recorded=True)
+            text = f"It says to the patient: “{fault.reason}”"
+            return await self._page(http_request, 403, FORBIDDEN, text, OTHERWISE, is_recorded=True)
         if isinstance(fault, NotFound):
             return await self._nothing(http_request)
         if fault.http_status >= 500 and not isinstance(fault, Unavailable):

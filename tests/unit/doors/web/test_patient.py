@@ -65,9 +65,18 @@ async def test_a_refused_colleague_appears_by_role_only(house: House, session: s
 
 
 async def test_the_whole_list_has_pages(house: House, session: str) -> None:
+    doctor = await house.rooms.people.actor_of_session(await house.session_of("Dr B. Specimen"))
+    assert doctor is not None
+    target = await house.rooms.archive.target(doctor, NEW)
+    await house.rooms.archive.open_study(await house.rooms.policy.require(doctor, "retrieve", target, "diagnosis"), NEW)
     async with house.client(session) as patient:
         for _ in range(50):
             await patient.get("/scans")
+        home = (await patient.get("/scans")).text
+        assert "One person has looked at them" in home, "whatever was written since"
+        assert "Dr B. Specimen" in home
+        nothing = (await patient.get("/looked?show=refused")).text
+        assert "Nothing of this kind is written" not in nothing
         page = (await patient.get("/looked")).text
         further = re.search(r'href="(/looked\?show=&amp;before=[^"]+)"', page)
         assert further is not None
