@@ -338,3 +338,11 @@ async def test_the_number_that_stays_is_written_into_the_images_and_back(cloud: 
     assert await said(first) == (first.made.patient_id, first.made.name, True)
     await undo(office)
     assert (await office.post(path, {"act": "write"}, page="/office/patients")).status_code == 404
+
+
+async def test_a_number_says_who_gave_it_out(cloud: Deployment) -> None:
+    doctor = await cloud.staff("clinician")
+    with_issuer, without = await cloud.study(issuer="Elsewhere"), await cloud.study()
+    page = (await doctor.web.get(f"/studies?study={with_issuer.id}")).text
+    assert "<dt>Patient ID given out by</dt><dd>Elsewhere</dd>" in page
+    assert "given out by" not in (await doctor.web.get(f"/studies?study={without.id}")).text

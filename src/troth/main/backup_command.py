@@ -116,6 +116,7 @@ def restore_command(
         typer.echo(f"{done.entries_lost} entries of the ledger were signed after this backup: witnesses will see that")
     if done.broken or done.ledger_broken:
         raise typer.Exit(1)
+    typer.echo(f"start it with troth serve --data-dir {data_dir}")
 
 
 def _recovery(path: Path | None) -> tuple[str, bool]:

@@ -12,6 +12,8 @@ STAFF = (
     ("privacy office", "office", "E. Fixture", "e.fixture@example-hospital.invalid"),
     ("administrator", "admin", "F. Template", "f.template@example-hospital.invalid"),
 )
+PATIENT = "a.doe@example.invalid"
+"""Where the patient of the story gets mail."""
 
 
 async def one_time_links(rooms: Rooms) -> list[tuple[str, str]]:

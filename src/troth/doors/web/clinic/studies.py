@@ -23,7 +23,7 @@ from troth.policy import Actor, Permit, Target
 
 # Search keys, DICOM PS3.6
 STUDY_DATE, ACCESSION, MODALITIES_IN_STUDY = 0x00080020, 0x00080050, 0x00080061
-PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+PATIENT_NAME, PATIENT_ID, ISSUER = 0x00100010, 0x00100020, 0x00100021
 
 ROLES = ("clinician", "referrer")
 PURPOSE = "diagnosis"
@@ -152,6 +152,7 @@ class StudyPages:
             ("Images", words.number(study.instance_count)),
             ("Modality", ", ".join(study.modalities)),
             ("Born", born(study)),
+            ("Patient ID given out by", study.values.get(ISSUER, "")),
             ("Accession", study.accession),
             ("Referrer", words.person_name(study.referrer)),
             ("Stored", words.moment(study.stored_at)),
