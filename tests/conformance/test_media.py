@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from tests.common.node import ORGANISATION, NodeProcess, a_node, command
 from tests.common.servers import open_folder
 from tests.crash.ingest import specimens
+from troth.dicom.specimens import Study, phantom_ct
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def test_a_folder_goes_in_and_comes_out_on_a_medium(node: NodeProcess, place: Pa
     for to in (place / "medium", place / "medium.zip"):
         done = archive(node, "export", "--study", study, "--to", str(to))
         assert done.returncode == 0, done.stderr
-        assert "1 studies, 6 instances" in done.stdout
+        assert "1 study, 6 instances" in done.stdout
         refused = archive(node, "export", "--study", study, "--to", str(to))
         assert refused.returncode == 1
         assert "there already" in refused.stderr
@@ -86,6 +89,50 @@ def test_what_may_not_be_seen_is_not_exported(node: NodeProcess, place: Path) ->
     assert office.returncode == 1
     wide = archive(node, "export", "--patient", "KILL*", "--to", str(place / "none"))
     assert "wildcards" in wide.stderr
+
+
+def test_one_number_of_two_patients_is_not_exported_as_one(node: NodeProcess, place: Path) -> None:
+    (place / "in").mkdir()
+    for number, issuer in enumerate(("", "Elsewhere")):
+        of = Study("SHARED-7", f"Specimen^{number}", date(1970, 1, 1), "F", date(2026, 11, 1), "A", "CT", issuer=issuer)
+        for file in phantom_ct(replace(of, seed=700 + number), slices=1, size=32):
+            (place / "in" / f"{number}.dcm").write_bytes(file)
+    assert archive(node, "import", str(place / "in")).returncode == 0
+    both = archive(node, "export", "--patient", "SHARED-7", "--to", str(place / "both"))
+    assert both.returncode == 1
+    assert "more than one patient has this number" in both.stderr
+    assert not (place / "both").exists()
+    one = archive(node, "export", "--patient", "SHARED-7", "--issuer", "Elsewhere", "--to", str(place / "one"))
+    assert one.returncode == 0, one.stderr
+    assert "1 study, 1 instance," in one.stdout
+
+
+def test_wrong_input_is_answered_by_a_sentence_and_does_nothing(node: NodeProcess, place: Path) -> None:
+    elsewhere = place / "no-deployment"
+    rule = ("admin", "organisation", "issuer", ORGANISATION, "--end", "--dry-run")
+    keys = ("--keyring-from", str(place), "--recovery-key", str(place / "none"))
+    for folder, arguments, said in (
+        (node.folder, ("archive", "import", str(place / "none"), "--organisation", ORGANISATION), "neither a folder"),
+        (node.folder, ("archive", "scrub", "--organisation", "Nowhere"), "there is no organisation 'Nowhere'"),
+        (node.folder, ("archive", "scrub", "--study", "1.2.3"), "no such study"),
+        (node.folder, rule, "--dry-run is for --default-issuer only"),
+        (elsewhere, ("archive", "scrub"), "there is no deployment"),
+        (elsewhere, ("restore", str(place), *keys), "there is no recovery key"),
+    ):
+        answer = command(folder, *arguments)
+        assert answer.returncode == 1, answer.stdout
+        assert said in answer.stderr
+        assert "Traceback" not in answer.stderr
+    assert not elsewhere.exists()
+    absent = archive(node, "export", "--study", "1.2.3", "--to", str(place / "none" / "medium.zip"))
+    assert "is no folder" in absent.stderr
+
+
+def test_a_link_leads_to_the_node_that_runs(node: NodeProcess) -> None:
+    who = ("admin", "user", "add", "r.sample@x.example", "--organisation", ORGANISATION, "--name", "R. Sample")
+    added = command(node.folder, *who)
+    assert added.returncode == 0, added.stderr
+    assert added.stdout.splitlines()[-1].startswith(f"{node.url}/sign-in/")
 
 
 def test_scrub_says_that_all_is_whole(node: NodeProcess) -> None:

@@ -238,6 +238,7 @@ def test_a_restore_writes_nothing_over(drill: Drill, access: Access) -> None:
     other = command(place / "third", *arguments, str(place / "wrong"))
     assert other.returncode == 1
     assert "does not open" in other.stderr
+    assert not any((place / "third").iterdir())  # the right key may be tried in the same place
 
 
 def test_a_backup_that_was_changed_is_refused(drill: Drill, access: Access) -> None:

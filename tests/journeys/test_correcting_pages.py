@@ -47,6 +47,10 @@ async def test_a_study_is_put_right(served: Deployment, browser: Browser, pictur
     await page.click("text=See what will change")
     assert "Specimen^Carlo in 4 images" in await page.inner_text("main")
     await look("correct-preview")
+    await page.click("text=Change what you typed")
+    assert await page.input_value("#name") == "Specimen^Carla^Maria"
+    assert await page.input_value("#source") == "Register of Samples"
+    await page.click("text=See what will change")
     await page.click("text=Correct 4 images")
     assert "Corrected in 4 of 4 images" in await page.inner_text("main")
     await look("correct-done")

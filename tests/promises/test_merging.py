@@ -44,6 +44,9 @@ async def undo(office: Person) -> None:
     path = re.findall(r'href="(/office/merges/[^"]+)"', (await office.web.get("/office/patients")).text)[0]
     assert "What follows" in (await office.web.get(path)).text
     assert (await office.post(path, {"reason": ""})).status_code == 422
+    long = await office.post(path, {"reason": "sisters " * 80})
+    assert "at most 500 characters" in long.text
+    assert 'value="sisters sisters ' in long.text  # what was typed is kept
     answer = await office.post(path, {"reason": "Two sisters with one card"})
     assert answer.status_code == 303, answer.text
 
@@ -317,7 +320,7 @@ async def test_the_number_that_stays_is_written_into_the_images_and_back(cloud: 
     assert own == (first.made.patient_id, first.made.name, False)
     assert (await merge(office, first, second)).status_code == 303
     path = re.findall(r'href="(/office/merges/[^"]+)"', (await office.web.get("/office/patients")).text)[0]
-    assert "0 of 1 study" in (await office.web.get(path)).text
+    assert "Of 1 study that came with" in (await office.web.get(path)).text
     assert (await office.post(path, {"act": "write"})).status_code == 303
     assert await said(first) == (second.made.patient_id, second.made.name, True)
     assert (await said(second))[0] == second.made.patient_id
@@ -327,7 +330,7 @@ async def test_the_number_that_stays_is_written_into_the_images_and_back(cloud: 
         found = await doctor.viewer.get("/dicomweb/studies", params={"PatientID": made.patient_id}, headers=JSON)
         assert {each["0020000D"]["Value"][0] for each in found.json()} == {first.uid, second.uid}
     page = (await office.web.get(path)).text
-    assert "1 of 1 study" in page
+    assert "1 says" in page
     assert "write their own back first" in page, "nobody's images are given back with another's name on them"
     refused = await office.post(path, {"act": "undo", "reason": "Two sisters with one card"})
     assert refused.status_code == 422
@@ -335,3 +338,11 @@ async def test_the_number_that_stays_is_written_into_the_images_and_back(cloud: 
     assert await said(first) == (first.made.patient_id, first.made.name, True)
     await undo(office)
     assert (await office.post(path, {"act": "write"}, page="/office/patients")).status_code == 404
+
+
+async def test_a_number_says_who_gave_it_out(cloud: Deployment) -> None:
+    doctor = await cloud.staff("clinician")
+    with_issuer, without = await cloud.study(issuer="Elsewhere"), await cloud.study()
+    page = (await doctor.web.get(f"/studies?study={with_issuer.id}")).text
+    assert "<dt>Patient ID given out by</dt><dd>Elsewhere</dd>" in page
+    assert "given out by" not in (await doctor.web.get(f"/studies?study={without.id}")).text

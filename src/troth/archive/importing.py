@@ -161,7 +161,7 @@ class Importing:
             return _One(found, digest, receiver.finish(), "", None)
         except Malformed as fault:
             receiver.abort()
-            return _One(found, digest, None, f"not taken as DICOM: {fault.title}", fault)
+            return _One(found, digest, None, fault.title, fault)
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
             receiver.abort()
             return _One(found, digest, None, "cannot be read", SourceRefused("cannot be read"))

@@ -428,13 +428,14 @@ async def _batches(viewing: Viewing) -> AsyncIterator[list[bytes]]:
 
 
 def _of_study(subject: Subject, study: StudySummary) -> _About:
-    day = study.study_date.isoformat() if study.study_date else "no date"
+    day = f"{study.study_date.day} {study.study_date:%b %Y}" if study.study_date else "no date"
+    images = f"{study.instance_count:,} {'image' if study.instance_count == 1 else 'images'}"
     return _About(
         subject.audit_key,
         subject_id=subject.id,
         study_id=study.id,
         study_uid=study.study_uid,
-        what=f"{study.description or 'Study'}, {day}, {study.instance_count} images",
+        what=f"{study.description or 'Study'}, {day}, {images}",
         instances=study.instance_count,
     )
 

@@ -122,7 +122,12 @@ class Ledger:
         return store.as_parameter(self._rows_of(entries))
 
     async def of_subject(
-        self, connection: Connection, *subject_ids: UUID, limit: int = 100, before: UUID | None = None
+        self,
+        connection: Connection,
+        *subject_ids: UUID,
+        limit: int = 100,
+        before: UUID | None = None,
+        kinds: Collection[str] | None = None,
     ) -> list[Event]:
         """What happened to a subject, newest first, payloads opened where their keys live.
 
@@ -131,8 +136,9 @@ class Ledger:
             subject_ids: The subject; or several that are one human being.
             limit: Most events.
             before: Id of the last event of the page before.
+            kinds: Only of these kinds, where any are given.
         """
-        return await self._events(await store.select_of_subjects(connection, subject_ids, limit, before))
+        return await self._events(await store.select_of_subjects(connection, subject_ids, limit, before, kinds))
 
     async def of_study(
         self, connection: Connection, study_id: UUID, *, limit: int = 100, before: UUID | None = None

@@ -110,15 +110,20 @@ def _as_text(value: Any) -> str:
 
 
 async def select_of_subjects(
-    connection: Connection, subject_ids: Collection[UUID], limit: int, before: UUID | None
+    connection: Connection,
+    subject_ids: Collection[UUID],
+    limit: int,
+    before: UUID | None,
+    kinds: Collection[str] | None = None,
 ) -> list[Row]:
     """Entries of subjects with their leaves, newest first; of each by an ordered range that stops at the page."""
+    wanted = None if kinds is None else list(kinds)
     return await _rows(
         connection,
         "select f.* from unnest(%s::uuid[]) as s (id) cross join lateral"  # noqa: S608 - joined from constants of this module
-        f" ({_EVENT} where e.subject_id = s.id and e.id < %s order by e.id desc limit %s) f"
-        " order by f.id desc limit %s",
-        (list(subject_ids), before or _LAST_ID, limit, limit),
+        f" ({_EVENT} where e.subject_id = s.id and e.id < %s and (%s::text[] is null or e.kind = any(%s))"
+        " order by e.id desc limit %s) f order by f.id desc limit %s",
+        (list(subject_ids), before or _LAST_ID, wanted, wanted, limit, limit),
     )
 
 

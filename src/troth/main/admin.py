@@ -64,7 +64,9 @@ def state_issuer(
 ) -> None:
     """State of whom patient numbers without an issuer are, or end that; prints how many merges it made or undid."""
     if bool(default_issuer) is end:
-        raise Unprocessable("Give either --default-issuer or --end")
+        raise Unprocessable("give either --default-issuer or --end")
+    if end and dry_run:
+        raise Unprocessable("--dry-run is for --default-issuer only", hint="Nothing was ended.")
 
     async def work(rooms: Rooms) -> str:
         place, merging = await rooms.people.organisation_named(organisation), rooms.archive.merging

@@ -83,7 +83,7 @@ def restore_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the backups lie.")],
     keyring_from: Annotated[Path, typer.Option("--keyring-from", help="Where the keys lie.")],
     data_dir: Annotated[Path, typer.Option("--data-dir", help="A new folder; nothing is written over.")],
-    recovery_key: Recovery = None,
+    recovery_key: Annotated[Path | None, typer.Option("--recovery-key", help="File with the recovery key.")] = None,
     stamp: Annotated[str, typer.Option(help="Which backup; without it the newest.")] = "",
     erasures: Annotated[
         list[Path] | None, typer.Option("--erasures", help="The file keys/destroyed of the lost folder, if it is left.")
@@ -95,6 +95,8 @@ def restore_command(
 
     Everybody signs in anew. Exit code 1 if something is not whole.
     """
+    if recovery_key is not None and not recovery_key.is_file():
+        raise Unprocessable(f"there is no recovery key at {recovery_key}")
     if recovery_key is None and not os.environ.get("TROTH_RECOVERY_KEY"):
         raise Unprocessable("the recovery key is needed", hint="--recovery-key FILE, or TROTH_RECOVERY_KEY.")
     recovery = recovery_key.read_text() if recovery_key else os.environ["TROTH_RECOVERY_KEY"]
@@ -114,6 +116,7 @@ def restore_command(
         typer.echo(f"{done.entries_lost} entries of the ledger were signed after this backup: witnesses will see that")
     if done.broken or done.ledger_broken:
         raise typer.Exit(1)
+    typer.echo(f"start it with troth serve --data-dir {data_dir}")
 
 
 def _recovery(path: Path | None) -> tuple[str, bool]:

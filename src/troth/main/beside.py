@@ -10,7 +10,7 @@ from typing import TypeVar
 from troth.kit.errors import Unprocessable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
 from troth.main.adopting import InForce
-from troth.main.node import server_for
+from troth.main.node import listening, server_for
 from troth.main.settings import Settings, load, shipped_notice
 from troth.main.wiring import Rooms, load_notices, open_rooms
 
@@ -27,11 +27,13 @@ def running(settings: Settings) -> tuple[Postgres, bool]:
     Raises:
         ServerUnavailable: There is no deployment in this folder.
     """
+    if not settings.database_url and not (settings.data_dir / "pg").exists():  # before a folder is made for it
+        raise ServerUnavailable(
+            f"there is no deployment in {settings.data_dir}", hint="Run troth serve first, or name another --data-dir."
+        )
     server = server_for(settings)
     if isinstance(server, ManagedServer):
         return server, False
-    if not (settings.data_dir / "pg").exists():
-        raise ServerUnavailable(f"there is no deployment in {settings.data_dir}", hint="Run troth serve first.")
     assert isinstance(server, EmbeddedServer)
     if server.answers():
         return server, False
@@ -51,7 +53,7 @@ def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Re
         settings = load(settings.data_dir, notice=(shipped_notice(),))
 
     async def run() -> Result:
-        rooms = open_rooms(settings, server, load_notices(settings), connections=2)
+        rooms = open_rooms(listening(settings), server, load_notices(settings), connections=2)
         try:
             await InForce(rooms).look()
             return await work(rooms)

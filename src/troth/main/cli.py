@@ -24,6 +24,11 @@ def main() -> None:
         if fault.hint:
             sys.stderr.write(f"       {fault.hint}\n")
         sys.exit(1)
+    except OSError as fault:
+        if fault.filename is None:
+            raise
+        sys.stderr.write(f"troth: {fault.filename}: {fault.strerror}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

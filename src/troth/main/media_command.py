@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -97,6 +98,8 @@ def export_studies(
         raise Unprocessable("say what to export", hint="--study UID or --patient ID")
     if to.exists() and (to.is_file() or any(to.iterdir())):
         raise SourceRefused(f"{to} is there already", hint="Nothing is written over.")
+    if not to.absolute().parent.is_dir():
+        raise SourceRefused(f"{to.absolute().parent} is no folder", hint="Make it first.")
     progress = Progress("instances")
 
     async def work(rooms: Rooms) -> Exported:
@@ -104,7 +107,7 @@ def export_studies(
         async with _acting(rooms, house, role, purpose) as actor:
             uids = list(study or ()) or await _of_patient(rooms, house, actor, purpose, patient, issuer)
             if not uids:
-                raise StudyNotFound
+                raise StudyNotFound("there is no study of this patient that may be exported")
             if to.suffix.lower() != ".zip":
                 return await _write(rooms, house, actor, purpose, uids, MediaWriter(FolderMedium(to)), progress)
             unfinished = to.with_name(to.name + ".part")
@@ -117,7 +120,9 @@ def export_studies(
 
     exported = beside(load(data_dir), work)
     progress.end()
-    typer.echo(f"{exported.studies:,} studies, {exported.instances:,} instances, {exported.bytes:,} bytes")
+    studies = "1 study" if exported.studies == 1 else f"{exported.studies:,} studies"
+    instances = "1 instance" if exported.instances == 1 else f"{exported.instances:,} instances"
+    typer.echo(f"{studies}, {instances}, {exported.bytes:,} bytes")
     typer.echo(to)
 
 
@@ -152,8 +157,13 @@ async def _write(
 async def _of_patient(
     rooms: Rooms, house: Organisation, actor: Actor, purpose: str, patient_id: str, issuer: str
 ) -> list[str]:
-    """The studies of a patient, over as many pages as there are."""
+    """The studies of one patient, over as many pages as there are.
+
+    Raises:
+        Unprocessable: Several patients have this number; what is exported for one must not hold another's.
+    """
     found: list[str] = []
+    whose: set[UUID] = set()
     if any(sign in patient_id + issuer for sign in "*?\\"):
         raise Unprocessable("an identifier has no wildcards here")
     wanted = [Match(_PATIENT_ID, patient_id)]
@@ -163,6 +173,12 @@ async def _of_patient(
         permit = await rooms.policy.require(actor, "query", Target("organisation", house.id, house.id), purpose)
         page = await rooms.archive.query(permit, Query(matches=tuple(wanted), limit=_PAGE, offset=len(found)))
         found += [one.study.study_uid for one in page.found]
+        whose |= {one.study.subject_id for one in page.found}
+        if len(whose) > 1:
+            raise Unprocessable(
+                "more than one patient has this number",
+                hint="Say with --issuer who gave it out, or name each study with --study.",
+            )
         if not page.is_more:
             return found
 

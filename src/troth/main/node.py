@@ -31,6 +31,9 @@ from troth.main.tls import certificate
 RESTORING = "restoring"
 """A file of this name in the data folder: a restore is under way, and what was erased since may be there again."""
 
+_LOCK = "node.lock"
+"""Held by the node that has the data folder; it says where its pages and its viewer are reached."""
+
 Part = Callable[[Settings, socket.socket | None, socket.socket | None, Callable[[], None]], None]
 
 
@@ -47,6 +50,16 @@ def server_for(settings: Settings) -> Postgres:
     if settings.database_url:
         return ManagedServer(settings.database_url, settings.data_dir)
     return EmbeddedServer(settings.data_dir)
+
+
+def listening(settings: Settings) -> Settings:
+    """The settings with the addresses of the node that runs on the data folder, if one does.
+
+    A node may have been given others on its command line, and a link that a command prints must lead to it.
+    """
+    path = settings.data_dir / _LOCK
+    told = path.read_text().split() if path.exists() else []
+    return replace(settings, http=Address.parse(told[0]), viewer=Address.parse(told[1])) if len(told) == 2 else settings
 
 
 def bound(address: Address) -> socket.socket:
@@ -111,6 +124,7 @@ class Node:
             self._listeners[name] = bound(wanted)
             taken[name] = Address(wanted.host, self._listeners[name].getsockname()[1])
         self.settings = replace(self.settings, **taken)
+        self._say_where(f"{self.settings.http}\n{self.settings.viewer}\n")
         self._prepare(self.settings, self.server)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -176,6 +190,7 @@ class Node:
             listener.close()
         self.server.stop()
         if self._lock is not None:
+            self._say_where("")
             os.close(self._lock)
             self._lock = None
 
@@ -184,7 +199,7 @@ class Node:
         return {name: pid for pid, name in self._children.items()}
 
     def _take_lock(self) -> None:
-        path = self.settings.data_dir / "node.lock"
+        path = self.settings.data_dir / _LOCK
         self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -192,6 +207,12 @@ class Node:
             raise AlreadyRunning(
                 f"a node is already running on {self.settings.data_dir}", hint="Stop it, or choose another --data-dir."
             ) from fault
+
+    def _say_where(self, text: str) -> None:
+        """Leave word for commands that run beside this node."""
+        assert self._lock is not None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, text.encode(), 0)
 
     def _fork(self, name: str) -> int:
         """Start one part; returns the reading end of a pipe that gets a byte when it is ready."""

@@ -450,7 +450,9 @@ def _differ_in_sex(pair: Candidates) -> bool:
 
 def _said(reason: str) -> str:
     said = " ".join(reason.split())
-    if not said or len(said) > _LONGEST_REASON:
+    if len(said) > _LONGEST_REASON:
+        raise ReasonMissing(f"Write it in at most {_LONGEST_REASON} characters; these are {len(said):,}")
+    if not said:
         raise ReasonMissing(hint=f"At most {_LONGEST_REASON} characters.")
     return said
 

@@ -116,7 +116,13 @@ class Room:
         Raises:
             OrganisationNotFound: There is none.
         """
-        return await self._organisation_by(name=name)
+        try:
+            return await self._organisation_by(name=name)
+        except OrganisationNotFound:
+            known = ", ".join(each.name for each in await self.organisations())
+            raise OrganisationNotFound(
+                f"there is no organisation {name!r}", hint=f"There are: {known}." if known else ""
+            ) from None
 
     async def organisations(self) -> list[Organisation]:
         """All organisations, controllers first, by name."""

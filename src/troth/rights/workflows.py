@@ -172,7 +172,7 @@ class Fulfilment:
                 {"files": checked, "bytes": copy["length_bytes"]},
             )  # fmt: skip
             await store.verify_copy(connection, row["id"], checked, event_id)
-            noted = f"{checked} files, {copy['length_bytes']} bytes, each read back"
+            noted = f"{checked:,} files, {copy['length_bytes']:,} bytes, each read back"
             await store.add_step(connection, permit_tenant(permit), row["id"], "Copy made", clock.now(), noted)
             for item in request.items:
                 if item.kind == "study" and item.target_id not in copy["studies"]:

@@ -8,13 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.web.desk import Desk, Visitor, go
+from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, go
 from troth.doors.web.errors import SignInNeeded
 from troth.doors.web.frame import home_of
 from troth.doors.web.public.views import FaultPage
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.errors import NotFound, TrothError, Unavailable
+from troth.people import SignInLinkOver
 from troth.policy import PermitDenied
 
 NOTHING_HERE = "There is nothing here that you may see"
@@ -23,8 +24,10 @@ ALIKE = (
     "out who has been here by trying addresses."
 )
 FORBIDDEN = "The notice forbids this now"
-OTHERWISE = "You have access otherwise; ask the privacy office if you think that this is a mistake."
+OTHERWISE = "You have access otherwise. If it cannot wait, or if this is a mistake: ask your privacy office."
 WRONG = "This did not work"
+LINK_OVER = "This sign-in link is over"
+LINK_ONCE = "It works once, for 15 minutes. A new one comes by e-mail in a moment."
 
 _logger = logging.getLogger(__name__)
 
@@ -42,15 +45,20 @@ class FaultPages:
     async def known(self, http_request: Request, fault: Exception) -> Response:
         """A fault of the tree."""
         if isinstance(fault, SignInNeeded):
-            return go("/sign-in")
+            return go("/sign-in?over=1" if SESSION_COOKIE in http_request.cookies else "/sign-in")
         if not isinstance(fault, TrothError):
             raise fault
         if isinstance(fault, PermitDenied) and fault.reason:  # only somebody who has access is told why
-            return await self._page(http_request, 403, FORBIDDEN, fault.reason, OTHERWISE, is_recorded=True)
+            text = f"It says to the patient: “{fault.reason}”"
+            return await self._page(http_request, 403, FORBIDDEN, text, OTHERWISE, is_recorded=True)
         if isinstance(fault, NotFound):
             return await self._nothing(http_request)
         if fault.http_status >= 500 and not isinstance(fault, Unavailable):
             _logger.error("a page failed: %s", fault.slug)
+        if isinstance(fault, SignInLinkOver):
+            return await self._page(
+                http_request, fault.http_status, LINK_OVER, LINK_ONCE, "", onward=("/sign-in", "Ask for a new link")
+            )
         heading = fault.title if fault.http_status < 500 else WRONG
         detail = fault.detail if fault.detail != heading else ""
         return await self._page(http_request, fault.http_status, heading, detail, fault.hint)
@@ -64,11 +72,12 @@ class FaultPages:
 
     async def _nothing(self, http_request: Request) -> Response:
         visitor = await self._desk.visitor(http_request)
-        hint = (
-            "If it is about you: sign in with the account your hospital knows."
-            if visitor.actor is None
-            else "If you need it for your work: ask whoever runs your organisation's space."
-        )
+        if visitor.actor is None:
+            hint = "If it is about you: sign in with the account your hospital knows."
+        elif visitor.actor.kind == "patient":
+            hint = "If something of yours should be here: ask the hospital that made it."
+        else:
+            hint = "If you need it for your work: ask whoever runs your organisation's space."
         return await self._page(http_request, 404, NOTHING_HERE, ALIKE, hint, visitor=visitor)
 
     async def _page(
@@ -81,16 +90,19 @@ class FaultPages:
         *,
         visitor: Visitor | None = None,
         is_recorded: bool = False,
+        onward: tuple[str, str] | None = None,
     ) -> Response:
         who = visitor or await self._desk.visitor(http_request)
+        usual = (home_of(who.actor), "Back to your page" if who.actor is not None else "Back to the notice")
+        back, back_words = onward or usual
         view = FaultPage(
             heading=heading,
             text=text,
             hint=hint,
-            back=home_of(who.actor),
-            back_words="Back to your page" if who.actor is not None else "Back to the notice",
+            back=back,
+            back_words=back_words,
             at=clock.now(),
             is_recorded=is_recorded,
         )
-        title = "Not allowed" if status == 403 else "Nothing here"
+        title = {403: "Not allowed", 404: "Nothing here"}.get(status, WRONG)
         return await self._desk.page(http_request, who, title, Page("layout/fault.html", view), status=status)

@@ -32,6 +32,19 @@ class Fault:
     text: str
 
 
+def reason_faults(reason: str, most: int, field: str = "reason") -> tuple[Fault, ...]:
+    """What is wrong with a reason that somebody will read.
+
+    Args:
+        reason: As typed.
+        most: Characters it may have.
+        field: Name of the field.
+    """
+    if len(reason) > most:
+        return (Fault(field, f"Write it in at most {most} characters; these are {len(reason):,}"),)
+    return () if reason else (Fault(field, "Write down why, in a sentence"),)
+
+
 def token_of(session: str) -> str:
     """The proof a form carries: only who holds the session cookie, or a page made for it, knows it.
 

@@ -179,7 +179,8 @@ def _who(event: Event, reader: Actor, *, is_you: bool, is_refused: bool) -> tupl
     if event.actor_kind == "system":
         return "The platform", "by itself"
     if event.actor_kind == "peer":
-        return str(told.get("actor") or "An imaging system"), reader.organisation
+        name = str(told.get("actor") or "An imaging system")
+        return ("A program" if name == words.BEARER else name), reader.organisation
     if event.actor_kind == "anonymous":
         return "Somebody who was not signed in", ""
     if is_refused:

@@ -171,7 +171,7 @@ def now_words(request: RightsRequest) -> str:
         return "We could not do it. The ground and its end date are below. You may complain to us or to the authority."
     settled, held = sum(item.outcome in SETTLED for item in request.items), len(request.items)
     progress = f" {settled} of {held} things are settled." if held else ""
-    return f"We know it is you.{progress} Nothing for you to do. You hear from us by {due} at the latest."
+    return f"We know it is you.{progress} You can leave this page: you hear from us by {due} at the latest."
 
 
 def marks_of(request: RightsRequest) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ PURPOSES: Mapping[str, str] = {
     "site": "this site",
 }
 
+SEXES: Mapping[str, str] = {"F": "female", "M": "male", "O": "other"}
+BEARER = "Bearer token"
+"""The name of an actor that is nobody's: of whoever shows a token."""
+
 MODALITIES: Mapping[str, str] = {
     "CT": "CT scan",
     "MR": "MRI scan",
@@ -123,6 +127,16 @@ def person_name(value: str) -> str:
     family, _, rest = value.partition("=")[0].partition("^")
     given = " ".join(part for part in rest.split("^")[:2] if part)
     return ", ".join(part for part in (family.strip(), given.strip()) if part)
+
+
+def sex(value: str) -> str:
+    """What DICOM says in a letter (PS3.3 C.2.3); what is none of these, as it stands."""
+    return SEXES.get(value.strip().upper(), value)
+
+
+def sender(value: str) -> str:
+    """Who sent something: a system has a name, a program that shows a token has none."""
+    return "a program with a token" if value == BEARER else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,11 @@ def restore(
     (data_dir / RESTORING).write_text(stamp)
     keys = source.keys_folder / stamp
     escrow.follow(keys, source.folder / journal.NAME)
-    secrets = escrow.open_copy(keys, data_dir / "keys", source.recovery)
+    try:
+        secrets = escrow.open_copy(keys, data_dir / "keys", source.recovery)
+    except RecoveryRefused:
+        (data_dir / RESTORING).unlink()  # nothing is there yet: the same folder serves for the right key
+        raise
     keyring = Keyring.open(data_dir / "keys")
     try:
         manifest = Manifest.read(source.folder, stamp, keyring.public_key)
@@ -137,6 +141,8 @@ def _chosen(source: Source) -> str:
     whole = stamps(source.folder)
     if not whole:
         raise BackupMissing(f"there is no backup in {source.folder}")
+    if source.stamp and source.stamp not in whole:
+        raise BackupMissing(f"there is no backup {source.stamp}", hint=f"There are: {', '.join(whole)}.")
     with_keys = [stamp for stamp in whole if (source.keys_folder / stamp / "root.sealed").exists()]
     wanted = [stamp for stamp in with_keys if stamp == source.stamp or not source.stamp]
     if not wanted:

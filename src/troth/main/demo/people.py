@@ -8,9 +8,12 @@ from troth.main.wiring import Rooms
 from troth.policy import Target
 
 STAFF = (
-    ("clinician", "Dr B. Specimen", "b.specimen@example-hospital.invalid"),
-    ("privacy office", "E. Fixture", "e.fixture@example-hospital.invalid"),
+    ("clinician", "clinician", "Dr B. Specimen", "b.specimen@example-hospital.invalid"),
+    ("privacy office", "office", "E. Fixture", "e.fixture@example-hospital.invalid"),
+    ("administrator", "admin", "F. Template", "f.template@example-hospital.invalid"),
 )
+PATIENT = "a.doe@example.invalid"
+"""Where the patient of the story gets mail."""
 
 
 async def one_time_links(rooms: Rooms) -> list[tuple[str, str]]:
@@ -23,8 +26,7 @@ async def one_time_links(rooms: Rooms) -> list[tuple[str, str]]:
     permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
     links = []
     known = {user.email: user for user in await rooms.people.users(permit)}
-    for title, name, email in STAFF:
-        role = "office" if title == "privacy office" else "clinician"
+    for title, role, name, email in STAFF:
         user = known.get(email) or await rooms.people.add_user(permit, place.id, email, name, role)
         links.append((f"{name}, {title}", await rooms.people.issue_sign_in_link(permit, user.id)))
     return links

@@ -25,6 +25,7 @@ from troth.doors.dimse import scu
 from troth.kit import clock, ids
 from troth.kit.postgres import SUPERUSER, EmbeddedServer
 from troth.main.demo.cast import PATIENT_ID, Files, houses
+from troth.main.demo.people import PATIENT
 from troth.main.demo.visit import Visitor
 from troth.main.first_start import permit_for
 from troth.main.ledger_command import proofs_of
@@ -207,12 +208,12 @@ class Story:
         permit = await permit_for(
             self.rooms, "invite", Target("subject", subject[1], self.places[self.hospital], subject[1])
         )
-        invitation = await self.rooms.people.invite_subject(permit, subject[1], "a.doe@example.invalid")
+        invitation = await self.rooms.people.invite_subject(permit, subject[1], PATIENT)
         self.patient = Visitor(self.url)
         await self.patient.open(invitation.link)
         if "code" not in self.patient.text.lower():
             await self.patient.press("Open")
-        told = {"name": "Archibald Doe", "day": "1", "month": "4", "year": "1950", "email": "a.doe@example.invalid"}
+        told = {"name": "Archibald Doe", "day": "1", "month": "4", "year": "1950", "email": PATIENT}
         wrong = str((int(invitation.code) + 1) % 1_000_000).zfill(6)
         await self.patient.press("Show me my scans", code=wrong, **told)
         holds("Your scans" not in self.patient.text, "a wrong code opens nothing")

@@ -15,13 +15,14 @@ from pathlib import Path
 from troth.kit import clock
 from troth.kit.errors import TrothError
 from troth.main.demo.cast import files
+from troth.main.demo.people import PATIENT, one_time_links
 from troth.main.demo.story import DoesNotHold, Story
 from troth.main.demo.visit import NotOnThePage
 from troth.main.first_start import prepare
 from troth.main.node import Node
 from troth.main.parts import PARTS
 from troth.main.settings import Address, Settings
-from troth.main.wiring import load_notices, open_rooms
+from troth.main.wiring import Rooms, load_notices, open_rooms
 
 
 def run(once: bool, data_dir: Path | None, settings_in: Callable[[Path], Settings]) -> int:
@@ -84,16 +85,16 @@ async def hand_out(node: Node) -> None:
     """Print a fresh one-time link for each person of the story."""
     rooms = open_rooms(node.settings, node.server, load_notices(node.settings), connections=2)
     try:
-        await _links(rooms)
+        await _links(node, rooms)
     finally:
         await rooms.close()
 
 
-async def _links(rooms: object) -> None:
-    from troth.main.demo.people import one_time_links
-
-    for who, link in await one_time_links(rooms):  # type: ignore[arg-type]
+async def _links(node: Node, rooms: Rooms) -> None:
+    for who, link in await one_time_links(rooms):
         say(f"     {who:32} {link}")
+    say(f"     {'A. Doe, patient':32} {node.settings.http_url}/sign-in with {PATIENT}")
+    say(f"     {'':32} the link it mails lies in {node.settings.data_dir / 'outbox'}")
 
 
 def open_folder() -> Path:

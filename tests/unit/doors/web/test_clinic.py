@@ -8,7 +8,7 @@ from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in
 async def test_the_list_shows_the_studies_of_ones_own_organisation(house: House) -> None:
     async with house.client(await house.session_of("Dr B. Specimen")) as own:
         page = (await own.get("/studies")).text
-        for words in ("Miller, James", "P-1", "2 Jan 1970", "CT head", "Chest, two views", "ACC-99", "3 match"):
+        for words in ("Miller, James", "P-1", "2 Jan 1970", "CT head", "Chest, two views", "ACC-99", "3 studies"):
             assert words in page
         assert "Purpose: <b>diagnosis</b>" in page
         assert "<b>Example Hospital</b>" in page

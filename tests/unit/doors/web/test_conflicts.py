@@ -68,7 +68,7 @@ async def test_the_list_names_nobody_and_leads_to_the_two(house: House) -> None:
             assert picture.headers["cache-control"] == "private, no-store"
         assert (await doctor.get(f"{path}/pictures/other")).status_code == 404
         done = await press(doctor, path, act="keep", scope="all")
-        assert done.headers["location"] == "/conflicts?told=kept"
+        assert done.headers["location"] == "/conflicts?told=kept-all"
         assert "Nothing contradicts itself" in (await doctor.get("/conflicts")).text
         assert (await doctor.get(path)).status_code == 404
 
@@ -102,6 +102,7 @@ async def test_what_cannot_be_undone_is_asked_for_twice(house: House) -> None:
             answer = await press(doctor, path, **fields)
             assert answer.status_code == 422
             assert "one thing to mend" in answer.text
+            assert ("at most 500 characters; these are 501" in answer.text) is (len(fields.get("reason", "")) > 500)
         replaced = await press(doctor, path, act="replace", reason="The first was the wrong way round")
         assert replaced.headers["location"] == "/conflicts?told=replaced"
         again = await conflict(house, "duplicate-differs", 2)
@@ -109,7 +110,8 @@ async def test_what_cannot_be_undone_is_asked_for_twice(house: House) -> None:
         assert re.fullmatch(r"/conflicts/[0-9a-f-]{36}\?told=discarded", one.headers["location"])
         assert "It was destroyed" in (await doctor.get(one.headers["location"])).text
         last = await press(doctor, one.headers["location"].partition("?")[0], act="discard", sure="yes", scope="all")
-        assert last.headers["location"] == "/conflicts?told=discarded"
+        assert last.headers["location"] == "/conflicts?told=discarded-all"
+        assert "They were destroyed" in (await doctor.get(last.headers["location"])).text
 
 
 async def test_what_is_restricted_is_not_shown_beside_it(house: House) -> None:

@@ -23,6 +23,7 @@ async def test_a_refusal_says_why_to_those_who_have_access(place: Deployment) ->
     told = await doctor.web.get(page)
     assert told.status_code == 403
     assert "Ask us to stop using something, and it stops at once." in told.text
+    assert "It says to the patient: “" in told.text
     assert "§ 9.4" in told.text
     assert "this attempt is written down" in told.text
     absent = await stranger.web.get(f"/studies/{held.made.uid()}/open")

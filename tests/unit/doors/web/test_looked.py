@@ -56,6 +56,7 @@ def test_an_opening_says_who_what_why_and_by_which_clause() -> None:
         ({"outcome": "refused", "kind": "policy:access:refused"}, "Someone with the role “clinician”", "no"),
         ({"actor_kind": "peer", "payload": {"actor": "CT1"}}, "CT1", "done"),
         ({"actor_kind": "peer", "payload": None}, "An imaging system", "done"),
+        ({"actor_kind": "peer", "payload": {"actor": "Bearer token"}}, "A program", "done"),
         ({"actor_kind": "system"}, "The platform", "done"),
         ({"actor_kind": "anonymous", "kind": "people:match:failed"}, "Somebody who was not signed in", "no"),
         ({"payload": None, "is_shredded": True}, "Someone with the role “clinician”", "done"),

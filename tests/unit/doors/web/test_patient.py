@@ -65,9 +65,18 @@ async def test_a_refused_colleague_appears_by_role_only(house: House, session: s
 
 
 async def test_the_whole_list_has_pages(house: House, session: str) -> None:
+    doctor = await house.rooms.people.actor_of_session(await house.session_of("Dr B. Specimen"))
+    assert doctor is not None
+    target = await house.rooms.archive.target(doctor, NEW)
+    await house.rooms.archive.open_study(await house.rooms.policy.require(doctor, "retrieve", target, "diagnosis"), NEW)
     async with house.client(session) as patient:
         for _ in range(50):
             await patient.get("/scans")
+        home = (await patient.get("/scans")).text
+        assert "One person has looked at them" in home, "whatever was written since"
+        assert "Dr B. Specimen" in home
+        nothing = (await patient.get("/looked?show=refused")).text
+        assert "Nothing of this kind is written" not in nothing
         page = (await patient.get("/looked")).text
         further = re.search(r'href="(/looked\?show=&amp;before=[^"]+)"', page)
         assert further is not None
@@ -107,7 +116,9 @@ async def test_asking_for_a_copy_starts_a_clock(house: House, session: str) -> N
         assert "Miller" in console
         href = re.search(r'href="(/office/requests/[0-9a-f-]+)"', console)
         assert href is not None
-        assert "asks for a copy of everything" in (await office.get(href[1])).text
+        page = (await office.get(href[1])).text
+        assert "asks for a copy of everything" in page
+        assert "about you" not in page  # the office is not who asked
         assert (await office.get("/office/requests?queue=lost")).status_code == 404
 
 
@@ -177,7 +188,10 @@ async def test_a_colleague_is_invited_and_joins_by_a_press(house: House) -> None
         fields = {"name": "Dr N. Testcase", "email": "n@x.example", "role": "clinician", "token": token_in(page)}
         assert (await admin.post("/admin", data=fields | {"role": "king"})).status_code == 422
         sent = await admin.post("/admin", data=fields)
-        assert "The invitation is on its way" in sent.text
+        assert (sent.status_code, sent.headers["location"]) == (303, "/admin?told=invited")
+        assert "The invitation is on its way" in (await admin.get(sent.headers["location"])).text
+        twice = await admin.post("/admin", data=fields | {"email": "Drb.Specimen@x.example"})
+        assert (twice.status_code, "works here already" in twice.text) == (422, True)
     link = re.findall(r"http://\S+(/invitation/\S+)", house.mails()[-1])[0]
     async with house.client() as colleague:
         assert "Accept" in (await colleague.get(link)).text

@@ -73,6 +73,7 @@ async def test_a_link_from_the_mail_signs_in_once(house: House) -> None:
         again = await clinician.post(path)
         assert again.status_code == 401
         assert "This sign-in link is over" in again.text
+        assert '<a class="btn" href="/sign-in">Ask for a new link</a>' in again.text
 
 
 async def test_signing_out_ends_the_session_at_once(house: House) -> None:
@@ -85,7 +86,11 @@ async def test_signing_out_ends_the_session_at_once(house: House) -> None:
         assert (await office.post("/sign-out", data={"token": token_in(page)})).status_code == 303
     async with house.client(session) as stolen:
         gone = await stolen.get("/office/requests")
-        assert (gone.status_code, gone.headers["location"]) == (303, "/sign-in")
+        assert (gone.status_code, gone.headers["location"]) == (303, "/sign-in?over=1")
+        assert "You are not signed in any more" in (await stolen.get(gone.headers["location"])).text
+    async with house.client() as stranger:
+        assert (await stranger.get("/office/requests")).headers["location"] == "/sign-in"
+        assert "any more" not in (await stranger.get("/sign-in")).text
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,9 @@ def test_a_scan_has_an_everyday_name() -> None:
     assert words.scan(["SR", "CT"]) == "CT scan"
     assert words.scan(["DX"]) == "X-ray"
     assert words.scan([]) == "Images"
+
+
+def test_who_sent_and_who_it_is_are_said_in_words() -> None:
+    assert [words.sex(each) for each in ("F", "m", "O", "X", "")] == ["female", "male", "other", "X", ""]
+    assert words.sender("CT1") == "CT1"
+    assert words.sender(words.BEARER) == "a program with a token"

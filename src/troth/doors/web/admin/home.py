@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from troth.doors.web import words
 from troth.doors.web.admin.views import HomePage, PeerRow, ServiceRow, UserRow
-from troth.doors.web.desk import Desk, Visitor, of_organisation
+from troth.doors.web.desk import Desk, Visitor, go, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
 from troth.people import ROLES, EmailMalformed, FieldMalformed
@@ -37,6 +37,9 @@ class AdminPages:
             return await self._page(http_request, visitor, actor, permit, {})
         fields = await self._desk.sent(http_request, visitor)
         faults = _faults(fields)
+        here = {each.email.casefold() for each in await self._desk.rooms.people.users(permit) if each.is_active}
+        if not faults and fields["email"].casefold() in here:
+            faults = (Fault("email", "Somebody with this address works here already"),)
         if not faults:
             try:
                 assert actor.tenant is not None
@@ -45,7 +48,9 @@ class AdminPages:
                 )
             except (EmailMalformed, FieldMalformed) as refused:
                 faults = (Fault("email", refused.detail),)
-        return await self._page(http_request, visitor, actor, permit, fields, *faults, is_sent=not faults)
+        if not faults:
+            return go("/admin?told=invited")  # so that a page opened once more invites nobody twice
+        return await self._page(http_request, visitor, actor, permit, fields, *faults)
 
     async def _page(
         self,
@@ -55,14 +60,12 @@ class AdminPages:
         permit: Permit,
         fields: Mapping[str, str],
         *faults: Fault,
-        is_sent: bool = False,
     ) -> Response:
         users = [each for each in await self._desk.rooms.people.users(permit) if each.is_active]
         peers = await self._desk.rooms.people.peers(permit)
         assert actor.tenant is not None
         level = await self._desk.rooms.people.level(permit, actor.tenant)
         services = self._desk.rooms.policy.compiled.services
-        typed = {} if is_sent else fields
         view = HomePage(
             organisation=actor.organisation,
             users=tuple(
@@ -75,11 +78,11 @@ class AdminPages:
             level=level.replace("_", " "),
             services=tuple(ServiceRow(each.says, each.clause_id, level in each.levels) for each in services),
             roles=tuple((each, words.role(each)) for each in ROLES),
-            name=typed.get("name", ""),
-            email=typed.get("email", ""),
-            role=typed.get("role", ""),
+            name=fields.get("name", ""),
+            email=fields.get("email", ""),
+            role=fields.get("role", ""),
             faults=faults,
-            is_sent=is_sent,
+            is_sent=not faults and http_request.query_params.get("told") == "invited",
         )
         return await self._desk.page(
             http_request,

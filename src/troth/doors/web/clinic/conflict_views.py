@@ -49,7 +49,7 @@ _SHOWN: tuple[tuple[int, str], ...] = (
     (0x00081010, "Station"),
 )
 _TIMES = frozenset({0x00080030, 0x00080033})
-_NAME, _DATES = 0x00100010, frozenset({0x00100030, 0x00080020})
+_NAME, _SEX, _DATES = 0x00100010, 0x00100040, frozenset({0x00100030, 0x00080020})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def group_row(group: QuarantineGroup) -> GroupRow:
         images=group.instances,
         modality=", ".join(group.modalities),
         size=words.length(group.length_bytes),
-        sender=group.sender,
+        sender=words.sender(group.sender),
         last_at=group.last_at,
         ends_at=group.ends_at,
         is_held=group.is_held,
@@ -155,6 +155,8 @@ def _value(side: Side | None, tag: int) -> str:
     text = side.values.get(tag, "") if side is not None else ""
     if tag == _NAME:
         return words.person_name(text)
+    if tag == _SEX:
+        return words.sex(text)
     if tag in _DATES and len(text) == 8 and text.isdigit() and 1 <= int(text[4:6]) <= 12:
         return f"{int(text[6:])} {words.MONTHS[int(text[4:6]) - 1]} {text[:4]}"
     if tag in _TIMES and text[:4].isdigit() and len(text) >= 4:

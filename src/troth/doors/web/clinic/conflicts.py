@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import CannotResolve, Comparison, Quarantine, QuarantineGone, Resolved
+from troth.doors.web import words
 from troth.doors.web.clinic import conflict_views as views
 from troth.doors.web.clinic.conflict_views import ConflictPage, ConflictsPage, group_row, lines_of
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
-from troth.doors.web.forms import Fault
+from troth.doors.web.forms import Fault, reason_faults
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
 from troth.policy import Actor, Permit
@@ -24,7 +25,9 @@ _PICTURE = (420, 420)
 _TOLD: Mapping[str, str] = {
     "kept": "It was taken in under a number of its own",
     "replaced": "The image that was held is replaced",
+    "kept-all": "They were taken in under numbers of their own",
     "discarded": "It was destroyed",
+    "discarded-all": "They were destroyed",
     "part": "Many were taken in; the others of the study wait still, to be taken in the same way",
     "left": "Some were taken in; those that could not be wait still",
 }
@@ -74,7 +77,7 @@ class ConflictPages:
         try:
             if fields["act"] == "discard":
                 await self._quarantine.discard(permit, quarantined_id, is_whole_group=is_all)
-                return go(f"{onward}?told=discarded")
+                return go(f"{onward}?told=discarded{'-all' if is_all else ''}")
             if fields["act"] == "replace":
                 held = await self._on_held(actor, permit, quarantined_id)
                 if held is None:
@@ -86,7 +89,7 @@ class ConflictPages:
             return await self._page(http_request, visitor, actor, permit, fields, Fault("", refused.detail))
         if resolved.left or resolved.more:
             return await self._left(http_request, visitor, actor, permit, resolved)
-        return go(f"{onward}?told=kept")
+        return go(f"{onward}?told=kept{'-all' if is_all else ''}")
 
     async def picture(self, http_request: Request) -> Response:
         """The first frame of one of the two."""
@@ -156,7 +159,7 @@ def _view(comparison: Comparison, fields: Mapping[str, str], faults: tuple[Fault
         total=comparison.group.instances,
         before_href=f"/conflicts/{comparison.before_id}" if comparison.before_id else "",
         after_href=f"/conflicts/{comparison.after_id}" if comparison.after_id else "",
-        sender=comparison.group.sender,
+        sender=words.sender(comparison.group.sender),
         received_at=comparison.received_at,
         ends_at=comparison.group.ends_at,
         is_held=comparison.group.is_held,
@@ -180,6 +183,4 @@ def _faults(fields: Mapping[str, str]) -> tuple[Fault, ...]:
         return (Fault("", "Choose what becomes of it"),)
     if act == "discard" and fields.get("sure") != "yes":
         return (Fault("sure", "Confirm that it goes for good"),)
-    if act == "replace" and not 0 < len(fields.get("reason", "")) <= _MOST_REASON:
-        return (Fault("reason", "Write down why, in a sentence"),)
-    return ()
+    return reason_faults(fields.get("reason", ""), _MOST_REASON) if act == "replace" else ()

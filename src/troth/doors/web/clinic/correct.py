@@ -151,6 +151,8 @@ class CorrectPages:
             return await self._page(http_request, visitor, permit, seen, {})
         fields = await self._desk.sent(http_request, visitor)
         seen, source = await archive.correctable(permit, study_id), fields.get("source", "")
+        if fields.get("sure") == "no":  # what was typed is looked over once more
+            return await self._page(http_request, visitor, permit, seen, fields)
         values = _changed(fields, seen.study)
         if not values:
             fault = Fault("", "Nothing is different from what the study says. Change what is wrong")

@@ -23,7 +23,7 @@ from troth.policy import Actor, Permit, Target
 
 # Search keys, DICOM PS3.6
 STUDY_DATE, ACCESSION, MODALITIES_IN_STUDY = 0x00080020, 0x00080050, 0x00080061
-PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+PATIENT_NAME, PATIENT_ID, ISSUER = 0x00100010, 0x00100020, 0x00100021
 
 ROLES = ("clinician", "referrer")
 PURPOSE = "diagnosis"
@@ -94,7 +94,7 @@ class StudyPages:
             modalities=_filters(asked, "modality", asked.modality, {"": "Any"} | {each: each for each in MODALITIES}),
             fault=fault,
             rows=tuple(_row(study, asked) for study in studies),
-            range_line=f"Rows {first}–{first + len(studies) - 1}",
+            range_line=f"Rows {first}–{first + len(studies) - 1}" if len(studies) != 1 else f"Row {first}",
             previous_href=asked.href(page=asked.page - 1) if asked.page > 1 else "",
             next_href=asked.href(page=asked.page + 1) if is_more and asked.page < MOST_PAGES else "",
             is_filtered=bool(asked.search or asked.days or asked.modality),
@@ -152,6 +152,7 @@ class StudyPages:
             ("Images", words.number(study.instance_count)),
             ("Modality", ", ".join(study.modalities)),
             ("Born", born(study)),
+            ("Patient ID given out by", study.values.get(ISSUER, "")),
             ("Accession", study.accession),
             ("Referrer", words.person_name(study.referrer)),
             ("Stored", words.moment(study.stored_at)),
@@ -224,9 +225,8 @@ def _filters(asked: Asked, name: str, chosen: str, labels: Mapping[str, str]) ->
 
 
 def _count_line(count: int, is_more: bool, first: int) -> str:
-    if is_more or first > 1:
-        return f"more than {words.number(first + count - 1)} match" if is_more else f"{first + count - 1} match"
-    return f"{count} match" if count != 1 else "1 matches"
+    so_far = words.counted(first + count - 1, "study", "studies")
+    return f"more than {so_far}" if is_more else so_far
 
 
 def title(study: StudySummary) -> str:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
-from troth.doors.web.forms import Fault
+from troth.doors.web.forms import Fault, reason_faults
 from troth.doors.web.office.decisions import ERASED, PURPOSE, tabs_of
 from troth.doors.web.render import Page
 from troth.kit import clock
@@ -198,9 +198,10 @@ def _faults(fields: Mapping[str, str]) -> tuple[Fault, ...]:
         faults.append(Fault("patient", "Write the patient's number"))
     elif fields["about"] == "study" and not fields.get("study"):
         faults.append(Fault("study", "Write the number of the study (Study Instance UID)"))
-    if not fields.get("reason") or len(fields["reason"]) > _MOST_REASON:
-        faults.append(Fault("reason", "Write down why, in a sentence"))
-    if not fields.get("document") or len(fields["document"]) > _MOST_REASON:
+    faults += reason_faults(fields.get("reason", ""), _MOST_REASON)
+    if len(fields.get("document", "")) > _MOST_REASON:
+        faults.append(Fault("document", f"Name the document in at most {_MOST_REASON} characters"))
+    elif not fields.get("document"):
         faults.append(Fault("document", "Name the document that it rests on"))
     for name in ("review_on", "ends_on"):
         if (name == "review_on" or fields.get(name)) and not _is_day(fields.get(name, "")):

@@ -99,6 +99,7 @@ class MergePages:
         permit = await self._desk.permit(actor, "merge", of_organisation(actor), PURPOSE)
         rooms, held = self._desk.rooms, await self._desk.rooms.people.merge_of(permit, id_of(http_request))
         faults: tuple[Fault, ...] = ()
+        fields: Mapping[str, str] = {}
         if http_request.method == "POST":
             fields = await self._desk.sent(http_request, visitor)
             try:
@@ -121,6 +122,7 @@ class MergePages:
             is_by_rule=held.rule_id is not None,
             hindrance=await rooms.archive.merging.hindrance(permit, *both, held.made_at),
             images=await rooms.archive.identifying.written(permit, held),
+            typed=fields.get("reason", ""),
             told=_TOLD.get(http_request.query_params.get("told", ""), ""),
             faults=faults,
         )
@@ -159,7 +161,7 @@ class MergePages:
             id=subject.id,
             name=words.person_name(subject.demographics.name) or "No name",
             born=subject.demographics.birth_date,
-            sex=_SEXES.get(subject.demographics.sex, subject.demographics.sex or "not said"),
+            sex=words.sex(subject.demographics.sex) or "not said",
             number=subject.patient.patient_id or "No number",
             issuer=subject.patient.issuer if subject.patient.patient_id else "",
             studies=len(studies),
@@ -196,9 +198,6 @@ class MergePages:
             http_request, visitor, title, page,
             here=_PATH, permit=permit, recorded=RECORDED, status=422 if faults else 200,
         )  # fmt: skip
-
-
-_SEXES: Mapping[str, str] = {"F": "female", "M": "male", "O": "other"}
 
 
 def _pair_row(pair: Candidates) -> PairRow:

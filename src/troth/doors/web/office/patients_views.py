@@ -73,6 +73,11 @@ class Side:
     accounts: int
     open: tuple[str, ...]
 
+    @property
+    def full_number(self) -> str:
+        """With who gave it out: two numbers to be compared may be the same but for that."""
+        return f"{self.number} of {self.issuer}" if self.issuer else self.number
+
 
 @dataclass(frozen=True, slots=True)
 class PairPage:
@@ -103,5 +108,6 @@ class MergePage:
     is_by_rule: bool
     hindrance: str
     images: Written
+    typed: str = ""
     told: str = ""
     faults: tuple[Fault, ...] = ()

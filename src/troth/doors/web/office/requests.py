@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from statistics import median
 from uuid import UUID
@@ -155,7 +156,7 @@ def _row(request: RightsRequest, names: Mapping[UUID, str]) -> RequestRow:
         right=requested.right_words(request.right),
         person=names[request.subject_id],
         clock=requested.clock_of(request, clock.now()),
-        chip=requested.chip_of(request),
+        chip=_chip(request),
         marks=requested.marks_of(request),
         marks_words=requested.summary(request),
         is_open=request.is_open,
@@ -172,9 +173,18 @@ def _file(request: RightsRequest, name: str) -> FilePage:
         opened_at=request.opened_at,
         acknowledged_at=request.acknowledged_at,
         clock=requested.clock_of(request, clock.now()),
-        chip=requested.chip_of(request),
-        items=requested.items_of(request),
+        chip=_chip(request),
+        items=tuple(replace(each, title=_TITLES.get(each.title, each.title)) for each in requested.items_of(request)),
         items_summary=requested.summary(request),
         is_settled=requested.is_settled(request),
         steps=requested.steps_of(request),
     )
+
+
+_TITLES: Mapping[str, str] = {"What we know about you": "What we know about the patient"}
+"""What is said to whoever asked, as the office reads it."""
+
+
+def _chip(request: RightsRequest) -> requested.Chip:
+    chip = requested.chip_of(request)
+    return replace(chip, word="Ready for the patient") if chip == requested.STATES[State.READY] else chip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from urllib.parse import quote
 from uuid import UUID
@@ -29,6 +30,7 @@ RECENT = timedelta(days=30)
 MOST_STUDIES = 200
 PAGE = 50
 ON_HOME = 4
+MOST_OF_STUDY = 100
 FILM = 5
 MOST_LISTED = 300
 MODALITY, INSTANCE_NUMBER = 0x00080060, 0x00200013  # DICOM PS3.6
@@ -53,14 +55,17 @@ class PatientPages:
         born, notice = await self._born(permit), await self._notice(permit.actor)
         thread = await self._thread(actor, limit=PAGE, with_proofs=False)
         scans = tuple(scan_line(each.study, born, notice) for each in found.found)
-        told = [event for event in thread.events if looked.is_news(event)]
-        people = looked.looking_people(thread.events, clock.now() - RECENT)
+        begin, log = clock.now() - RECENT, await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
+        assert actor.subject_id is not None
+        # Of its own, so that no number of other entries hides who looked.
+        news = await threads.since(self._desk.rooms, log, actor.subject_id, begin, looked.NEWS, PAGE)
+        told = [event for event in news if looked.is_news(event)]
         view = HomePage(
             organisation=actor.organisation,
-            lead=looked.lead(people, len(scans)),
+            lead=looked.lead(looked.looking_people(news, begin), len(scans)),
             requests=tuple(request_line(each) for each in await self._requests(actor) if each.is_open),
             studies=scans,
-            entries=threads.entries(thread, actor, told[:ON_HOME]),
+            entries=threads.entries(replace(thread, events=(*news, *thread.events)), actor, told[:ON_HOME]),
             complete=looked.complete_line(thread.complete),
             can_ask=asks(),
         )
@@ -76,7 +81,7 @@ class PatientPages:
         found, permit = await self._desk.listed(actor, id_of(http_request), "query", OWN, query)
         study = found[0].study
         chosen = http_request.query_params.get("show", "")
-        thread = await self._thread(actor, study_id=study.id)
+        thread = await self._thread(actor, study_id=study.id, limit=MOST_OF_STUDY)
         born, notice = await self._born(permit), await self._notice(permit.actor)
         kept_until, clauses = kept(study, born, notice)
         shown = [event for event in thread.events if looked.is_kind(event, chosen)]
@@ -96,6 +101,7 @@ class PatientPages:
             kept_clauses=clauses,
             is_past=kept_until is not None and kept_until <= clock.today(),
             is_restricted=study.is_restricted,
+            is_cut=len(thread.events) == MOST_OF_STUDY,
         )
         page = Page("patient/study.html", view)
         return await self._desk.page(
@@ -134,7 +140,7 @@ class PatientPages:
         actor: Actor,
         *,
         study_id: UUID | None = None,
-        limit: int = 100,
+        limit: int,
         before: UUID | None = None,
         with_proofs: bool = True,
     ) -> threads.Thread:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from troth.doors.web import words
@@ -16,6 +17,7 @@ from troth.ledger import Completeness, Event, verify_inclusion
 from troth.policy import Actor, Permit
 
 PROVED_AT_ONCE = 25
+_PAGE = 100
 FOLDED = frozenset({"archive:studies:queried", "archive:instances:stored"})
 
 
@@ -59,6 +61,30 @@ async def read(
         complete = await rooms.ledger.complete_for(connection, *kin)
         checked = await _prove(rooms, connection, events[:PROVED_AT_ONCE]) if with_proofs else {}
     return Thread(tuple(events), complete, checked)
+
+
+async def since(
+    rooms: Rooms, permit: Permit, subject_id: UUID, moment: datetime, kinds: Collection[str], least: int
+) -> tuple[Event, ...]:
+    """Every entry of some kinds since a moment, newest first, however much else was written meanwhile.
+
+    Args:
+        rooms: What the platform gives this door.
+        permit: `see_log` on the subject.
+        subject_id: Whose list.
+        moment: How far back all of them are read.
+        kinds: Of which kinds.
+        least: Older ones are among them until there are so many, or no more.
+    """
+    found: list[Event] = []
+    async with rooms.database.transaction(permit) as connection:
+        kin = await rooms.people.kin_of(connection, subject_id)
+        while True:
+            before = found[-1].id if found else None
+            page = await rooms.ledger.of_subject(connection, *kin, limit=_PAGE, before=before, kinds=kinds)
+            found += page
+            if len(page) < _PAGE or (page[-1].at < moment and len(found) >= least):
+                return tuple(found)
 
 
 async def _prove(rooms: Rooms, connection: Connection, events: Sequence[Event]) -> dict[UUID, Checked]:

@@ -65,7 +65,11 @@ class HomePage:
 
 @dataclass(frozen=True, slots=True)
 class StudyPage:
-    """One scan: images, who looked, how long it is kept."""
+    """One scan: images, who looked, how long it is kept.
+
+    Attributes:
+        is_cut: Older entries about it stand on the page of all entries only.
+    """
 
     title: str
     line: str
@@ -81,6 +85,7 @@ class StudyPage:
     kept_clauses: tuple[str, ...]
     is_past: bool
     is_restricted: bool
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

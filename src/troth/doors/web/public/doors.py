@@ -66,7 +66,8 @@ class Doors:
         return go("/sign-in/sent")
 
     async def _sign_in_page(self, http_request: Request, visitor: Visitor, email: str, *faults: Fault) -> Response:
-        view = SignInPage(email, faults, await self._written_down())
+        is_over = "over" in http_request.query_params
+        view = SignInPage(email, faults, await self._written_down(), is_over=is_over)
         page = Page("public/sign_in.html", view)
         return await self._desk.page(http_request, visitor, "Sign in", page, status=FAULT_STATUS if faults else 200)
 

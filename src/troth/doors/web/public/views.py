@@ -128,11 +128,16 @@ class PromisesPage:
 
 @dataclass(frozen=True, slots=True)
 class SignInPage:
-    """The door."""
+    """The door.
+
+    Attributes:
+        is_over: Who comes was signed in, and is not any more.
+    """
 
     email: str = ""
     faults: tuple[Fault, ...] = ()
     clauses: tuple[str, ...] = ()
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
