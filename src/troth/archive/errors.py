@@ -48,6 +48,13 @@ class SearchTooBroad(TooLarge):
     title = "The search is too broad; add a key or a date range"
 
 
+class SearchAmbiguous(BadInput):
+    """One person is meant, and the PatientID is that of several: another issuer gave it to another one."""
+
+    slug = "search-ambiguous"
+    title = "Several people have this patient number; say who issued it"
+
+
 class NoPixels(NotFound):
     """The instance has no such frame or bulk value."""
 

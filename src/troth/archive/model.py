@@ -78,6 +78,7 @@ class Query:
         offset: Results to skip, at most 10,000.
         is_fuzzy: Names without wildcards also match when they are mistyped by a letter (PS3.18 8.3.4.2).
         after: Only studies that come after this place, as `Found.place` gives it: any page costs the same.
+        is_of_one: Whoever asks takes all results for one person's: refused where they are of several.
     """
 
     level: Level = "study"
@@ -87,6 +88,7 @@ class Query:
     offset: int = 0
     is_fuzzy: bool = False
     after: tuple[date, UUID] | None = None
+    is_of_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)

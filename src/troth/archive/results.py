@@ -9,7 +9,7 @@ from uuid import UUID
 
 from troth.archive import attributes as tags
 from troth.archive import summaries
-from troth.archive.errors import SearchTooBroad
+from troth.archive.errors import SearchAmbiguous, SearchTooBroad
 from troth.archive.model import Found, Page, Query, Row, StudySummary
 from troth.archive.searching import MOST_SCANNED, Plan, holds
 from troth.archive.viewing import instance_record, open_record, series_record
@@ -62,6 +62,7 @@ class Search:
 
         Raises:
             SearchTooBroad: Too many candidates had to be read for it.
+            SearchAmbiguous: One person is meant, and there are several.
         """
         query = self._query
         # When every row is a result, the database skips the rows of earlier pages; else they are matched first.
@@ -74,6 +75,8 @@ class Search:
             found.append(result)
             if len(found) > query.limit:
                 break
+        if query.is_of_one and len({each.study.subject_id for each in found}) > 1:
+            raise SearchAmbiguous
         return Page(tuple(found[: query.limit]), is_more=len(found) > query.limit)
 
     async def _results(self) -> AsyncIterator[Found]:

@@ -198,6 +198,7 @@ class Archive:
             SearchKeyUnknown: A key cannot be honoured; nothing was searched.
             SearchValueInvalid: A value cannot be understood.
             SearchTooBroad: Too much would have to be read.
+            SearchAmbiguous: One person is meant, and there are several.
 
         Per: DICOM PS3.18 10.6, PS3.4 C.2.2.2.
         """

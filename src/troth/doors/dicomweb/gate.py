@@ -36,11 +36,13 @@ class Caller:
 
     Attributes:
         is_usual: Nobody named the purpose: it is what such people usually come for.
+        is_at_viewer: It is a person at the viewer, and no program.
     """
 
     actor: Actor
     purpose: str
     is_usual: bool = False
+    is_at_viewer: bool = False
 
 
 class Gate:
@@ -82,7 +84,8 @@ class Gate:
         if http_request.method not in _SAFE_METHODS and not is_same_origin(http_request):
             raise OriginForeign
         named = http_request.headers.get(PURPOSE_HEADER, "")
-        return Caller(actor, named or _PURPOSES.get(actor.kind, _USUAL_PURPOSE), is_usual=not named)
+        purpose = named or _PURPOSES.get(actor.kind, _USUAL_PURPOSE)
+        return Caller(actor, purpose, is_usual=not named, is_at_viewer=True)
 
     async def permit_to_store(self, caller: Caller) -> Permit:
         """The permit to bring instances into the caller's organisation."""

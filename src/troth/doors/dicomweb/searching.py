@@ -8,7 +8,7 @@ dicomweb-client, which OHIF uses, takes it as an empty list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -29,6 +29,7 @@ _OPTIONS = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accep
 _STRICT = frozenset({"emptyvaluematching", "multiplevaluematching"})
 _TRUTHS = {"true": True, "false": False, "": False}
 _MODALITIES = 0x00080061
+_PATIENT_ID, _ISSUER = 0x00100020, 0x00100021
 _STUDY_UID, _SERIES_UID, _RETRIEVE_URL = 0x0020000D, 0x0020000E, 0x00081190
 _NO_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 _MORE = "There are additional results that can be requested."
@@ -69,6 +70,8 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
         try:
             asked = _asked(http_request)
             query = _query(http_request, level, asked)
+            # The viewer shows whatever has the number as other studies of the same patient (decision 0018).
+            query = replace(query, is_of_one=caller.is_at_viewer and _is_by_number(query))
             page = await gate.archive.query(permit, query, viewing)
         except BadInput as fault:
             await gate.archive.record_search_refused(permit, fault)
@@ -149,6 +152,13 @@ def _query(http_request: Request, level: Level, asked: _Asked) -> Query:
     if asked.is_fuzzy and not archive.near_name_of(query):
         asked.warnings.append(_NO_FUZZY)
     return query
+
+
+def _is_by_number(query: Query) -> bool:
+    """Whether a patient is named by number alone, without who issued it."""
+    asked = {match.tag: match.value for match in query.matches}
+    number = asked.get(_PATIENT_ID, "")
+    return bool(number) and not set(number) & set("*?") and not asked.get(_ISSUER)
 
 
 def _truth(name: str, value: str) -> bool:

@@ -33,6 +33,23 @@ async def test_a_search_that_cannot_be_honoured_is_refused_and_in_the_ledger(
     assert refusal.actor_id == search.actor_id
 
 
+async def test_at_the_viewer_a_number_without_its_issuer_is_one_persons_or_nobodys(house: House) -> None:
+    await house.rooms.store(instance(PatientID="H-1001"))
+    northgate = instance(PatientID="H-1001", IssuerOfPatientID="Northgate", PatientName="Other^Person")
+    await house.rooms.store(northgate)
+    async with house.clinician() as viewer, house.bearer(house.rooms.actor("clinician"), "diagnosis") as program:
+        refused = await viewer.get("/studies?PatientID=H-1001")
+        assert (refused.status_code, refused.json()["type"]) == (400, "urn:troth:search-ambiguous")
+        refusal = (await house.rooms.events("archive:studies:queried"))[0]
+        assert refusal.outcome == "refused"
+        assert (refusal.payload or {})["reason"] == "search-ambiguous"
+        (found,) = (await viewer.get("/studies?PatientID=H-1001&IssuerOfPatientID=Northgate")).json()
+        assert found["0020000D"]["Value"] == [pydicom.dcmread(BytesIO(northgate)).StudyInstanceUID]
+        assert len((await viewer.get("/studies?PatientID=H-100*")).json()) == 2
+        told = (await program.get("/studies?PatientID=H-1001")).json()
+        assert sorted(one.get("00100021", {}).get("Value", [""])[0] for one in told) == ["", "Northgate"]
+
+
 def request_of(step: str, procedure: str) -> Dataset:
     item = Dataset()
     item.ScheduledProcedureStepID, item.RequestedProcedureID = step, procedure
