@@ -12,7 +12,9 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import BytesIO
 
+import pydicom
 import pytest
 import requests
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright
@@ -21,6 +23,7 @@ from tests.common.node import ORGANISATION, NodeProcess, a_node
 from tests.common.programs import program
 from tests.common.real_files import NO_INSTANCE, Sent, everything
 from tests.journeys.conftest import FLAGS
+from troth.dicom.specimens import retagged
 from troth.main.first_start import permit_for
 from troth.policy import Target
 
@@ -95,6 +98,7 @@ class Room:
     node: NodeProcess
     context: BrowserContext
     sent: dict[str, Sent]
+    storing: str  # a token
 
     async def opened(self, one: Sent, wait_seconds: float) -> tuple[list[int], list[str]]:
         """Open a study in the viewer: what is on the canvas, and what was said of faults."""
@@ -120,6 +124,24 @@ class Room:
         finally:
             await page.close()
 
+    async def send(self, octets: bytes) -> None:
+        """Store a file that is not among the real ones."""
+        headers = {"Authorization": f"Bearer {self.storing}", "Content-Type": "application/dicom"}
+        url = f"{self.node.url}/dicomweb/studies"
+        answer = await asyncio.to_thread(requests.post, url, octets, headers=headers, timeout=120)
+        assert answer.status_code == 200
+
+    async def listed(self, study_uid: str) -> int:
+        """How many studies the viewer lists as those of the patient of the one that is opened."""
+        page = await self.context.new_page()
+        try:
+            await page.goto(f"http://127.0.0.1:{self.node.ports['viewer']}/viewer?StudyInstanceUIDs={study_uid}")
+            await page.locator("[data-cy=study-browser-thumbnail]").first.wait_for(timeout=60_000)
+            await page.wait_for_timeout(1_000)  # the list is filled again when the search has answered
+            return await page.locator("[data-cy=studyBrowser-panel] h3").count()
+        finally:
+            await page.close()
+
 
 @pytest.fixture(scope="module")
 async def room() -> AsyncIterator[Room]:
@@ -134,7 +156,7 @@ async def room() -> AsyncIterator[Room]:
         await asyncio.to_thread(send, node, access.storing, [ALL[name] for name in wanted])
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program("chromium"), args=list(FLAGS))
-            yield Room(node, await signed_in(browser, re.sub(r"^http://[^/]+", node.url, link)), ALL)
+            yield Room(node, await signed_in(browser, re.sub(r"^http://[^/]+", node.url, link)), ALL, access.storing)
             await browser.close()
 
 
@@ -171,6 +193,27 @@ async def test_the_viewer_shows_it(room: Room, name: str) -> None:
 async def test_what_the_viewer_cannot_show_is_named(room: Room, name: str) -> None:
     (shades, _), said = await room.opened(room.sent[name], 15)
     assert said or shades < 2, f"it is shown now, although {NOT_SHOWN[name]}"
+
+
+@pytest.mark.conformance("client OHIF")
+async def test_nobody_elses_studies_stand_beside_the_open_one(room: Room) -> None:
+    """One number of two issuers is two people; the viewer asks by number alone (decision 0018)."""
+    file = ALL["test_files/CT_small.dcm"].octets
+    people = {"Own^Patient": "", "Northgates^Patient": "Northgate"}
+    made = {
+        name: retagged(file, seed=40 + at, PatientID="H-1001", PatientName=name, IssuerOfPatientID=issuer or None)
+        for at, (name, issuer) in enumerate(people.items())
+    }
+    earlier = retagged(file, seed=50, PatientID="H-2002", PatientName="Two^Studies")
+    later = retagged(file, seed=51, PatientID="H-2002", PatientName="Two^Studies")
+    for octets in (*made.values(), earlier, later):
+        await room.send(octets)
+    assert await room.listed(study_of(earlier)) == 2, "this is how the viewer lists a patient's other studies"
+    assert await room.listed(study_of(made["Own^Patient"])) == 1
+
+
+def study_of(octets: bytes) -> str:
+    return str(pydicom.dcmread(BytesIO(octets)).StudyInstanceUID)
 
 
 def test_every_name_is_a_file() -> None:

@@ -14,11 +14,13 @@ CORNER = """
 window.config.whiteLabeling = {
   createLogoComponentFn: function (React) {
     var corner = window.config.corner;
+    var line = { display: "block", fontSize: "12px", color: "#b4bcc5", maxWidth: "26vw", overflow: "hidden",
+      textOverflow: "ellipsis", whiteSpace: "nowrap" };
     return React.createElement(
       "a",
       { href: corner.href, style: { color: "#e7e9eb", textDecoration: "none", lineHeight: 1.25, display: "block" } },
       React.createElement("b", null, corner.title),
-      React.createElement("span", { style: { display: "block", fontSize: "12px", color: "#b4bcc5" } }, corner.line)
+      React.createElement("span", { style: line, title: corner.line }, corner.line)
     );
   }
 };
