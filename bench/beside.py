@@ -44,14 +44,17 @@ def export(server: Server, notice: Path, study_uid: str, target: Path) -> float:
         began = time.perf_counter()
         permit = await rooms.policy.require(actor, "retrieve", await rooms.archive.target(actor, study_uid), "care")
         with target.open("xb") as file:
-            medium = ZipWriter(lambda chunk: (file.write(chunk), None)[1], clock.now())
+            medium = ZipWriter(lambda chunk: (file.write(chunk), None)[1], clock.now(), with_digests=False)
             writer = MediaWriter(medium)
             viewing = await rooms.archive.open_study(permit, study_uid)
             try:
                 await writer.add(viewing)
             finally:
                 await viewing.close()
-            await writer.finish(house.name, "today")
+            try:
+                await writer.finish(house.name, "today")
+            finally:
+                await writer.close()
             medium.finish()
         return time.perf_counter() - began
 

@@ -33,7 +33,6 @@ ORGANISATION = "Example Hospital"  # made by the first start, as notices/imaging
 MODALITY = "MODALITY"
 OUR_AE = "TROTH"
 START_SECONDS = 120.0
-_PARTS = ("web", "dicom", "worker")
 _ADDRESSES = re.compile(r"^(pages|viewer|dicom) .*?([0-9.]+):(\d+)$", re.MULTILINE)
 
 
@@ -166,8 +165,8 @@ class NodeProcess:
 
     def part(self, name: str) -> psutil.Process:
         """The process of one part."""
-        parts = [child for child in self.tree()[0].children() if child.name() != "postgres"]
-        return sorted(parts, key=lambda child: child.pid)[_PARTS.index(name)]
+        (part,) = [child for child in self.tree()[0].children() if child.name() == f"troth-{name}"]
+        return part
 
     def kill(self, *, every_backend: bool = True) -> None:
         """SIGKILL the process group: parent, web, dicom, worker and the database server at one blow.

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,15 +132,15 @@ def c_store(run: Run, sent: list[Specimen]) -> None:
 
 def renew(run: Run, part: str) -> None:
     """End a part, so that the next one begins with a new pack; wait until it answers again."""
-    others = {pid for name, pid in run.parts.items() if name != part}
-    psutil.Process(run.parts[part]).kill()
+    old = run.parts[part]
+    with suppress(psutil.NoSuchProcess):  # what failed before may have ended it
+        psutil.Process(old).kill()
     give_up_at = time.monotonic() + 120
     while time.monotonic() < give_up_at:
         time.sleep(0.2)
-        there = {one.pid for one in run.node.tree()[0].children() if one.name() != "postgres"}
-        fresh = there - others - {run.parts[part]}
+        fresh = [one.pid for one in run.node.tree()[0].children() if one.name() == f"troth-{part}" and one.pid != old]
         if fresh and _answers(run):
-            run.parts[part] = fresh.pop()
+            run.parts[part] = fresh[0]
             return
     raise AssertionError(f"{part} did not come back: {run.node.said}")
 

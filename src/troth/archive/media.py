@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import ChainMap
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from troth import dicom
 from troth.archive.errors import SourceRefused
@@ -23,7 +24,7 @@ from troth.archive.model import InstanceRecord
 from troth.archive.viewing import Viewing
 
 _STUDY_UID, _SERIES_UID, _MODALITY = 0x0020000D, 0x0020000E, 0x00080060
-_INLINE_BYTES: Final = 64 * 1024
+_GATHERED_BYTES: Final = 1 << 20
 
 
 class Entry(Protocol):
@@ -91,7 +92,7 @@ class Exported:
 
 @dataclass(slots=True)
 class MediaWriter:
-    """Writes studies one after the other, then what describes them.
+    """Writes studies one after the other, then what describes them. To be closed before its medium is.
 
     Args:
         medium: Where to.
@@ -102,6 +103,7 @@ class MediaWriter:
     told: Callable[[int], None] = lambda count: None
     exported: Exported = field(default_factory=Exported)
     _listed: list[dicom.Listed] = field(default_factory=list)
+    _writing: asyncio.Future[None] | None = None
 
     async def add(self, viewing: Viewing) -> None:
         """Write a study that was opened for it."""
@@ -143,21 +145,47 @@ class MediaWriter:
         for name, content in (("DICOMDIR", directory), ("README.TXT", text), ("INDEX.HTM", page)):
             async with self._file(name) as put:
                 await put(content)
+        await self._written(None)
         return self.exported
 
     @asynccontextmanager
-    async def _file(self, name: str) -> AsyncIterator[Callable[[bytes], Any]]:
-        entry = await asyncio.to_thread(self.medium.open, name)
+    async def _file(self, name: str) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+        """A file of the medium: what is put into it is written while the next bytes are read and opened."""
+        gathered: list[bytes] = []
+        entry: Entry | None = None
+
+        def write(chunks: list[bytes], is_last: bool) -> None:
+            nonlocal entry
+            if entry is None:
+                entry = self.medium.open(name)
+            for chunk in chunks:
+                entry.write(chunk)
+            if is_last:
+                entry.close()
 
         async def put(chunk: bytes) -> None:
             self.exported.bytes += len(chunk)
-            if len(chunk) > _INLINE_BYTES:
-                await asyncio.to_thread(entry.write, chunk)
-            else:
-                entry.write(chunk)
+            gathered.append(chunk)
+            if sum(map(len, gathered)) >= _GATHERED_BYTES:
+                await self._written(partial(write, gathered.copy(), False))
+                gathered.clear()
 
         yield put
-        await asyncio.to_thread(entry.close)
+        await self._written(partial(write, gathered, True))
+
+    async def _written(self, work: Callable[[], None] | None) -> None:
+        """Wait until what was to be written before is written, and begin to write more. In the order of the calls."""
+        before, self._writing = self._writing, None
+        if before is not None:
+            await asyncio.shield(before)
+        if work is not None:
+            self._writing = asyncio.ensure_future(asyncio.to_thread(work))
+
+    async def close(self) -> None:
+        """Nothing is written any more on return, also where something went wrong. May be repeated."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await asyncio.wait([writing])
 
 
 def listed_as(

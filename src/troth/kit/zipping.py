@@ -42,13 +42,14 @@ class ZipEntry:
         self._gathered: list[bytes] | None = []
         self._offset = archive.position
         self._crc = 0
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if archive.with_digests else None
         self._length = 0
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes."""
         self._crc = zlib.crc32(chunk, self._crc)
-        self._digest.update(chunk)
+        if self._digest is not None:
+            self._digest.update(chunk)
         self._length += len(chunk)
         if self._gathered is None:
             self._archive.put(chunk)
@@ -62,7 +63,7 @@ class ZipEntry:
         """The file is whole.
 
         Returns:
-            Its SHA-256 in hexadecimal digits.
+            Its SHA-256 in hexadecimal digits; empty in a zip without digests.
         """
         is_afterwards = self._gathered is None
         if is_afterwards:
@@ -71,7 +72,7 @@ class ZipEntry:
             self._archive.put(self._local(is_afterwards=False))
             self._let_go()
         self._archive.list_entry(self._central(is_afterwards))
-        return self._digest.hexdigest()
+        return self._digest.hexdigest() if self._digest is not None else ""
 
     def _let_go(self) -> None:
         for chunk in self._gathered or ():
@@ -113,14 +114,16 @@ class ZipWriter:
     Args:
         feed: Takes the bytes in order.
         at: When the files were made; stands beside each of them.
+        with_digests: Make a SHA-256 of each file too, for whoever lists them.
 
     Attributes:
         position: Bytes written so far.
         stamp: Time and date as a zip holds them.
     """
 
-    def __init__(self, feed: Feed, at: datetime) -> None:
+    def __init__(self, feed: Feed, at: datetime, *, with_digests: bool = True) -> None:
         self._feed = feed
+        self.with_digests = with_digests
         self._directory = bytearray()
         self._entries = 0
         self.position = 0

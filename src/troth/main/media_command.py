@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -112,9 +114,11 @@ def export_studies(
                 return await _write(rooms, house, actor, purpose, uids, MediaWriter(FolderMedium(to)), progress)
             unfinished = to.with_name(to.name + ".part")
             with unfinished.open("xb") as file:
-                medium = ZipWriter(lambda chunk: (file.write(chunk), None)[1], clock.now())
+                medium = ZipWriter(lambda chunk: (file.write(chunk), None)[1], clock.now(), with_digests=False)
                 exported = await _write(rooms, house, actor, purpose, uids, MediaWriter(medium), progress)
                 medium.finish()
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
             unfinished.rename(to)
             return exported
 
@@ -143,15 +147,18 @@ async def _write(
     progress: Progress,
 ) -> Exported:  # fmt: skip
     writer.told = lambda count: progress.tell(count, count)
-    for uid in uids:
-        permit = await rooms.policy.require(actor, "retrieve", await rooms.archive.target(actor, uid), purpose)
-        viewing = await rooms.archive.open_study(permit, uid)
-        try:
-            await writer.add(viewing)
-        finally:
-            await viewing.close()
-    today = clock.today()
-    return await writer.finish(house.name, f"{today.day} {today:%B %Y}")
+    try:
+        for uid in uids:
+            permit = await rooms.policy.require(actor, "retrieve", await rooms.archive.target(actor, uid), purpose)
+            viewing = await rooms.archive.open_study(permit, uid)
+            try:
+                await writer.add(viewing)
+            finally:
+                await viewing.close()
+        today = clock.today()
+        return await writer.finish(house.name, f"{today.day} {today:%B %Y}")
+    finally:
+        await writer.close()
 
 
 async def _of_patient(

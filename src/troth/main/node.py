@@ -34,6 +34,8 @@ RESTORING = "restoring"
 _LOCK = "node.lock"
 """Held by the node that has the data folder; it says where its pages and its viewer are reached."""
 
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+
 Part = Callable[[Settings, socket.socket | None, socket.socket | None, Callable[[], None]], None]
 
 
@@ -228,6 +230,7 @@ class Node:
             os.close(ready)
             if self._lock is not None:
                 os.close(self._lock)
+            _name(f"troth-{name}")
             _die_with(parent)
             listeners = {"web": ("http", "viewer"), "dicom": ("dicom", None), "worker": (None, None)}[name]
             first, second = (self._listeners.get(key) if key else None for key in listeners)
@@ -252,10 +255,14 @@ def _say_ready(tell: int) -> None:
         os.write(tell, b"1")
 
 
+def _name(name: str) -> None:
+    """What `ps` and `top` call this process; 15 letters at most."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
+
+
 def _die_with(parent: int) -> None:
     """End when the parent ends, however it ends."""
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
