@@ -8,6 +8,7 @@ frequency, as real ones have; they are nobody's.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import random
 import shutil
 import sys
@@ -34,6 +35,8 @@ from troth.vault import KeyRef, Keyring
 
 _ROOT = Path(__file__).parents[1]
 _BATCH = 2_000
+_MAKERS = 2
+_forks = multiprocessing.get_context("fork")
 _STUDIES_OF_ONE = 2.5
 _SYLLABLES = [
     "ba", "be", "bo", "da", "del", "den", "fer", "gar", "hol", "jan", "ka", "ker", "lan", "lin", "mar", "mil", "mor",
@@ -93,9 +96,7 @@ def load(server: Server, studies: int, invented: Invented) -> tuple[UUID, int]:
     Returns:
         The organisation, and how many people there are.
     """
-    settings = load_settings(server.folder)
-    keyring = Keyring.open(settings.data_dir / "keys")
-    with psycopg.connect(server_for(settings).dsn(SUPERUSER)) as connection:
+    with psycopg.connect(server_for(load_settings(server.folder)).dsn(SUPERUSER)) as connection:
         row = connection.execute("select id, key from organisation order by name limit 1").fetchone()
         assert row is not None
         tenant, key = row[0], KeyRef(row[1])
@@ -106,15 +107,18 @@ def load(server: Server, studies: int, invented: Invented) -> tuple[UUID, int]:
         connection.commit()
         patients = max(int(studies / _STUDIES_OF_ONE), 1)
         families = invented.families(patients)
-        started, done = time.monotonic(), 0
-        while done < studies:
-            count = min(_BATCH, studies - done)
-            chosen = [random.randrange(patients) for _ in range(count)]  # noqa: S311
-            _copy(connection, keyring, tenant, key, [invented.values(one, families[one]) for one in chosen])
-            connection.commit()
-            done += count
-            if done % 20_000 == 0 or done == studies:
-                say(f"{done} studies, {done / (time.monotonic() - started):.0f}/s")
+        makers = [
+            _forks.Process(target=_fill, args=(server, tenant, key, studies // _MAKERS, families, seed))
+            for seed in range(_MAKERS)
+        ]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join()
+            if maker.exitcode:
+                raise RuntimeError("a process that makes rows ended")
+        connection.execute("set temp_file_limit = -1")  # of a node, where no statement sorts so much
+        connection.execute("set maintenance_work_mem = '1GB'")
         connection.execute("alter table study_token add primary key (tenant, token, study_date, study_id)")
         connection.execute("create index study_token_study on study_token (tenant, study_id)")
         connection.commit()
@@ -122,6 +126,25 @@ def load(server: Server, studies: int, invented: Invented) -> tuple[UUID, int]:
         connection.execute("vacuum (analyze) study")
         connection.execute("vacuum (analyze) study_token")
     return tenant, patients
+
+
+def _fill(server: Server, tenant: UUID, key: KeyRef, studies: int, families: list[str], seed: int) -> None:
+    """Make the rows of some studies; in a process of its own."""
+    settings = load_settings(server.folder)
+    keyring = Keyring.open(settings.data_dir / "keys")
+    invented, dice = Invented(3 + seed), random.Random(seed)  # noqa: S311
+    with psycopg.connect(server_for(settings).dsn(SUPERUSER)) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.commit()
+        started, done = time.monotonic(), 0
+        while done < studies:
+            count = min(_BATCH, studies - done)
+            chosen = [dice.randrange(len(families)) for _ in range(count)]
+            _copy(connection, keyring, tenant, key, [invented.values(one, families[one]) for one in chosen])
+            connection.commit()
+            done += count
+            if done % 20_000 == 0 or done == studies:
+                say(f"maker {seed}: {done} studies, {done / (time.monotonic() - started):.0f}/s")
 
 
 def _copy(
