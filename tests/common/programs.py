@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,10 @@ def program(name: str) -> str:
     Args:
         name: As it is called on the command line.
     """
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    # Not from our own environment, once it is activated: pynetdicom brings scripts that are called as dcmtk's programs.
+    ours = str(Path(sys.prefix) / "bin")
+    folders = [each for each in os.environ.get("PATH", "").split(os.pathsep) if each != ours]
+    found = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/sbin"]))
     if found is None:
         if os.environ.get("CI"):
             pytest.fail(f"{name} is missing: tools/packages installs it")
