@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -25,3 +26,18 @@ def program(name: str) -> str:
             pytest.fail(f"{name} is missing: tools/packages installs it")
         pytest.skip(f"{name} is not installed")
     return found
+
+
+async def run(name: str, *arguments: object) -> tuple[int, str]:
+    """Run a program beside the test; its end and what it said.
+
+    Args:
+        name: As it is called on the command line.
+        *arguments: Its arguments.
+    """
+    process = await asyncio.create_subprocess_exec(
+        program(name), *map(str, arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    return process.returncode or 0, said.decode(errors="replace")

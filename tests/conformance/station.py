@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pydicom
-import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
@@ -22,6 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from tests.common.hospital import MODALITY, OUR_AE, Hospital
+from tests.common.programs import run
 from troth.doors import dimse
 
 TITLES = ("-aet", MODALITY, "-aec", OUR_AE)
@@ -70,20 +68,6 @@ def specimens(folder: Path) -> list[Path]:
     add("rtplan.dcm", PatientID="B-1", PatientName="Müller^Jörg", SpecificCharacterSet="ISO_IR 100",
         StudyDate="20231231", AccessionNumber="ACC3")  # fmt: skip
     return made
-
-
-async def run(program: str, *arguments: object) -> tuple[int, str]:
-    """Run a client beside the listener; its end and what it said."""
-    if shutil.which(program) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"{program} is not installed")
-    process = await asyncio.create_subprocess_exec(
-        program, *map(str, arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    async with asyncio.timeout(60):
-        said, _ = await process.communicate()
-    return process.returncode or 0, said.decode(errors="replace")
 
 
 async def send(port: int, files: list[Path]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +18,7 @@ from pynetdicom import AE, build_role
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
 from tests.common.hospital import MODALITY, OUR_AE, Hospital
+from tests.common.programs import run
 from troth.doors import dimse
 from troth.kit import clock
 from troth.policy import Target
@@ -71,20 +70,6 @@ def fresh(folder: Path, *names: str, **attributes: str) -> list[Path]:
         made.append(folder / f"{len(made)}-{name}")
         dataset.save_as(made[-1])
     return made
-
-
-async def run(program: str, *arguments: object) -> tuple[int, str]:
-    """Run a client beside the listener; its end and what it said."""
-    if shutil.which(program) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"{program} is not installed")
-    process = await asyncio.create_subprocess_exec(
-        program, *map(str, arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    async with asyncio.timeout(60):
-        said, _ = await process.communicate()
-    return process.returncode or 0, said.decode(errors="replace")
 
 
 async def same(hospital: Hospital, files: list[Path]) -> None:

@@ -20,8 +20,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from tests.common import dimse as wire
 from tests.common.hospital import MODALITY, OUR_AE, Hospital, open_hospital
+from tests.common.programs import run
 from tests.common.servers import ServedDatabase
-from tests.conformance.station import free_port, keys, run, send, specimens
+from tests.conformance.station import free_port, keys, send, specimens
 from troth.doors import dimse
 from troth.doors.dimse import finding
 from troth.policy import Target

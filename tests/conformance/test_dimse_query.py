@@ -14,7 +14,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from tests.common.hospital import OUR_AE
-from tests.conformance.station import TITLES, Door, ask, keys, run
+from tests.common.programs import run
+from tests.conformance.station import TITLES, Door, ask, keys
 
 
 @pytest.mark.conformance(

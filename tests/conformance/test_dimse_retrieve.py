@@ -19,7 +19,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from tests.common.hospital import OUR_AE, Hospital
-from tests.conformance.station import TITLES, Door, ask, free_port, keys, run, talk
+from tests.common.programs import program, run
+from tests.conformance.station import TITLES, Door, ask, free_port, keys, talk
 from troth.doors import dimse
 from troth.policy import Target
 
@@ -44,7 +45,7 @@ async def destination(hospital: Hospital, ae: str, folder: Path, *options: str) 
     inside = hospital.permit("administer", Target("organisation", hospital.organisation.id, hospital.organisation.id))
     peer = await hospital.people.add_peer(inside, hospital.organisation.id, ae, "127.0.0.1", port)
     process = await asyncio.create_subprocess_exec(
-        "storescp", *options, "-aet", ae, "-od", str(folder), str(port),
+        program("storescp"), *options, "-aet", ae, "-od", str(folder), str(port),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     for _ in range(100):

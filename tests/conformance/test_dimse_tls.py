@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove  # t
 
 from tests.common.certificates import self_signed
 from tests.common.hospital import OUR_AE, Hospital, open_hospital
+from tests.common.programs import program, run
 from tests.common.servers import ServedDatabase
 from troth.doors import dimse
 from troth.doors.dimse.tls import client_context, fingerprint_of, server_context
@@ -51,19 +51,6 @@ class Door:
         if shown is None:
             return ("+tla", *ours)
         return ("+tls", str(shown[1]), str(shown[0]), *ours)
-
-
-async def run(program: str, *arguments: object) -> tuple[int, str]:
-    if shutil.which(program) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"{program} is not installed")
-    process = await asyncio.create_subprocess_exec(
-        program, *map(str, arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    async with asyncio.timeout(60):
-        said, _ = await process.communicate()
-    return process.returncode or 0, said.decode(errors="replace")
 
 
 def free_port() -> int:
@@ -167,7 +154,7 @@ async def strangers(door: Door) -> list[dict[str, object]]:
 async def storescp(door: Door, folder: Path, shown: Pair) -> AsyncIterator[None]:
     folder.mkdir()
     process = await asyncio.create_subprocess_exec(
-        "storescp", "+tls", str(shown[1]), str(shown[0]), "+cf", str(door.ours[0]), "-aet", "STATION", "-od",
+        program("storescp"), "+tls", str(shown[1]), str(shown[0]), "+cf", str(door.ours[0]), "-aet", "STATION", "-od",
         str(folder), str(door.port_of_station), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     for _ in range(100):
