@@ -19,7 +19,8 @@ _SEARCHES = {"studies", "series", "instances"}
 HTTP_FAULTS: tuple[type[kit.TrothError], ...] = (
     errors.MultipartBroken, errors.PartTooLarge, errors.TooManyParts, errors.MediaTypeUnknown, errors.NothingAcceptable,
     errors.ParameterInvalid, errors.OriginForeign, errors.RangeUnsatisfiable, archive_errors.SearchKeyUnknown,
-    archive_errors.SearchValueInvalid, archive_errors.SearchTooBroad, archive_errors.NoPixels,
+    archive_errors.SearchValueInvalid, archive_errors.SearchTooBroad, archive_errors.SearchAmbiguous,
+    archive_errors.NoPixels,
     archive_errors.NotStoredThatWay, bytes_errors.CannotRender, taking.NotTaken, kit.Unauthenticated, kit.PermitDenied,
 )  # fmt: skip
 #: Faults of one instance of a STOW-RS message, told as its Failure Reason; those of a part that cannot be read besides.

@@ -114,11 +114,12 @@ def _by_tokens(plan: Plan, parameters: dict[str, Any]) -> tuple[LiteralString, l
     source: LiteralString
     further = list(plan.tokens)
     if plan.near_tokens:
-        # Several ranges, each rare: their studies are put in order together, each once.
+        # Several ranges, each rare: their studies are put in order together, each once, before any is looked at.
         parameters["near"] = list(plan.near_tokens)
         source = (
             "(select distinct n.tenant, n.study_date, n.study_id from study_token n where n.tenant = %(tenant)s"
-            " and n.token = any(%(near)s) and n.study_date between %(from)s and %(to)s) t"
+            " and n.token = any(%(near)s) and n.study_date between %(from)s and %(to)s"
+            " order by n.study_date desc, n.study_id desc offset 0) t"
         )
     else:
         parameters["token"] = further.pop(0)
