@@ -72,7 +72,9 @@ async def candidates(
     flag: LiteralString = "s.is_merged" if plan.is_by_equality else "false as is_merged"
     told: LiteralString = "select " + STUDY + ", " + flag + " from " + source + " where "  # noqa: S608 - words of ours
     order: LiteralString = " order by " + order_date + " desc, " + order_id + " desc limit %(limit)s offset %(offset)s"
-    return list(await (await connection.execute(told + " and ".join(conditions) + order, parameters)).fetchall())
+    return list(
+        await (await connection.execute(told + " and ".join(conditions) + order, parameters, prepare=True)).fetchall()
+    )
 
 
 def _few(plan: Plan, parameters: dict[str, Any]) -> LiteralString:
