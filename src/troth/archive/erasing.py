@@ -15,7 +15,7 @@ from troth.archive.quarantine.keeping import Keeping
 from troth.kit import clock
 from troth.kit.db import Connection, Database
 from troth.ledger import Entry, Ledger
-from troth.people import People
+from troth.people import People, SubjectNotFound
 from troth.policy import Permit
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
@@ -99,11 +99,12 @@ class Erasing:
         tenant = permits.allowed(permit, "erase")
         if permit.target.subject_id != subject_id:
             raise WrongPermit
-        await self._people.subject(permit, subject_id)
         key = await self._keys.of(tenant)
         async with self._db.transaction(permit) as connection:
             # Of merged subjects all go. Held until the studies are marked, so that no merge comes in between.
             kin = await self._people.kin_held(connection, subject_id)
+            if subject_id not in {each.id for each in kin}:
+                raise SubjectNotFound
             rows = [row for each in kin for row in await store.studies_of_subject(connection, tenant, each.id)]
             apart = [ref for row in rows for ref in await self._begin(connection, permit, row)]
             for each in kin:

@@ -447,6 +447,9 @@ class Archive:
         Args:
             permit: For `erase`, on the subject.
             subject_id: The subject.
+
+        Raises:
+            troth.people.SubjectNotFound: Not there, in another organisation, or erased.
         """
         return await self._erasing.erase_subject(permit, subject_id)
 

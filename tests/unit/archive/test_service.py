@@ -23,6 +23,7 @@ from troth.archive import (
     WrongPermit,
 )
 from troth.kit import clock
+from troth.people import SubjectNotFound
 from troth.policy import PermitDenied
 from troth.vault import KeyDestroyed
 
@@ -282,6 +283,8 @@ async def test_erase_subject(rooms: Rooms) -> None:
     assert len(await rooms.archive.erase_subject(permit, target.subject_id)) == 2
     assert await rooms.archive.studies_of_subject(permit, target.subject_id) == []
     assert second.state == "stored"
+    with pytest.raises(SubjectNotFound):
+        await rooms.archive.erase_subject(permit, target.subject_id)
 
 
 async def test_nothing_of_a_name_lies_in_the_database(rooms: Rooms) -> None:
