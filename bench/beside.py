@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -45,16 +46,13 @@ def export(server: Server, notice: Path, study_uid: str, target: Path) -> float:
         permit = await rooms.policy.require(actor, "retrieve", await rooms.archive.target(actor, study_uid), "care")
         with target.open("xb") as file:
             medium = ZipWriter(lambda chunk: (file.write(chunk), None)[1], clock.now(), with_digests=False)
-            writer = MediaWriter(medium)
-            viewing = await rooms.archive.open_study(permit, study_uid)
-            try:
-                await writer.add(viewing)
-            finally:
-                await viewing.close()
-            try:
+            async with aclosing(MediaWriter(medium)) as writer:
+                viewing = await rooms.archive.open_study(permit, study_uid)
+                try:
+                    await writer.add(viewing)
+                finally:
+                    await viewing.close()
                 await writer.finish(house.name, "today")
-            finally:
-                await writer.close()
             medium.finish()
         return time.perf_counter() - began
 

@@ -108,7 +108,7 @@ def load(server: Server, studies: int, invented: Invented) -> tuple[UUID, int]:
         patients = max(int(studies / _STUDIES_OF_ONE), 1)
         families = invented.families(patients)
         makers = [
-            _forks.Process(target=_fill, args=(server, tenant, key, studies // _MAKERS, families, seed))
+            _forks.Process(target=_fill, args=(server, tenant, key, len(range(seed, studies, _MAKERS)), families, seed))
             for seed in range(_MAKERS)
         ]
         for maker in makers:

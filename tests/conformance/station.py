@@ -44,19 +44,24 @@ class Door:
         return pydicom.dcmread(self.files[number])
 
 
+def renewed(name: str, **attributes: str) -> Dataset:
+    """A file of the pydicom wheel under new UIDs, and with other attributes."""
+    source = get_testdata_file(name, download=False)
+    assert source is not None
+    dataset = pydicom.dcmread(str(source))
+    uids = {keyword: generate_uid() for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")}
+    for keyword, value in (uids | attributes).items():
+        setattr(dataset, keyword, value)
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    return dataset
+
+
 def specimens(folder: Path) -> list[Path]:
     """Three studies of two people: one of two series in two syntaxes, one compressed, one with a name in Latin 1."""
     made: list[Path] = []
 
     def add(name: str, **attributes: str) -> Dataset:
-        source = get_testdata_file(name, download=False)
-        assert source is not None
-        dataset = pydicom.dcmread(str(source))
-        for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-            setattr(dataset, keyword, attributes.pop(keyword, generate_uid()))
-        for keyword, value in attributes.items():
-            setattr(dataset, keyword, value)
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset = renewed(name, **attributes)
         made.append(folder / f"{len(made)}-{name}")
         dataset.save_as(made[-1])
         return dataset

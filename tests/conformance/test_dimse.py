@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role
@@ -19,6 +18,7 @@ from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[at
 
 from tests.common.hospital import MODALITY, OUR_AE, Hospital
 from tests.common.programs import run
+from tests.conformance.station import renewed
 from troth.doors import dimse
 from troth.kit import clock
 from troth.policy import Target
@@ -59,16 +59,8 @@ def fresh(folder: Path, *names: str, **attributes: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for name in names:
-        source = get_testdata_file(name, download=False)
-        assert source is not None
-        dataset = pydicom.dcmread(str(source))
-        for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-            setattr(dataset, keyword, generate_uid())
-        for keyword, value in attributes.items():
-            setattr(dataset, keyword, value)
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         made.append(folder / f"{len(made)}-{name}")
-        dataset.save_as(made[-1])
+        renewed(name, **attributes).save_as(made[-1])
     return made
 
 

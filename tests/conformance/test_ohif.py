@@ -131,13 +131,14 @@ class Room:
         answer = await asyncio.to_thread(requests.post, url, octets, headers=headers, timeout=120)
         assert answer.status_code == 200
 
-    async def listed(self, study_uid: str) -> int:
+    async def listed(self, study_uid: str, number: str) -> int:
         """How many studies the viewer lists as those of the patient of the one that is opened."""
         page = await self.context.new_page()
         try:
-            await page.goto(f"http://127.0.0.1:{self.node.ports['viewer']}/viewer?StudyInstanceUIDs={study_uid}")
+            async with page.expect_response(lambda answer: f"={number}&" in answer.url + "&", timeout=60_000):
+                await page.goto(f"http://127.0.0.1:{self.node.ports['viewer']}/viewer?StudyInstanceUIDs={study_uid}")
             await page.locator("[data-cy=study-browser-thumbnail]").first.wait_for(timeout=60_000)
-            await page.wait_for_timeout(1_000)  # the list is filled again when the search has answered
+            await page.wait_for_timeout(1_000)  # what the search by number has answered is drawn
             return await page.locator("[data-cy=studyBrowser-panel] h3").count()
         finally:
             await page.close()
@@ -208,8 +209,8 @@ async def test_nobody_elses_studies_stand_beside_the_open_one(room: Room) -> Non
     later = retagged(file, seed=51, PatientID="H-2002", PatientName="Two^Studies")
     for octets in (*made.values(), earlier, later):
         await room.send(octets)
-    assert await room.listed(study_of(earlier)) == 2, "this is how the viewer lists a patient's other studies"
-    assert await room.listed(study_of(made["Own^Patient"])) == 1
+    assert await room.listed(study_of(earlier), "H-2002") == 2, "this is how the viewer lists a patient's other studies"
+    assert await room.listed(study_of(made["Own^Patient"]), "H-1001") == 1
 
 
 def study_of(octets: bytes) -> str:

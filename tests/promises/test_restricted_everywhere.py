@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -148,8 +149,8 @@ async def exported(scene: Scene, turn: int) -> bool:
         target = await rooms.archive.target(actor, scene.held.uid)
         permit = await rooms.policy.require(actor, "retrieve", target, "care")
         viewing = await rooms.archive.open_study(permit, scene.held.uid)
-        writer = MediaWriter(FolderMedium(scene.folder / str(turn)))
-        await writer.add(viewing)
+        async with aclosing(MediaWriter(FolderMedium(scene.folder / str(turn)))) as writer:
+            await writer.add(viewing)
         await viewing.close()
     except PermitDenied:
         return False

@@ -92,7 +92,7 @@ class Exported:
 
 @dataclass(slots=True)
 class MediaWriter:
-    """Writes studies one after the other, then what describes them. To be closed before its medium is.
+    """Writes studies one after the other, then what describes them. To be closed (`aclosing`) before its medium is.
 
     Args:
         medium: Where to.
@@ -175,17 +175,14 @@ class MediaWriter:
 
     async def _written(self, work: Callable[[], None] | None) -> None:
         """Wait until what was to be written before is written, and begin to write more. In the order of the calls."""
-        before, self._writing = self._writing, None
-        if before is not None:
-            await asyncio.shield(before)
-        if work is not None:
-            self._writing = asyncio.ensure_future(asyncio.to_thread(work))
+        if self._writing is not None:
+            await asyncio.shield(self._writing)  # kept until it is done: whoever is cancelled here still closes
+        self._writing = asyncio.ensure_future(asyncio.to_thread(work)) if work is not None else None
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Nothing is written any more on return, also where something went wrong. May be repeated."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            await asyncio.wait([writing])
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
 
 
 def listed_as(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -106,17 +106,11 @@ def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:
     accession = _equal(keys, tags.ACCESSION, "accession", tokenise)
     birth = _birth(keys, tokenise)
     listed = [_listed(keys, tag) for tag in (tags.STUDY_UID, tags.SERIES_UID, tags.INSTANCE_UID)]
-    narrow = (patient_id, accession, birth, *listed, scope.subject_id, scope.study_id)
-    is_driven = all(wanted is None for wanted in narrow)
-    terms = _terms({tag: keys[tag] for tag in keys if not (near and tag == tags.PATIENT_NAME)}) if is_driven else []
-    near_terms = tokens.near_terms("name", near) if near and is_driven else ()
     known_in_sql = {tags.STUDY_DATE, tags.STUDY_UID}
-    return Plan(
+    planned = Plan(
         dates=_dates(keys),
         rules=rules,
         is_exact=query.level == "study" and keys.keys() <= known_in_sql,
-        tokens=tuple(tokenise(*term) for term in terms[:_MOST_TOKENS]),
-        near_tokens=tuple(tokenise(*term) for term in sorted(near_terms)),
         subject_id=scope.subject_id,
         study_id=scope.study_id,
         patient_id_token=patient_id,
@@ -126,6 +120,15 @@ def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:
         series_uids=listed[1],
         instance_uids=listed[2],
         with_restricted=scope.with_restricted,
+    )
+    if planned.is_by_equality:
+        return planned
+    terms = _terms({tag: keys[tag] for tag in keys if not (near and tag == tags.PATIENT_NAME)})
+    near_terms = tokens.near_terms("name", near) if near else ()
+    return replace(
+        planned,
+        tokens=tuple(tokenise(*term) for term in terms[:_MOST_TOKENS]),
+        near_tokens=tuple(tokenise(*term) for term in sorted(near_terms)),
     )
 
 

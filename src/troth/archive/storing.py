@@ -181,12 +181,13 @@ class Storing:
     async def _write(self, scope: Permit, batch: Batch, prepared: dict[str, Study], put: Put) -> None:
         """Write what was decided, once the bytes are durable: no row ever names bytes that are not."""
         studies = {uid: prepared[uid] for uid in batch.new_studies}
-        rows, entries = batch.rows(studies, clock.now()), batch.entries(studies)
-        sealed = self._ledger.sealed(entries)
+        entries = batch.entries(studies)
+        # Made while the disk works.
+        made = (batch.rows(studies, clock.now()), self._ledger.sealed(entries)) if batch.accepted else None
         for durable in {item.durable for item in batch.items}:
             await asyncio.shield(durable)
-        if batch.accepted:
-            await put(scope, rows, sealed)
+        if made is not None:
+            await put(scope, *made)
         elif entries:
             await self._ledger.write(self._db, scope, entries)
 

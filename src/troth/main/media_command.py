@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -147,7 +147,7 @@ async def _write(
     progress: Progress,
 ) -> Exported:  # fmt: skip
     writer.told = lambda count: progress.tell(count, count)
-    try:
+    async with aclosing(writer):
         for uid in uids:
             permit = await rooms.policy.require(actor, "retrieve", await rooms.archive.target(actor, uid), purpose)
             viewing = await rooms.archive.open_study(permit, uid)
@@ -157,8 +157,6 @@ async def _write(
                 await viewing.close()
         today = clock.today()
         return await writer.finish(house.name, f"{today.day} {today:%B %Y}")
-    finally:
-        await writer.close()
 
 
 async def _of_patient(

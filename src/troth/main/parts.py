@@ -90,6 +90,15 @@ def run_dicom(settings: Settings, first: socket.socket | None, second: socket.so
     _run(settings, work)
 
 
+def may_mean_work(kinds: Collection[str]) -> bool:
+    """Whether the worker has to look for work: it is in the ledger too, and what happens to images makes none.
+
+    Args:
+        kinds: Of the entries that came; none where they are not known.
+    """
+    return not kinds or any(not kind.startswith("archive:") for kind in kinds)
+
+
 def run_worker(settings: Settings, first: socket.socket | None, second: socket.socket | None, ready: Ready) -> None:
     """Sequence the ledger and run durable workflows until SIGTERM."""
     # Imported here: the workflow engine costs a second that the other parts need not pay.
@@ -100,8 +109,7 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
         bell = Bell()
 
         def ring(kinds: Collection[str]) -> None:
-            # Whatever means work is in the ledger too; images that come and are looked at mean none.
-            if not kinds or any(not kind.startswith("archive:") for kind in kinds):
+            if may_mean_work(kinds):
                 bell.ring()
 
         sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop, ring))

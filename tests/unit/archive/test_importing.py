@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import shutil
 import stat
+import time
 import zipfile
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 from pydicom.fileset import FileSet
+from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import Rooms, instance, real_files
-from troth.archive import FolderMedium, Imported, Importing, MediaWriter, SourceRefused
+from troth.archive import FolderMedium, Imported, Importing, MediaWriter, SourceRefused, Viewing
 from troth.archive.sources import files_of
 from troth.kit import clock
 from troth.kit.zipping import ZipWriter
@@ -169,3 +175,60 @@ async def test_what_goes_in_comes_out_on_a_medium(rooms: Rooms, tmp_path: Path) 
         assert whole[-64:] == original[-64:]
     with pytest.raises(SourceRefused):
         FolderMedium(tmp_path / "medium")
+
+
+class Slow(FolderMedium):
+    """A disk that takes its time, and may be full."""
+
+    def __init__(self, folder: Path, full_at: int = 0) -> None:
+        super().__init__(folder)
+        self.full_at, self.opened, self.at_work = full_at, 0, 0
+
+    def open(self, name: str) -> Any:
+        self.opened += 1
+        self.at_work += 1
+        time.sleep(0.05)
+        self.at_work -= 1
+        if self.opened == self.full_at:
+            raise OSError(errno.ENOSPC, "no space left")
+        return super().open(name)
+
+
+async def opened_for_export(rooms: Rooms) -> Viewing:
+    uid = generate_uid()
+    sent = await rooms.store(*(instance(StudyInstanceUID=uid, PatientID="M-1") for _ in range(4)))
+    assert [one.state for one in sent] == ["stored"] * 4
+    actor = rooms.actor("peer")
+    permit = await rooms.policy.require(actor, "retrieve", await rooms.archive.target(actor, uid), "care")
+    return await rooms.archive.open_study(permit, uid)
+
+
+async def test_a_medium_that_is_full_is_told_and_nothing_is_written_afterwards(rooms: Rooms, tmp_path: Path) -> None:
+    viewing, medium = await opened_for_export(rooms), Slow(tmp_path / "full", full_at=2)
+    with pytest.raises(OSError, match="no space left"):
+        async with aclosing(MediaWriter(medium)) as writer:
+            await writer.add(viewing)
+            await writer.finish("Example", "today")
+    await viewing.close()
+    assert medium.opened == 2
+
+
+async def test_nothing_is_written_any_more_after_an_export_that_is_cancelled(rooms: Rooms, tmp_path: Path) -> None:
+    viewing, medium = await opened_for_export(rooms), Slow(tmp_path / "cancelled")
+
+    async def export() -> None:
+        async with aclosing(MediaWriter(medium)) as writer:
+            await writer.add(viewing)
+
+    exporting = asyncio.create_task(export())
+    while not medium.at_work:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)  # it waits for the first file by now
+    exporting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await exporting
+    await viewing.close()
+    opened = medium.opened
+    assert medium.at_work == 0, "a thread still writes to what its owner takes for closed"
+    await asyncio.sleep(0.1)
+    assert medium.opened == opened

@@ -7,8 +7,8 @@ dicomweb-client, which OHIF uses, takes it as an empty list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
@@ -69,9 +69,7 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
         viewing = await gate.open_viewing(caller, study_uid) if study_uid is not None else None
         try:
             asked = _asked(http_request)
-            query = _query(http_request, level, asked)
-            # The viewer shows whatever has the number as other studies of the same patient (decision 0018).
-            query = replace(query, is_of_one=caller.is_at_viewer and _is_by_number(query))
+            query = _query(http_request, level, asked, is_at_viewer=caller.is_at_viewer)
             page = await gate.archive.query(permit, query, viewing)
         except BadInput as fault:
             await gate.archive.record_search_refused(permit, fault)
@@ -134,7 +132,7 @@ def _include(asked: _Asked, value: str) -> None:
             asked.fields.add(archive.top_of(tag))
 
 
-def _query(http_request: Request, level: Level, asked: _Asked) -> Query:
+def _query(http_request: Request, level: Level, asked: _Asked, *, is_at_viewer: bool) -> Query:
     path, parameters = http_request.path_params, http_request.query_params
     matches = list(asked.matches)
     if "study" in path:
@@ -148,15 +146,17 @@ def _query(http_request: Request, level: Level, asked: _Asked) -> Query:
         limit=min(max(_whole(parameters.get("limit"), _USUAL_LIMIT), 1), _MOST),
         offset=_whole(parameters.get("offset"), 0),
         is_fuzzy=asked.is_fuzzy,
+        # The viewer shows whatever has the number as other studies of the same patient (decision 0018).
+        is_of_one=is_at_viewer and _is_by_number(matches),
     )
     if asked.is_fuzzy and not archive.near_name_of(query):
         asked.warnings.append(_NO_FUZZY)
     return query
 
 
-def _is_by_number(query: Query) -> bool:
+def _is_by_number(matches: Sequence[Match]) -> bool:
     """Whether a patient is named by number alone, without who issued it."""
-    asked = {match.tag: match.value for match in query.matches}
+    asked = {match.tag: match.value for match in matches}
     number = asked.get(_PATIENT_ID, "")
     return bool(number) and not set(number) & set("*?") and not asked.get(_ISSUER)
 
