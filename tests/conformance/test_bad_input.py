@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from tests.common import dimse as wire
+from tests.common.arrivals import shown_in
 from tests.common.node import MODALITY, OUR_AE, Access, NodeProcess, a_node
 from tests.conformance import hostile
 from tests.conformance.hostile import CT, DEFLATED, EXPLICIT, STUDY, Hostile
@@ -351,9 +352,11 @@ class TestInvitations:
         permit = await permit_for(house.rooms, "administer", target)
         return await house.rooms.people.invite_subject(permit, house.subject_id, "patient@example.invalid")
 
-    def form(self, code: str) -> dict[str, str]:
+    async def form(self, house: House, invitation: Any, code: str) -> dict[str, str]:
         born = date(1970, 1, 2)
+        shown = shown_in((await house.client.get(f"/invitation/{invitation.secret}")).text)
         return {
+            **shown,
             "name": "Hostile Input", "day": str(born.day), "month": str(born.month), "year": str(born.year),
             "email": "patient@example.invalid", "code": code,
         }  # fmt: skip
@@ -362,8 +365,9 @@ class TestInvitations:
         with clock.moved(timedelta(days=-8)):
             expired = await self.invite(house)
         async with bounded(house, "web"), told(house, "people:invitation:used"):
-            answer = await house.client.get(f"/invitation/{expired.secret}")
+            answer = await house.client.post(f"/invitation/{expired.secret}")
         assert answer.status_code == 410
+        assert (await house.client.get(f"/invitation/{expired.secret}")).status_code == 410
         assert "This invitation is over" in answer.text
         fresh = await self.invite(house)
         assert (await house.client.get(f"/invitation/{fresh.secret}")).status_code == 200
@@ -377,23 +381,25 @@ class TestInvitations:
     async def test_a_wrong_code_is_told_and_rate_limited(self, house: House) -> None:
         invitation = await self.invite(house)
         wrong = f"{(int(invitation.code) + 1) % 1_000_000:06}"
-        answers = []
+        answers, form = [], await self.form(house, invitation, wrong)
         async with bounded(house, "web"):
             before = len(await house.events("people:match:failed"))
             for _ in range(6):
-                answers.append(await house.client.post(f"/invitation/{invitation.secret}", data=self.form(wrong)))
+                answers.append(await house.client.post(f"/invitation/{invitation.secret}", data=form))
         assert [answer.status_code for answer in answers] == [422] * 4 + [429] * 2
         failed = await house.events("people:match:failed")
         assert len(failed) - before == 5
         assert {event.outcome for event in failed} == {"refused"}
-        right = await house.client.post(f"/invitation/{invitation.secret}", data=self.form(invitation.code))
+        right = await house.client.post(f"/invitation/{invitation.secret}", data={**form, "code": invitation.code})
         assert right.status_code == 429
 
     async def test_the_right_code_lets_in(self, house: House) -> None:
         """The counterpart on the same set-up: the refusals above were not for another reason."""
         invitation = await self.invite(house)
         async with httpx.AsyncClient(base_url=house.node.url) as person:
-            answer = await person.post(f"/invitation/{invitation.secret}", data=self.form(invitation.code))
+            answer = await person.post(
+                f"/invitation/{invitation.secret}", data=await self.form(house, invitation, invitation.code)
+            )
         assert answer.status_code in (302, 303)
 
 

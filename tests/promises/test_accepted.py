@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.common.arrivals import shown_in
 from tests.common.deployment import ADDRESS, Deployment, Held, OpenDeployment, Person
 from tests.promises.test_changes import next_version, publish
 from troth.kit import clock
@@ -98,7 +99,8 @@ async def test_who_is_invited_or_added_to_work_here_accepts_what_the_page_shows(
     page = (await member.web.get(f"/invitation/{invited.secret}")).text
     assert "with it you accept" in page
     assert "edition 2026-11" in page
-    assert (await member.web.post(f"/invitation/{invited.secret}", data={})).status_code == 303
+    assert (await member.web.post(f"/invitation/{invited.secret}", data={})).status_code == 422, "nothing was shown"
+    assert (await member.web.post(f"/invitation/{invited.secret}", data=shown_in(page))).status_code == 303
     assert "on the page of the invitation" in (await member.web.get("/account")).text
 
     added = await place.rooms.people.add_user(permit, place.first.id, "added@x.example", "A. Dded", "office")
@@ -108,11 +110,10 @@ async def test_who_is_invited_or_added_to_work_here_accepts_what_the_page_shows(
     office = place.anybody()
     page = (await office.web.get(path)).text
     assert "If this is your first time here" in page
-    shown = re.search(r'name="shown" value="([^"]+)"', page)
-    assert shown is not None
+    shown = shown_in(page)
     assert (await office.web.post(path, data={"shown": "imaging-host:99"})).status_code == 422
     assert await accepted_by(place, added.id) == []
-    assert (await office.web.post(path, data={"shown": shown[1]})).status_code == 303
+    assert (await office.web.post(path, data=shown)).status_code == 303
     [entry] = await accepted_by(place, added.id)
     assert (entry.payload or {})["door"] == "sign_in"
     assert any("Terms of use" in each for each in (entry.payload or {})["accepted"])
@@ -121,7 +122,8 @@ async def test_who_is_invited_or_added_to_work_here_accepts_what_the_page_shows(
     assert "N. Ew" in listed
 
     link = await place.rooms.people.issue_sign_in_link(permit, added.id)
-    await office.web.post("/sign-in/" + link.rpartition("/")[2], data={})
+    path = "/sign-in/" + link.rpartition("/")[2]
+    assert (await office.web.post(path, data=shown_in((await office.web.get(path)).text))).status_code == 303
     assert len(await accepted_by(place, added.id)) == 1, "the first sign-in accepts, and no other"
     stranger = await place.staff("office", place.second)
     assert "A. Dded" not in (await stranger.web.get("/lists/accounts")).text

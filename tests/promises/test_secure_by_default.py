@@ -39,7 +39,6 @@ OF_EVERYBODY = {
     "/do-not-sell",
     "/sign-in",
     "/sign-in/sent",
-    "/sign-in/1",  # a form to press; what the link holds is looked at when it is
     "/invitation",
     "/robots.txt",
     "/app-config.js",

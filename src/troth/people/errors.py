@@ -80,7 +80,7 @@ class SignInLinkOver(Unauthenticated):
     """The sign-in link was used, has expired or was never made."""
 
     slug = "sign-in-link-over"
-    title = "This sign-in link is over; ask for a new one"
+    title = "This link has expired or was already used; ask for a new one"
 
 
 class OrganisationNotFound(NotFound):

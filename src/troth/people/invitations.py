@@ -149,7 +149,12 @@ class Invitations(SignIn):
         return made
 
     async def open_invitation(self, secret: str, address: str = "") -> OpenInvitation:
-        """What may be shown to whoever holds the link.
+        """What may be shown to whoever holds the link. Changes nothing.
+
+        Args:
+            secret: What stands at the end of the link.
+            address: IP address of whoever answers the invitation: a refusal is then written down. Empty for whoever
+                only looks, which may be a mail scanner: nothing is.
 
         Raises:
             InvitationOver: Used, expired, or never made.
@@ -158,7 +163,7 @@ class Invitations(SignIn):
         organisation = await self._organisation_claimed_by(secret)
         async with self._db.transaction(organisation) as connection:
             held = await self._hold(connection, organisation, secret)
-            if held.fault is not None:
+            if held.fault is not None and address:
                 await self._note_refusal(connection, held, address)
         if held.fault is not None:
             raise held.fault

@@ -72,6 +72,16 @@ class SignIn(Sessions):
             raise UserNotFound
         return self._links.to_sign_in(await self._new_link(user_id, member.tenant))
 
+    async def look_at_link(self, link_secret: str) -> None:
+        """Look whether a one-time link still works, before anybody presses anything. Changes nothing.
+
+        Raises:
+            SignInLinkOver: Used, expired or never made.
+        """
+        async with self._db.transaction(None) as connection:
+            if not await store.is_sign_in_link_open(connection, digest_of(link_secret), clock.now()):
+                raise SignInLinkOver
+
     async def sign_in(self, link_secret: str, address: str) -> Session:
         """Use up a one-time link and begin a session.
 

@@ -172,6 +172,12 @@ async def insert_sign_in_link(connection: Connection, values: dict[str, Any]) ->
     await _insert(connection, "sign_in_link", values)
 
 
+async def is_sign_in_link_open(connection: Connection, digest: bytes, now: datetime) -> bool:
+    """Whether a link can still be used."""
+    statement = "select 1 from sign_in_link where digest = %(digest)s and used_at is null and expires_at > %(now)s"
+    return await _one(connection, statement, {"digest": digest, "now": now}) is not None
+
+
 async def use_sign_in_link(connection: Connection, digest: bytes, now: datetime) -> Row | None:
     """Use a link up; None when it is over."""
     return await _one(

@@ -26,8 +26,8 @@ ALIKE = (
 FORBIDDEN = "The notice forbids this now"
 OTHERWISE = "You have access otherwise. If it cannot wait, or if this is a mistake: ask your privacy office."
 WRONG = "This did not work"
-LINK_OVER = "This sign-in link is over"
-LINK_ONCE = "It works once, for 15 minutes. A new one comes by e-mail in a moment."
+LINK_OVER = "This link has expired or was already used"
+LINK_ONCE = "A link works once, for 15 minutes."
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class FaultPages:
             _logger.error("a page failed: %s", fault.slug)
         if isinstance(fault, SignInLinkOver):
             return await self._page(
-                http_request, fault.http_status, LINK_OVER, LINK_ONCE, "", onward=("/sign-in", "Ask for a new link")
+                http_request, fault.http_status, LINK_OVER, LINK_ONCE, "", onward=("/sign-in", "Send a new link")
             )
         heading = fault.title if fault.http_status < 500 else WRONG
         detail = fault.detail if fault.detail != heading else ""

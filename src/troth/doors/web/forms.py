@@ -54,6 +54,14 @@ def token_of(session: str) -> str:
     return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest()[:40] if session else ""
 
 
+def is_sent(http_request: Request) -> bool:
+    """Whether a form was sent, so that a handler may act: by POST and by nothing else, whatever else reaches it.
+
+    Per: RFC 9110 9.2.1. The one place of the pages that looks at a method.
+    """
+    return http_request.method == "POST"
+
+
 async def read(http_request: Request) -> Mapping[str, str]:
     """Read a form of plain fields; of a field given twice, the last counts.
 

@@ -46,7 +46,9 @@ class AnswerCutShort(Exception):
 
 
 class Guard:
-    """Middleware: host, origin of forms, headers.
+    """Middleware: host, origin of forms, HEAD as GET, headers.
+
+    HEAD is GET without the body (RFC 9110 9.3.2): no handler behind this ever sees it, so none can take it for a form.
 
     Args:
         app: The application behind it.
@@ -84,6 +86,9 @@ class Guard:
             await PlainTextResponse("This form did not come from here\n", 403)(scope, receive, send)
             return
 
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            scope = {**scope, "method": "GET"}
         has_started = False
 
         async def dressed(message: Message) -> None:
@@ -93,6 +98,8 @@ class Guard:
                 answered = MutableHeaders(scope=message)
                 for name, value in self._fixed.items():
                     answered.setdefault(name, value)
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:

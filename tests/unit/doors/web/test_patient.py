@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.common.arrivals import shown_in
 from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in
 from troth.main.first_start import permit_for
 from troth.policy import Target
@@ -164,6 +165,8 @@ async def test_registering_matches_all_or_nothing(house: House) -> None:
     told = {"name": "Miller James", "day": "2", "month": "1", "year": "1970", "code": made.code, "email": "j@x.example"}
     async with house.client() as stranger:
         page = (await stranger.get(path)).text
+        assert (await stranger.post(path, data=told)).status_code == 422, "it did not say what it showed"
+        told |= shown_in(page)
         assert "Example Hospital invites you" in page
         assert "Miller" not in page
         for wrong in ({"year": "70"}, {"day": "32"}, {"month": "x"}, {"code": ""}, {"email": "j"}, {"name": ""}):
@@ -194,7 +197,8 @@ async def test_a_colleague_is_invited_and_joins_by_a_press(house: House) -> None
         assert (twice.status_code, "works here already" in twice.text) == (422, True)
     link = re.findall(r"http://\S+(/invitation/\S+)", house.mails()[-1])[0]
     async with house.client() as colleague:
-        assert "Accept" in (await colleague.get(link)).text
-        joined = await colleague.post(link)
+        page = (await colleague.get(link)).text
+        assert "Accept" in page
+        joined = await colleague.post(link, data=shown_in(page))
         assert joined.headers["location"] == "/studies"
         assert "Dr N. Testcase" in (await colleague.get("/studies")).text

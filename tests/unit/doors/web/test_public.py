@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.common.arrivals import shown_in
 from tests.unit.doors.web.conftest import ORIGIN, House, token_in
 
 LINK = re.compile(r"http://\S+/sign-in/(\S+)")
@@ -64,16 +65,20 @@ async def test_a_link_from_the_mail_signs_in_once(house: House) -> None:
         path = f"/sign-in/{links[-1]}"
         looked_at = await clinician.get(path)
         assert "Sign in now" in looked_at.text
-        entered = await clinician.post(path)
+        unshown = await clinician.post(path)
+        assert (unshown.status_code, "set-cookie" in unshown.headers) == (422, False), (
+            "nobody accepts what was not shown"
+        )
+        entered = await clinician.post(path, data=shown_in(looked_at.text))
         assert (entered.status_code, entered.headers["location"]) == (303, "/studies")
         cookie = entered.headers["set-cookie"]
         for part in ("troth_session=", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age="):
             assert part in cookie
         assert "Dr B. Specimen" in (await clinician.get("/studies")).text
-        again = await clinician.post(path)
-        assert again.status_code == 401
-        assert "This sign-in link is over" in again.text
-        assert '<a class="btn" href="/sign-in">Ask for a new link</a>' in again.text
+        for again in (await clinician.post(path, data=shown_in(looked_at.text)), await clinician.get(path)):
+            assert again.status_code == 401, "a used link says so before the press"
+            assert "This link has expired or was already used" in again.text
+            assert '<a class="btn" href="/sign-in">Send a new link</a>' in again.text
 
 
 async def test_signing_out_ends_the_session_at_once(house: House) -> None:

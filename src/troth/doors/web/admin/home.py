@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.admin.views import HomePage, PeerRow, ServiceRow, UserRow
 from troth.doors.web.desk import Desk, Visitor, go, of_organisation
 from troth.doors.web.forms import Fault
@@ -33,7 +33,7 @@ class AdminPages:
         """People and systems; inviting somebody to work here."""
         visitor, actor = await self._desk.signed_in(http_request, "admin")
         permit = await self._desk.permit(actor, "administer", of_organisation(actor), PURPOSE)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._page(http_request, visitor, actor, permit, {})
         fields = await self._desk.sent(http_request, visitor)
         faults = _faults(fields)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import ByRule
+from troth.doors.web import forms
 from troth.doors.web.admin.home import PURPOSE
 from troth.doors.web.admin.views import NumbersPage
 from troth.doors.web.desk import Desk, go, of_organisation
@@ -39,7 +40,7 @@ class NumberPages:
         fields: Mapping[str, str] = {}
         faults: tuple[Fault, ...] = ()
         preview: ByRule | None = None
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             fields = await self._desk.sent(http_request, visitor)
             try:
                 if fields.get("act") == "preview":

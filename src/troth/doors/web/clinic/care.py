@@ -10,7 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
@@ -93,7 +93,7 @@ class CarePages:
         """What is in force in the organisation; assigning somebody to a patient's care or to duty."""
         visitor, actor = await self._desk.signed_in(http_request, "admin")
         permit = await self._desk.permit(actor, "assign", of_organisation(actor), ADMINISTERING)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._house_page(http_request, visitor, actor, permit, {})
         fields = await self._desk.sent(http_request, visitor)
         faults: tuple[Fault, ...] = ()
@@ -170,7 +170,7 @@ class CarePages:
         path = f"/studies/{study.id}/care"
         fields = dict[str, str]()
         faults: tuple[Fault, ...] = ()
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             fields = await self._desk.sent(http_request, visitor)
             try:
                 if ended := fields.get("ended", ""):

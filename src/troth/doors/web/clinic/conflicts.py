@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import CannotResolve, Comparison, Quarantine, QuarantineGone, Resolved
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.clinic import conflict_views as views
 from troth.doors.web.clinic.conflict_views import ConflictPage, ConflictsPage, group_row, lines_of
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
@@ -66,7 +66,7 @@ class ConflictPages:
         """One image beside what it contradicts; deciding about it, or about all of its study."""
         visitor, actor, permit = await self._begin(http_request)
         quarantined_id = id_of(http_request)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._page(http_request, visitor, actor, permit, {})
         fields = await self._desk.sent(http_request, visitor)
         faults = _faults(fields)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from troth.archive import Correctable, CorrectionRefused, PastCorrection, StoredBytesBroken, StudySummary
 from troth.dicom import CannotCorrect
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import title
 from troth.doors.web.desk import Desk, Visitor, go, id_of
 from troth.doors.web.forms import Fault
@@ -146,7 +146,7 @@ class CorrectPages:
         archive, study_id = self._desk.rooms.archive, id_of(http_request)
         target = await archive.target_of(actor, study_id)
         permit = await self._desk.permit(actor, ACTION, target, PURPOSES[actor.role])
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             seen = await archive.correctable(permit, study_id)
             return await self._page(http_request, visitor, permit, seen, {})
         fields = await self._desk.sent(http_request, visitor)

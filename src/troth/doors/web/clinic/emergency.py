@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import Query
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import title
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
@@ -70,7 +70,7 @@ class EmergencyPages:
         """The form; sent, the studies of the patient."""
         visitor, actor = await self._desk.signed_in(http_request, "clinician")
         permit = await self._desk.permit(actor, "override", of_organisation(actor), PURPOSE)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._page(http_request, visitor, permit, {})
         fields = await self._desk.sent(http_request, visitor)
         try:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import StudySummary
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES, born
 from troth.doors.web.clinic.views import InvitePage
 from troth.doors.web.desk import Desk, Visitor, clauses_of, id_of
@@ -34,7 +34,7 @@ class InvitePages:
         study, _ = await self._desk.study(actor, id_of(http_request), "query", PURPOSE)
         target = Target("subject", study.subject_id, study.tenant, study.subject_id)
         permit = await self._desk.permit(actor, "invite", target, INVITING)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._page(http_request, visitor, permit, study, "")
         email = (await self._desk.sent(http_request, visitor)).get("email", "")
         try:

@@ -8,7 +8,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.lists import views
@@ -52,7 +52,7 @@ class ListPages:
         """The lists, and handing another over."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         permit = await self._permit(actor)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._lists(http_request, visitor, actor, permit, {})
         typed = await self._desk.sent(http_request, visitor)
         contacts = self._desk.rooms.contacts
@@ -71,7 +71,7 @@ class ListPages:
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         permit, list_id = await self._permit(actor), id_of(http_request)
         contacts = self._desk.rooms.contacts
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             act = (await self._desk.sent(http_request, visitor)).get("act", "")
             await (contacts.agree if act == "agree" else contacts.drop)(permit, list_id)
             return go(f"/lists/{list_id}")
@@ -99,7 +99,7 @@ class ListPages:
         """How long contacts stay; disposing of what is over."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         permit, contacts = await self._permit(actor), self._desk.rooms.contacts
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             await self._desk.sent(http_request, visitor)
             await contacts.agree_to_dispose(permit)
             return go("/lists/due")

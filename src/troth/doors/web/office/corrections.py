@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import StudySummary
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.desk import Desk, Visitor, go
 from troth.doors.web.forms import Fault
 from troth.doors.web.office.decisions import PURPOSE, tabs_of
@@ -60,7 +60,7 @@ class CorrectionsPages:
         visitor, actor = await self._desk.signed_in(http_request, "office")
         if not self._desk.rooms.policy.grants(actor.role, _ACTION):
             raise NotFound
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._page(http_request, visitor, actor, {})
         fields = await self._desk.sent(http_request, visitor)
         if fields.get("study"):

@@ -10,6 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
+from troth.doors.web import forms
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault, reason_faults
 from troth.doors.web.office.decisions import ERASED, PURPOSE, tabs_of
@@ -70,7 +71,7 @@ class HoldPages:
         """What is in force; placing one."""
         visitor, actor = await self._desk.signed_in(http_request, "office")
         permit = await self._desk.permit(actor, "hold", of_organisation(actor), PURPOSE)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._page(http_request, visitor, actor, permit, {})
         fields = await self._desk.sent(http_request, visitor)
         faults = _faults(fields)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import CorrectionRefused
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.office.decisions import PURPOSE
@@ -42,7 +42,7 @@ class MergePages:
         permit = await self._desk.permit(actor, "merge", of_organisation(actor), PURPOSE)
         typed = dict.fromkeys(("first", "first_issuer", "second", "second_issuer"), "")
         faults: list[Fault] = []
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             typed |= await self._desk.sent(http_request, visitor)
             found = {}
             for name in ("first", "second"):
@@ -71,7 +71,7 @@ class MergePages:
         both = id_of(http_request), id_of(http_request, "other")
         fields: Mapping[str, str] = {}
         faults: tuple[Fault, ...] = ()
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             fields = await self._desk.sent(http_request, visitor)
             try:
                 if told := await self._decide(permit, both, fields):
@@ -100,7 +100,7 @@ class MergePages:
         rooms, held = self._desk.rooms, await self._desk.rooms.people.merge_of(permit, id_of(http_request))
         faults: tuple[Fault, ...] = ()
         fields: Mapping[str, str] = {}
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             fields = await self._desk.sent(http_request, visitor)
             try:
                 if (act := fields.get("act")) in ("write", "back"):

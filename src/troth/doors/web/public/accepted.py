@@ -47,8 +47,8 @@ def shown_of(found: Sequence[Document]) -> str:
 
 
 def is_outdated(fields: Mapping[str, str], found: Sequence[Document]) -> bool:
-    """Whether a form was made under other versions than those in force: nobody accepts what they were not shown."""
-    return "shown" in fields and fields["shown"] != shown_of(found)
+    """Whether a form does not say that it showed the versions in force: nobody accepts what they were not shown."""
+    return fields.get("shown", "") != shown_of(found)
 
 
 def _line(each: Document) -> AcceptedLine:

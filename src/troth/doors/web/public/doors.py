@@ -54,7 +54,7 @@ class Doors:
     async def sign_in(self, http_request: Request) -> Response:
         """Ask for a one-time link. The answer is the same whether the address is known or not."""
         visitor = await self._desk.visitor(http_request)
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return go(home_of(visitor.actor)) if visitor.actor else await self._sign_in_page(http_request, visitor, "")
         email = (await forms.read(http_request)).get("email", "")
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
@@ -79,9 +79,11 @@ class Doors:
     async def enter(self, http_request: Request) -> Response:
         """A one-time link: a page with a button first, because mail scanners follow links and press nothing."""
         visitor = await self._desk.visitor(http_request)
+        people, secret = self._desk.rooms.people, http_request.path_params["secret"]
+        await people.look_at_link(secret)
         found = for_anybody(await self._desk.rooms.notices.current())
-        fields = await forms.read(http_request) if http_request.method == "POST" else {}
-        if http_request.method == "GET" or is_outdated(fields, found):
+        fields = await forms.read(http_request) if forms.is_sent(http_request) else {}
+        if not forms.is_sent(http_request) or is_outdated(fields, found):
             view = EnterPage(
                 "Your link is here",
                 "It works once. Pressing the button signs you in on this device.",
@@ -89,13 +91,12 @@ class Doors:
                 http_request.url.path,
                 await self._written_down(),
                 accepted_of(found, is_first_only=True),
-                (CHANGED,) if fields else (),
+                (CHANGED,) if forms.is_sent(http_request) else (),
             )
-            page, status = Page("public/enter.html", view), FAULT_STATUS if fields else 200
+            page, status = Page("public/enter.html", view), FAULT_STATUS if view.faults else 200
             return await self._desk.page(http_request, visitor, "Sign in", page, status=status)
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
-        secret, address = http_request.path_params["secret"], self._desk.address(http_request)
-        session = await self._desk.rooms.people.sign_in(secret, address)
+        session = await people.sign_in(secret, self._desk.address(http_request))
         return self._desk.with_session(go(home_of(session.actor)), session)
 
     async def sign_out(self, http_request: Request) -> Response:
@@ -112,7 +113,7 @@ class Doors:
         """Where the link of an invitation is pasted."""
         visitor = await self._desk.visitor(http_request)
         faults: tuple[Fault, ...] = ()
-        if http_request.method == "POST":
+        if forms.is_sent(http_request):
             link = (await forms.read(http_request)).get("link", "")
             secret = urlsplit(link).path.rstrip("/").rpartition("/")[2]
             if secret and secret.replace("-", "").replace("_", "").isalnum() and secret.isascii():
@@ -128,8 +129,8 @@ class Doors:
         people = self._desk.rooms.people
         secret, address = http_request.path_params["secret"], self._desk.address(http_request)
         await self._desk.permit(ANYBODY, "register", Target("platform"), SITE)
-        opened = await people.open_invitation(secret, address)
-        if http_request.method == "GET":
+        opened = await people.open_invitation(secret, address if forms.is_sent(http_request) else "")
+        if not forms.is_sent(http_request):
             return await self._register_page(http_request, visitor, opened, {})
         fields = await forms.read(http_request)
         if is_outdated(fields, await self._accepted_by(opened)):

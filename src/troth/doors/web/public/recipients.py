@@ -112,7 +112,7 @@ class RecipientPages:
     async def recipients(self, http_request: Request) -> Response:
         """Recipients and transfers of the platform; a form to have a copy of an instrument."""
         permit = await self._permit()
-        if http_request.method == "GET":
+        if not forms.is_sent(http_request):
             return await self._page(http_request, permit)
         typed = await forms.read(http_request)
         email = typed.get("email", "")
