@@ -53,12 +53,20 @@ def test_a_room_is_entered_by_its_face(path: Path) -> None:
     ("pattern", "allowed"),
     [
         (r"\bPermit\(", {"policy"}),
+        (r"(?<!class )\bEntry\(", {"ledger/builder.py", "ledger/model.py"}),
         (r"\.commit\(|[\"']commit[\"']", {"kit/db.py"}),
         (r"datetime\.now\(|time\.time\(|date\.today\(", {"kit/clock.py"}),
         (r"\bprint\(", {"main"}),
         (r"importlib\.import_module|__import__\(", set()),
     ],
-    ids=["permits by policy", "only kit.db commits", "time from the clock", "only main prints", "static"],
+    ids=[
+        "permits by policy",
+        "entries by their builder",
+        "only kit.db commits",
+        "time from the clock",
+        "only main prints",
+        "static",
+    ],
 )
 def test_who_may(pattern: str, allowed: set[str]) -> None:
     for path in MODULES:

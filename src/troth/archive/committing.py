@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from troth import policy
 from troth.archive import commitment_store, permits
 from troth.archive.errors import StoredBytesBroken
 from troth.archive.keys import OrganisationKeys
@@ -22,7 +23,7 @@ from troth.archive.viewing import instance_record, open_record
 from troth.kit import clock, ids
 from troth.kit.db import Database
 from troth.kit.errors import TrothError
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
@@ -154,19 +155,11 @@ class Commitments:
         """The peer was told; write it."""
         tenant = permits.allowed(permit, "store")
         key = await self._keys.of(tenant)
-        entry = Entry(
-            kind="archive:commitment:answered",
-            tenant=tenant,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
-            subject_id=None,
-            study_id=None,
+        entry = policy.entry(
+            permit,
+            "archive:commitment:answered",
             key=key,
-            payload={"actor": permit.actor.name, "transaction": commitment.transaction_uid},
-            purpose=permit.purpose,
-            clauses=permit.grounds,
-            decision_id=permit.decision_id,
+            payload={"transaction": commitment.transaction_uid},
             counts={"instances": len(commitment.items), "failed": len(verdict.failed)},
         )
         async with self._db.transaction(permit) as connection:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from uuid import UUID
 
+from troth import policy
 from troth.archive import intake, permits, store, summaries
 from troth.archive.errors import StudyNotFound, WrongPermit
 from troth.archive.keys import OrganisationKeys
@@ -201,19 +202,12 @@ def entry(permit: Permit, work: Row, counts: Mapping[str, int], key: KeyRef) -> 
         counts: What went.
         key: The subject's audit key, or where that is gone the organisation's.
     """
-    return Entry(
-        kind="archive:study:erased",
-        tenant=permit.tenant,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
+    return policy.entry(
+        permit,
+        "archive:study:erased",
+        key=key,
         subject_id=work["origin_id"],
         study_id=work["study_id"],
-        key=bytes(key),
-        payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},
-        purpose=permit.purpose,
-        clauses=permit.grounds,
-        decision_id=permit.decision_id,
         counts={name: counts[name] for name in _COUNTS},
     )
 

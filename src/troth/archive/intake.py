@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from troth import policy
 from troth.archive import attributes as tags
 from troth.archive import errors, sealing, searching, sequences
 from troth.archive.arriving import Gain, Item, Rows, Study
@@ -371,8 +372,6 @@ class Batch:
             kind = "archive:instance:quarantined" if items[0].is_named else "archive:instance:refused"
         values = items[0].header.values
         payload: dict[str, Any] = {
-            "actor": permit.actor.name,
-            "organisation": permit.actor.organisation,
             "study_uid": items[0].header.study_uid,
             "came_by": _came_by(permit),
         }
@@ -382,19 +381,13 @@ class Batch:
         else:
             payload["reason"] = error.slug
             payload["instance_uids"] = [item.header.instance_uid for item in items[:MOST_UIDS_TOLD]]
-        return Entry(
-            kind=kind,
-            tenant=permit.tenant,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
-            subject_id=study.subject_id if study else None,
-            study_id=study.id if study else None,
+        return policy.entry(
+            permit,
+            kind,
             key=study.audit_key if study else self._organisation_key,
             payload=payload,
-            purpose=permit.purpose,
-            clauses=permit.grounds,
-            decision_id=permit.decision_id,
+            subject_id=study.subject_id if study else None,
+            study_id=study.id if study else None,
             outcome="refused" if error else "done",
             counts={"instances": len(items), "bytes": sum(map(_length_bytes, items))} | _coerced(items),
         )

@@ -16,12 +16,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from troth import dicom
+from troth import dicom, policy
 from troth.archive import permits, upkeep_store
 from troth.archive.viewing import instance_record, open_record
 from troth.kit import clock, ids
 from troth.kit.db import Database
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.policy import Permit
 from troth.vault import KeyDestroyed, KeyRef, Keyring, ObjectMissing, Packs, SealBroken
 
@@ -222,22 +222,15 @@ class Rechecking:
         )
         key = KeyRef(bytes(row["audit_key"]))
         if is_new and self._keyring.is_alive(key):
-            payload = {"actor": permit.actor.name, "organisation": permit.actor.organisation, "reason": what}
             await self._ledger.append(
                 connection,
-                Entry(
-                    kind="archive:instance:found_broken",
-                    tenant=permit.tenant,
-                    actor_id=permit.actor.id,
-                    actor_kind=permit.actor.kind,
-                    role=permit.actor.role,
+                policy.entry(
+                    permit,
+                    "archive:instance:found_broken",
+                    key=key,
+                    payload={"reason": what},
                     subject_id=row["subject_id"],
                     study_id=row["study_id"],
-                    key=bytes(key),
-                    payload=payload,
-                    purpose=permit.purpose,
-                    clauses=permit.grounds,
-                    decision_id=permit.decision_id,
                     outcome="failed",
                     counts={"instances": 1},
                 ),
@@ -277,20 +270,8 @@ class Rechecking:
     async def _end(self, permit: Permit, run_id: UUID, rechecked: Rechecked) -> None:
         async with self._db.transaction(permit) as connection:
             await upkeep_store.note_run(connection, run_id, "done", "", rechecked.counts(), clock.now())
-            await self._ledger.append(
-                connection,
-                Entry(
-                    kind="archive:objects:rechecked",
-                    tenant=permit.tenant,
-                    actor_id=permit.actor.id,
-                    actor_kind=permit.actor.kind,
-                    role=permit.actor.role,
-                    purpose=permit.purpose,
-                    clauses=permit.grounds,
-                    decision_id=permit.decision_id,
-                    counts=rechecked.counts(),
-                ),
-            )
+            entry = policy.entry(permit, "archive:objects:rechecked", counts=rechecked.counts())
+            await self._ledger.append(connection, entry)
 
 
 def _agrees(head: bytes, row: Mapping[str, Any]) -> bool:

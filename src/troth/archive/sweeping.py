@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from troth import policy
 from troth.archive import permits, upkeep_store
 from troth.archive.errors import UpkeepRunning
 from troth.archive.model import Row
@@ -281,14 +282,4 @@ class Sweeping:
 
 def _entry(permit: Permit, swept: Swept) -> Entry:
     counts = {name: count for name, count in asdict(swept).items() if name != "postponed"}
-    return Entry(
-        kind="archive:leftovers:freed",
-        tenant=None,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        purpose=permit.purpose,
-        clauses=permit.grounds,
-        decision_id=permit.decision_id,
-        counts=counts,
-    )
+    return policy.entry(permit, "archive:leftovers:freed", counts=counts)

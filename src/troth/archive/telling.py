@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from troth import policy
 from troth.archive.attributes import keyword_of
 from troth.archive.coercing import Change
 from troth.archive.model import Page, Query, StudySummary
@@ -32,8 +33,6 @@ def entry(
         recipient: Who is sent to, where it is not the actor.
     """
     payload = {
-        "actor": permit.actor.name,
-        "organisation": permit.actor.organisation,
         "study_uid": study.study_uid,
         "study_description": study.description,
         "study_date": study.study_date.isoformat() if study.study_date else "",
@@ -41,19 +40,13 @@ def entry(
     }
     if recipient:
         payload["recipient"] = recipient
-    return Entry(
-        kind=kind,
-        tenant=permit.tenant,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        subject_id=study.origin_id,
-        study_id=study.id,
+    return policy.entry(
+        permit,
+        kind,
         key=study.audit_key,
         payload=payload,
-        purpose=permit.purpose,
-        clauses=permit.grounds,
-        decision_id=permit.decision_id,
+        subject_id=study.origin_id,
+        study_id=study.id,
         counts=counts if counts is not None else {"series": study.series_count, "instances": study.instance_count},
     )
 
@@ -99,43 +92,24 @@ def _queried(
 ) -> Entry:
     study = studies[0] if origin_id is not None else None
     payload: dict[str, Any] = {
-        "actor": permit.actor.name,
-        "organisation": permit.actor.organisation,
         "level": query.level,
         "keys": {keyword_of(match.tag): match.value for match in query.matches if match.value},
         "studies": sorted({str(each.id) for each in studies}),
     }
-    return Entry(
-        kind="archive:studies:queried",
-        tenant=permit.tenant,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        subject_id=origin_id,
-        study_id=study.id if study and permit.target.kind == "study" else None,
+    return policy.entry(
+        permit,
+        "archive:studies:queried",
         key=study.audit_key if study else organisation_key,
         payload=payload,
-        purpose=permit.purpose,
-        clauses=permit.grounds,
-        decision_id=permit.decision_id,
+        subject_id=origin_id,
+        study_id=study.id if study and permit.target.kind == "study" else None,
         counts={"results": results, "studies": len(payload["studies"])},
     )
 
 
 def followed(permit: Permit, organisation_key: KeyRef) -> Entry:
     """The entry of a program that is about to be told of changes, for the next minutes."""
-    return Entry(
-        kind="archive:changes:followed",
-        tenant=permit.tenant,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        key=organisation_key,
-        payload={"actor": permit.actor.name, "organisation": permit.actor.organisation},
-        purpose=permit.purpose,
-        clauses=permit.grounds,
-        decision_id=permit.decision_id,
-    )
+    return policy.entry(permit, "archive:changes:followed", key=organisation_key)
 
 
 class Owned(Protocol):
@@ -177,27 +151,19 @@ def of_instances(
     """
     study, key = (None, owner) if isinstance(owner, bytes) else (owner, owner.audit_key)
     payload: dict[str, Any] = {
-        "actor": permit.actor.name,
-        "organisation": permit.actor.organisation,
         "study_uid": study_uid,
         "instance_uids": list(instance_uids[:MOST_UIDS_TOLD]),
     }
     if reason:
         payload["reason"] = reason
     counts = {"instances": len(instance_uids)} | ({"bytes": length_bytes} if length_bytes is not None else {})
-    return Entry(
-        kind=kind,
-        tenant=permit.tenant,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
+    return policy.entry(
+        permit,
+        kind,
+        key=key,
+        payload=payload,
         subject_id=study.subject_id if study else None,
         study_id=study.id if study else None,
-        key=bytes(key),
-        payload=payload,
-        purpose=permit.purpose,
-        clauses=permit.grounds,
-        decision_id=permit.decision_id,
         counts=counts,
     )
 
@@ -212,19 +178,5 @@ def refused(permit: Permit, kind: str, fault: TrothError, counts: Mapping[str, i
         counts: How much of it.
         organisation_key: Seals the entry.
     """
-    return Entry(
-        kind=kind,
-        tenant=permit.tenant,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        subject_id=None,
-        study_id=None,
-        key=organisation_key,
-        payload={"actor": permit.actor.name, "organisation": permit.actor.organisation, "reason": fault.slug},
-        purpose=permit.purpose,
-        clauses=permit.grounds,
-        decision_id=permit.decision_id,
-        outcome="refused",
-        counts=counts,
-    )
+    payload = {"reason": fault.slug}
+    return policy.entry(permit, kind, key=organisation_key, payload=payload, outcome="refused", counts=counts)

@@ -7,9 +7,9 @@ from contextlib import suppress
 from uuid import UUID
 
 from troth.exchange import rows, store
-from troth.exchange.model import AGREEMENT, AGREEMENTS, PLATFORM, STRUCK_DOWN, Space
+from troth.exchange.model import AGREEMENT, AGREEMENTS, PLATFORM, STRUCK_DOWN
 from troth.kit import clock
-from troth.kit.db import Connection, Database, Row
+from troth.kit.db import Connection, Database, Row, Space
 from troth.people import OrganisationNotFound, People
 from troth.policy import Actor, FactSet, Instructed, Target
 

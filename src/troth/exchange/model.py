@@ -54,13 +54,6 @@ STRUCK_DOWN: Final = {"privacy_shield": date(2020, 7, 16)}
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """The space of one register, as the scope of a transaction."""
-
-    tenant: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
 class Term:
     """From when until when something holds.
 

@@ -25,11 +25,11 @@ from troth.exchange.model import (
     Instrument,
     LegalOrder,
     Recipient,
-    Space,
     is_abroad,
 )
 from troth.exchange.room import Room
 from troth.kit import clock, ids
+from troth.kit.db import Space
 from troth.notice import ACTIONS
 from troth.policy import Permit
 from troth.vault import KeyRef

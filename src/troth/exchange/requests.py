@@ -7,9 +7,9 @@ from uuid import UUID
 
 from troth.exchange import rows, store
 from troth.exchange.errors import RegisterMalformed, RowNotFound
-from troth.exchange.model import Space
 from troth.exchange.registers import Registers
 from troth.kit import clock, ids
+from troth.kit.db import Space
 from troth.kit.errors import RateLimited
 from troth.kit.mail import Attachment
 from troth.policy import Permit

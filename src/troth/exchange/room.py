@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from troth import policy
 from troth.archive import Archive
 from troth.exchange.documents import Documents
 from troth.exchange.errors import WrongPermit
-from troth.exchange.model import PLATFORM, Space
+from troth.exchange.model import PLATFORM
 from troth.kit import clock
-from troth.kit.db import Connection, Database, Row
+from troth.kit.db import Connection, Database, Row, Space
 from troth.kit.mail import Mail
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.notice import Notice, Notices
 from troth.people import Peer, People
 from troth.policy import Facts, Permit
@@ -123,24 +124,18 @@ class Room:
             outcome: How it went.
             grounds: What it rests on besides the permit, such as `contract:<id>`.
         """
-        said = {"actor": permit.actor.name, "organisation": permit.actor.organisation, **(payload or {})}
         return await self._ledger.append(
             connection,
-            Entry(
-                kind=kind,
-                tenant=permit.tenant,
-                actor_id=permit.actor.id,
-                actor_kind=permit.actor.kind,
-                role=permit.actor.role,
+            policy.entry(
+                permit,
+                kind,
+                key=key,
+                payload=payload if key is not None else None,
                 subject_id=subject_id,
                 study_id=study_id,
-                key=bytes(key) if key is not None else None,
-                payload=said if key is not None else {},
-                purpose=permit.purpose,
-                clauses=(*permit.grounds, *grounds),
-                decision_id=permit.decision_id,
                 outcome=outcome,
-                counts=counts or {},
+                counts=counts,
+                grounds=grounds,
             ),
         )
 

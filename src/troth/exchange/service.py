@@ -13,11 +13,11 @@ from uuid import UUID
 from troth.archive import StudySummary, Viewing
 from troth.exchange import gate, rows, store
 from troth.exchange.errors import DisclosureRefused, NotDelivered, WrongPermit
-from troth.exchange.model import Accounted, Disclosure, Recipient, Space
+from troth.exchange.model import Accounted, Disclosure, Recipient
 from troth.exchange.requests import Requests
 from troth.exchange.totals import TOTALS, accounts_by_role, as_csv, guard_of
 from troth.kit import clock, ids
-from troth.kit.db import Row
+from troth.kit.db import Row, Space
 from troth.kit.errors import Gone, NotFound, TrothError
 from troth.kit.mail import Attachment
 from troth.people import Peer, Subject

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, LiteralString, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -34,6 +35,13 @@ class HasTenant(Protocol):
     @property
     def tenant(self) -> UUID | None:
         """The tenant, or None on the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The space of one tenant, or with None the platform's, where no permit or actor says it."""
+
+    tenant: UUID | None
 
 
 class DatabaseUnavailable(Unavailable):

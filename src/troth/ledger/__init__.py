@@ -4,6 +4,7 @@ Write with `Ledger.append` in the transaction that does the thing; a `Sequencer`
 tree (RFC 6962) and signs the tree's size and root; anybody can check a `Proof` with the log's public key alone.
 """
 
+from troth.ledger.builder import Acting, Allowed, act, entry
 from troth.ledger.errors import (
     CheckpointBroken,
     EntryRefused,
@@ -36,6 +37,8 @@ from troth.ledger.service import ORIGIN, Ledger
 __all__ = [
     "KINDS",
     "ORIGIN",
+    "Acting",
+    "Allowed",
     "Arrival",
     "Broken",
     "Checkpoint",
@@ -58,6 +61,8 @@ __all__ = [
     "UnknownKind",
     "Verification",
     "WrongScope",
+    "act",
+    "entry",
     "open_checkpoint",
     "sentence",
     "verify_inclusion",

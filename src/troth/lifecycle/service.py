@@ -7,9 +7,10 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from troth import policy
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.lifecycle import store
 from troth.lifecycle.errors import HoldIncomplete, HoldNotFound
 from troth.lifecycle.facts import covered_by
@@ -169,19 +170,13 @@ class Lifecycle:
         self, connection: Connection, permit: Permit, kind: str, key: KeyRef, payload: Mapping[str, Any]
     ) -> None:
         target = permit.target
-        entry = Entry(
-            kind=kind,
-            tenant=permit.tenant,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
+        entry = policy.entry(
+            permit,
+            kind,
+            key=key,
+            payload=payload,
             subject_id=target.subject_id,
             study_id=target.id if target.kind == "study" else None,
-            key=key,
-            payload={"actor": permit.actor.name, "organisation": permit.actor.organisation, **payload},
-            purpose=permit.purpose,
-            clauses=permit.grounds,
-            decision_id=permit.decision_id,
             counts={"holds": 1},
         )
         await self._ledger.append(connection, entry)

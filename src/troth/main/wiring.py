@@ -9,13 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
+from troth import policy
 from troth.archive import Archive, QuarantineLimits
 from troth.exchange import Exchange, ExchangeFacts
 from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.lifecycle import Lifecycle, LifecycleFacts
 from troth.main.collecting import uncovered
 from troth.main.facts import CombinedFacts
@@ -170,21 +171,16 @@ async def _write_refusal(
     async with database.transaction(actor) as connection:
         await ledger.append(
             connection,
-            Entry(
-                kind="policy:access:refused",
-                tenant=actor.tenant,
-                actor_id=actor.id,
-                actor_kind=actor.kind,
-                role=actor.role,
+            policy.act(
+                actor,
+                "policy:access:refused",
+                purpose,
+                key=key,
+                payload={"action": action, "on": target.kind},
                 subject_id=subject_id,
                 study_id=target.id if target.kind == "study" and subject_id else None,
-                key=key,
-                payload={"actor": actor.name, "organisation": actor.organisation, "action": action, "on": target.kind},
-                purpose=purpose,
-                clauses=clauses,
-                decision_id=None,
                 outcome="refused",
-                counts={},
+                grounds=clauses,
             ),
         )
 

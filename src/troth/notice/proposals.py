@@ -10,8 +10,8 @@ from datetime import date, datetime
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Database, Row
-from troth.ledger import Entry
+from troth.kit.db import Database, Row, Space
+from troth.ledger import Allowed, Entry, entry
 from troth.notice import store
 from troth.notice.deployment import check_all
 from troth.notice.difference import Difference, diff
@@ -29,7 +29,7 @@ from troth.notice.loading import parse
 from troth.notice.model import Notice
 from troth.notice.period import Period
 from troth.notice.problem import Problem
-from troth.notice.service import ACTION, Allowed, Appender, Notices
+from troth.notice.service import ACTION, Appender, Notices
 from troth.notice.version import NoticeVersion
 
 
@@ -314,14 +314,5 @@ def _against(before: NoticeVersion | None, notice: Notice) -> Difference:
 
 
 def _entry(kind: str, permit: Allowed, notice: Notice, change: Difference) -> Entry:
-    return Entry(
-        kind=kind,
-        tenant=None,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        purpose=permit.purpose,
-        clauses=permit.clauses,
-        decision_id=permit.decision_id,
-        counts={"number": notice.version, "changes": len(change), "material": int(change.is_material)},
-    )
+    counts = {"number": notice.version, "changes": len(change), "material": int(change.is_material)}
+    return entry(permit, kind, counts=counts, space=Space(None))

@@ -8,8 +8,8 @@ from typing import Protocol
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Database, Row
-from troth.ledger import Entry
+from troth.kit.db import Connection, Database, Row, Space
+from troth.ledger import Allowed, Entry, entry
 from troth.notice import store
 from troth.notice.checking import check
 from troth.notice.difference import diff
@@ -40,54 +40,6 @@ class Appender(Protocol):
 
     async def append(self, connection: Connection, entry: Entry) -> UUID:
         """Append an entry in the caller's transaction."""
-        ...
-
-
-class Person(Protocol):
-    """Who holds a permit."""
-
-    @property
-    def id(self) -> UUID | None:
-        """Our id of the person."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """Kind of actor."""
-        ...
-
-    @property
-    def role(self) -> str:
-        """Role of the actor."""
-        ...
-
-
-class Allowed(Protocol):
-    """A permit, as much of it as is needed here; `policy` makes it, and is above this room."""
-
-    @property
-    def actor(self) -> Person:
-        """Who acts."""
-        ...
-
-    @property
-    def action(self) -> str:
-        """What was allowed."""
-        ...
-
-    @property
-    def purpose(self) -> str:
-        """What for."""
-        ...
-
-    @property
-    def clauses(self) -> tuple[str, ...]:
-        """Clauses that allowed it."""
-        ...
-
-    @property
-    def decision_id(self) -> UUID:
-        """Id of the decision."""
         ...
 
 
@@ -297,15 +249,10 @@ def _two_people(permit: Allowed, second_person: Allowed) -> tuple[UUID, UUID]:
 
 
 def _entry(permit: Allowed, version: NoticeVersion) -> Entry:
-    return Entry(
-        kind="notice:version:published",
-        tenant=None,
-        actor_id=permit.actor.id,
-        actor_kind=permit.actor.kind,
-        role=permit.actor.role,
-        purpose=permit.purpose,
-        clauses=permit.clauses,
-        decision_id=permit.decision_id,
+    return entry(
+        permit,
+        "notice:version:published",
+        space=Space(None),
         counts={
             "number": version.number,
             "clauses": len(version.notice.clauses),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID, uuid5
 
+from troth import policy
 from troth.archive import Census
 from troth.kit import clock
 from troth.kit.db import Connection, Database
 from troth.kit.errors import Gone, NotFound
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.notice import AMENDING, Difference, Notice, Notices, NoticeVersion, Proposal, VersionNotFound, diff
 from troth.outreach import store
 from troth.outreach.model import Consequences, Told, audiences_told, letter, moved_by
@@ -181,19 +182,11 @@ class Outreach:
         return await self._policy.require(WORKER, "tell_change", Target("notice"), AMENDING)
 
     async def _note(self, connection: Connection, permit: Permit | None, kind: str, counts: Mapping[str, int]) -> None:
-        await self._ledger.append(
-            connection,
-            Entry(
-                kind=kind,
-                tenant=None,
-                actor_kind="system",
-                role="worker",
-                purpose=AMENDING,
-                clauses=permit.clauses if permit else (),
-                decision_id=permit.decision_id if permit else None,
-                counts=counts,
-            ),
-        )
+        if permit is not None:
+            entry = policy.entry(permit, kind, counts=counts)
+        else:  # nobody had to be told
+            entry = policy.act(WORKER, kind, AMENDING, counts=counts)
+        await self._ledger.append(connection, entry)
 
 
 def _keys(notice: Notice) -> dict[str, str]:

@@ -422,10 +422,9 @@ class Merges(Subjects):
         counts: Mapping[str, int],
     ) -> None:
         assert permit.tenant is not None
-        said = {"actor": permit.actor.name, "organisation": permit.actor.organisation, **payload}
         await self._note(
             connection, kind, permit.actor, permit.tenant, key,
-            permit=permit, subject_id=subject_id, payload=said, counts=counts,
+            permit=permit, subject_id=subject_id, payload=payload, counts=counts,
         )  # fmt: skip
 
     def _merge(self, row: Row) -> Merge:

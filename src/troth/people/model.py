@@ -293,13 +293,6 @@ class Links:
         return f"{self.base_url}{self.invitation}{secret}"
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
-    """The space of one tenant, as the scope of a transaction before any actor is known."""
-
-    tenant: UUID | None
-
-
 def new_secret(tenant: UUID) -> str:
     """A secret that begins with its tenant, so that even its look-up runs behind row-level security."""
     return tenant.hex + ids.secret(32)

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
+from troth import policy
 from troth.kit import clock, ids
-from troth.kit.db import Row
-from troth.ledger import Entry
+from troth.kit.db import Row, Space
 from troth.people import peers_store, store
 from troth.people.errors import FieldMalformed, PeerExists, PeerNotFound
-from troth.people.model import Peer, PeerCaller, Space
+from troth.people.model import Peer, PeerCaller
 from troth.people.room import Room
 from troth.policy import Actor, Permit
 
@@ -165,7 +165,7 @@ class Peers(Room):
         tenant = caller.actor.tenant
         assert tenant is not None
         key = (await self.organisation(tenant)).key
-        said = {"actor": caller.actor.name, "called_ae": called_ae, "address": address}
+        said = {"called_ae": called_ae, "address": address}
         async with self._db.transaction(caller.actor) as connection:
             await self._note(
                 connection, _OPENED, caller.actor, tenant, key, purpose=caller.purpose, payload=said,
@@ -183,19 +183,12 @@ class Peers(Room):
             {"calling_ae": calling, "called_ae": called, "address": address, "times": times}
             for (calling, called, address), times in attempts.items()
         ]
-        entry = Entry(
-            kind=_REFUSED,
-            tenant=None,
-            actor_id=None,
-            actor_kind="anonymous",
-            role="none",
-            subject_id=None,
-            study_id=None,
+        entry = policy.act(
+            Actor(kind="anonymous"),
+            _REFUSED,
+            "administration",
             key=key,
             payload={"attempts": said},
-            purpose="administration",
-            clauses=(),
-            decision_id=None,
             outcome="refused",
             counts={"associations": sum(attempts.values())},
         )

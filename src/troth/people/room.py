@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from troth import policy
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Database, Row
+from troth.kit.db import Connection, Database, Row, Space
 from troth.kit.errors import TrothError
 from troth.kit.mail import Mail
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.people import store
 from troth.people.errors import FieldMalformed, OrganisationExists, OrganisationNotFound
-from troth.people.model import Links, Organisation, Space
+from troth.people.model import Links, Organisation
 from troth.policy import Actor, Permit
 from troth.vault import KeyRef, Keyring
 
@@ -172,7 +173,6 @@ class Room:
             before = await store.level(connection, tenant)
             changed = await store.set_level(connection, tenant, level)
             if changed:
-                told = {"actor": permit.actor.name, "before": before, "level": level}
                 await self._note(
                     connection,
                     "people:level:changed",
@@ -180,7 +180,7 @@ class Room:
                     tenant,
                     organisation.key,
                     permit=permit,
-                    payload=told,
+                    payload={"before": before, "level": level},
                 )
         return changed
 
@@ -281,22 +281,16 @@ class Room:
         counts: Mapping[str, int] | None = None,
     ) -> None:
         """Write what an actor did into the ledger, in the transaction that does it."""
-        entry = Entry(
-            kind=kind,
-            tenant=tenant,
-            actor_id=actor.id,
-            actor_kind=actor.kind,
-            role=actor.role,
-            subject_id=subject_id,
-            study_id=None,
-            key=key,
-            payload=payload or {},
-            purpose=permit.purpose if permit else purpose,
-            clauses=permit.clauses if permit else (),
-            decision_id=permit.decision_id if permit else None,
-            outcome=outcome,
-            counts=counts or {},
-        )
+        space, said = Space(tenant), payload or {}
+        if permit is not None:
+            entry = policy.entry(
+                permit, kind, key=key, payload=said, subject_id=subject_id, outcome=outcome, counts=counts, space=space
+            )
+        else:
+            entry = policy.act(
+                actor, kind, purpose, key=key, payload=said, subject_id=subject_id, outcome=outcome, counts=counts,
+                space=space,
+            )  # fmt: skip
         await self._ledger.append(connection, entry)
 
     def _do_later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Row
+from troth.kit.db import Connection, Row, Space
 from troth.people import sources_store, store
 from troth.people.accepting import BY_SIGN_IN
 from troth.people.errors import FieldMalformed, StandingNotFound
@@ -17,7 +17,6 @@ from troth.people.model import (
     TOUCH_EVERY,
     Bearer,
     Session,
-    Space,
     Standing,
     StandingKind,
     Subject,

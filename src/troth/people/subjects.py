@@ -7,14 +7,13 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Connection, HasTenant, Row
+from troth.kit.db import Connection, HasTenant, Row, Space
 from troth.people import merges_store, names, store
 from troth.people.errors import SubjectAmbiguous, SubjectNotFound
 from troth.people.model import (
     Demographics,
     Organisation,
     PatientKey,
-    Space,
     Subject,
     demographics_from_bytes,
     demographics_to_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from troth.ledger import act, entry
 from troth.policy.decision import Verdict
 from troth.policy.errors import NotInLevel, PermitDenied
 from troth.policy.facts import Facts, FactSet, Instructed
@@ -27,4 +28,6 @@ __all__ = [
     "RowFacts",
     "Target",
     "Verdict",
+    "act",
+    "entry",
 ]

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from troth import policy
 from troth.kit import clock
 from troth.kit.db import Connection, Database
 from troth.kit.mail import Mail
-from troth.ledger import Entry, Event, Ledger
+from troth.ledger import Event, Ledger
 from troth.notice import Contact, Notice, Notices, applying
 from troth.people import Acceptance, Choice, Choices, ContactRecord, Contacts, Organisation, People, Proposal, User
 from troth.policy import Permit
@@ -145,18 +146,7 @@ class Accounts:
         return [event for event in found if event.actor_id == permit.actor.id]
 
     async def _write(self, permit: Permit, organisation: Organisation, kind: str = "people:account:opened") -> None:
-        entry = Entry(
-            kind=kind,
-            tenant=organisation.id,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
-            key=organisation.key,
-            payload={"actor": permit.actor.name, "organisation": organisation.name},
-            purpose=permit.purpose,
-            clauses=permit.grounds,
-            decision_id=permit.decision_id,
-        )
+        entry = policy.entry(permit, kind, key=organisation.key, payload={"organisation": organisation.name})
         await self._ledger.write(self._database, permit, [entry])
 
 

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from troth import policy
 from troth.archive import Archive, StudySummary
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.notice import Notice, Notices, RightTerms
 from troth.people import Choices, People, Subject
 from troth.policy import Permit, Policy, Target
@@ -304,31 +305,21 @@ class Rights:
         outcome: str = "done",
     ) -> UUID:
         """Write one act of this room to the ledger, in the caller's transaction."""
-        actor = permit.actor
         clear = {name: value for name, value in counts.items() if isinstance(value, int)}
         spoken = {name: value for name, value in counts.items() if not isinstance(value, int)}
         return await self.ledger.append(
             connection,
-            Entry(
-                kind=kind,
-                tenant=permit.tenant,
-                actor_id=actor.id,
-                actor_kind=actor.kind,
-                role=actor.role,
+            policy.entry(
+                permit,
+                kind,
+                key=subject.audit_key,
+                payload={"request": str(request_id), **payload, **spoken},
                 subject_id=subject.id,
                 study_id=study_id,
-                key=bytes(subject.audit_key),
-                payload={
-                    "actor": actor.name, "organisation": actor.organisation, "request": str(request_id),
-                    **payload, **spoken,
-                },
-                purpose=permit.purpose,
-                clauses=permit.grounds,
-                decision_id=permit.decision_id,
                 outcome=outcome,
                 counts=clear,
             ),
-        )  # fmt: skip
+        )
 
     async def add_items(
         self,

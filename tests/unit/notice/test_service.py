@@ -23,6 +23,9 @@ class Somebody:
     id: UUID | None = field(default_factory=uuid4)
     kind: str = "user"
     role: str = "admin"
+    tenant: UUID | None = None
+    name: str = "A. Person"
+    organisation: str = "Example"
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Allowed:
     actor: Somebody = field(default_factory=Somebody)
     action: str = "publish_notice"
     purpose: str = "administration"
-    clauses: tuple[str, ...] = ("4.5",)
+    tenant: UUID | None = field(default_factory=uuid4)
+    grounds: tuple[str, ...] = ("4.5",)
     decision_id: UUID = field(default_factory=uuid4)
 
 

@@ -20,10 +20,10 @@ from typing import Final
 
 from psycopg.types.json import Jsonb
 
+from troth import policy
 from troth.kit import clock, ids
 from troth.kit.errors import Unavailable, Unprocessable
 from troth.kit.postgres import SUPERUSER, EmbeddedServer, Postgres, binaries_folder
-from troth.ledger import Entry
 from troth.main.backup.following import Following
 from troth.main.backup.manifest import BackupBroken, Manifest, stamps
 from troth.main.wiring import Rooms
@@ -192,20 +192,7 @@ async def _record(rooms: Rooms, permit: Permit, wanted: Wanted, made: Made, time
                 *times, clock.now(), Jsonb(counts),
             ),
         )  # fmt: skip
-        await rooms.ledger.append(
-            connection,
-            Entry(
-                kind="main:backup:made",
-                tenant=None,
-                actor_id=permit.actor.id,
-                actor_kind=permit.actor.kind,
-                role=permit.actor.role,
-                purpose=permit.purpose,
-                clauses=permit.grounds,
-                decision_id=permit.decision_id,
-                counts=counts,
-            ),
-        )
+        await rooms.ledger.append(connection, policy.entry(permit, "main:backup:made", counts=counts))
 
 
 def _remove_unfinished(folder: Path, whole: list[str]) -> None:

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from troth import policy
 from troth.kit import clock
 from troth.kit.errors import Conflict
 from troth.kit.postgres import EmbeddedServer
-from troth.ledger import Entry
 from troth.main.adopting import InForce
 from troth.main.backup.following import tombstones_in
 from troth.main.backup.making import check_database
@@ -229,15 +229,9 @@ async def _finish(
         async with rooms.database.transaction(None) as connection:
             await rooms.ledger.append(
                 connection,
-                Entry(
-                    kind="main:backup:restored",
-                    tenant=None,
-                    actor_id=platform.actor.id,
-                    actor_kind=platform.actor.kind,
-                    role=platform.actor.role,
-                    purpose=platform.purpose,
-                    clauses=platform.grounds,
-                    decision_id=platform.decision_id,
+                policy.entry(
+                    platform,
+                    "main:backup:restored",
                     counts={
                         "studies_erased_again": studies, "keys_destroyed_again": restored.erased_keys,
                         "entries_lost": restored.entries_lost, "instances": instances, "broken": broken,

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from troth import policy
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.people.assignments import store
 from troth.people.assignments.model import (
     ASSIGNABLE,
@@ -230,19 +231,13 @@ class Assignments:
     async def _tell(
         self, connection: Connection, permit: Permit, row: Row, kind: str, payload: Mapping[str, Any]
     ) -> None:
-        entry = Entry(
-            kind=kind,
-            tenant=permit.tenant,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
+        entry = policy.entry(
+            permit,
+            kind,
+            key=row["key_ref"],
+            payload=payload,
             subject_id=row["subject_id"],
             study_id=row["study_id"],
-            key=bytes(row["key_ref"]),
-            payload={"actor": permit.actor.name, "organisation": permit.actor.organisation, **payload},
-            purpose=permit.purpose,
-            clauses=permit.grounds,
-            decision_id=permit.decision_id,
             counts={"assignments": 1},
         )
         await self._ledger.append(connection, entry)

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from troth import policy
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.notice import Clause, Notices, NoticeVersion
 from troth.people.choices import store
 from troth.people.choices.model import (
@@ -202,19 +203,13 @@ class Records:
         *,
         study_id: UUID | None = None,
     ) -> UUID:
-        entry = Entry(
-            kind=kind,
-            tenant=holder.tenant,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
+        entry = policy.entry(
+            permit,
+            kind,
+            key=holder.audit_key,
+            payload=payload,
             subject_id=holder.id,
             study_id=study_id,
-            key=holder.audit_key,
-            payload={"actor": permit.actor.name, "organisation": permit.actor.organisation, **payload},
-            purpose=permit.purpose,
-            clauses=permit.grounds,
-            decision_id=permit.decision_id,
             outcome="refused" if kind == "people:objection:decided" and state == "refused" else "done",
             counts=counts,
         )

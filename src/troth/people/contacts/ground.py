@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from troth import policy
 from troth.kit.db import Connection, Database, Row
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
 from troth.notice import Notice, Notices
 from troth.people.contacts.model import ContactRecord
 from troth.people.model import Organisation
@@ -84,33 +85,17 @@ class Ground:
         key: KeyRef | None = None,
     ) -> None:
         """Write an act into the ledger, in the transaction that does it."""
-        entry = Entry(
-            kind=kind,
-            tenant=organisation.id,
-            actor_id=permit.actor.id,
-            actor_kind=permit.actor.kind,
-            role=permit.actor.role,
-            key=key or organisation.key,
-            payload={"actor": permit.actor.name, "organisation": organisation.name, **told},
-            purpose=permit.purpose,
-            clauses=permit.grounds,
-            decision_id=permit.decision_id,
-            counts=counts,
-        )
+        payload = {"organisation": organisation.name, **told}
+        entry = policy.entry(permit, kind, key=key or organisation.key, payload=payload, counts=counts)
         await self._ledger.append(connection, entry)
 
     async def note_linked(
         self, connection: Connection, organisation: Organisation, account_id: UUID, source: str
     ) -> None:
         """Write down that an account was linked with a list that its employer gave."""
-        entry = Entry(
-            kind="people:staff:linked",
-            tenant=organisation.id,
-            actor_kind="system",
-            role="worker",
-            key=organisation.key,
-            payload={"account": str(account_id), "source": source, "concluded_from": "the same e-mail address"},
-            purpose="administration",
+        told = {"account": str(account_id), "source": source, "concluded_from": "the same e-mail address"}
+        entry = policy.act(
+            WORKER, "people:staff:linked", "administration", key=organisation.key, payload=told, space=organisation
         )
         await self._ledger.append(connection, entry)
 

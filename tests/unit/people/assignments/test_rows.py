@@ -14,8 +14,8 @@ from uuid import UUID, uuid5
 from tests.common.servers import ServedDatabase
 from troth import notice
 from troth.kit import clock
+from troth.kit.db import Space
 from troth.people import AssignmentFacts, AssignmentRows
-from troth.people.model import Space
 from troth.policy import Actor, Column, Columns, FactSet, Target
 from troth.policy.decision import Decider
 
