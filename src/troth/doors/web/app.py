@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp
 
+from troth.doors.web import assets
 from troth.doors.web.admin.damaged import DamagedPages
 from troth.doors.web.admin.home import AdminPages
 from troth.doors.web.admin.numbers import NumberPages
@@ -22,6 +20,7 @@ from troth.doors.web.clinic.correct import CorrectPages
 from troth.doors.web.clinic.emergency import EmergencyPages
 from troth.doors.web.clinic.invite import InvitePages
 from troth.doors.web.clinic.studies import StudyPages
+from troth.doors.web.compression import Compression
 from troth.doors.web.desk import Desk
 from troth.doors.web.faults import FaultPages
 from troth.doors.web.lists.pages import ListPages
@@ -47,18 +46,7 @@ from troth.doors.web.public.recipients import RecipientPages
 from troth.doors.web.public.versions import VersionPages
 from troth.kit.errors import TrothError
 
-STATIC = Path(__file__).parent / "static"
 BOTH = ["GET", "POST"]
-
-
-class Static(StaticFiles):
-    """Our own styles and the vendored ones; kept by browsers for a day."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """One file."""
-        answer = await super().get_response(path, scope)
-        answer.headers["Cache-Control"] = "public, max-age=86400"
-        return answer
 
 
 def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None = None) -> Starlette:
@@ -74,7 +62,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None =
     """
     desk = Desk(rooms, has_images=dicomweb is not None)
     faults = FaultPages(desk)
-    mounted: list[BaseRoute] = [*routes(desk), Mount("/static", app=Static(directory=STATIC), name="static")]
+    mounted: list[BaseRoute] = [*routes(desk), Route("/static/{edition}/{name:path}", assets.serve)]
     # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
     if rest is not None:
         mounted.insert(0, Mount("/api", app=rest))
@@ -84,7 +72,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None =
     guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
     return Starlette(
         routes=mounted,
-        middleware=[guard],
+        middleware=[guard, Middleware(Compression)],
         exception_handlers={TrothError: faults.known, HTTPException: faults.http},
     )
 

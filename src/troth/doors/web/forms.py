@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -17,6 +18,7 @@ from troth.doors.web.declared import limit_bytes, require_fields
 from troth.doors.web.errors import FormForeign, FormTooLarge
 
 LIMIT_FIELDS = 64
+_PROOF_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,24 @@ def reason_faults(reason: str, most: int, field: str = "reason") -> tuple[Fault,
 def token_of(session: str) -> str:
     """The proof a form carries: only who holds the session cookie, or a page made for it, knows it.
 
+    It is masked anew each time: pages are compressed, and from the lengths of many answers somebody who has text of
+    their own repeated in them could guess what stands there unchanged (BREACH, CVE-2013-3587).
+
     Args:
         session: The session's secret; an empty string gives an empty token.
     """
-    return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest()[:40] if session else ""
+    if not session:
+        return ""
+    mask = secrets.token_bytes(_PROOF_BYTES)
+    return (mask + _xor(mask, _proof(session))).hex()
+
+
+def _proof(session: str) -> bytes:
+    return hmac.new(session.encode(), b"form", hashlib.sha256).digest()[:_PROOF_BYTES]
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
 
 def is_sent(http_request: Request) -> bool:
@@ -122,5 +138,11 @@ def require_token(fields: Mapping[str, str], session: str) -> None:
     Raises:
         FormForeign: It was not.
     """
-    if not session or not hmac.compare_digest(fields.get("token", "").encode(), token_of(session).encode()):
+    try:
+        token = bytes.fromhex(fields.get("token", ""))
+    except ValueError:
+        raise FormForeign from None
+    if not session or len(token) != 2 * _PROOF_BYTES:
+        raise FormForeign
+    if not hmac.compare_digest(_xor(token[:_PROOF_BYTES], token[_PROOF_BYTES:]), _proof(session)):
         raise FormForeign

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 BARE = (
-    '<!doctype html><html lang="en-GB"><title>Troth</title><link rel="stylesheet" href="/static/troth.css">'
+    '<!doctype html><html lang="en-GB"><title>Troth</title><link rel="stylesheet" href="/static/now/troth.css">'
     "<h1>This did not work</h1><p>Nothing was changed. Try again in a minute.</p></html>"
 )
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from troth.doors.web import words
+from troth.doors.web import assets, words
 from troth.doors.web.frame import Frame
 
 FOLDER = Path(__file__).parent
@@ -38,6 +38,7 @@ def environment() -> Environment:
         "role": words.role,
         "purpose": words.purpose,
     }
+    made.globals["asset"] = assets.address
     return made
 
 

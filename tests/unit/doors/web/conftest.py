@@ -83,6 +83,11 @@ def token_in(page: str) -> str:
     return found[1]
 
 
+def unmasked(page: str) -> str:
+    """A page as it is but for the mask of its form tokens, which is another one each time."""
+    return re.sub(r'(name="token" value=")[0-9a-f]+', r"\1", page)
+
+
 @pytest.fixture(scope="module")
 async def house(database: ServedDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     settings = Settings(tmp_path_factory.mktemp("web"), notice=(NOTICE,))

@@ -44,3 +44,12 @@ def test_a_form_needs_the_proof_of_its_session() -> None:
 def test_the_proof_does_not_tell_the_session() -> None:
     assert "session" not in forms.token_of("session")
     assert forms.token_of("") == ""
+
+
+def test_the_proof_looks_different_on_every_page() -> None:
+    """Pages are compressed: what stands in each of them unchanged could be guessed from their lengths."""
+    tokens = {forms.token_of("session") for _ in range(20)}
+    assert len(tokens) == 20
+    assert not set.intersection(*({token[at : at + 8] for at in range(len(token) - 7)} for token in tokens))
+    for token in tokens:
+        forms.require_token({"token": token}, "session")

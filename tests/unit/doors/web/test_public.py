@@ -6,6 +6,7 @@ import pytest
 
 from tests.common.arrivals import shown_in
 from tests.unit.doors.web.conftest import ORIGIN, House, token_in
+from troth.doors.web import assets
 
 LINK = re.compile(r"http://\S+/sign-in/(\S+)")
 
@@ -123,7 +124,7 @@ async def test_it_answers_to_its_own_name_only(house: House) -> None:
 
 async def test_every_page_carries_the_headers(house: House) -> None:
     async with house.client() as anybody:
-        for path in ("/notice", "/sign-in", "/nothing-here", "/static/troth.css"):
+        for path in ("/notice", "/sign-in", "/nothing-here", assets.address("troth.css")):
             headers = (await anybody.get(path)).headers
             assert headers["content-security-policy"].startswith(
                 "default-src 'none'; style-src 'self'; script-src 'self'"
@@ -133,7 +134,7 @@ async def test_every_page_carries_the_headers(house: House) -> None:
             assert headers["referrer-policy"] == "no-referrer"
             assert "set-cookie" not in headers
         assert (await anybody.get("/notice")).headers["cache-control"] == "no-store"
-        assert "max-age" in (await anybody.get("/static/troth.css")).headers["cache-control"]
+        assert "max-age" in (await anybody.get(assets.address("troth.css"))).headers["cache-control"]
 
 
 async def test_no_cookie_that_the_notice_does_not_name(house: House) -> None:
