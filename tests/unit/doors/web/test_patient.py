@@ -5,8 +5,8 @@ import re
 import pytest
 
 from tests.common.arrivals import shown_in
-from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in
 from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in, unmasked
+from troth.main.first_start import permit_for
 from troth.policy import Target
 
 
