@@ -26,9 +26,11 @@ MOST_SEED_BYTES = 8 << 10
 MOST_SECONDS = 2.0
 EXPLICIT, IMPLICIT, BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 
-with atheris.instrument_imports(include=["troth.dicom", "troth.doors.dimse", "troth.doors.dicomweb.multipart"]):
+with atheris.instrument_imports(
+    include=["troth.dicom", "troth.doors.dimse", "troth.doors.multipart", "troth.doors.media_types"]
+):
     from troth import dicom
-    from troth.doors.dicomweb import multipart
+    from troth.doors import multipart
     from troth.doors.dimse import command, pdu, upper
     from troth.doors.dimse.limits import Limits
     from troth.kit.errors import TrothError

@@ -8,6 +8,7 @@ from troth.archive import attributes, sequences
 from troth.archive import errors as archive_errors
 from troth.archive import searching as archive_searching
 from troth.dicom import errors as bytes_errors
+from troth.doors import errors as shared
 from troth.doors import taking
 from troth.doors.dicomweb import capabilities, committing, errors, rendering, retrieving, searching, stow_metadata
 from troth.kit import errors as kit
@@ -17,7 +18,8 @@ _SERVICES = (("POST", "commitment", "Storage Commitment, ch. 13"), ("POST", "", 
 _SEARCHES = {"studies", "series", "instances"}
 
 HTTP_FAULTS: tuple[type[kit.TrothError], ...] = (
-    errors.MultipartBroken, errors.PartTooLarge, errors.TooManyParts, errors.MediaTypeUnknown, errors.NothingAcceptable,
+    shared.MultipartBroken, errors.PartTooLarge, shared.TooManyParts, shared.MediaTypeUnreadable,
+    errors.MediaTypeUnknown, errors.NothingAcceptable,
     errors.ParameterInvalid, errors.OriginForeign, errors.RangeUnsatisfiable, archive_errors.SearchKeyUnknown,
     archive_errors.SearchValueInvalid, archive_errors.SearchTooBroad, archive_errors.SearchAmbiguous,
     archive_errors.NoPixels,

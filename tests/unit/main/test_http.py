@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from troth.main import http
-from troth.main.http import MOST_BARE_BYTES, BoundedProtocol
+from troth.main.http import BoundedProtocol
 
 PIECE = b"x" * 16_384
 
@@ -69,8 +69,28 @@ async def test_what_has_no_end_is_cut_off(port: int, head: bytes, piece: bytes) 
     assert (await talk(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"", 0)).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b'GET / HTTP/1.1\r\nHost: x\r\nAccept: a/b;x="' + b";" * 60_000, b"431"),
+        (b'GET / HTTP/1.1\r\nHost: x\r\nCookie: a="' + b"\\" * 9_000, b"431"),
+        (b"GET /" + b"x" * 17_000 + b" HTTP/1.1\r\nHost: x", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: x" + b"\r\nA: b" * 100, b"431"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nhost: x", b"400"),
+        (b"GET / HTTP/1.1\r\nA: b", b"400"),
+    ],
+    ids=["field", "cookie", "address", "fields", "two hosts", "two hosts and a body", "no host"],
+)
+async def test_a_head_that_nobody_needs_is_refused_before_it_is_read(port: int, head: bytes, status: bytes) -> None:
+    answer = await talk(port, head + b"\r\n\r\n", b"xyz", 1)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert (await talk(port, b"GET / HTTP/1.0\r\n\r\n", b"", 0)).startswith(b"HTTP/1.1 200")
+
+
 async def test_heads_of_usual_length_and_bodies_of_any_pass(port: int) -> None:
-    long = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * (MOST_BARE_BYTES // 2) + b"\r\n\r\n"
+    long = b"GET / HTTP/1.1\r\nHost: x\r\n" + (b"X: " + b"x" * 8_000 + b"\r\n") * 7 + b"\r\n"
     assert (await talk(port, long, b"", 0)).startswith(b"HTTP/1.1 200")
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (1024 * len(PIECE))
     assert (await talk(port, head, PIECE, 1024)).endswith(b"16777216")
@@ -80,7 +100,7 @@ async def test_heads_of_usual_length_and_bodies_of_any_pass(port: int) -> None:
 
 async def test_many_requests_on_one_connection_pass(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000 + b"\r\n\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n" + (b"X: " + b"x" * 7_000 + b"\r\n") * 3 + b"\r\n"
     for _ in range(10):
         writer.write(head)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")

@@ -5,14 +5,14 @@ Per: DICOM PS3.18 8.7, RFC 9110 12.5.1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from email.message import Message
 from functools import lru_cache
-from urllib.request import parse_http_list
 
 from starlette.requests import Request
 
+from troth.doors import media_types
 from troth.doors.dicomweb.errors import NothingAcceptable
 
 JSON = "application/dicom+json"
@@ -26,7 +26,7 @@ GIF = "image/gif"
 MULTIPART = "multipart/related"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 
-_MOST_RANGES = 64
+_QUALITY = re.compile(r"[01](?:\.[0-9]{0,16})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,17 @@ def wanted(http_request: Request) -> list[Wanted]:
 
     Args:
         http_request: The request.
+
+    Raises:
+        MediaTypeUnreadable: It cannot be understood.
+        NothingAcceptable: It says that nothing would be taken.
     """
     return list(_wanted(http_request.query_params.get("accept") or ",".join(http_request.headers.getlist("accept"))))
 
 
 @lru_cache(maxsize=64)
 def _wanted(text: str) -> tuple[Wanted, ...]:
-    ranges = [_range(single) for single in parse_http_list(text)[:_MOST_RANGES] if single.strip()]
+    ranges = [_range(one) for one in media_types.read_list(text)]
     usable = [one for one in ranges if one.quality > 0]
     if ranges and not usable:
         raise NothingAcceptable
@@ -124,16 +128,10 @@ def json_type(http_request: Request) -> str:
     return chosen(wanted(http_request), (JSON, PLAIN_JSON))
 
 
-def _range(text: str) -> Wanted:
-    message = Message()
-    message["Content-Type"] = text.strip()
-    pairs = [(name.lower(), str(value)) for name, value in (message.get_params(failobj=[]) or [])]
-    media_type = pairs[0][0] if pairs else ""
-    parameters = dict(pairs[1:])
-    try:
-        quality = float(parameters.get("q", "1"))
-    except ValueError:
-        quality = 0.0
+def _range(told: media_types.MediaType) -> Wanted:
+    media_type, parameters = told.name, told.parameters
+    told_quality = parameters.get("q", "1")
+    quality = float(told_quality) if _QUALITY.fullmatch(told_quality) else 0.0
     is_multipart = media_type == MULTIPART
     if is_multipart:
         media_type = parameters.get("type", "*/*").lower()

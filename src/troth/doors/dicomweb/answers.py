@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from troth.doors.dicomweb import multipart
+from troth.doors import multipart
 from troth.doors.dicomweb.accept import XML
 from troth.doors.dicomweb.native_xml import to_xml
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from troth.doors.dicomweb import capabilities, committing, rendering, retrieving, searching, storing, wado_uri
@@ -85,4 +88,16 @@ def routes(gate: Gate, instance_bytes: int) -> list[Route]:
     resources = of_frames + searches + stores + retrieves + by_query
     told = capabilities.told(gate)
     asked = [Route(path, told, methods=["OPTIONS"]) for path in dict.fromkeys(one.path for one in resources)]
-    return [*resources, Route("/", told, methods=["GET", "OPTIONS"]), *asked]
+    every = [*resources, Route("/", told, methods=["GET", "OPTIONS"]), *asked]
+    return [Route(one.path, _known(gate, one.endpoint), methods=list(one.methods or ())) for one in every]
+
+
+def _known(gate: Gate, handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """The handler, for somebody who is known: nothing that a stranger wrote is read but who they say they are."""
+
+    async def handle(http_request: Request) -> Response:
+        await gate.caller(http_request)
+        answer: Response = await handler(http_request)
+        return answer
+
+    return handle

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.dicom import is_uid
+from troth.doors import media_types
 from troth.doors.dicomweb.accept import JSON, PLAIN_JSON, XML, chosen, wanted
 from troth.doors.dicomweb.answers import bytes_answer, json_answer
 from troth.doors.dicomweb.errors import MediaTypeUnknown, ParameterInvalid, PartTooLarge
 from troth.doors.dicomweb.gate import Gate, checked
-from troth.doors.dicomweb.multipart import parameters_of
 from troth.doors.dicomweb.native_xml import to_xml
 from troth.doors.dicomweb.xml_in import from_xml
 
@@ -36,9 +36,9 @@ def answer(gate: Gate) -> Callable[[Request], Any]:
 
     async def handle(http_request: Request) -> Response:
         caller = await gate.caller(http_request)
+        permit = await gate.permit_to_store(caller)
         transaction_uid = checked(http_request.path_params["transaction"])
         media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
-        permit = await gate.permit_to_store(caller)
         items = items_of(await _body(http_request))
         asked = await gate.archive.commitments.ask(permit, transaction_uid, "", items)
         verdict = await gate.archive.commitments.verify(permit, items)
@@ -81,7 +81,7 @@ async def _body(http_request: Request) -> Mapping[str, Any]:
         PartTooLarge: It is too long.
         ParameterInvalid: It cannot be read.
     """
-    media_type, _ = parameters_of(http_request.headers.get("content-type", ""))
+    media_type = media_types.read(http_request.headers.get("content-type", "")).name
     if media_type not in (JSON, PLAIN_JSON, XML):
         raise MediaTypeUnknown(hint=f"Send {JSON} or {XML}.")
     content = bytearray()

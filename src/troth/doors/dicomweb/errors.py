@@ -5,25 +5,11 @@ from __future__ import annotations
 from troth.kit.errors import BadInput, NotAcceptable, TooLarge, TrothError, UnsupportedMedia
 
 
-class MultipartBroken(BadInput):
-    """The parts of a message cannot be told apart (RFC 2046 5.1)."""
-
-    slug = "multipart-broken"
-    title = "The parts of the message cannot be told apart"
-
-
 class PartTooLarge(TooLarge):
     """One instance is larger than this door takes."""
 
     slug = "instance-too-large"
     title = "The instance is larger than is taken here"
-
-
-class TooManyParts(TooLarge):
-    """More parts in one message than this door takes."""
-
-    slug = "too-many-parts"
-    title = "There are more parts in one message than are taken here"
 
 
 class MediaTypeUnknown(UnsupportedMedia):

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from troth.archive import Archive, Viewing
 from troth.dicom import is_uid
+from troth.doors.cookies import cookie
 from troth.doors.dicomweb.errors import OriginForeign
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.dicomweb.viewings import Viewings
@@ -77,7 +78,7 @@ class Gate:
             if held is None:
                 raise Unauthenticated
             return Caller(replace(held.actor, via="dicomweb"), held.purpose)
-        token = http_request.cookies.get(COOKIE, "")
+        token = cookie(http_request, COOKIE)
         actor = await self._actor(token) if token else None
         if actor is None:
             raise Unauthenticated

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from troth.archive import InstanceRecord, NoPixels, Viewing
 from troth.dicom import CannotRender
-from troth.doors.dicomweb import multipart
+from troth.doors import multipart
 from troth.doors.dicomweb.accept import GIF, JPEG, PNG, Wanted, wanted
 from troth.doors.dicomweb.answers import base_url, bytes_answer, stream_answer
 from troth.doors.dicomweb.errors import NothingAcceptable, ParameterInvalid
@@ -97,9 +97,8 @@ def annotated(http_request: Request) -> frozenset[str]:
     Raises:
         ParameterInvalid: Something else is asked for.
     """
-    asked = frozenset(
-        word.strip().lower() for word in http_request.query_params.get("annotation", "").split(",") if word
-    )
+    words = http_request.query_params.get("annotation", "").split(",")
+    asked = frozenset(word.strip().strip('"').lower() for word in words if word)  # PS3.18 8.3.5.1.1 has them quoted
     if asked - _ANNOTATIONS:
         raise ParameterInvalid("annotation is patient or technique.")
     return asked

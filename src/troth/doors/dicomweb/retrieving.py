@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import InstanceRecord, NotStoredThatWay, Viewing
-from troth.doors.dicomweb import multipart, ranges
+from troth.doors import multipart
+from troth.doors.dicomweb import ranges
 from troth.doors.dicomweb.accept import DICOM, EXPLICIT_LITTLE, OCTETS, XML, Wanted, told_type, wanted
 from troth.doors.dicomweb.answers import (
     PRIVATE,

@@ -15,14 +15,15 @@ from starlette.responses import Response
 
 from troth.archive import Archive, Outcome, Received, Receiver, StudyMismatch
 from troth.dicom import Truncated
-from troth.doors.dicomweb import multipart
+from troth.doors import media_types, multipart
 from troth.doors.dicomweb.accept import DICOM, JSON, PLAIN_JSON, XML, chosen, wanted
 from troth.doors.dicomweb.answers import base_url, bytes_answer, json_answer
-from troth.doors.dicomweb.errors import MediaTypeUnknown, MultipartBroken, PartTooLarge
+from troth.doors.dicomweb.errors import MediaTypeUnknown, PartTooLarge
 from troth.doors.dicomweb.gate import Gate, Standing, checked
-from troth.doors.dicomweb.multipart import PartBegins, PartEnds, PartReader
 from troth.doors.dicomweb.native_xml import to_xml
 from troth.doors.dicomweb.stow_metadata import TYPES, Assembly, Refused
+from troth.doors.errors import MultipartBroken
+from troth.doors.multipart import PartBegins, PartEnds, PartReader
 from troth.doors.taking import COERCED, KEPT_APART
 from troth.kit.errors import TrothError
 
@@ -244,13 +245,13 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
 
     async def handle(http_request: Request) -> Response:
         caller = await gate.caller(http_request)
+        permit = await gate.permit_to_store(caller)
         study_uid = http_request.path_params.get("study")
         if study_uid is not None:
             checked(study_uid)
         assembly = Assembly()
         events = _events(http_request, assembly)
         media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
-        permit = await gate.permit_to_store(caller)
         intake = Intake(gate.archive, Standing(gate, caller, permit), study_uid, instance_bytes)
         try:
             async for event in events:
@@ -286,13 +287,13 @@ def _events(http_request: Request, assembly: Assembly) -> AsyncIterator[Event]:
         MultipartBroken: It has no boundary.
     """
     content_type = http_request.headers.get("content-type", "")
-    media_type, parameters = multipart.parameters_of(content_type)
-    if media_type == DICOM:
+    told = media_types.read(content_type)
+    if told.name == DICOM:
         return _single(http_request)
-    kind = parameters.get("type", DICOM).lower()
-    if media_type != "multipart/related" or kind not in (DICOM, *TYPES):
+    kind = told.parameters.get("type", DICOM).lower()
+    if told.name != "multipart/related" or kind not in (DICOM, *TYPES):
         raise MediaTypeUnknown(hint='Send multipart/related; type="application/dicom".')
-    parts = _parts(http_request, multipart.boundary_of(content_type))
+    parts = _parts(http_request, multipart.boundary_of(told))
     return parts if kind == DICOM else assembly.events(parts)
 
 

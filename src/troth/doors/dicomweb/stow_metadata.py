@@ -17,8 +17,8 @@ from troth import dicom
 from troth.archive import Outcome
 from troth.doors.dicomweb.accept import DICOM, JSON, PLAIN_JSON, XML
 from troth.doors.dicomweb.errors import BulkMissing, BulkUnasked, MediaTypeUnknown, PartTooLarge
-from troth.doors.dicomweb.multipart import Event, PartBegins, PartEnds
 from troth.doors.dicomweb.xml_in import from_xml
+from troth.doors.multipart import Event, PartBegins, PartEnds
 from troth.kit.errors import TrothError
 
 TYPES = frozenset({JSON, PLAIN_JSON, XML})

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from troth.doors.cookies import cookie
 from troth.doors.viewer.configuration import script
 from troth.doors.viewer.dist import Dist
 from troth.doors.viewer.headers import DECODER_POLICY, Headers
@@ -67,7 +68,7 @@ def _home(rooms: Rooms) -> Handler:
 
 def _configuration(rooms: Rooms) -> Handler:
     async def configure(http_request: Request) -> Response:
-        token = http_request.cookies.get(COOKIE, "")
+        token = cookie(http_request, COOKIE)
         actor = await rooms.people.actor_of_session(token) if token else None
         told = script(actor, rooms.settings.http_url)
         return Response(told, media_type="text/javascript; charset=utf-8", headers=NO_STORE)
@@ -82,7 +83,7 @@ async def _leave(http_request: Request) -> Response:
 
 def _viewer(rooms: Rooms, build: Dist) -> Handler:
     async def viewer(http_request: Request) -> Response:
-        token = http_request.cookies.get(COOKIE, "")
+        token = cookie(http_request, COOKIE)
         actor = await rooms.people.actor_of_session(token) if token else None
         if actor is None:
             return RedirectResponse(rooms.settings.http_url + "/sign-in", 303, headers=NO_STORE)

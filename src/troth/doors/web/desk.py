@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from troth.archive import Found, Query, StudySummary
+from troth.doors.cookies import cookie
 from troth.doors.web import forms
 from troth.doors.web.errors import SignInNeeded
 from troth.doors.web.frame import Frame, Standing, nav_of, standing_of
@@ -69,7 +70,7 @@ class Desk:
 
     async def visitor(self, http_request: Request) -> Visitor:
         """Who asks, by the session cookie."""
-        secret = http_request.cookies.get(SESSION_COOKIE, "")
+        secret = cookie(http_request, SESSION_COOKIE)
         actor = await self.rooms.people.actor_of_session(secret) if secret else None
         return Visitor(actor, secret if actor is not None else "")
 
@@ -188,7 +189,7 @@ class Desk:
         version = await self.version(actor)
         deployment = version.notice.head.deployment if version else DEPLOYMENT
         cookies = cookies_of(version.notice) if version else ()
-        theme = http_request.cookies.get(THEME_COOKIE, "")
+        theme = cookie(http_request, THEME_COOKIE)
         return Frame(
             title=title,
             deployment=deployment,
@@ -294,7 +295,7 @@ def query_of(version: NoticeVersion | None, actor: Actor | None) -> str:
 def cookies_of(notice: Notice) -> tuple[str, ...]:
     """Names of the cookies that a notice states; no other is ever set."""
     return tuple(
-        cookie.name for clause in notice.all("cookie") if isinstance(clause, Cookies) for cookie in clause.cookies
+        stated.name for clause in notice.all("cookie") if isinstance(clause, Cookies) for stated in clause.cookies
     )
 
 

@@ -37,6 +37,14 @@ class FieldUndeclared(Unprocessable):
     title = "The form has no such field. Open the page again and send it from there"
 
 
+class FormTooSlow(TrothError):
+    """A form that does not come to its end in time (RFC 9110 15.5.9)."""
+
+    slug = "form-too-slow"
+    title = "The form took too long to arrive. Send it again"
+    http_status = 408
+
+
 class FormTooLarge(TooLarge):
     """A form with more in it than any of ours has."""
 

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from troth.doors.cookies import cookie
 from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, go
 from troth.doors.web.errors import SignInNeeded
 from troth.doors.web.frame import home_of
@@ -45,7 +46,7 @@ class FaultPages:
     async def known(self, http_request: Request, fault: Exception) -> Response:
         """A fault of the tree."""
         if isinstance(fault, SignInNeeded):
-            return go("/sign-in?over=1" if SESSION_COOKIE in http_request.cookies else "/sign-in")
+            return go("/sign-in?over=1" if cookie(http_request, SESSION_COOKIE) else "/sign-in")
         if not isinstance(fault, TrothError):
             raise fault
         if isinstance(fault, PermitDenied) and fault.reason:  # only somebody who has access is told why

@@ -8,17 +8,20 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.policy import HTTP
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from troth.doors.web.declared import limit_bytes, require_fields
-from troth.doors.web.errors import FormForeign, FormTooLarge
+from troth.doors import media_types
+from troth.doors.errors import MediaTypeUnreadable, MultipartBroken, TooManyParts
+from troth.doors.multipart import PartBegins, PartEnds, PartReader, boundary_of
+from troth.doors.web.declared import SHORT_BYTES, limit_bytes, require_fields
+from troth.doors.web.errors import FormForeign, FormTooLarge, FormTooSlow
 
 LIMIT_FIELDS = 64
 _PROOF_BYTES = 20
+SHORT_SECONDS, LONG_SECONDS = 30.0, 300.0
+"""How long a form may take to arrive: one of short fields, and one that carries a document over a slow line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +92,36 @@ async def read(http_request: Request) -> Mapping[str, str]:
 
     Raises:
         FormTooLarge: More than the form takes, which is 16 KiB for most, or 64 fields.
+        FormTooSlow: It did not come to its end in time, however steadily it dripped.
         FieldUndeclared: A field that the form has not.
     """
-    content, path = bytearray(), http_request.scope.get("path", "")
+    path = http_request.scope.get("path", "")
     most = limit_bytes(path)
+    try:
+        async with asyncio.timeout(SHORT_SECONDS if most <= SHORT_BYTES else LONG_SECONDS):
+            content = await _content(http_request, most)
+    except TimeoutError:
+        raise FormTooSlow from None
+    kind = http_request.headers.get("content-type", "")
+    fields = _parts(kind, content) if kind.startswith("multipart/form-data") else _pairs(content)
+    require_fields(path, fields)
+    return fields
+
+
+async def _content(http_request: Request, most: int) -> bytes:
+    content = bytearray()
     async for chunk in http_request.stream():
         content += chunk
         if len(content) > most:
             raise FormTooLarge
-    kind = http_request.headers.get("content-type", "")
-    if kind.startswith("multipart/form-data"):
-        parts = await asyncio.to_thread(_parts, kind, bytes(content))
-        require_fields(path, parts)
-        return parts
+    return bytes(content)
+
+
+def _pairs(content: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=LIMIT_FIELDS)
     except ValueError:
         raise FormTooLarge from None
-    require_fields(path, (name for name, _ in pairs))
     return {name: value.strip() for name, value in pairs}
 
 
@@ -118,18 +133,24 @@ def _parts(kind: str, content: bytes) -> dict[str, str]:
     Raises:
         FormTooLarge: More than 64 parts, or no such form.
     """
-    head = b"Content-Type: " + kind.encode("latin-1", "replace") + b"\r\nMIME-Version: 1.0\r\n\r\n"
-    message = message_from_bytes(head + content, policy=HTTP)
-    parts = list(message.iter_parts()) if message.is_multipart() else []
-    if not 0 < len(parts) <= LIMIT_FIELDS:
+    found: dict[str, bytearray] = {}
+    held, count = bytearray(), 0
+    try:
+        reader = PartReader(boundary_of(media_types.read(kind)))
+        for event in reader.feed(content):
+            if isinstance(event, PartBegins):
+                count += 1
+                held = found[event.name] = bytearray()
+            elif not isinstance(event, PartEnds):
+                held += event
+            if count > LIMIT_FIELDS:
+                raise FormTooLarge
+    except (MediaTypeUnreadable, MultipartBroken, TooManyParts):
+        raise FormTooLarge from None
+    if not count or not reader.is_ended:
         raise FormTooLarge
-    found = {}
-    for part in parts:
-        name = part.get_param("name", header="content-disposition")
-        told = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(told, bytes):
-            found[name] = told.decode("utf-8", "surrogateescape").strip()
-    return found
+    found.pop("", None)
+    return {name: bytes(told).decode("utf-8", "surrogateescape").strip() for name, told in found.items()}
 
 
 def require_token(fields: Mapping[str, str], session: str) -> None:

@@ -40,3 +40,14 @@ def test_nothing_fits(accept: str) -> None:
 def test_the_parameter_comes_first() -> None:
     (only,) = wanted(asked("image/png", b"accept=application/dicom;transfer-syntax=*"))
     assert (only.media_type, only.syntax) == (DICOM, "*")
+
+
+@pytest.mark.parametrize("q", ["1", "0.8", "1.0", "0.123456789"])
+def test_qualities_that_are_met(q: str) -> None:
+    assert chosen(wanted(asked(f"image/png;q={q}, image/jpeg;q=0.01")), (JPEG, PNG)) == PNG
+
+
+@pytest.mark.parametrize("q", ["nan", "inf", "-1", "1e9", "0x1", "1" * 60])
+def test_what_is_no_quality_is_none(q: str) -> None:
+    with pytest.raises(NothingAcceptable):
+        wanted(asked(f"image/png;q={q}"))

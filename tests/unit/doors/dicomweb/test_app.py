@@ -398,3 +398,19 @@ async def test_bad_input_is_answered_told_and_changes_nothing(house: House, name
     assert len(told["0008119A"]["Value"]) == 1
     assert len(told["00081199"]["Value"]) == 1
     assert len(await house.rooms.events("archive:instance:refused")) == before + 1
+
+
+async def test_nothing_that_a_stranger_wrote_is_read_before_the_gate(house: House) -> None:
+    unreadable = {"Accept": 'a/b; x="', "Content-Type": 'a/b; x="'}
+    values = {"frames": "x", "path": "x", "study": "1.2", "series": "1.3", "instance": "1.4", "transaction": "1.5"}
+    async with house.client(**unreadable) as stranger, house.clinician() as known:
+        seen = 0
+        for route in house.routes:
+            for method in route.methods - {"HEAD"}:
+                path = route.path.replace(":path", "").format(**values)
+                told = await stranger.request(method, path, content=b"{")
+                assert told.status_code == 401, (method, path)
+                answer = await known.request(method, path, content=b"{", headers=unreadable)
+                assert answer.status_code in (400, 403, 404), (method, path)
+                seen += 1
+    assert seen > 40

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 
 from troth.doors.web import forms
-from troth.doors.web.errors import FormForeign, FormTooLarge
+from troth.doors.web.errors import FormForeign, FormTooLarge, FormTooSlow
 
 
 def form(content: bytes, pieces: int = 1) -> Request:
@@ -25,6 +26,49 @@ async def test_fields_are_read_without_space_around_them() -> None:
         "empty": "",
         "code": "12 34",
     }
+
+
+def with_file(content: bytes, kind: str = "multipart/form-data; boundary=b-1") -> Request:
+    request = form(content)
+    request.scope["headers"] = [(b"content-type", kind.encode())]
+    return request
+
+
+async def test_a_form_that_carries_a_file_is_read() -> None:
+    content = (
+        b'--b-1\r\nContent-Disposition: form-data; name="list"\r\n\r\n Staff \r\n--b-1\r\nContent-Disposition:'
+        b' form-data; name="file"; filename="a;b.csv"\r\nContent-Type: text/csv\r\n\r\na,b\r\n\xff\r\n--b-1--\r\n'
+    )
+    assert await forms.read(with_file(content)) == {"list": "Staff", "file": "a,b\r\n\udcff"}
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"--b-1\r\n\r\nx", "multipart/form-data; boundary=b-1"),
+        (b"--b-1--", "multipart/form-data; boundary=b-1"),
+        (b"--b-1\r\n\r\n" * 65 + b"--b-1--", "multipart/form-data; boundary=b-1"),
+        (b"", "multipart/form-data; " + ";" * 60_000),
+    ],
+)
+async def test_what_is_no_form_with_a_file_is_refused(content: bytes, kind: str) -> None:
+    with pytest.raises(FormTooLarge):
+        await forms.read(with_file(content, kind))
+
+
+async def test_a_form_that_drips_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "SHORT_SECONDS", 0.01)
+    count = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        await asyncio.sleep(0.001)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with pytest.raises(FormTooSlow):
+        await forms.read(Request({"type": "http", "method": "POST", "headers": []}, receive))
+    assert count < 1_000
 
 
 @pytest.mark.parametrize("content", [b"a=" + b"x" * 20_000, b"&".join(b"a%d=1" % n for n in range(65))])

@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.message import Message
 
-from troth.doors.dicomweb.errors import MultipartBroken, TooManyParts
+from troth.doors import media_types
+from troth.doors.errors import MediaTypeUnreadable, MultipartBroken, TooManyParts
 from troth.kit import ids
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 _HEADER_BYTES = 8 << 10
 _PREAMBLE_BYTES = 64 << 10
 _MOST_PARTS = 20_000
+_UNREADABLE = "unreadable"  # a media type that nobody takes: the part is refused, and the others are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,13 @@ class PartBegins:
         media_type: Its media type without parameters, in lower case; empty when it says none.
         parameters: Those of the media type.
         location: Its Content-Location, or empty.
+        name: The field of a form that it is (RFC 7578 4.2), or empty.
     """
 
     media_type: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     location: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +45,13 @@ class PartEnds:
 Event = PartBegins | PartEnds | memoryview
 
 
-def parameters_of(content_type: str) -> tuple[str, dict[str, str]]:
-    """Media type in lower case, and its parameters.
-
-    Args:
-        content_type: Value of a Content-Type header.
-    """
-    message = Message()
-    message["Content-Type"] = content_type
-    values = message.get_params(failobj=[]) or []
-    return message.get_content_type(), {name.lower(): value for name, value in values[1:] if isinstance(value, str)}
-
-
-def boundary_of(content_type: str) -> str:
+def boundary_of(content_type: media_types.MediaType) -> str:
     """The boundary of a multipart message.
 
     Raises:
         MultipartBroken: There is none, or it is not one.
     """
-    boundary = parameters_of(content_type)[1].get("boundary", "")
+    boundary = content_type.parameters.get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise MultipartBroken("The Content-Type has no usable boundary.")
     return boundary
@@ -176,9 +167,12 @@ def _beginning(fields: bytes) -> PartBegins:
     for line in fields.split(b"\r\n"):
         name, _, value = line.partition(b":")
         found.setdefault(name.strip().lower().decode("latin-1"), value.decode("latin-1").strip())
-    content_type = found.get("content-type", "")
-    media_type, parameters = parameters_of(content_type) if content_type else ("", {})
-    return PartBegins(media_type, parameters, found.get("content-location", ""))
+    try:
+        told = media_types.read(found.get("content-type", ""))
+        of_form = media_types.read(found.get("content-disposition", "")).parameters.get("name", "")
+    except MediaTypeUnreadable:
+        return PartBegins(_UNREADABLE)
+    return PartBegins(told.name, told.parameters, found.get("content-location", ""), of_form)
 
 
 def new_boundary() -> str:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from troth.doors.dicomweb import multipart
-from troth.doors.dicomweb.errors import MultipartBroken
-from troth.doors.dicomweb.multipart import PartBegins, PartEnds, PartReader
+from troth.doors import media_types, multipart
+from troth.doors.errors import MultipartBroken
+from troth.doors.multipart import PartBegins, PartEnds, PartReader
 
 
 def parts_of(chunks: list[bytes], boundary: str = "b-1") -> tuple[list[tuple[str, bytes]], PartReader]:
@@ -66,6 +66,13 @@ def test_an_empty_part_is_empty_however_it_is_cut() -> None:
         assert reader.is_ended
 
 
+def test_a_part_whose_type_cannot_be_read_is_one_that_nobody_takes() -> None:
+    message = (
+        b"--b-1\r\nContent-Type: a/b" + b";x" * 3_000 + b"\r\n\r\n1\r\n--b-1\r\nContent-Type: a/b\r\n\r\n2\r\n--b-1--"
+    )
+    assert parts_of([message])[0] == [("unreadable", b"1"), ("a/b", b"2")]
+
+
 def test_forms_that_are_met() -> None:
     lenient = (
         b"preamble\r\n--b-1  \r\ncontent-type : application/dicom; transfer-syntax=1.2\r\n\r\n\r\n--b-1--\r\nepilogue"
@@ -82,4 +89,4 @@ def test_forms_that_are_met() -> None:
 )
 def test_no_usable_boundary(content_type: str) -> None:
     with pytest.raises(MultipartBroken):
-        multipart.boundary_of(content_type)
+        multipart.boundary_of(media_types.read(content_type))
