@@ -40,7 +40,7 @@ CHANGES = (
 )
 """Kinds of events that change what the archive gives. Who looked or searched is no change, and not for machines."""
 
-ENDINGS = ("people:session:ended",)
+ENDINGS = ("people:session:ended", "people:token:ended", "people:member:ended", "people:peer:ended")
 """Kinds of events after which somebody who waits may have to go."""
 
 LASTS = timedelta(minutes=4)  # and one that waits a minute more: five, as any permit covers

@@ -132,6 +132,10 @@ class PeerNotFound(NotFound):
     """No such peer of this organisation."""
 
 
+class SessionNotFound(NotFound):
+    """No such session or token of this organisation that is alive."""
+
+
 class PeerExists(Conflict):
     """The AE title at this address is registered already."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from hmac import compare_digest
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
-from troth.people import emails, store
+from troth.people import emails, invitations_store, store
 from troth.people.accepting import BY_INVITATION
 from troth.people.errors import InvitationOver, MatchFailed, OrganisationNotFound, TooManyTries
 from troth.people.model import (
@@ -25,6 +25,7 @@ from troth.people.model import (
     Invitation,
     OpenInvitation,
     Organisation,
+    PendingInvitation,
     Session,
     Standing,
     StandingKind,
@@ -113,7 +114,7 @@ class Invitations(SignIn):
             "invitee_sealed": self._seal_invitee(subject.key, made, {"email": address}),
         }
         async with self._db.transaction(permit) as connection:
-            await store.end_invitations(connection, subject_id, clock.now())
+            await invitations_store.end_of_subject(connection, subject_id, clock.now())
             await self._write_invitation(connection, permit, made, values, subject.audit_key, address, subject_id)
         text = _SUBJECT_TEXT.format(organisation=organisation.name, link=made.link)
         await self._mail.send(address, "An invitation to your images", text, {})
@@ -144,9 +145,71 @@ class Invitations(SignIn):
         }
         async with self._db.transaction(space) as connection:
             await self._write_invitation(connection, permit, made, values, organisation.key, address, None)
-        text = _USER_TEXT.format(organisation=organisation.name, link=made.link)
-        await self._mail.send(address, "An invitation to work together", text, {})
+        await self._mail_to_user(organisation, address, made.link)
         return made
+
+    async def invitations(self, permit: Permit) -> list[PendingInvitation]:
+        """The invitations of future members of the permit's organisation that wait, or ran out a while ago.
+
+        Args:
+            permit: To `administer` the organisation.
+        """
+        if permit.tenant is None:
+            return []
+        organisation = await self.organisation(permit.tenant)
+        async with self._db.transaction(permit) as connection:
+            rows = await invitations_store.of_staff(connection)
+        return [self._pending(organisation, row) for row in rows]
+
+    async def withdraw_invitation(self, permit: Permit, invitation_id: UUID) -> None:
+        """Withdraw an invitation of a future member: its link is over at once.
+
+        Args:
+            permit: To `end_access` in the organisation.
+            invitation_id: Which.
+
+        Raises:
+            InvitationOver: Used, withdrawn, or not of this organisation.
+        """
+        if permit.tenant is None:
+            raise InvitationOver
+        organisation = await self.organisation(permit.tenant)
+        async with self._db.transaction(permit) as connection:
+            rows = await invitations_store.of_staff(connection, invitation_id)
+            if not rows or not await invitations_store.withdraw(connection, invitation_id, clock.now()):
+                raise InvitationOver
+            await self._note(
+                connection, "people:invitation:withdrawn", permit.actor, organisation.id, organisation.key,
+                permit=permit, payload={"invitation": str(invitation_id)},
+            )  # fmt: skip
+
+    async def resend_invitation(self, permit: Permit, invitation_id: UUID) -> Invitation:
+        """Mail an invitation of a future member again, with a new link for seven days; the link before is over.
+
+        Args:
+            permit: To `invite` in the organisation.
+            invitation_id: Which; it may have run out.
+
+        Raises:
+            InvitationOver: Used, withdrawn, or not of this organisation.
+        """
+        if permit.tenant is None:
+            raise InvitationOver
+        organisation = await self.organisation(permit.tenant)
+        made = self._new_invitation(organisation.id, "user", "")
+        async with self._db.transaction(permit) as connection:
+            rows = await invitations_store.of_staff(connection, invitation_id)
+            digest = digest_of(made.secret)
+            if not rows or not await invitations_store.renew(connection, invitation_id, digest, made.expires_at):
+                raise InvitationOver
+            pending = self._pending(organisation, rows[0])
+            said = {"email": pending.email, "invitation": str(invitation_id), "role": pending.role, "again": True}
+            await self._note(
+                connection, "people:invitation:made", permit.actor, organisation.id, organisation.key, permit=permit,
+                payload=said,
+            )  # fmt: skip
+        await self._mail_to_user(organisation, pending.email, made.link)
+        return replace(made, id=invitation_id)
 
     async def open_invitation(self, secret: str, address: str = "") -> OpenInvitation:
         """What may be shown to whoever holds the link. Changes nothing.
@@ -189,10 +252,12 @@ class Invitations(SignIn):
         found = await self._documents("user", held.organisation.region)
         tenant = held.organisation.id
         async with self._db.transaction(held.organisation) as connection:
-            if not await store.use_invitation(connection, held.id, clock.now()):
+            if not await invitations_store.use(connection, held.id, clock.now()):
                 raise InvitationOver
-            await self._join(connection, tenant, account, invitee["email"], invitee["name"], held.row["role"])
-            owner = Actor(kind="user", id=account.id, role=held.row["role"])
+            role = held.row["role"]
+            owner = Actor(kind="user", id=account.id, role=role)
+            if await self._join(connection, tenant, account, invitee["email"], invitee["name"], role):
+                await self._note_member(connection, "joined", owner, held.organisation, account.id, role)
             await self._note_use(connection, held, owner, address)
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address)
             standing = Standing(account.id, tenant, held.organisation.name, "user")
@@ -242,7 +307,7 @@ class Invitations(SignIn):
         link = {"tenant": subject.tenant, "subject_id": subject.id, "account_id": account.id, "matched_at": now}
         place = {"account_id": account.id, "organisation_id": subject.tenant, "kind": "patient", "made_at": now}
         async with self._db.transaction(held.organisation) as connection:
-            if not await store.use_invitation(connection, held.id, now):
+            if not await invitations_store.use(connection, held.id, now):
                 raise InvitationOver
             await store.link_subject(connection, link)
             await store.insert_standing(connection, place)
@@ -274,7 +339,7 @@ class Invitations(SignIn):
     async def _count_wrong_try(
         self, connection: Connection, held: _Held, address: str
     ) -> type[MatchFailed | TooManyTries]:
-        tries = await store.count_try(connection, held.id)
+        tries = await invitations_store.count_try(connection, held.id)
         await self._note(
             connection,
             "people:match:failed",
@@ -309,7 +374,7 @@ class Invitations(SignIn):
         Raises:
             InvitationOver: Never made, or its subject was erased.
         """
-        row = await store.invitation(connection, digest_of(secret))
+        row = await invitations_store.by_digest(connection, digest_of(secret))
         if row is None:
             raise InvitationOver
         try:
@@ -338,6 +403,18 @@ class Invitations(SignIn):
             payload={"address": address, "invitation": str(held.id)},
         )
 
+    async def _mail_to_user(self, organisation: Organisation, address: str, link: str) -> None:
+        text = _USER_TEXT.format(organisation=organisation.name, link=link)
+        await self._mail.send(address, "An invitation to work together", text, {})
+
+    def _pending(self, organisation: Organisation, row: Row) -> PendingInvitation:
+        context = _context(organisation.id, row["id"])
+        invitee = json.loads(self._keyring.unseal(organisation.key, row["invitee_sealed"], context))
+        return PendingInvitation(
+            row["id"], organisation.id, row["role"], row["made_by"], row["made_at"], row["expires_at"],
+            row["expires_at"] <= clock.now(), str(invitee["name"]), str(invitee["email"]),
+        )  # fmt: skip
+
     def _new_invitation(self, tenant: UUID, kind: StandingKind, code: str) -> Invitation:
         secret = new_secret(tenant)
         link = self._links.to_invitation(secret)
@@ -362,7 +439,8 @@ class Invitations(SignIn):
             "made_at": clock.now(),
             "expires_at": made.expires_at,
         }
-        await store.insert_invitation(connection, {**fixed, **values})
+        role = values.get("role")
+        await invitations_store.insert(connection, {**fixed, **values})
         await self._note(
             connection,
             "people:invitation:made",
@@ -371,7 +449,7 @@ class Invitations(SignIn):
             key,
             permit=permit,
             subject_id=subject_id,
-            payload={"email": address, "invitation": str(made.id)},
+            payload={"email": address, "invitation": str(made.id), **({"role": role} if role else {})},
         )
 
     def _code_digest(self, organisation: Organisation, invitation_id: UUID, code: str) -> bytes:

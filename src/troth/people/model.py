@@ -91,6 +91,40 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that has not ended.
+
+    Attributes:
+        account_id: Whose it is.
+        kind: `user` or `patient`.
+        proof: How they signed in: `mail`, `issued` (a link from an administrator's hand) or `match`.
+        seen_at: When it was last used, to the minute.
+        expires_at: The absolute end.
+        organisation: Where it stands; filled in lists of somebody's own.
+    """
+
+    id: UUID
+    account_id: UUID
+    kind: str
+    proof: str
+    made_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveToken:
+    """A bearer token that has not ended; the secret itself is known to nobody here."""
+
+    id: UUID
+    role: str
+    purpose: str
+    made_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Bearer:
     """What a bearer token stands for: who acts, and the only purpose it was issued for."""
 
@@ -123,6 +157,25 @@ class Peer:
     certificate: str = ""
     purpose: str = "care"
     over_tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PendingInvitation:
+    """An invitation of a future member that nobody has used.
+
+    Attributes:
+        is_over: Its seven days have passed; it can be sent again.
+    """
+
+    id: UUID
+    tenant: UUID
+    role: str
+    made_by: UUID | None
+    made_at: datetime
+    expires_at: datetime
+    is_over: bool
+    name: str = field(repr=False)
+    email: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

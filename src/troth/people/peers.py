@@ -10,16 +10,17 @@ import asyncio
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 from troth import policy
 from troth.kit import clock, ids
-from troth.kit.db import Row, Space
+from troth.kit.db import Connection, Row, Space
 from troth.people import peers_store, store
 from troth.people.errors import FieldMalformed, PeerExists, PeerNotFound
-from troth.people.model import Peer, PeerCaller
-from troth.people.room import Room
+from troth.people.model import Organisation, Peer, PeerCaller
+from troth.people.tokens import Tokens
 from troth.policy import Actor, Permit
 
 _OPENED, _REFUSED = "people:association:opened", "people:association:refused"
@@ -27,7 +28,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _AE = re.compile(r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?")
 
 
-class Peers(Room):
+class Peers(Tokens):
     """The part of `People` that knows DICOM peers."""
 
     async def add_peer(
@@ -61,12 +62,9 @@ class Peers(Room):
             PeerExists: Registered already, by whichever organisation.
         """
         space = self._space(permit, tenant)
-        if not 0 < port < 65536:
-            raise FieldMalformed("a port is a number from 1 to 65535")
-        address = await _address_of(host)
-        shown = certificate.replace(":", "").lower()
-        if shown and not _FINGERPRINT.fullmatch(shown):
-            raise FieldMalformed("the SHA-256 of a certificate has 64 hexadecimal digits")
+        organisation = await self.organisation(tenant)
+        await self._require_purpose(purpose)
+        address, shown = await _address_of(host, port), _fingerprint(certificate)
         called = _title(called_ae) if called_ae else ""
         peer = Peer(ids.uuid7(), tenant, _title(ae), host, address, port, called, shown, purpose, over_tls)
         values = {
@@ -85,6 +83,7 @@ class Peers(Room):
         async with self._db.transaction(space) as connection:
             if not await peers_store.insert(connection, values):
                 raise PeerExists
+            await self._note_peer(connection, "added", permit, organisation, peer)
         return peer
 
     async def peers(self, permit: Permit) -> list[Peer]:
@@ -115,9 +114,61 @@ class Peers(Room):
         """
         if permit.tenant is None:
             raise PeerNotFound
+        organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
-            if not await store.delete_peer(connection, peer_id, permit.tenant):
+            row = await peers_store.by_id(connection, peer_id, permit.tenant)
+            if row is None or not await store.delete_peer(connection, peer_id, permit.tenant):
                 raise PeerNotFound
+            await self._note_peer(connection, "ended", permit, organisation, _peer(row))
+
+    async def change_peer(
+        self, permit: Permit, peer_id: UUID, host: str, port: int, certificate: str = "", *, over_tls: bool = False
+    ) -> Peer:
+        """Give a peer another address or another certificate.
+
+        With another certificate it is another machine to us: it has a new id, and what called by the old one is
+        refused at its next step. With another address it stays the same one.
+
+        Args:
+            permit: To `add_peer` in the organisation.
+            peer_id: Which.
+            host: Its IP address, or a name that is looked up now.
+            port: Where it listens.
+            certificate: SHA-256 of the certificate it shows from now on; empty for none.
+            over_tls: Whether we call it over TLS.
+
+        Raises:
+            FieldMalformed: A host, port or certificate that cannot be.
+            PeerExists: Another one is registered that calls in this way.
+            PeerNotFound: Not of this organisation.
+        """
+        if permit.tenant is None:
+            raise PeerNotFound
+        organisation = await self.organisation(permit.tenant)
+        address, shown = await _address_of(host, port), _fingerprint(certificate)
+        async with self._db.transaction(permit) as connection:
+            row = await peers_store.by_id(connection, peer_id, permit.tenant)
+            if row is None:
+                raise PeerNotFound
+            changed = replace(
+                _peer(row), id=peer_id if row["certificate"] == shown else ids.uuid7(),
+                host=host, address=address, port=port, certificate=shown, over_tls=over_tls,
+            )  # fmt: skip
+            values = {name: getattr(changed, name) for name in ("host", "address", "port", "certificate", "over_tls")}
+            if not await peers_store.change(connection, peer_id, {**values, "id": changed.id}):
+                raise PeerExists
+            await self._note_peer(connection, "changed", permit, organisation, changed, before=str(peer_id))
+        return changed
+
+    async def _note_peer(
+        self, connection: Connection, what: str, permit: Permit, organisation: Organisation, peer: Peer, **more: str
+    ) -> None:
+        """Write that a machine was `added`, `changed` or `ended`, and which one."""
+        said = {"peer": str(peer.id), "ae": peer.ae, "host": peer.host, "certificate": peer.certificate, **more}
+        await self._note(
+            connection, f"people:peer:{what}", permit.actor, organisation.id, organisation.key, permit=permit,
+            payload={name: value for name, value in said.items() if value}, counts={"port": peer.port},
+        )  # fmt: skip
 
     async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
         """Who calls without TLS; see `caller_of_peer`."""
@@ -210,7 +261,17 @@ def _normalised(address: str) -> str:
     return str(found)
 
 
-async def _address_of(host: str) -> str:
+def _fingerprint(certificate: str) -> str:
+    """The SHA-256 of a certificate in lower-case hexadecimal digits; empty for none."""
+    shown = certificate.replace(":", "").strip().lower()
+    if shown and not _FINGERPRINT.fullmatch(shown):
+        raise FieldMalformed("the SHA-256 of a certificate has 64 hexadecimal digits")
+    return shown
+
+
+async def _address_of(host: str, port: int) -> str:
+    if not 0 < port < 65536:
+        raise FieldMalformed("a port is a number from 1 to 65535")
     try:
         return _normalised(host)
     except ValueError:

@@ -53,3 +53,15 @@ async def by_id(connection: Connection, peer_id: UUID, organisation_id: UUID) ->
         (peer_id, organisation_id),
     )
     return await cursor.fetchone()
+
+
+async def change(connection: Connection, peer_id: UUID, values: dict[str, Any]) -> bool:
+    """Give a peer another address, certificate and id; False when another one calls in the same way already."""
+    cursor = await connection.execute(
+        "update peer p set id = %(id)s, host = %(host)s, address = %(address)s, port = %(port)s,"
+        " certificate = %(certificate)s, over_tls = %(over_tls)s where p.id = %(before)s and not exists"
+        " (select 1 from peer o where o.id <> p.id and o.ae = p.ae and o.called_ae = p.called_ae"
+        " and o.certificate = %(certificate)s and (%(certificate)s <> '' or o.address = %(address)s))",
+        {**values, "before": peer_id},
+    )
+    return cursor.rowcount == 1

@@ -22,6 +22,7 @@ from troth.policy import Actor, Permit
 from troth.vault import KeyRef, Keyring
 
 _logger = logging.getLogger(__name__)
+_ADDED = "people:organisation:added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,17 @@ class Room:
         made = Organisation(ids.uuid7(), name.strip(), capacity, region, key, operates)
         values = {"id": made.id, "name": made.name, "capacity": capacity, "region": region, "key": key}
         values["operates"] = operates
+        platform = await self._platform_key()
         is_added = False
         try:
             async with self._db.transaction(permit) as connection:
                 is_added = await store.insert_organisation(connection, {**values, "made_at": clock.now()})
+                if is_added:
+                    said = {"organisation": str(made.id), "name": made.name}
+                    await self._note(
+                        connection, _ADDED, permit.actor, None, platform, permit=permit, payload=said,
+                        counts={"operates": int(operates)},
+                    )  # fmt: skip
         finally:
             if not is_added:
                 await self._destroy([key])
@@ -270,7 +278,7 @@ class Room:
         connection: Connection,
         kind: str,
         actor: Actor,
-        tenant: UUID,
+        tenant: UUID | None,
         key: KeyRef,
         *,
         permit: Permit | None = None,

@@ -9,13 +9,15 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
 from troth.people import sources_store, store
 from troth.people.accepting import BY_SIGN_IN
-from troth.people.errors import FieldMalformed, StandingNotFound
+from troth.people.errors import StandingNotFound
 from troth.people.model import (
     IDLE_OF_PATIENT,
     IDLE_OF_STAFF,
     SESSION_LIFETIME,
     TOUCH_EVERY,
     Bearer,
+    LiveSession,
+    Organisation,
     Session,
     Standing,
     StandingKind,
@@ -28,11 +30,11 @@ from troth.people.model import (
 from troth.people.names import displayed
 from troth.people.room import Account
 from troth.people.subjects import Subjects, subject_context
-from troth.people.users import Users, checked_role, member_context
+from troth.people.users import Users, member_context
 from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef
 
-MOST_TOKEN_LIFETIME = timedelta(days=31)
+_SESSION_ENDED = "people:session:ended"
 _DOOR_OF_PATIENTS = "portal"  # the service by which levels switch it
 
 
@@ -80,7 +82,7 @@ class Sessions(Subjects, Users):
                 row = await store.subject(connection, actor.subject_id) if actor.subject_id else None
                 await self._note(
                     connection,
-                    "people:session:ended",
+                    _SESSION_ENDED,
                     actor,
                     actor.tenant,
                     KeyRef(row["audit_key"]) if row else organisation.key,
@@ -88,8 +90,57 @@ class Sessions(Subjects, Users):
                     purpose=_purpose(actor.kind),
                 )
 
+    async def sessions(self, permit: Permit) -> list[LiveSession]:
+        """Who is signed in now as staff of the permit's organisation, newest first.
+
+        Args:
+            permit: To `administer` the organisation.
+        """
+        async with self._db.transaction(permit) as connection:
+            rows = await store.living(connection, clock.now(), "browser", kind="user")
+        return [_live(row) for row in rows]
+
+    async def own_sessions(self, actor: Actor) -> list[LiveSession]:
+        """Where the actor is signed in now, in every organisation where the account stands, newest first.
+
+        Args:
+            actor: Somebody with an account, signed in.
+        """
+        found: list[LiveSession] = []
+        for organisation in await self._own_spaces(actor):
+            async with self._db.transaction(organisation) as connection:
+                rows = await store.living(connection, clock.now(), "browser", account_id=actor.id)
+            found += [_live(row, organisation.name) for row in rows]
+        return sorted(found, key=lambda one: one.made_at, reverse=True)
+
+    async def end_own_session(self, actor: Actor, session_id: UUID) -> bool:
+        """End one of the actor's own sessions, wherever it is; felt at its next step.
+
+        Returns:
+            Whether it was theirs and lived until now.
+        """
+        for organisation in await self._own_spaces(actor):
+            async with self._db.transaction(organisation) as connection:
+                rows = await store.living(connection, clock.now(), "browser", account_id=actor.id)
+                row = next((each for each in rows if each["id"] == session_id), None)
+                if row is None:
+                    continue
+                await store.end_sessions(connection, clock.now(), session_id=session_id)
+                subject = await store.subject(connection, row["subject_id"]) if row["subject_id"] else None
+                await self._note(
+                    connection, _SESSION_ENDED, actor, organisation.id,
+                    KeyRef(subject["audit_key"]) if subject else organisation.key,
+                    subject_id=row["subject_id"], purpose=_purpose(row["kind"]), payload={"session": str(session_id)},
+                )  # fmt: skip
+                return True
+        return False
+
     async def end_session_by_id(self, permit: Permit, session_id: UUID) -> bool:
         """Revoke a session or bearer token of the permit's organisation; felt at its next step.
+
+        Args:
+            permit: To `end_access` in the organisation.
+            session_id: Of `sessions` or `tokens`.
 
         Returns:
             Whether it lived until now.
@@ -98,59 +149,17 @@ class Sessions(Subjects, Users):
             return False
         organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
+            form = await store.form_of_session(connection, session_id)
             ended = await store.end_sessions(connection, clock.now(), session_id=session_id)
             if ended:
+                kind = "people:token:ended" if form == "bearer" else _SESSION_ENDED
                 await self._note(
-                    connection,
-                    "people:session:ended",
-                    permit.actor,
-                    organisation.id,
-                    organisation.key,
-                    permit=permit,
-                    payload={"session": str(session_id)},
-                )
+                    connection, kind, permit.actor, organisation.id, organisation.key, permit=permit,
+                    payload={"token" if form == "bearer" else "session": str(session_id)},
+                )  # fmt: skip
         return bool(ended)
 
     # Bearer tokens
-
-    async def issue_token(self, permit: Permit, tenant: UUID, role: str, purpose: str, lifetime: timedelta) -> str:
-        """Issue a bearer token for DICOMweb and REST.
-
-        Args:
-            permit: To `administer` the organisation.
-            tenant: The organisation it acts in.
-            role: A role of staff, or `peer` for a machine.
-            purpose: The only purpose it may be used for, as the notice names it.
-            lifetime: At most 31 days.
-
-        Returns:
-            The token; it cannot be shown again.
-
-        Raises:
-            FieldMalformed: No such role, or too long a lifetime.
-        """
-        space = self._space(permit, tenant)
-        if role != "peer":
-            checked_role(role)
-        if not timedelta(0) < lifetime <= MOST_TOKEN_LIFETIME:
-            raise FieldMalformed("the lifetime of a token is up to 31 days")
-        token, now = new_secret(tenant), clock.now()
-        values = {
-            "tenant": tenant,
-            "id": ids.uuid7(),
-            "digest": digest_of(token),
-            "form": "bearer",
-            "kind": "peer" if role == "peer" else "user",
-            "role": role,
-            "proof": "issued",
-            "purpose": purpose,
-            "made_at": now,
-            "seen_at": now,
-            "expires_at": now + lifetime,
-        }
-        async with self._db.transaction(space) as connection:
-            await store.insert_session(connection, values)
-        return token
 
     async def bearer_of_token(self, token: str) -> Bearer | None:
         """Who stands behind a bearer token, and for which purpose; None when it is over."""
@@ -178,6 +187,13 @@ class Sessions(Subjects, Users):
         return gone
 
     # Inside
+
+    async def _own_spaces(self, actor: Actor) -> list[Organisation]:
+        if actor.id is None or actor.kind not in ("user", "patient"):
+            return []
+        async with self._db.transaction(None) as connection:
+            rows = await store.standings(connection, actor.id)
+        return [await self.organisation(tenant) for tenant in dict.fromkeys(row["organisation_id"] for row in rows)]
 
     async def _begin(self, standing: Standing, address: str, proof: str) -> Session | None:
         organisation = await self.organisation(standing.organisation_id)
@@ -312,3 +328,10 @@ class Sessions(Subjects, Users):
 
 def _purpose(kind: str) -> str:
     return "own_access" if kind == "patient" else "administration"
+
+
+def _live(row: Row, organisation: str = "") -> LiveSession:
+    return LiveSession(
+        row["id"], row["account_id"], row["kind"], row["proof"], row["made_at"], row["seen_at"], row["expires_at"],
+        organisation,
+    )  # fmt: skip

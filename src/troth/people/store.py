@@ -50,6 +50,15 @@ where s.id = %(id)s
 """  # noqa: S608
 
 
+_LIVING = f"""
+select s.id, s.account_id, s.subject_id, s.kind, s.role, s.purpose, s.proof, s.made_at, s.seen_at, s.expires_at
+from session s
+where s.form = %(form)s and {_ALIVE} and (%(account)s::uuid is null or s.account_id = %(account)s)
+  and (%(kind)s::text is null or s.kind = %(kind)s)
+order by s.made_at desc
+"""  # noqa: S608
+
+
 async def _one(connection: Connection, statement: str, values: dict[str, Any]) -> Row | None:
     return await (await connection.execute(statement.encode(), values)).fetchone()
 
@@ -261,12 +270,20 @@ async def memberships(connection: Connection, account_id: UUID | None = None) ->
     )
 
 
-async def set_role(connection: Connection, account_id: UUID, role: str) -> bool:
-    """Give a member another role."""
-    cursor = await connection.execute(
-        "update membership set role = %s where account_id = %s and is_active", (role, account_id)
+async def set_role(connection: Connection, account_id: UUID, role: str) -> str | None:
+    """Give a member another role.
+
+    Returns:
+        The role before; None where there is no active member.
+    """
+    row = await _one(
+        connection,
+        "update membership m set role = %(role)s from (select tenant, account_id, role from membership"
+        " where account_id = %(account)s and is_active for update) b where m.tenant = b.tenant"
+        " and m.account_id = b.account_id returning b.role",
+        {"account": account_id, "role": role},
     )
-    return cursor.rowcount == 1
+    return str(row["role"]) if row else None
 
 
 async def end_membership(connection: Connection, account_id: UUID) -> bool:
@@ -307,6 +324,23 @@ async def proof_of_session(connection: Connection, session_id: UUID, now: dateti
     return str(row["proof"]) if row else None
 
 
+async def living(
+    connection: Connection, now: datetime, form: str, *, account_id: UUID | None = None, kind: str | None = None
+) -> list[Row]:
+    """Sessions or bearer tokens that have not ended, newest first; all, those of an account, or of a kind."""
+    return await _all(
+        connection,
+        _LIVING,
+        {"now": now, "form": form, "account": account_id, "kind": kind},
+    )
+
+
+async def form_of_session(connection: Connection, session_id: UUID) -> str:
+    """Whether it is a `browser` session or a `bearer` token; empty where it is neither."""
+    row = await _one(connection, "select form from session where id = %(id)s", {"id": session_id})
+    return str(row["form"]) if row else ""
+
+
 async def end_sessions(
     connection: Connection,
     now: datetime,
@@ -338,7 +372,12 @@ async def sweep_tenant(connection: Connection, before: datetime) -> int:
         (before,),
     )
     ended = await connection.execute("delete from session where least(expires_at, ended_at) < %s", (before,))
-    over = await connection.execute("delete from invitation where least(expires_at, used_at) < %s", (before,))
+    # One of a colleague that ran out stays in the administrator's list for a while: it can be sent again.
+    over = await connection.execute(
+        "delete from invitation where case when kind = 'user' and used_at is null and withdrawn_at is null"
+        " then expires_at < %s - interval '30 days' else least(expires_at, used_at) < %s end",
+        (before, before),
+    )
     return ended.rowcount + over.rowcount
 
 
@@ -399,52 +438,3 @@ async def subjects_of_account(connection: Connection, account_id: UUID) -> list[
         {"account": account_id},
     )
     return [row["subject_id"] for row in rows]
-
-
-# Invitations
-
-
-async def insert_invitation(connection: Connection, values: dict[str, Any]) -> None:
-    """Keep an invitation."""
-    await _insert(connection, "invitation", values)
-
-
-async def end_invitations(connection: Connection, subject_id: UUID, now: datetime) -> None:
-    """End earlier invitations of a subject, so that there is never more than one to try."""
-    await connection.execute(
-        "update invitation set expires_at = %s where subject_id = %s and used_at is null and expires_at > %s",
-        (now, subject_id, now),
-    )
-
-
-async def invitation(connection: Connection, digest: bytes) -> Row | None:
-    """An invitation, held by this transaction until it ends: tries are made one after the other."""
-    return await _one(
-        connection,
-        "select tenant, id, kind, subject_id, role, code_digest, invitee_sealed, tries, expires_at, used_at "
-        "from invitation where digest = %(digest)s for update",
-        {"digest": digest},
-    )
-
-
-async def count_try(connection: Connection, invitation_id: UUID) -> int:
-    """Count one wrong try.
-
-    Returns:
-        How many there were.
-    """
-    row = await _one(
-        connection,
-        "update invitation set tries = tries + 1 where id = %(id)s returning tries",
-        {"id": invitation_id},
-    )
-    assert row is not None
-    return int(row["tries"])
-
-
-async def use_invitation(connection: Connection, invitation_id: UUID, now: datetime) -> bool:
-    """Use an invitation up; False when somebody was faster."""
-    cursor = await connection.execute(
-        "update invitation set used_at = %s where id = %s and used_at is null", (now, invitation_id)
-    )
-    return cursor.rowcount == 1

@@ -36,10 +36,12 @@ class Users(Acceptances):
         space = self._space(permit, tenant)
         address = emails.normalised(email)
         checked_role(role)
+        organisation = await self.organisation(tenant)
         account = await self._account_for(address)
         async with self._db.transaction(space) as connection:
             if not await self._join(connection, tenant, account, address, name, role):
                 raise UserExists
+            await self._note_member(connection, "joined", permit.actor, organisation, account.id, role, permit=permit)
         return User(account.id, tenant, role, True, name, address)
 
     async def users(self, permit: Permit) -> list[User]:
@@ -67,9 +69,17 @@ class Users(Acceptances):
             UserNotFound: No active member of this organisation.
         """
         checked_role(role)
+        if permit.tenant is None:
+            raise UserNotFound
+        organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
-            if not await store.set_role(connection, user_id, role):
+            before = await store.set_role(connection, user_id, role)
+            if before is None:
                 raise UserNotFound
+            if before != role:
+                await self._note_member(
+                    connection, "changed", permit.actor, organisation, user_id, role, permit=permit, before=before
+                )
 
     async def end_user(self, permit: Permit, user_id: UUID) -> None:
         """End a membership and its sessions.
@@ -85,17 +95,29 @@ class Users(Acceptances):
                 raise UserNotFound
             await store.delete_standing(connection, user_id, organisation.id, "user")
             ended = await store.end_sessions(connection, clock.now(), account_id=user_id, kind="user")
-            if ended:
-                await self._note(
-                    connection,
-                    "people:session:ended",
-                    permit.actor,
-                    organisation.id,
-                    organisation.key,
-                    permit=permit,
-                    payload={"user": str(user_id)},
-                    counts={"sessions": len(ended)},
-                )
+            await self._note_member(
+                connection, "ended", permit.actor, organisation, user_id, "", permit=permit, sessions=len(ended)
+            )
+
+    async def _note_member(
+        self,
+        connection: Connection,
+        what: str,
+        actor: Actor,
+        organisation: Organisation,
+        account_id: UUID,
+        role: str,
+        *,
+        permit: Permit | None = None,
+        sessions: int = 0,
+        **more: str,
+    ) -> None:
+        """Write that somebody is a member (`joined`), has another role (`changed`), or is none any more (`ended`)."""
+        said = {"user": str(account_id), **({"role": role} if role else {}), **more}
+        await self._note(
+            connection, f"people:member:{what}", actor, organisation.id, organisation.key, permit=permit,
+            purpose="administration", payload=said, counts={"sessions": sessions} if sessions else None,
+        )  # fmt: skip
 
     async def _join(
         self, connection: Connection, tenant: UUID, account: Account, email: str, name: str, role: str

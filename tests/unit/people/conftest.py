@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from email.policy import default
 from pathlib import Path
@@ -105,5 +105,20 @@ def events_of(database: ServedDatabase, ledger: Ledger) -> Callable[[Subject], o
     async def read(subject: Subject) -> list[Event]:
         async with database.transaction(subject) as connection:
             return await ledger.of_subject(connection, subject.id, limit=50)
+
+    return read
+
+
+Happened = Callable[[Organisation | None], Awaitable[list[Event]]]
+
+
+@pytest.fixture
+def happened(database: ServedDatabase, ledger: Ledger) -> Happened:
+    """The ledger of an organisation, or of the platform, oldest first."""
+
+    async def read(place: Organisation | None) -> list[Event]:
+        async with database.transaction(place) as connection:
+            found = await ledger.latest(connection, limit=1000)
+        return sorted(found, key=lambda event: (event.at, event.id))
 
     return read

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.common.servers import ServedDatabase
-from tests.unit.people.conftest import ADA, ADDRESS, Outbox, permit_for
+from tests.unit.people.conftest import ADA, ADDRESS, Happened, Outbox, permit_for
 from troth.kit import clock
 from troth.ledger import Event
 from troth.people import (
@@ -244,3 +244,35 @@ async def test_a_subject_does_not_become_staff_by_accepting(people: People, invi
     with pytest.raises(InvitationOver):
         await people.accept_invitation(invitation.secret, ADDRESS)
     await people.open_invitation(invitation.secret)
+
+
+async def test_an_invitation_of_a_colleague_is_listed_sent_again_and_withdrawn(
+    people: People, hospital: Organisation, practice: Organisation, new_email: str, outbox: Outbox, happened: Happened
+) -> None:
+    permit = permit_for(hospital.id)
+    made = await people.invite_user(permit, hospital.id, new_email, "New Colleague", "referrer")
+    [listed] = [each for each in await people.invitations(permit) if each.id == made.id]
+    assert (listed.email, listed.name, listed.role, listed.is_over) == (new_email, "New Colleague", "referrer", False)
+    assert await people.invitations(permit_for(practice.id)) == []
+    with clock.moved(timedelta(days=8)):
+        await people.sweep()
+        [over] = [each for each in await people.invitations(permit) if each.id == made.id]
+        assert over.is_over
+        again = await people.resend_invitation(permit, made.id)
+        assert outbox.secret_to(new_email) == again.secret
+        with pytest.raises(InvitationOver):
+            await people.open_invitation(made.secret)
+        assert (await people.open_invitation(again.secret)).kind == "user"
+        for attempt in (people.withdraw_invitation, people.resend_invitation):
+            with pytest.raises(InvitationOver):
+                await attempt(permit_for(practice.id), made.id)
+        await people.withdraw_invitation(permit, made.id)
+        for over_now in (
+            people.open_invitation(again.secret), people.accept_invitation(again.secret, ADDRESS),
+            people.withdraw_invitation(permit, made.id), people.resend_invitation(permit, made.id),
+        ):  # fmt: skip
+            with pytest.raises(InvitationOver):
+                await over_now
+    found = [each for each in await happened(hospital) if (each.payload or {}).get("invitation") == str(made.id)]
+    told = [each.kind.rpartition(":")[2] for each in found if each.outcome == "done"]
+    assert told == ["made", "made", "withdrawn"]

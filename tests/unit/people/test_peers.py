@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.unit.people.conftest import permit_for
+from tests.unit.people.conftest import Happened, permit_for
 from troth.people import FieldMalformed, Organisation, OrganisationNotFound, PeerExists, PeerNotFound, People
 
 
@@ -87,3 +87,27 @@ async def test_what_cannot_be_a_peer(people: People, hospital: Organisation, ae:
 async def test_sixteen_characters_are_a_title(people: People, hospital: Organisation) -> None:
     title = f"A B{uuid4().hex[:13].upper()}"
     assert (await people.add_peer(permit_for(hospital.id), hospital.id, title, "192.0.2.50", 104)).ae == title
+
+
+async def test_another_address_keeps_a_machine_and_another_certificate_makes_it_another(
+    people: People, hospital: Organisation, practice: Organisation, happened: Happened
+) -> None:
+    permit = permit_for(hospital.id)
+    peer = await people.add_peer(permit, hospital.id, "MOVES", "192.0.2.60", 104)
+    moved = await people.change_peer(permit, peer.id, "192.0.2.61", 105)
+    assert (moved.id, moved.address, moved.port) == (peer.id, "192.0.2.61", 105)
+    assert await people.actor_of_peer("MOVES", "TROTH", "192.0.2.60") is None
+    first = await people.change_peer(permit, peer.id, "192.0.2.61", 105, "AB:" * 31 + "AB", over_tls=True)
+    assert first.id != peer.id
+    assert await people.caller_of_peer("MOVES", "TROTH", "192.0.2.99", "ab" * 32) is not None
+    assert await people.known_peer(hospital.id, peer.id) is None
+    for permit_, fault in ((permit_for(practice.id), PeerNotFound), (permit_for(None), PeerNotFound)):
+        with pytest.raises(fault):
+            await people.change_peer(permit_, first.id, "192.0.2.61", 105)
+    await people.add_peer(permit, hospital.id, "MOVES", "192.0.2.62", 104)
+    with pytest.raises(PeerExists):
+        await people.change_peer(permit, first.id, "192.0.2.62", 105)
+    await people.end_peer(permit, first.id)
+    found = [each for each in await happened(hospital) if (each.payload or {}).get("ae") == "MOVES"]
+    assert [each.kind.rpartition(":")[2] for each in found] == ["added", "changed", "changed", "added", "ended"]
+    assert (found[2].payload or {})["before"] == str(peer.id)

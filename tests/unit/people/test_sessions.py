@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.common.servers import ServedDatabase
-from tests.unit.people.conftest import ADDRESS, Outbox, permit_for
+from tests.unit.people.conftest import ADDRESS, Happened, Outbox, permit_for
 from troth.kit import clock
 from troth.ledger import Ledger
 from troth.people import FieldMalformed, Organisation, OrganisationNotFound, People, Session, SignInLinkOver, Subject
@@ -206,3 +206,39 @@ async def test_sweeping_takes_only_what_is_over(people: People, session: Session
         assert await people.sweep() >= 2
         assert await people.actor_of_token(kept) is not None
     assert await people.actor_of_token(over) is None
+
+
+async def test_sessions_and_tokens_are_listed_while_they_live(
+    people: People, session: Session, hospital: Organisation, practice: Organisation, happened: Happened
+) -> None:
+    permit = permit_for(hospital.id)
+    token = await people.issue_token(permit, hospital.id, "peer", "care", timedelta(hours=1))
+    bearer = await people.bearer_of_token(token)
+    assert bearer is not None
+    assert session.actor.session_id in {each.id for each in await people.sessions(permit)}
+    newest = (await people.tokens(permit))[0]
+    assert (newest.id, newest.role, newest.purpose) == (bearer.actor.id, "peer", "care")
+    assert await people.sessions(permit_for(practice.id)) == await people.tokens(permit_for(practice.id)) == []
+    assert bearer.actor.id is not None
+    assert await people.end_session_by_id(permit, bearer.actor.id)
+    assert bearer.actor.id not in {each.id for each in await people.tokens(permit)}
+    mine = [each.kind for each in await happened(hospital) if (each.payload or {}).get("token") == str(bearer.actor.id)]
+    assert mine == ["people:token:issued", "people:token:ended"]
+
+
+async def test_one_ends_ones_own_sessions_and_no_others(
+    people: People, session: Session, hospital: Organisation
+) -> None:
+    permit = permit_for(hospital.id)
+    other = await people.add_user(permit, hospital.id, f"o-{uuid4().hex[:8]}@example.org", "Other", "clinician")
+    here = await people.sign_in((await people.issue_sign_in_link(permit, other.id)).rpartition("/")[2], ADDRESS)
+    there = await people.sign_in((await people.issue_sign_in_link(permit, other.id)).rpartition("/")[2], ADDRESS)
+    ids = [each.id for each in await people.own_sessions(here.actor)]
+    assert ids == [there.actor.session_id, here.actor.session_id]
+    assert session.actor.session_id is not None
+    assert not await people.end_own_session(here.actor, session.actor.session_id)
+    assert await people.actor_of_session(session.token) is not None
+    assert there.actor.session_id is not None
+    assert await people.end_own_session(here.actor, there.actor.session_id)
+    assert await people.actor_of_session(there.token) is None
+    assert await people.actor_of_session(here.token) is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 
 from tests.common.servers import ServedDatabase
-from tests.unit.people.conftest import ADDRESS, permit_for
+from tests.unit.people.conftest import ADDRESS, Happened, permit_for
 from troth.people import (
     FieldMalformed,
     Organisation,
@@ -129,3 +130,24 @@ async def test_nothing_personal_is_in_the_clear(
     for secret in (new_email, "Unmistakable"):
         assert secret not in row["held"]
         assert secret.encode().hex() not in row["held"]
+
+
+async def test_each_act_about_a_member_is_written_with_who_did_it(
+    people: People, hospital: Organisation, new_email: str, happened: Happened
+) -> None:
+    permit = permit_for(hospital.id)
+    user = await people.add_user(permit, hospital.id, new_email, "Grace", "clinician")
+    await people.change_role(permit, user.id, "referrer")
+    await people.change_role(permit, user.id, "referrer")  # changes nothing, and says nothing
+    await people.end_user(permit, user.id)
+    found = [each for each in await happened(hospital) if (each.payload or {}).get("user") == str(user.id)]
+    assert [each.kind.rpartition(":")[2] for each in found] == ["joined", "changed", "ended"]
+    assert [(each.payload or {}).get("role") for each in found] == ["clinician", "referrer", None]
+    assert (found[1].payload or {})["before"] == "clinician"
+    assert {each.clauses for each in found} == {("2.1",)}
+
+
+async def test_an_organisation_that_is_added_is_written_on_the_platform(people: People, happened: Happened) -> None:
+    made = await people.add_organisation(permit_for(None), f"House {uuid4().hex[:8]}")
+    [found] = [each for each in await happened(None) if (each.payload or {}).get("organisation") == str(made.id)]
+    assert found.kind == "people:organisation:added"

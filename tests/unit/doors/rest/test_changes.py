@@ -186,7 +186,12 @@ async def test_who_may_follow(place: Deployment, house: Organisation) -> None:
     cookie = await doctor.web.get("/api/changes")
     assert cookie.status_code == 401, "a session of a browser is no token"
     assert cookie.headers["www-authenticate"] == "Bearer"
-    for role, purpose in (("clinician", "care"), ("peer", "diagnosis"), ("admin", "administration"), ("peer", "sale")):
+    for role, purpose in (
+        ("clinician", "care"),
+        ("peer", "diagnosis"),
+        ("admin", "administration"),
+        ("peer", "research"),
+    ):
         answer = await (await place.bearer(role, purpose, house)).web.get("/api/changes")
         assert answer.status_code == 404, (role, purpose)
         assert answer.headers["content-type"] == "application/problem+json"

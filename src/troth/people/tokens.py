@@ -1,0 +1,95 @@
+"""Bearer tokens for programs: issue, list. `Sessions.end_session_by_id` revokes one, as it ends a session."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from troth.kit import clock, ids
+from troth.people import store
+from troth.people.errors import FieldMalformed
+from troth.people.model import ROLES, LiveToken, digest_of, new_secret
+from troth.people.users import Users, checked_role
+from troth.policy import Permit
+
+MOST_TOKEN_LIFETIME: Final = timedelta(days=31)
+TOKEN_ROLES: Final = ("peer", *ROLES)
+"""The roles that a token can act in: a machine, or as staff."""
+
+
+class Tokens(Users):
+    """The part of `People` that gives programs their secrets."""
+
+    async def issue_token(self, permit: Permit, tenant: UUID, role: str, purpose: str, lifetime: timedelta) -> str:
+        """Issue a bearer token for DICOMweb and REST.
+
+        Args:
+            permit: To `issue_token` in the organisation.
+            tenant: The organisation it acts in.
+            role: A role of staff, or `peer` for a machine.
+            purpose: The only purpose it may be used for, as the notice names it.
+            lifetime: At most 31 days.
+
+        Returns:
+            The token; it cannot be shown again.
+
+        Raises:
+            FieldMalformed: No such role, no such purpose in any notice in force, or too long a lifetime.
+        """
+        space = self._space(permit, tenant)
+        organisation = await self.organisation(tenant)
+        if role != "peer":
+            checked_role(role)
+        await self._require_purpose(purpose)
+        if not timedelta(0) < lifetime <= MOST_TOKEN_LIFETIME:
+            raise FieldMalformed("the lifetime of a token is up to 31 days")
+        token, token_id, now = new_secret(tenant), ids.uuid7(), clock.now()
+        until = now + lifetime
+        values = {
+            "tenant": tenant,
+            "id": token_id,
+            "digest": digest_of(token),
+            "form": "bearer",
+            "kind": "peer" if role == "peer" else "user",
+            "role": role,
+            "proof": "issued",
+            "purpose": purpose,
+            "made_at": now,
+            "seen_at": now,
+            "expires_at": until,
+        }
+        said = {"token": str(token_id), "role": role, "purpose": purpose, "until": until.isoformat()}
+        async with self._db.transaction(space) as connection:
+            await store.insert_session(connection, values)
+            await self._note(
+                connection, "people:token:issued", permit.actor, tenant, organisation.key, permit=permit, payload=said
+            )
+        return token
+
+    async def tokens(self, permit: Permit) -> list[LiveToken]:
+        """The tokens of the permit's organisation that are good now, newest first. Secrets are not known.
+
+        Args:
+            permit: To `administer` the organisation.
+        """
+        async with self._db.transaction(permit) as connection:
+            rows = await store.living(connection, clock.now(), "bearer")
+        return [LiveToken(row["id"], row["role"], row["purpose"], row["made_at"], row["expires_at"]) for row in rows]
+
+    async def _require_purpose(self, purpose: str) -> None:
+        """Refuse a purpose that no notice in force knows: nothing could ever be done for it.
+
+        Raises:
+            FieldMalformed: None knows it.
+        """
+        known = await self.purposes()
+        if known and purpose not in known:
+            raise FieldMalformed("no notice in force has this purpose", hint=f"They have: {', '.join(known)}.")
+
+    async def purposes(self) -> list[str]:
+        """The purposes for which somebody may do something under the notices in force, in their order."""
+        if self._notices is None:
+            return []
+        found = [clause for each in await self._notices.current() for clause in each.notice.all("purpose")]
+        return list(dict.fromkeys(clause.key for clause in found if getattr(clause, "access", ())))
