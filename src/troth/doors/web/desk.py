@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -13,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from troth.archive import Found, Query, StudySummary
 from troth.doors.cookies import cookie
-from troth.doors.web import forms
+from troth.doors.web import forms, words
 from troth.doors.web.errors import SignInNeeded
 from troth.doors.web.frame import Frame, Standing, nav_of, standing_of
 from troth.doors.web.ports import Rooms
@@ -72,6 +73,8 @@ class Desk:
         """Who asks, by the session cookie."""
         secret = cookie(http_request, SESSION_COOKIE)
         actor = await self.rooms.people.actor_of_session(secret) if secret else None
+        version = await self.version(actor)
+        words.read_in(version.notice.zone if version is not None else UTC)
         return Visitor(actor, secret if actor is not None else "")
 
     async def signed_in(self, http_request: Request, *roles: str) -> tuple[Visitor, Actor]:
@@ -206,6 +209,7 @@ class Desk:
             standing=standing,
             notice_number=version.number if version else 0,
             notice_query=query_of(version, actor),
+            zone=words.zone_name(),
         )
 
     def with_session(self, answer: Response, session: Session) -> Response:

@@ -52,6 +52,7 @@ class Frame:
         token: Proves that a form was made by us for this session.
         notice_number: The version in force; 0 when none is.
         notice_query: Query that opens the reader's own part of the notice.
+        zone: Whose clocks the times of the page are read from.
     """
 
     title: str
@@ -69,6 +70,7 @@ class Frame:
     standing: Standing | None = None
     notice_number: int = 0
     notice_query: str = ""
+    zone: str = "UTC"
 
 
 PUBLIC = (NavItem("/notice", "Notice"), NavItem("/promises", "Promises"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -53,16 +54,41 @@ MODALITIES: Mapping[str, str] = {
 }
 
 
+_zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+
+
+def read_in(zone: tzinfo) -> None:
+    """Say every time of the page that is being made as clocks show it there."""
+    _zone.set(zone)
+
+
+def zone() -> tzinfo:
+    """Where the clocks hang that the times of this page are read from."""
+    return _zone.get()
+
+
+def zone_name() -> str:
+    """The place of `zone` as people say it, such as `London`."""
+    return str(_zone.get()).rpartition("/")[2].replace("_", " ")
+
+
+def local(value: datetime) -> datetime:
+    """An instant by the reader's clock."""
+    return value.astimezone(_zone.get())
+
+
 def day(value: date | datetime | None) -> str:
-    """22 Nov 2026; an empty string when there is none."""
+    """22 Nov 2026, an instant by the reader's clock; an empty string when there is none."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = local(value)
     return f"{value.day} {MONTHS[value.month - 1]} {value.year}" if value is not None else ""
 
 
 def moment(value: datetime | None) -> str:
-    """22 Nov 2026, 14:05, in UTC; an empty string when there is none."""
+    """22 Nov 2026, 14:05 by the reader's clock; an empty string when there is none."""
     if value is None:
         return ""
-    at = value.astimezone(UTC)
+    at = local(value)
     return f"{day(at)}, {at.hour:02d}:{at.minute:02d}"
 
 
@@ -169,14 +195,15 @@ def clock_of(start: datetime, due: datetime, now: datetime, closed: datetime | N
         now: The present.
         closed: When the request was answered, which stops the clock.
     """
-    days = max((due.date() - start.date()).days, 1)
+    began, ends, today = local(start).date(), local(due).date(), local(now).date()
+    days = max((ends - began).days, 1)
     if closed is not None:
-        gone = min(max((closed.date() - start.date()).days, 0), days)
+        gone = min(max((local(closed).date() - began).days, 0), days)
         tint = "off" if closed <= due else "late"
         took = "on the same day" if gone == 0 else f"after {counted(gone, 'day')}"
         return Clock(gone, days, f"answered {took}", f"limit was {day(due)}", tint)
-    gone = min(max((now.date() - start.date()).days, 0), days)
-    left = (due.date() - now.date()).days
+    gone = min(max((today - began).days, 0), days)
+    left = (ends - today).days
     if now > due:
         return Clock(days, days, f"{counted(-left, 'day')} late", f"was due {day(due)}", "late")
     tint = "near" if left <= 5 or left * 3 <= days else ""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from contextvars import copy_context
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,6 +16,23 @@ def test_dates_have_the_month_as_a_word() -> None:
     assert words.day(date(2026, 11, 2)) == "2 Nov 2026"
     assert words.moment(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)) == "22 Nov 2026, 14:05"
     assert (words.day(None), words.moment(None), words.iso(None)) == ("", "", "")
+
+
+def test_times_are_read_from_the_readers_clock_and_days_are_not() -> None:
+    """Half the year a clock in London is an hour ahead of UTC, and what happened at night is of another day there."""
+
+    def read() -> None:
+        words.read_in(ZoneInfo("Europe/London"))
+        assert words.zone_name() == "London"
+        assert words.moment(datetime(2026, 7, 22, 23, 5, tzinfo=UTC)) == "23 Jul 2026, 00:05"
+        assert words.day(datetime(2026, 7, 22, 23, 5, tzinfo=UTC)) == "23 Jul 2026"
+        assert words.moment(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)) == "22 Nov 2026, 14:05"
+        assert words.day(date(2026, 7, 22)) == "22 Jul 2026"
+        due = datetime(2026, 7, 31, 22, 59, 59, tzinfo=UTC)  # the last second of the day there
+        shown = words.clock_of(datetime(2026, 7, 1, 23, 30, tzinfo=UTC), due, datetime(2026, 7, 30, 23, 30, tzinfo=UTC))
+        assert (shown.left, shown.by) == ("due today", "by 31 Jul 2026")
+
+    copy_context().run(read)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from starlette.requests import Request
@@ -267,7 +267,7 @@ def _end_of(text: str) -> datetime:
         AssignmentTooLong: It is no day.
     """
     try:
-        return datetime.combine(date.fromisoformat(text), time(23, 59, 59), UTC)
+        return datetime.combine(date.fromisoformat(text), time(23, 59, 59), words.zone())
     except ValueError:
         raise AssignmentTooLong(hint="Choose a day.") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -236,7 +237,8 @@ def receipt_page(choice: Choice, text: bytes) -> ReceiptPage:
         ("Until", words.moment(choice.expires_at) or "you change it"),
     ]
     for event in record.get("events", []):
-        rows.append((str(event["state"]).capitalize(), f"{event['at'][:16].replace('T', ', ')} UTC, by {event['how']}"))
+        at = words.moment(datetime.fromisoformat(event["at"]))
+        rows.append((str(event["state"]).capitalize(), f"{at}, by {event['how']}"))
     decided = str(record.get("decided_by_clause", ""))
     return ReceiptPage(
         reference=choice.reference,
