@@ -34,6 +34,7 @@ from troth.archive.model import (
     Row,
     StudySummary,
 )
+from troth.archive.owners import Owners
 from troth.archive.releasing import Releasing
 from troth.archive.rewriting import Rewriting
 from troth.kit import clock, ids
@@ -59,6 +60,7 @@ class Correcting:
         ledger: Is told in the same transaction.
         keys: Keys of organisations.
         releasing: Gives back the room of old heads.
+        owners: Leave out of lists what is misplaced.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Correcting:
         ledger: Ledger,
         keys: OrganisationKeys,
         releasing: Releasing,
+        owners: Owners,
     ) -> None:
         self._db = db
         self._keyring = keyring
@@ -78,6 +81,7 @@ class Correcting:
         self._ledger = ledger
         self._keys = keys
         self._releasing = releasing
+        self._owners = owners
 
     async def correct(
         self, permit: Permit, study_id: UUID, values: Mapping[int, str], *, reason: Reason, source: str = ""
@@ -101,9 +105,9 @@ class Correcting:
 
     async def correctable(self, permit: Permit, study_id: UUID) -> Correctable:
         """A study for who is to correct it; see `Archive.correctable`."""
-        tenant = permits.allowed(permit, "rectify")
+        permits.allowed(permit, "rectify")
         async with self._db.transaction(permit) as connection:
-            row = await _study(connection, permit, tenant, study_id)
+            row = await self._study(connection, permit, study_id)
             with _readable():
                 study = summaries.study_summary(self._keyring, row)
             await self._ledger.append(connection, telling.entry(permit, study, "archive:study:opened"))
@@ -115,7 +119,7 @@ class Correcting:
         correctable.checked_source(source)
         work = Rewriting(self._keyring, self._packs, Change(correctable.checked(values), clock.now(), "CORRECT"))
         async with self._db.transaction(permit) as connection:
-            row = await _study(connection, permit, tenant, study_id)
+            row = await self._study(connection, permit, study_id)
             rows = await store.instances_of(connection, tenant, study_id)
         with _readable():
             await work.look(KeyRef(row["key"]), rows)
@@ -125,7 +129,7 @@ class Correcting:
         """What was corrected before; see `Archive.corrections`."""
         tenant = permits.allowed(permit, "rectify")
         async with self._db.transaction(permit) as connection:
-            row = await _study(connection, permit, tenant, study_id)
+            row = await self._study(connection, permit, study_id)
             rows = await correcting_store.of_study(connection, tenant, study_id)
         with _readable():
             return [self._past(KeyRef(row["key"]), one) for one in rows]
@@ -137,7 +141,7 @@ class Correcting:
             raise StudyNotFound
         async with self._db.transaction(permit) as connection:
             rows = await store.studies_of_subject(connection, tenant, subject_id)
-            found = [summaries.study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
+            found = await self._owners.readable(permit, rows)
             page = Page(tuple(Found("study", study) for study in found), is_more=False)
             entries = telling.queried(permit, Query(), page, await self._keys.of(tenant))
             await self._ledger.append_many(connection, entries)
@@ -147,7 +151,7 @@ class Correcting:
         """Prepare and write, until nothing came in between; at last the study is held still for it."""
         for left in reversed(range(_ROUNDS)):
             async with self._db.transaction(permit) as connection:
-                row = await _study(connection, permit, tenant, study_id)
+                row = await self._study(connection, permit, study_id)
                 rows = await store.instances_of(connection, tenant, study_id)
             try:
                 await work.prepare(KeyRef(row["key"]), rows)
@@ -166,7 +170,7 @@ class Correcting:
     ) -> Corrected | None:
         """Swap everything in one transaction; None where instances are there that nothing is prepared for."""
         async with self._db.transaction(permit) as connection:
-            row = await _study(connection, permit, tenant, study_id, lock=True)
+            row = await self._study(connection, permit, study_id, lock=True)
             rows = await store.instances_of(connection, tenant, study_id)
             if work.missing(rows):
                 if not is_last:
@@ -241,6 +245,21 @@ class Correcting:
         tokens = await asyncio.to_thread(lambda: sorted({tokenise(*term) for term in terms}))
         await correcting_store.put_tokens(connection, tenant, study_id, held_on, tokens)
 
+    async def _study(self, connection: Connection, permit: Permit, study_id: UUID, *, lock: bool = False) -> Row:
+        """A study that is held and that the permit is for.
+
+        Raises:
+            StudyNotFound: There is no such study for this permit.
+            StudyMisplaced: It is not owned by whom its row names.
+        """
+        row = await store.study_by_id(connection, permits.current(permit), study_id, lock=lock)
+        is_meant = row is not None and row["state"] == "held" and permit.target.subject_id in (None, row["subject_id"])
+        if row is None or not is_meant or (permit.target.kind == "study" and permit.target.id != study_id):
+            raise StudyNotFound
+        with _readable():
+            summaries.require_owner(self._keyring, row)
+        return row
+
     async def _summary(self, connection: Connection, tenant: UUID, study_id: UUID) -> StudySummary:
         row = await store.study_by_id(connection, tenant, study_id)
         if row is None:
@@ -270,19 +289,6 @@ class Correcting:
             values={int(tag, 16): text for tag, text in said["values"].items()},
             before={int(tag, 16): tuple(texts) for tag, texts in said["before"].items()},
         )
-
-
-async def _study(connection: Connection, permit: Permit, tenant: UUID, study_id: UUID, *, lock: bool = False) -> Row:
-    """A study that is held and that the permit is for.
-
-    Raises:
-        StudyNotFound: There is no such study for this permit.
-    """
-    row = await store.study_by_id(connection, tenant, study_id, lock=lock)
-    is_meant = row is not None and row["state"] == "held" and permit.target.subject_id in (None, row["subject_id"])
-    if row is None or not is_meant or (permit.target.kind == "study" and permit.target.id != study_id):
-        raise StudyNotFound
-    return row
 
 
 @contextmanager

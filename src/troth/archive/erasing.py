@@ -63,6 +63,7 @@ class Erasing:
                 raise WrongPermit
             apart: list[KeyRef] = []
             if work is None and row is not None:
+                self._require_owner(row)
                 apart = await self._begin(connection, permit, row)
         key = KeyRef((work or row or {})["key"])
         await asyncio.to_thread(self._keyring.destroy, [key, *apart])
@@ -107,6 +108,8 @@ class Erasing:
             if subject_id not in {each.id for each in kin}:
                 raise SubjectNotFound
             rows = [row for each in kin for row in await store.studies_of_subject(connection, tenant, each.id)]
+            for row in rows:
+                self._require_owner(row)
             apart = [ref for row in rows for ref in await self._begin(connection, permit, row)]
             for each in kin:
                 token = intake.patient_token(self._keyring, key, each.patient)
@@ -157,6 +160,11 @@ class Erasing:
                 await self._quarantine.end_lost(permit)
                 return count
             after = rows[-1]["id"]
+
+    def _require_owner(self, row: Row) -> None:
+        """What is another patient's than its row says is not erased for this one; one that is gone already may go."""
+        with suppress(KeyDestroyed):
+            summaries.require_owner(self._keyring, row)
 
     async def _begin(self, connection: Connection, permit: Permit, row: Row) -> list[KeyRef]:
         """Bar the study from coming back, and take it out of every answer.

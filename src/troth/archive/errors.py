@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from troth.kit.errors import (
     BadInput,
     Conflict,
@@ -73,6 +75,21 @@ class StoredBytesBroken(TrothError):
 
     slug = "stored-bytes-broken"
     title = "What was read back is not what was stored"
+
+
+class StudyMisplaced(TrothError):
+    """The row of a study says that it is somebody's who does not own its key. It is not opened for anybody.
+
+    Args:
+        study_id: Our id of the study.
+    """
+
+    slug = "study-misplaced"
+    title = "This study is filed under another patient than its own; it is not opened"
+
+    def __init__(self, study_id: UUID) -> None:
+        super().__init__(hint="Its row was changed past the platform. Look at it with troth verify.")
+        self.study_id = study_id
 
 
 class CorrectionRefused(Unprocessable):

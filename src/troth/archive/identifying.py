@@ -18,7 +18,7 @@ from troth.archive import attributes as tags
 from troth.archive import permits, store
 from troth.archive.correcting import Correcting
 from troth.archive.model import StudySummary
-from troth.archive.summaries import study_summary
+from troth.archive.owners import Owners
 from troth.kit.db import Connection, Database
 from troth.people import Merge, People, Subject
 from troth.policy import Permit, Policy
@@ -49,14 +49,19 @@ class Identifying:
         people: Knows subjects.
         policy: Decides about each study.
         correcting: Corrects it.
+        owners: Leave out what is misplaced.
     """
 
-    def __init__(self, db: Database, keyring: Keyring, people: People, policy: Policy, correcting: Correcting) -> None:
+    def __init__(
+        self, db: Database, keyring: Keyring, people: People, policy: Policy, correcting: Correcting,
+        owners: Owners,
+    ) -> None:  # fmt: skip
         self._db = db
         self._keyring = keyring
         self._people = people
         self._policy = policy
         self._correcting = correcting
+        self._owners = owners
 
     async def written(self, permit: Permit, held: Merge) -> Written:
         """How far it is.
@@ -107,14 +112,15 @@ class Identifying:
             return ""
         merged, surviving = await self._people.both_held(connection, *both)
         rows = await store.studies_of_subject(connection, merged.tenant, merged.id, own=True)
-        found = [study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
+        # Moved in this very transaction, whose merge is not ended yet: the rows do not fit it for this moment.
+        found = await self._owners.readable(merged, [{**row, "is_with_owner": True} for row in rows])
         if any(_says(study, surviving) for study in found):
             return "Images of the merged number say the number that stays; write their own back first"
         return ""
 
     async def _studies(self, connection: Connection, permit: Permit, origin_id: UUID) -> list[StudySummary]:
         rows = await store.studies_of_subject(connection, permits.current(permit), origin_id, own=True)
-        return [study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
+        return await self._owners.readable(permit, rows)
 
 
 def _says(study: StudySummary, subject: Subject) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 from troth.archive import merging_store, permits, store, tokens
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import StudySummary
-from troth.archive.summaries import study_summary
+from troth.archive.owners import Owners
 from troth.kit import clock
 from troth.kit.db import Connection, Database
 from troth.people import (
@@ -65,11 +65,12 @@ class Merging:
         keys: Keys of organisations.
     """
 
-    def __init__(self, db: Database, keyring: Keyring, people: People, keys: OrganisationKeys) -> None:
+    def __init__(self, db: Database, keyring: Keyring, people: People, keys: OrganisationKeys, owners: Owners) -> None:
         self._db = db
         self._keyring = keyring
         self._people = people
         self._keys = keys
+        self._owners = owners
         self._hindrances: list[Hindrance] = []
         self._rules: dict[UUID, tuple[datetime, IssuerRule | None]] = {}
 
@@ -141,7 +142,7 @@ class Merging:
         tenant = permits.allowed(permit, "merge")
         async with self._db.transaction(permit) as connection:
             rows = await store.studies_of_subject(connection, tenant, subject_id, own=True)
-        return [study_summary(self._keyring, row) for row in rows if self._keyring.is_alive(row["key"])]
+        return await self._owners.readable(permit, rows)
 
     # By a rule
 

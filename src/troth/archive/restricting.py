@@ -31,6 +31,7 @@ async def restrict(
 
     Raises:
         StudyNotFound: There is no such study for this permit.
+        StudyMisplaced: It is not owned by whom its row names.
     """
     tenant = permits.allowed(permit, "restrict")
     async with db.transaction(permit) as connection:
@@ -38,6 +39,7 @@ async def restrict(
         is_meant = row is not None and permit.target.subject_id in (None, row["subject_id"])
         if row is None or not is_meant or (permit.target.kind == "study" and permit.target.id != study_id):
             raise StudyNotFound
+        summaries.require_owner(keyring, row)
         changed = await store.mark_restricted(connection, tenant, study_id, is_restricted=is_restricted)
         if changed:
             study = summaries.study_summary(keyring, row)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from troth.archive import attributes as tags
 from troth.archive import summaries
-from troth.archive.errors import SearchAmbiguous, SearchTooBroad
+from troth.archive.errors import SearchAmbiguous, SearchTooBroad, StudyMisplaced
 from troth.archive.model import Found, Page, Query, Row, StudySummary
 from troth.archive.searching import MOST_SCANNED, Plan, holds
 from troth.archive.viewing import instance_record, open_record, series_record
@@ -39,6 +39,9 @@ class Search:
         candidates: Studies that may match.
         series_of: Series of some studies.
         instances_of: Instances of a series of a study.
+
+    Attributes:
+        misplaced: Studies that are not owned by whom their rows name; no result.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Search:
         self._candidates = candidates
         self._series_of = series_of
         self._instances_of = instances_of
+        self.misplaced: list[UUID] = []
 
     async def page(self) -> Page:
         """The page that was asked for.
@@ -100,6 +104,9 @@ class Search:
                     study = summaries.study_summary(self._keyring, row)
                 except KeyDestroyed:
                     continue  # erased a moment ago
+                except StudyMisplaced as fault:
+                    self.misplaced.append(fault.study_id)
+                    continue
                 values = summaries.study_values(study)
                 # A study of a merged subject is meant by each identifier of theirs, whichever one it carries.
                 met = tags.PATIENT_ID if row["is_merged"] else None

@@ -18,7 +18,7 @@ from troth.archive.committing import Commitments
 from troth.archive.correcting import Correcting
 from troth.archive.describing import Kept
 from troth.archive.erasing import Erasing
-from troth.archive.errors import StudyNotFound, WrongPermit
+from troth.archive.errors import StudyMisplaced, StudyNotFound, WrongPermit
 from troth.archive.identifying import Identifying
 from troth.archive.keys import OrganisationKeys
 from troth.archive.merging import Merging
@@ -34,6 +34,7 @@ from troth.archive.model import (
     Row,
     StudySummary,
 )
+from troth.archive.owners import Owners, is_misplaced
 from troth.archive.painter import Painter
 from troth.archive.quarantine import Comparing, Keeping, Limits, Quarantine, Resolving, Sparing
 from troth.archive.receiver import Receiver
@@ -82,14 +83,15 @@ class Archive:
         self._ledger = ledger
         self._policy = policy
         self._keys = OrganisationKeys(people)
-        self.merging = Merging(db, keyring, people, self._keys)
+        self._owners = Owners(db, keyring, ledger)
+        self.merging = Merging(db, keyring, people, self._keys, self._owners)
         self.releasing = Releasing(db, packs)
         sparing = Sparing(keyring, people, self._keys)
         keeping = Keeping(db, keyring, packs, ledger, self._keys, limits, sparing)
         self._storing = Storing(db, keyring, packs, people, ledger, self._keys, keeping.keep, self.merging)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys, keeping)
-        self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing)
-        self.identifying = Identifying(db, keyring, people, policy, self._correcting)
+        self._correcting = Correcting(db, keyring, packs, people, ledger, self._keys, self.releasing, self._owners)
+        self.identifying = Identifying(db, keyring, people, policy, self._correcting, self._owners)
         self.merging.heed(self.identifying.hinders_merging)
         self.quarantine = Quarantine(
             keeping,
@@ -157,9 +159,7 @@ class Archive:
             return Target(kind="study", tenant=None)
         async with self._db.transaction(actor) as connection:
             row = await store.study_by_uid(connection, actor.tenant, study_uid)
-        if row is None:
-            return Target(kind="study", tenant=actor.tenant)
-        return permits.target(row)
+        return await self._target(actor, row)
 
     async def target_of(self, actor: Actor, study_id: UUID) -> Target:
         """The same by our id."""
@@ -167,9 +167,17 @@ class Archive:
             return Target(kind="study", tenant=None)
         async with self._db.transaction(actor) as connection:
             row = await store.study_by_id(connection, actor.tenant, study_id)
+        return await self._target(actor, row)
+
+    async def _target(self, actor: Actor, row: Row | None) -> Target:
+        """Of a study that is misplaced nobody is the subject: who may read their own has no part in it."""
         if row is None or row["state"] != "held":
             return Target(kind="study", tenant=actor.tenant)
-        return permits.target(row)
+        target = permits.target(row)
+        if not is_misplaced(self.keyring, row):
+            return target
+        await self._owners.tell(actor, target.id or row["id"])
+        return replace(target, subject_id=None)
 
     async def origin_of(self, actor: Actor, target: Target) -> UUID | None:
         """The subject in whose access list an attempt on a study belongs: the one whose identifier it came with.
@@ -219,6 +227,8 @@ class Archive:
             page = await search.page()
             if viewing is None or not viewing.covers(permit):
                 await self._ledger.append_many(connection, telling.queried(permit, query, page, key))
+        for study_id in search.misplaced:
+            await self._owners.tell(permit, study_id)
         return page
 
     async def record_search_refused(self, permit: Permit, fault: TrothError) -> None:
@@ -244,7 +254,7 @@ class Archive:
             raise WrongPermit
         async with self._db.transaction(permit) as connection:
             rows = await store.studies_of_subject(connection, tenant, subject_id)
-        return [summaries.study_summary(self.keyring, row) for row in rows if self.keyring.is_alive(row["key"])]
+        return await self._owners.readable(permit, rows)
 
     # Open
 
@@ -258,9 +268,10 @@ class Archive:
 
         Raises:
             StudyNotFound: There is no such study for this permit.
+            StudyMisplaced: It is not owned by whom its row names.
         """
         tenant = permits.allowed(permit, *_OPENING)
-        async with self._db.transaction(permit) as connection:
+        async with self._owners.watching(permit), self._db.transaction(permit) as connection:
             row = await store.study_by_uid(connection, tenant, study_uid)
             if row is None or row["id"] != permit.target.id:
                 raise StudyNotFound
@@ -300,14 +311,12 @@ class Archive:
                     )
 
     async def decide_again(self, permit: Permit, study_uid: str) -> Permit:
-        """A fresh permit for the same actor, action, study and purpose.
-
-        Raises:
-            PermitDenied: Not any more.
-        """
+        """A fresh permit for the same actor, action, study and purpose, or `PermitDenied`, or `StudyMisplaced`."""
         target = await self.target(permit.actor, study_uid)
         if permit.actor.tenant is None:
             target = await self.target_of(Actor(kind="system", tenant=permit.tenant), permit.target.id or ids.uuid7())
+        if target.id is not None and target.subject_id is None:
+            raise StudyMisplaced(target.id)
         target = replace(target, attributes=permit.target.attributes)  # such as the request that is carried out
         return await self._policy.require(permit.actor, permit.action, target, permit.purpose)
 
@@ -332,9 +341,10 @@ class Archive:
 
     async def restrict_study(self, permit: Permit, study_id: UUID, is_restricted: bool, reason: str) -> bool:
         """Stop the use of a study at once, or allow it again; see `restricting.restrict`."""
-        return await restricting.restrict(
-            self._db, self._ledger, self.keyring, permit, study_id, reason, is_restricted=is_restricted
-        )
+        async with self._owners.watching(permit):
+            return await restricting.restrict(
+                self._db, self._ledger, self.keyring, permit, study_id, reason, is_restricted=is_restricted
+            )
 
     # Correct
 
@@ -369,7 +379,8 @@ class Archive:
 
         Per: DICOM PS3.3 C.12.1.1.9, GDPR Art. 16.
         """
-        return await self._correcting.correct(permit, study_id, values, reason=reason, source=source)
+        async with self._owners.watching(permit):
+            return await self._correcting.correct(permit, study_id, values, reason=reason, source=source)
 
     async def correctable(self, permit: Permit, study_id: UUID) -> Correctable:
         """A study for who is to correct it. The ledger holds that it was looked at before this returns.
@@ -381,7 +392,8 @@ class Archive:
         Raises:
             StudyNotFound: There is no such study for this permit.
         """
-        return await self._correcting.correctable(permit, study_id)
+        async with self._owners.watching(permit):
+            return await self._correcting.correctable(permit, study_id)
 
     async def preview_correction(
         self, permit: Permit, seen: Correctable, values: Mapping[int, str], *, source: str = ""
@@ -399,7 +411,8 @@ class Archive:
             CorrectionRefused: An attribute is not corrected, or cannot have the value.
             StoredBytesBroken: An instance is not what was stored.
         """
-        return await self._correcting.preview(permit, seen, values, source)
+        async with self._owners.watching(permit):
+            return await self._correcting.preview(permit, seen, values, source)
 
     async def correctable_studies(self, permit: Permit, subject_id: UUID) -> list[StudySummary]:
         """All studies of a subject, newest first, for who is to correct one. The ledger holds that they were read.
@@ -420,7 +433,8 @@ class Archive:
         Raises:
             StudyNotFound: There is no such study for this permit.
         """
-        return await self._correcting.history(permit, study_id)
+        async with self._owners.watching(permit):
+            return await self._correcting.history(permit, study_id)
 
     # Erase
 
@@ -436,7 +450,8 @@ class Archive:
         Raises:
             StudyNotFound: There is and was no such study.
         """
-        return await self._erasing.erase_study(permit, study_id)
+        async with self._owners.watching(permit):
+            return await self._erasing.erase_study(permit, study_id)
 
     async def erase_subject(self, permit: Permit, subject_id: UUID) -> list[Erasure]:
         """Erase all studies that are held of a subject, then destroy the subject's own key; of merged ones, of all.
@@ -451,7 +466,8 @@ class Archive:
         Raises:
             troth.people.SubjectNotFound: Not there, in another organisation, or erased.
         """
-        return await self._erasing.erase_subject(permit, subject_id)
+        async with self._owners.watching(permit):
+            return await self._erasing.erase_subject(permit, subject_id)
 
     async def erasure(self, permit: Permit, study_id: UUID) -> Erasure:
         """The facts of an erasure that is done, to be read again.

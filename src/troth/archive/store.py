@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from troth import people
 from troth.archive import correcting_store
 from troth.archive.arriving import Rows
 from troth.archive.model import Row
@@ -20,9 +21,13 @@ from troth.policy import Column, Columns, Filter
 Held = dict[str, list[Row]]
 
 # Whose a study is (`subject`) is the subject of its identifier (`origin`), or the one that this is merged into.
-STUDY: LiteralString = """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id,
+STUDY: LiteralString = (
+    """s.id, s.tenant, s.study_uid, s.surviving_id as subject_id, s.subject_id as origin_id,
     s.key, s.audit_key, s.state, s.is_restricted, s.study_date, s.modalities, s.sop_classes, s.series_count,
-    s.instance_count, s.length_bytes, s.patient_key_token, s.sealed, s.standing_sealed, s.stored_at"""
+    s.instance_count, s.length_bytes, s.patient_key_token, s.sealed, s.standing_sealed, s.stored_at,
+    """
+    + people.OWNER_COLUMNS
+)
 _INSTANCE = """i.id, r.series_uid, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
     i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
     i.sealed"""

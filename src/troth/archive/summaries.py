@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from troth import people
 from troth.archive import attributes as tags
 from troth.archive import sealing
 from troth.archive.coercing import Standing
+from troth.archive.errors import StudyMisplaced
 from troth.archive.model import NO_DATE, Found, InstanceRecord, Row, SeriesRecord, StudySummary
 from troth.vault import KeyRef, Keyring
 
@@ -20,7 +22,9 @@ def study_summary(keyring: Keyring, row: Row) -> StudySummary:
 
     Raises:
         troth.vault.KeyDestroyed: It was erased a moment ago.
+        StudyMisplaced: It is not owned by whom the row names.
     """
+    require_owner(keyring, row)
     held_on = row["study_date"]
     return StudySummary(
         id=row["id"],
@@ -39,6 +43,21 @@ def study_summary(keyring: Keyring, row: Row) -> StudySummary:
         audit_key=KeyRef(row["audit_key"]),
         values=sealing.open_values(keyring, row["key"], "study", row["id"], row["sealed"]),
     )
+
+
+def require_owner(keyring: Keyring, row: Row) -> None:
+    """Refuse a study that is not owned by the subject that its row names.
+
+    Args:
+        keyring: Authenticates whose key the study's is.
+        row: A row of the study table, as `store.STUDY` reads it.
+
+    Raises:
+        StudyMisplaced: It is not.
+        troth.vault.KeyDestroyed: The study was erased.
+    """
+    if not people.is_owned(keyring, row):
+        raise StudyMisplaced(row["id"])
 
 
 def standing_of(keyring: Keyring, row: Row) -> Standing:

@@ -90,6 +90,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "archive:leftovers:freed": "What nobody names any more was given back.",
         "main:backup:made": "A backup was made.",
         "main:backup:restored": "The platform was restored from a backup.",
+        "archive:study:found_misplaced": "A study was found filed under another patient, and was not opened.",
         "archive:study:restricted": "The use of the study was stopped, or allowed again.",
         "archive:study:corrected": "What the study says about the patient was put right.",
         "lifecycle:hold:placed": "A legal hold was placed: what it covers is not erased.",

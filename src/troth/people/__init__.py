@@ -92,10 +92,13 @@ from troth.people.model import (
     Subject,
     User,
 )
+from troth.people.owner import COLUMNS as OWNER_COLUMNS
+from troth.people.owner import is_owned
 from troth.people.service import People
 
 __all__ = [
     "EMERGENCY_LIFETIME",
+    "OWNER_COLUMNS",
     "ROLES",
     "WORKER",
     "Acceptance",
@@ -175,6 +178,7 @@ __all__ = [
     "UserNotFound",
     "contradict",
     "documents",
+    "is_owned",
     "message_to",
     "origins",
     "with_patient_id",

@@ -28,8 +28,9 @@ from troth.people.model import (
     tenant_of,
 )
 from troth.people.names import displayed
+from troth.people.owner import subject_context
 from troth.people.room import Account
-from troth.people.subjects import Subjects, subject_context
+from troth.people.subjects import Subjects
 from troth.people.users import Users, member_context
 from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef

@@ -18,6 +18,7 @@ from troth.people.model import (
     demographics_from_bytes,
     demographics_to_bytes,
 )
+from troth.people.owner import subject_context
 from troth.people.room import Room
 from troth.vault import KeyRef
 
@@ -214,8 +215,3 @@ class Subjects(Room):
         plain = self._keyring.unseal(key, row["demographics_sealed"], subject_context(row["tenant"], row["id"]))
         patient, demographics = demographics_from_bytes(plain)
         return Subject(row["id"], row["tenant"], key, KeyRef(row["audit_key"]), patient, demographics)
-
-
-def subject_context(tenant: UUID, subject_id: UUID) -> bytes:
-    """What sealed demographics are bound to."""
-    return b"subject:" + tenant.bytes + subject_id.bytes

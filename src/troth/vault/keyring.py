@@ -221,6 +221,15 @@ class Keyring:
                 return True
         return False
 
+    def parent_of(self, ref: KeyRef) -> KeyRef | None:
+        """The key that wraps a key, as the wrapping itself authenticates it; None for the root.
+
+        Raises:
+            KeyDestroyed: The key, or one above it, does not exist any more.
+        """
+        above = KeyRef(self._key(ref).slot[pages.PARENT])
+        return None if above == pages.ROOT else above
+
     def seal(self, ref: KeyRef, plain: bytes, context: bytes) -> bytes:
         """Seal bytes under a key; the result is 29 bytes longer.
 

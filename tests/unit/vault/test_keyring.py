@@ -49,6 +49,28 @@ def branch(ring: Keyring) -> tuple[KeyRef, KeyRef, KeyRef]:
     return tenant, subject, ring.create(subject)
 
 
+def test_the_parent_of_a_key_is_what_wraps_it(ring: Keyring) -> None:
+    tenant, subject, study = branch(ring)
+    assert [ring.parent_of(ref) for ref in (study, subject, tenant)] == [subject, tenant, None]
+    ring.destroy([subject])
+    with pytest.raises(KeyDestroyed):
+        ring.parent_of(study)
+
+
+def test_a_parent_that_was_written_into_the_slot_is_none(ring: Keyring, folder: Path) -> None:
+    tenant, subject, study = branch(ring)
+    other = ring.create(tenant)
+    for name in MIRRORS:
+        content = (folder / name).read_bytes()
+        start = pages.start_in_file(pages.slot_of(study))
+        slot = content[start : start + pages.SLOT_BYTES]
+        (folder / name).write_bytes(
+            content[:start] + slot.replace(bytes(subject), bytes(other)) + content[start + len(slot) :]
+        )
+    with pytest.raises(KeyringDamaged):
+        Keyring.open(folder).parent_of(study)
+
+
 def slot_bytes(folder: Path, ref: KeyRef) -> bytes:
     start = pages.start_in_file(pages.slot_of(ref))
     return (folder / "slots-a").read_bytes()[start : start + pages.SLOT_BYTES]

@@ -56,6 +56,7 @@ class Comparing:
         limits: Limits, sparing: Sparing,
     ) -> None:  # fmt: skip
         self._db = db
+        self._keyring = keyring
         self._reading = Reading(keyring, packs)
         self._ledger = ledger
         self._keys = keys
@@ -91,7 +92,7 @@ class Comparing:
             row = await store.one(connection, tenant, quarantined_id)
             if row is None:
                 raise QuarantineGone
-            held = await store.held_against(connection, tenant, row)
+            held = await store.held_against(connection, self._keyring, tenant, row)
         if held is None:
             return Against(Target("study", tenant=tenant), "")
         target = Target(
@@ -190,7 +191,7 @@ class Comparing:
             held = None
             if on_held is not None:
                 permits.allowed(on_held, "resolve")
-                held = await store.held_against(connection, tenant, row)
+                held = await store.held_against(connection, self._keyring, tenant, row)
                 if held is not None and on_held.target.id != held["study_id"]:
                     raise WrongPermit
             names = await store.group_of(connection, tenant, row)

@@ -145,7 +145,7 @@ class Resolving:
             row = await store.one(connection, tenant, quarantined_id, lock=True)
             if row is None:
                 raise QuarantineGone
-            held = await store.held_against(connection, tenant, row)
+            held = await store.held_against(connection, self._keyring, tenant, row)
             if held is None or on_held.target.id != held["study_id"] or not can_replace(row, held):
                 raise CannotResolve
             if (await self._sparing.spared(connection, tenant)).covers_study(held["study_uid"]):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
+from troth import people
+from troth.archive.errors import StudyMisplaced
 from troth.archive.model import Row
 from troth.kit.db import Connection
+from troth.vault import KeyDestroyed, Keyring
 
 _COLUMNS: LiteralString = """id, reason, study_uid, series_uid, instance_uid, sop_class, syntax, modality,
     patient_key_token, study_digest, digest, key, head_locator, head_bytes, bulk_locator, bulk_bytes, frame_table,
@@ -215,12 +219,17 @@ async def some(connection: Connection, tenant: UUID, ids: Sequence[UUID]) -> lis
     return list(await cursor.fetchall())
 
 
-_HELD: LiteralString = """select i.id, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames,
-    i.head_locator, i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
+_HELD: LiteralString = (
+    "select i.id, i.instance_uid, i.sop_class, i.syntax, i.number, i.rows, i.columns, i.frames, i.head_locator,"  # noqa: S608 - words of ours
+    """ i.head_bytes, i.bulk_locator, i.bulk_bytes, i.bulk_tag, i.bulk_vr, i.bulk_length, i.frame_table,
     i.sealed, r.series_uid, s.study_uid, s.id as study_id, s.key as study_key, s.subject_id, s.audit_key,
-    s.surviving_id, s.patient_key_token, s.corrected_key_token, s.standing_sealed, s.is_restricted
+    s.surviving_id, s.patient_key_token, s.corrected_key_token, s.standing_sealed, s.is_restricted,
+    s.tenant, s.key, s.subject_id as origin_id, """
+    + people.OWNER_COLUMNS
+    + """
     from instance i join series r on r.tenant = i.tenant and r.id = i.series_id
     join study s on s.tenant = r.tenant and s.id = r.study_id where i.tenant = %(tenant)s and s.state = 'held' and """
+)
 _AGAINST: Mapping[str, LiteralString] = {
     "duplicate-differs": "i.instance_uid = %(instance)s",
     "other-study": "r.series_uid = %(series)s order by i.number nulls last, i.instance_uid limit 1",
@@ -229,8 +238,12 @@ _AGAINST: Mapping[str, LiteralString] = {
 }
 
 
-async def held_against(connection: Connection, tenant: UUID, row: Row) -> Row | None:
-    """What a row contradicts: the instance of its UID, or the first one of its series or study; or None."""
+async def held_against(connection: Connection, keyring: Keyring, tenant: UUID, row: Row) -> Row | None:
+    """What a row contradicts: the instance of its UID, or the first one of its series or study; or None.
+
+    Raises:
+        StudyMisplaced: It is of a study that is not owned by whom its row names.
+    """
     cursor = await connection.execute(
         _HELD + _AGAINST[row["reason"]],
         {
@@ -240,7 +253,11 @@ async def held_against(connection: Connection, tenant: UUID, row: Row) -> Row | 
             "study": row["study_uid"],
         },
     )
-    return await cursor.fetchone()
+    held = await cursor.fetchone()
+    with suppress(KeyDestroyed):
+        if held is not None and not people.is_owned(keyring, held):
+            raise StudyMisplaced(held["study_id"])
+    return held
 
 
 async def held_uids(connection: Connection, tenant: UUID, instance_uids: Sequence[str]) -> set[str]:
