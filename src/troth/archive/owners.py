@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from troth import people
+from troth import people, policy
 from troth.archive import summaries
 from troth.archive.errors import StudyMisplaced
 from troth.archive.model import Row, StudySummary
 from troth.kit import clock
 from troth.kit.db import Database, HasTenant
-from troth.ledger import Entry, Ledger
+from troth.ledger import Ledger
+from troth.policy import Actor
 from troth.vault import KeyDestroyed, Keyring
 
 _TOLD_AGAIN: Final = timedelta(hours=1)
@@ -85,5 +86,6 @@ class Owners:
         self._told[study_id] = now
         _logger.error("a study is filed under another patient than its own and was not opened: %s", study_id)
         # No subject: whose it is, is what its row cannot say. And no person: they only met it.
-        entry = Entry(kind="archive:study:found_misplaced", tenant=scope.tenant, study_id=study_id, outcome="refused")
+        system = Actor("system", tenant=scope.tenant)
+        entry = policy.act(system, "archive:study:found_misplaced", "security", study_id=study_id, outcome="refused")
         await self._ledger.write(self._db, scope, [entry])
