@@ -28,7 +28,7 @@ INSIDE = {
     archive.UpkeepRunning: "of the command line", archive.StoredBytesBroken: "a failure of ours",
     archive.CannotResolve: "of the pages", archive.QuarantineGone: "of the pages",
     archive.InstanceRefused: "what the refusals have in common", dicom.CannotCorrect: "of corrections",
-    archive.CorrectionRefused: "of corrections", archive.StudyChanged: "asks to try again, as 503 does anyway",
+    archive.CorrectionRefused: "of corrections", archive.StudyChanged: "asks to try again, as 503 does anyway", archive.StudyMisplaced: "a row that was altered",
     network_errors.ProtocolFault: "A-ABORT", network_errors.UnrecognisedPdu: "A-ABORT",
     network_errors.UnexpectedPdu: "A-ABORT", network_errors.InvalidPdu: "A-ABORT",
     network_errors.PeerGone: "nobody is there", network_errors.IdentifierWrong: "in the tables of C-FIND and C-MOVE",
