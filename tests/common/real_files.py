@@ -28,7 +28,6 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 #: What is no instance that can be kept, and why it is refused: name → what is wrong with it.
 NO_INSTANCE = {
     "test_files/MR_truncated.dcm": "it ends inside its pixels",
-    "test_files/badVR.dcm": "an element is of a value representation that is none",
     "test_files/rtplan_truncated.dcm": "it ends inside a sequence",
 }
 

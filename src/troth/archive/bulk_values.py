@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from troth import dicom
 
 _STEP_BYTES = 1 << 20
+
+Read = Callable[[int, int], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class BulkValue:
 
     length_bytes: int
     unit_bytes: int
-    read_stored: Callable[[int, int], Awaitable[bytes]]
+    read_stored: Read
 
     async def read(self, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of the value."""
@@ -42,3 +46,25 @@ class BulkValue:
         stop = self.length_bytes if stop is None else stop
         for at in range(start, stop, _STEP_BYTES):
             yield await self.read(at, min(at + _STEP_BYTES, stop))
+
+
+def joined(ranges: Sequence[tuple[int, int]], read: Read) -> BulkValue:
+    """A value that lies in pieces, such as a video in fragments.
+
+    Args:
+        ranges: The pieces [start, stop), in order.
+        read: Reads stored bytes [start, stop).
+    """
+    ends = list(accumulate(stop - start for start, stop in ranges))
+
+    async def read_joined(start: int, stop: int) -> bytes:
+        pieces: list[bytes] = []
+        for at in range(bisect_right(ends, start), len(ends)):
+            first = ends[at] - (ranges[at][1] - ranges[at][0])
+            if first >= stop:
+                break
+            origin = ranges[at][0] - first
+            pieces.append(await read(origin + max(start, first), origin + min(stop, ends[at])))
+        return b"".join(pieces)
+
+    return BulkValue(ends[-1] if ends else 0, 1, read_joined)

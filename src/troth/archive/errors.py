@@ -63,6 +63,13 @@ class NoPixels(NotFound):
     slug = "not-found"
 
 
+class VideoHasNoFrames(NotAcceptable):
+    """The pixels are one stream of a video: no single frame of it is cut out or drawn here."""
+
+    slug = "video-has-no-frames"
+    title = "This is a video, kept as one stream: no single frame of it is given, the bulk value is the whole stream"
+
+
 class NotStoredThatWay(NotAcceptable):
     """The transfer syntax asked for is not the stored one and cannot be made from it."""
 

@@ -14,10 +14,10 @@ from uuid import UUID
 from troth import dicom
 from troth.archive import describing, sealing
 from troth.archive.attributes import BITS_ALLOCATED
-from troth.archive.bulk_values import BulkValue
+from troth.archive.bulk_values import BulkValue, joined
 from troth.archive.checked import checked, checked_whole
 from troth.archive.describing import Description
-from troth.archive.errors import NoPixels, StoredBytesBroken, StudyChanged, StudyNotFound
+from troth.archive.errors import NoPixels, StoredBytesBroken, StudyChanged, StudyNotFound, VideoHasNoFrames
 from troth.archive.model import InstanceRecord, Row, SeriesRecord, StudySummary, Verified
 from troth.archive.painter import Painter
 from troth.archive.sealing import InstanceSecrets
@@ -224,9 +224,10 @@ class Viewing:
 
         Raises:
             NoPixels: There are no pixels, or no such frame.
+            VideoHasNoFrames: It is a video.
         """
         await self.check()
-        table = await self._frame_table(instance)
+        table = await self._table_of_frames(instance)
         frames = []
         for number in numbers:
             if not 1 <= number <= table.count:
@@ -272,7 +273,7 @@ class Viewing:
         return await describing.tail_of(instance, lambda start, stop: self.bulk(instance, start, stop))
 
     async def bulk_value(self, instance: InstanceRecord, path: str) -> BulkValue | None:
-        """A bulk value that the metadata points to; None for encapsulated pixels, whose values are the frames.
+        """A bulk value that the metadata points to; None for encapsulated images, whose values are the frames.
 
         Args:
             instance: The instance.
@@ -291,6 +292,8 @@ class Viewing:
                 return head[place.start + start : place.start + stop]
 
             return BulkValue(place.stop - place.start, place.unit_bytes, from_head)
+        if dicom.is_video(instance.syntax) and instance.is_encapsulated:
+            return joined((await self._frame_table(instance)).stream(), partial(self.bulk, instance))
         if instance.is_encapsulated or instance.bulk_length is None:
             return None
         return BulkValue(instance.bulk_length, self.bulk_unit_bytes(instance), partial(self.bulk, instance))
@@ -307,9 +310,10 @@ class Viewing:
 
         Raises:
             NoPixels: One is not there.
+            VideoHasNoFrames: It is a video.
         """
         await self.check()
-        table = await self._frame_table(instance)
+        table = await self._table_of_frames(instance)
         if not all(1 <= number <= table.count for number in numbers):
             raise NoPixels
 
@@ -324,9 +328,10 @@ class Viewing:
         Raises:
             troth.dicom.CannotRender: There is no picture of it.
             NoPixels: There is no such frame.
+            VideoHasNoFrames: It is a video.
         """
-        head = await self.head(instance)
         frames = await self.frames(instance, numbers)
+        head = await self.head(instance)
         return await self._shelf.painter.paint(head, instance.syntax, frames, numbers[0], options)
 
     async def verify(self, instance: InstanceRecord) -> Verified:
@@ -401,11 +406,16 @@ class Viewing:
             await self._shelf.record_broken(self.permit, self.study, instance.id, what)
             raise StoredBytesBroken from None
 
+    async def _table_of_frames(self, instance: InstanceRecord) -> dicom.FrameTable:
+        if dicom.is_video(instance.syntax):
+            raise VideoHasNoFrames
+        return await self._frame_table(instance)
+
     async def _frame_table(self, instance: InstanceRecord) -> dicom.FrameTable:
         if instance.frame_table:
             return dicom.FrameTable.from_bytes(instance.frame_table)
-        if instance.bulk_locator is None or not instance.frames or instance.bulk_bytes > _LARGEST_UNMAPPED:
-            raise NoPixels
+        if not instance.is_encapsulated or not instance.frames or instance.bulk_bytes > _LARGEST_UNMAPPED:
+            raise NoPixels  # of native pixels the table was made when they came, if there is a whole frame
         header = dicom.reopen(await self.head(instance), instance.syntax)
         content = await self.bulk(instance)
         try:

@@ -30,6 +30,7 @@ from troth.dicom.pictures import animate, render
 from troth.dicom.plain import read_plain
 from troth.dicom.recode import can_recode, recode, recoded_unit
 from troth.dicom.scanner import Scanner, scan
+from troth.dicom.syntaxes import is_video
 from troth.dicom.walk import LIMITS, Limits
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "frame_table",
     "from_json",
     "is_uid",
+    "is_video",
     "part10",
     "read_plain",
     "recode",

@@ -83,7 +83,7 @@ class DataSet:
         tail = self._tail_walker
         if tail is not None and (tail.position != len(self._tail) or not tail.is_whole):
             raise Truncated("The elements after the pixels are cut short")
-        header = build(
+        return build(
             syntax=self._syntax,
             walker=walker,
             head=head,
@@ -92,8 +92,6 @@ class DataSet:
             bulk_bytes=self._sent,
             fragments=self._fragments,
         )
-        _check_pixels(header)
-        return header
 
     def _begin(self) -> Walker:
         """Find out how the elements are really written; toolkits do, so what we record must be what they would read."""
@@ -167,15 +165,3 @@ def reopen(head: bytes, syntax: str) -> Header:
     walker = Walker(is_explicit=syntaxes.is_explicit(syntax), is_little=syntaxes.is_little(syntax), limits=LIMITS)
     walker.walk(head)
     return build(syntax=syntax, walker=walker, head=head)
-
-
-def _check_pixels(header: Header) -> None:
-    """Native pixels must be as many as the rows and columns say: what reads them later allocates by those."""
-    if header.bulk_tag != tags.PIXELS or not header.frames:
-        return
-    bits = header.frame_bits * header.frames
-    if header.bulk_length is not None and header.bulk_length * 8 < bits:
-        raise Truncated("There are fewer pixels than rows, columns and frames say")
-    fragments = header.fragments
-    if fragments is not None and len(fragments.starts) < header.frames and header.frame_bits:
-        raise Truncated("There are fewer fragments than frames")

@@ -18,6 +18,7 @@ from troth.dicom.header import Header
 from troth.dicom.walk import LIMITS
 
 Range = tuple[int, int]
+Ranges = list[Range]
 Read = Callable[[int, int], bytes]
 
 _SHAPE = struct.Struct("<BBQQLL")
@@ -29,7 +30,7 @@ class FrameTable:
     """The places of all frames in the bulk bytes of one instance.
 
     Attributes:
-        count: Number of frames.
+        count: Number of frames that are there whole; 0 of a video, whose fragments are one stream.
         frame_bits: Bits of one native frame; 0 where the bulk is encapsulated.
         swap_bytes: Width of the units whose bytes are the wrong way round (big endian syntax), else 1.
         bulk_length: Length in bytes of the native value.
@@ -46,7 +47,7 @@ class FrameTable:
     starts: Sequence[int] = ()
     lengths: Sequence[int] = ()
 
-    def ranges(self, number: int) -> list[Range]:
+    def ranges(self, number: int) -> Ranges:
         """The byte ranges [start, stop) in the bulk that hold a frame.
 
         Args:
@@ -64,6 +65,10 @@ class FrameTable:
             return [(start, min(-(-stop // unit) * unit, self.bulk_length))]
         last = self.firsts[number] if number < self.count else len(self.starts)
         return [(self.starts[at], self.starts[at] + self.lengths[at]) for at in range(self.firsts[number - 1], last)]
+
+    def stream(self) -> Ranges:
+        """The byte ranges [start, stop) in the bulk that make up an encapsulated stream, fragment by fragment."""
+        return [(start, start + length) for start, length in zip(self.starts, self.lengths, strict=True)]
 
     def frame(self, number: int, pieces: Sequence[bytes]) -> bytes:
         """A frame from the bytes of its `ranges`: joined, little endian, beginning at a whole byte.
@@ -130,16 +135,18 @@ def frame_table(header: Header, read: Read | None = None) -> FrameTable:
         bits = header.frame_bits
         if header.bulk_tag != tags.PIXELS:
             bits = header.rows * header.columns * (32 if header.bulk_tag == tags.FLOAT_PIXELS else 64)
-        if not bits or bits * count > header.bulk_length * 8:
-            raise Malformed("There are fewer pixels than rows, columns and frames say")
-        return FrameTable(count, bits, _swap_bytes(header), header.bulk_length)
+        whole = header.bulk_length * 8 // bits if bits else 0
+        if not whole:
+            raise Malformed("There are fewer pixels than rows and columns say")
+        return FrameTable(min(count, whole), bits, _swap_bytes(header), header.bulk_length)
     fragments = header.fragments
     if fragments is None:
         if read is None:
             raise Malformed("The fragments of encapsulated pixels were not read")
         fragments = read_fragments(read)
-    firsts = array("I", _firsts(fragments, count, read))
-    return FrameTable(count, 0, 1, 0, firsts, fragments.starts, fragments.lengths)
+    is_video = syntaxes.is_video(header.syntax)
+    firsts = array("I", () if is_video else _firsts(fragments, count, read))
+    return FrameTable(len(firsts), 0, 1, 0, firsts, fragments.starts, fragments.lengths)
 
 
 def read_fragments(read: Read) -> Fragments:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from troth.dicom import syntaxes, tags
-from troth.dicom.errors import Malformed, UidInvalid
+from troth.dicom.errors import UidInvalid
 from troth.dicom.fragments import Fragments
 from troth.dicom.text import charset_of
 from troth.dicom.walk import Walker
@@ -18,6 +18,7 @@ _NAME = 0x00100010
 _NAMES = frozenset({_NAME, 0x00080090})
 _PAD = " \0"
 _VALUE_BYTES = 1 << 16
+_LARGEST = 2**31 - 1  # of IS (PS3.5 6.2)
 _NOWHERE: Mapping[int, tuple[int, int]] = {}
 
 
@@ -97,17 +98,10 @@ class Header:
         return self.values.get(tags.PHOTOMETRIC, "")
 
     def number(self, tag: int, default: int = 0) -> int:
-        """The first value of a whole-number attribute.
-
-        Raises:
-            Malformed: It is there and not a whole number.
-        """
+        """The first value of a whole-number attribute; the default where it is absent, or no number that can be."""
         text = self.values.get(tag, "").split("\\", 1)[0].strip()
-        if not text:
-            return default
-        if not text.isdecimal() or len(text) > 10:
-            raise Malformed(f"The attribute {tags.show(tag)} is not a whole number")
-        return int(text)
+        number = int(text) if text.isdecimal() and len(text) <= 10 else default
+        return number if number <= _LARGEST else default
 
     @property
     def frame_bits(self) -> int:

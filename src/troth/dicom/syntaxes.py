@@ -25,6 +25,14 @@ NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
 #: A deflated syntax and the one its inflated data set is written in. We store the inflated bytes under the latter.
 INFLATED = {DEFLATED: EXPLICIT_LITTLE, "1.2.840.10008.1.2.4.95": "1.2.840.10008.1.2.4.94"}
 
+#: MPEG2, MPEG-4 and HEVC, fragmentable or not: the fragments of all frames are one stream (PS3.5 8.2.5 to 8.2.9).
+VIDEO = frozenset(
+    f"1.2.840.10008.1.2.4.{number}{part}"
+    for number in range(100, 109)
+    for part in ("", ".1")
+    if number < 107 or not part
+)
+
 _ROOT = "1.2.840.10008.1.2"
 
 
@@ -41,6 +49,11 @@ def is_little(syntax: str) -> bool:
 def is_explicit(syntax: str) -> bool:
     """Whether each element says its own value representation."""
     return syntax != IMPLICIT_LITTLE
+
+
+def is_video(syntax: str) -> bool:
+    """Whether pixels are one stream of a video: its fragments are no frames."""
+    return syntax in VIDEO
 
 
 def is_encapsulated(syntax: str) -> bool:

@@ -19,6 +19,8 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 _LARGE_BYTES = 5 << 20
 _SITE = Path(pydicom.__file__).parents[1]
 _FOLDERS = (Path(data.__file__).parent, _SITE / "data_store" / "data")
+#: We take them; pydicom ends in an exception where it converts a number that is none.
+PEER_CANNOT = {"badVR.dcm"}
 _OTHER = {".py", ".pyc", ".json", ".txt", ".md"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydicom.encaps import generate_frames
 from pydicom.pixels import pixel_array
 
-from tests.unit.dicom.files import EXPLICIT, dataset, encode_fragments, name_of, some_files, wheel
+from tests.unit.dicom.files import EXPLICIT, PEER_CANNOT, dataset, encode_fragments, name_of, some_files, wheel
 from troth.dicom import FrameTable, Header, Malformed, encode, frame_table, reopen, scan, swapped
 from troth.kit.errors import TrothError
 
@@ -21,7 +21,7 @@ def pictures() -> list[Path]:
             header, _ = scan(path.read_bytes())
         except TrothError:
             continue
-        if header.has_pixels and path.stat().st_size < 1 << 20:
+        if header.has_pixels and path.name not in PEER_CANNOT and path.stat().st_size < 1 << 20:
             found.append(path)
     return found
 
@@ -118,3 +118,13 @@ def test_no_pixels() -> None:
 def test_swapped() -> None:
     assert swapped(b"abcdefgh!", 2) == b"badcfehg!"
     assert swapped(b"abcdefgh", 4) == b"dcbahgfe"
+
+
+def test_numbers_that_promise_more_than_there_is_make_no_frames() -> None:
+    """It is kept all the same; whoever reads it allocates by the bytes that are there."""
+    few = encode.number(0x00280010, "US", 65535) + encode.number(0x00280011, "US", 65535)
+    few += encode.number(0x00280100, "US", 16) + encode.element(0x7FE00010, "OW", bytes(512))
+    header, bulk = scan(dataset(between=few), EXPLICIT)
+    assert len(bulk) == 512
+    with pytest.raises(Malformed):
+        frame_table(header)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pydicom.pixels import pixel_array
 
-from tests.unit.dicom.files import name_of, some_files, wheel
+from tests.unit.dicom.files import PEER_CANNOT, name_of, some_files, wheel
 from troth.dicom import CannotRender, Picture, frame_table, render, scan, to_json
 from troth.dicom.codecs import decode
 from troth.kit.errors import TrothError
@@ -37,7 +37,7 @@ def pictures() -> list[Path]:
             header, _ = scan(path.read_bytes())
         except TrothError:
             continue
-        if header.has_pixels and header.rows * header.columns <= 1 << 20:
+        if header.has_pixels and path.name not in PEER_CANNOT and header.rows * header.columns <= 1 << 20:
             found.append(path)
     return found
 

@@ -32,6 +32,7 @@ from troth.doors.dicomweb.resources import frame_numbers, records_of, related, u
 
 Handler = Callable[[Request], Any]
 
+PIXELS = "7FE00010"
 _UNCOMPRESSED = frozenset({"1.2.840.10008.1.2", EXPLICIT_LITTLE, "1.2.840.10008.1.2.2"})
 
 
@@ -114,13 +115,12 @@ def bulkdata(gate: Gate) -> Handler:
             return _as_frames(
                 viewing, record, numbers, _typed(given.media_type, record), given.media_type, f"{base}/frames"
             )
-        is_multipart = _octets(wanted(http_request))
-        location, content_type = f"{base}/bulkdata/{path}", f"{OCTETS};transfer-syntax={EXPLICIT_LITTLE}"
-        if is_multipart:
+        given = _bulk_type(wanted(http_request), record, path)
+        location, content_type = f"{base}/bulkdata/{path}", f"{given.media_type};transfer-syntax={given.syntax}"
+        if given.is_multipart:
             boundary = multipart.new_boundary()
-            return stream_answer(
-                multipart.streamed(boundary, _one(content_type, location, value.stream())), related(OCTETS, boundary)
-            )
+            content = multipart.streamed(boundary, _one(content_type, location, value.stream()))
+            return stream_answer(content, related(given.media_type, boundary))
         told = {"Accept-Ranges": "bytes", "Content-Location": location}
         part = ranges.asked(http_request.headers.get("range"), value.length_bytes)
         start, stop = part or (0, value.length_bytes)
@@ -160,15 +160,18 @@ async def _one(
     yield content_type, location, content
 
 
-def _octets(ranges_wanted: Sequence[Wanted]) -> bool:
-    """Whether octets are to come in a multipart message.
+def _bulk_type(accepted: Sequence[Wanted], record: InstanceRecord, path: str) -> Wanted:
+    """The form to give a bulk value in: octets; of a video, whose value is its stream, also the type of its codec.
 
     Raises:
-        NothingAcceptable: They would not be taken.
+        NothingAcceptable: Neither would be taken.
     """
-    for one in ranges_wanted:
-        if one.covers(OCTETS) and one.syntax in ("", "*", EXPLICIT_LITTLE):
-            return one.is_multipart or one.media_type == "*/*"
+    video = _VIDEO_TYPES.get(record.syntax) if path == PIXELS else None
+    syntax = record.syntax if video else EXPLICIT_LITTLE
+    for one in accepted:
+        for media_type in (OCTETS, video):
+            if media_type and one.covers(media_type) and one.syntax in ("", "*", syntax):
+                return Wanted(media_type, one.is_multipart or one.media_type == "*/*", syntax)
     raise NothingAcceptable
 
 
@@ -224,6 +227,15 @@ _CODEC_TYPES = {
     "1.2.840.10008.1.2.4.202": "image/jphc",
     "1.2.840.10008.1.2.4.203": "image/jphc",
     "1.2.840.10008.1.2.5": "image/dicom-rle",
+}
+
+
+# By the numbers of their transfer syntaxes (PS3.18 8.7.3.3); a fragmentable one is the same stream.
+_VIDEO_TYPES = {
+    syntax: media_type
+    for media_type, numbers in (("video/mpeg2", (100, 101)), ("video/mp4", range(102, 107)), ("video/H265", (107, 108)))
+    for number in numbers
+    for syntax in (f"1.2.840.10008.1.2.4.{number}", f"1.2.840.10008.1.2.4.{number}.1")
 }
 
 

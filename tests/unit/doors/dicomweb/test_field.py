@@ -1,0 +1,91 @@
+"""What programs and devices of others send, taken and given back as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.common.objects import Made, fragments, video
+from tests.unit.doors.dicomweb.conftest import House
+from tests.unit.doors.dicomweb.test_app import message, stow
+from troth.dicom import syntaxes
+
+STREAM = (b"\x00\x00\x00\x18ftypmp42" + bytes(1000), b"moov" * 20, b"mdat" + bytes(range(200)))
+
+
+@pytest.mark.parametrize("length", [70, 71, 73, 200])
+async def test_boundaries_of_real_clients_are_taken(house: House, length: int) -> None:
+    """Orthanc's has 73 characters, three more than RFC 2046 5.1.1 allows."""
+    boundary = "0123456789-ab" * 20
+    kind = f'multipart/related; type="application/dicom"; boundary={boundary[:length]}'
+    content = message(Made().file).replace(b"--b-1", b"--" + boundary[:length].encode())
+    async with house.sender() as client:
+        answer = await client.post("/studies", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 200
+
+
+async def test_a_boundary_without_bound_is_refused(house: House) -> None:
+    kind = f'multipart/related; type="application/dicom"; boundary={"x" * 201}'
+    async with house.sender() as client:
+        assert (await client.post("/studies", content=b"--", headers={"Content-Type": kind})).status_code == 400
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("syntax", sorted(syntaxes.VIDEO))
+async def test_video_is_kept_as_one_stream(house: House, syntax: str, pieces: int) -> None:
+    made = video(syntax, pieces=STREAM[:pieces])
+    assert (await stow(house, made.file)).status_code == 200
+    async with house.clinician() as client:
+        assert (await client.get(made.path)).content.endswith(made.data_set)
+        value = await client.get(f"{made.path}/bulkdata/7FE00010", headers={"Accept": "application/octet-stream"})
+        assert value.content == b"".join(STREAM[:pieces])
+        assert value.headers["content-type"] == f"application/octet-stream;transfer-syntax={syntax}"
+        for asked in ("frames/1", "frames/2", "rendered", "thumbnail", "frames/1/rendered"):
+            answer = await client.get(f"{made.path}/{asked}", headers={"Accept": "*/*"})
+            assert (answer.status_code, "video" in answer.json()["title"]) == (406, True), asked
+
+
+async def test_a_player_asks_for_pieces_of_a_video(house: House) -> None:
+    made = video("1.2.840.10008.1.2.4.102", pieces=STREAM)
+    await stow(house, made.file)
+    whole = b"".join(STREAM)
+    async with house.clinician() as client:
+        for start, stop in ((0, 5), (1000, 1100), (1005, len(whole) - 1), (len(STREAM[0]), len(STREAM[0]) + 79)):
+            asked = {"Accept": "video/mp4", "Range": f"bytes={start}-{stop}"}
+            part = await client.get(f"{made.path}/bulkdata/7FE00010", headers=asked)
+            assert (part.status_code, part.content) == (206, whole[start : stop + 1])
+            assert part.headers["content-type"].startswith("video/mp4;")
+        other = await client.get(f"{made.path}/bulkdata/7FE00010", headers={"Accept": "video/mpeg2"})
+        assert other.status_code == 406
+
+
+CLINICAL = {
+    "no pixels at all": Made().put(0x7FE00010, "OW", b""),
+    "half of the pixels": Made().put(0x7FE00010, "OB", bytes(32)),
+    "fewer frames than it says": Made().text(0x00280008, "IS", "3"),
+    "fewer fragments than frames": Made("1.2.840.10008.1.2.4.50")
+    .text(0x00280008, "IS", "3")
+    .raw(0x7FE00010, fragments(b"\xff\xd8\xff\xd9")),
+    "1A as the number of frames": Made().text(0x00280008, "IS", "1A"),
+    "more frames than there are numbers": Made().text(0x00280008, "IS", "9999999999"),
+}
+
+
+@pytest.mark.parametrize("made", CLINICAL.values(), ids=CLINICAL)
+async def test_what_is_odd_is_kept_for_the_patient(house: House, made: Made) -> None:
+    """An archive that refuses loses it; drawing may fail instead."""
+    answer = await stow(house, made.file)
+    assert answer.status_code == 200, answer.text
+    async with house.clinician() as client:
+        assert (await client.get(made.path)).content.endswith(made.data_set)
+        assert (await client.get(f"{made.path}/metadata")).status_code == 200
+        drawn = await client.get(f"{made.path}/rendered", headers={"Accept": "image/png"})
+        assert drawn.status_code in (200, 404, 406)
+
+
+async def test_the_frames_that_are_whole_are_given(house: House) -> None:
+    made = CLINICAL["fewer frames than it says"]
+    await stow(house, made.file)
+    async with house.clinician() as client:
+        octets = {"Accept": "application/octet-stream"}
+        assert (await client.get(f"{made.path}/frames/1", headers=octets)).content == bytes(range(64))
+        assert (await client.get(f"{made.path}/frames/2", headers=octets)).status_code == 404
