@@ -11,14 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from bench import orthanc
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from tests.common.hospital import Hospital, open_hospital
-from troth.doors import dimse
+from tests.common.objects import Made
+from troth.doors import dicomweb, dimse
 from troth.kit.db import Database
 from troth.policy import Target
 from troth.vault import Keyring
@@ -29,7 +34,7 @@ PEER = "ORTHANC"
 class Orthanc:
     """Debian's Orthanc with us as a modality."""
 
-    def __init__(self, folder: Path, port_of_ours: int) -> None:
+    def __init__(self, folder: Path, port_of_ours: int, web: str, token: str) -> None:
         folder.mkdir(parents=True)
         self.dicom_port, self.http_port = orthanc.free_port(), orthanc.free_port()
         settings = {
@@ -40,6 +45,8 @@ class Orthanc:
             "DicomPort": self.dicom_port,
             "HttpPort": self.http_port,
             "RemoteAccessAllowed": False,
+            "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+            "DicomWeb": {"Servers": {"troth": {"Url": web, "HttpHeaders": {"Authorization": f"Bearer {token}"}}}},
             "DicomModalities": {"troth": {"AET": "TROTH", "Host": "127.0.0.1", "Port": port_of_ours}},
         }
         (folder / "orthanc.json").write_text(json.dumps(settings))
@@ -117,6 +124,10 @@ def talk(peer: Orthanc, files: list[Path]) -> dict[str, Any]:
     said["found"] = answers
     said["retrieve"] = peer.post(f"/queries/{query['ID']}/retrieve", {"TargetAet": PEER, "Synchronous": True})
     said["got"] = peer.held()
+    seen = Made()
+    held = peer.post("/instances", seen.file)
+    said["stow"] = peer.post("/dicom-web/servers/troth/stow", {"Resources": [held["ID"]], "Synchronous": True})
+    said["stowed"] = seen.study
     return said
 
 
@@ -127,15 +138,24 @@ async def main() -> None:
     hospital: Hospital = await open_hospital(database, Keyring.open(Path(keys)), Path(folder))  # type: ignore[arg-type]
     listener = dimse.create(hospital, dimse.Limits(drain_seconds=1.0))
     await listener.start("127.0.0.1", 0)
+    place = hospital.organisation.id
+    inside = hospital.permit("administer", Target("organisation", place, place))
+    token = await hospital.people.issue_token(inside, place, "peer", "care", timedelta(hours=1))
+    app = Starlette(routes=[Mount("/dicomweb", app=dicomweb.create(hospital))])
+    web = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", orthanc.free_port(), log_level="error"))
+    serving = asyncio.create_task(web.serve())
     in_thread: Callable[..., Awaitable[Any]] = asyncio.to_thread
-    peer = await in_thread(Orthanc, Path(folder) / "peer", listener.port)
+    url = f"http://127.0.0.1:{web.config.port}/dicomweb"
+    peer = await in_thread(Orthanc, Path(folder) / "peer", listener.port, url, token)
     try:
-        place = hospital.organisation.id
-        inside = hospital.permit("administer", Target("organisation", place, place))
         await hospital.people.add_peer(inside, place, PEER, "127.0.0.1", peer.dicom_port)
-        print(json.dumps(await in_thread(talk, peer, [Path(file) for file in files])))
+        said = await in_thread(talk, peer, [Path(file) for file in files])
+        said["is_stowed"] = await hospital.is_held(said["stowed"])
+        print(json.dumps(said))
     finally:
         peer.stop()
+        web.should_exit = True
+        await serving
         await listener.stop()
         await database.close()
 

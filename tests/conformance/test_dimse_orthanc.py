@@ -55,6 +55,7 @@ async def test_both_directions(database: ServedDatabase, tmp_path: Path) -> None
     said: dict[str, Any] = json.loads(printed.decode().strip().splitlines()[-1])
     sent, got = said["sent"], said["got"]
     assert said["echo"] == 200
+    assert said["is_stowed"], said["stow"]
     assert len(sent) > 200, "so many does Orthanc itself take"
     names = {one.uids[2]: name for name, one in everything().items()}
     refused = {names[uid]: why for uid, why in said["refused"].items()}
