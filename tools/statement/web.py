@@ -22,7 +22,7 @@ HTTP_FAULTS: tuple[type[kit.TrothError], ...] = (
     errors.MediaTypeUnknown, errors.NothingAcceptable,
     errors.ParameterInvalid, errors.OriginForeign, errors.RangeUnsatisfiable, archive_errors.SearchKeyUnknown,
     archive_errors.SearchValueInvalid, archive_errors.SearchTooBroad, archive_errors.SearchAmbiguous,
-    archive_errors.NoPixels,
+    archive_errors.NoPixels, archive_errors.VideoHasNoFrames,
     archive_errors.NotStoredThatWay, bytes_errors.CannotRender, taking.NotTaken, kit.Unauthenticated, kit.PermitDenied,
 )  # fmt: skip
 #: Faults of one instance of a STOW-RS message, told as its Failure Reason; those of a part that cannot be read besides.
@@ -97,6 +97,16 @@ def frames() -> Table:
     ]
     rows += [
         Fact(f"frames {kind}", (f"`{kind}`", " · ".join(f"`{one}`" for one in held))) for kind, held in kinds.items()
+    ]
+    streams: dict[str, list[str]] = {}
+    for syntax, kind in retrieving._VIDEO_TYPES.items():
+        streams.setdefault(kind, []).append(syntax)
+    rows += [
+        Fact(
+            f"bulk {kind}",
+            (f"`{kind}`", f"the bulk value of a video, whole or by ranges: {' · '.join(f'`{one}`' for one in held)}"),
+        )
+        for kind, held in streams.items()
     ]
     return Table(
         "Retrieve: frames", ("media type", "of what is held in"), tuple(rows),

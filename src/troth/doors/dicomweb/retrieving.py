@@ -233,7 +233,7 @@ _CODEC_TYPES = {
 # By the numbers of their transfer syntaxes (PS3.18 8.7.3.3); a fragmentable one is the same stream.
 _VIDEO_TYPES = {
     syntax: media_type
-    for media_type, numbers in (("video/mpeg2", (100, 101)), ("video/mp4", range(102, 107)), ("video/H265", (107, 108)))
+    for media_type, numbers in (("video/mpeg2", (100, 101)), ("video/mp4", range(102, 107)), ("video/h265", (107, 108)))
     for number in numbers
     for syntax in (f"1.2.840.10008.1.2.4.{number}", f"1.2.840.10008.1.2.4.{number}.1")
 }
