@@ -217,6 +217,11 @@ class NodeProcess:
             await rooms.people.settled()
             await rooms.close()
 
+    async def public_key(self) -> bytes:
+        """Of the deployment."""
+        async with self.rooms() as rooms:
+            return rooms.keyring.public_key
+
     async def grant_access(self) -> Access:
         """Register the modality, and issue tokens for DICOMweb."""
         async with self.rooms() as rooms:

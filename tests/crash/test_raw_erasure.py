@@ -34,7 +34,7 @@ from tests.crash.test_restore import RECOVERY, erase, followed
 from troth.dicom.specimens import Study, phantom_ct
 from troth.kit.postgres import EmbeddedServer
 from troth.main.node import server_for
-from troth.vault import KeyRef, Keyring, journal
+from troth.vault import KeyRef, Keyring
 
 INSTANCES = int(os.environ.get("TROTH_RAW", "100"))
 IMAGE_BYTES = 3 << 30
@@ -195,7 +195,7 @@ async def told() -> AsyncIterator[Told]:
             assert made.returncode == 0, made.stderr
             result.before = disk.find(ERASED, KEPT, *_days(ERASED), *_days(KEPT))
             await measure(node, access, uids[ERASED], result)
-            await followed(node, node.folder / "keys" / journal.NAME, folder / journal.NAME)
+            await followed(node, folder)
             yield result
         finally:
             node.stop()

@@ -23,8 +23,9 @@ from tests.crash.ingest import CANARY, Book, Specimen, multipart, specimens
 from troth.archive import Erasure
 from troth.kit import clock, ids
 from troth.kit.postgres import EmbeddedServer
+from troth.main.backup import Erasures
 from troth.main.first_start import permit_for
-from troth.main.node import server_for
+from troth.main.node import RESTORING, server_for
 from troth.policy import Actor, Permit, Target
 from troth.vault import journal
 
@@ -114,9 +115,8 @@ async def drill() -> AsyncIterator[Drill]:
             send(node, access, unsaved)
             for gone in (erased_after, erased_unsaved):
                 await erase(node, access, gone[0].study_uid)
-            source = node.folder / "keys" / journal.NAME
-            await followed(node, source, folder / journal.NAME)
-            checkpoint = (folder / "checkpoint").read_text()
+            await followed(node, folder)
+            checkpoint = Erasures.read(folder, await node.public_key()).checkpoint
             node.stop()
             shutil.rmtree(node.folder)  # the machine is lost
             again = NodeProcess(place / "again")
@@ -141,10 +141,11 @@ async def drill() -> AsyncIterator[Drill]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-async def followed(node: NodeProcess, source: Path, target: Path) -> None:
+async def followed(node: NodeProcess, folder: Path) -> None:
     """Wait until the worker has told the backup what was erased."""
+    source, key = node.folder / "keys" / journal.NAME, await node.public_key()
     give_up_at = time.monotonic() + 60
-    while not target.exists() or target.stat().st_size < source.stat().st_size:
+    while len(Erasures.read(folder, key).destroyed) < source.stat().st_size:
         assert time.monotonic() < give_up_at, f"the backup was not told what was erased: {node.said}"
         await asyncio.sleep(0.1)
 
@@ -255,6 +256,12 @@ def test_a_backup_that_was_changed_is_refused(drill: Drill, access: Access) -> N
     )  # fmt: skip
     assert done.returncode == 1
     assert "is not what was copied" in done.stderr
-    started = command(place / "fourth", "serve", "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0")
+    assert not any((place / "fourth").iterdir())  # another copy of the backup may be tried in the same place
+
+
+def test_no_node_starts_where_a_restore_did_not_come_to_its_end(drill: Drill) -> None:
+    (drill.place / "fifth").mkdir()
+    (drill.place / "fifth" / RESTORING).touch()
+    started = command(drill.place / "fifth", "serve", "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0")
     assert started.returncode == 1
     assert "did not come to its end" in started.stderr

@@ -43,6 +43,14 @@ _STATE = Path("/var/lib/troth")
 # Nothing personal may reach the server's log: reference security §3, measured leak of constraint details.
 _CONFIGURATION = """
 listen_addresses = ''
+allow_alter_system = off
+dynamic_shared_memory_type = posix
+datestyle = 'iso, mdy'
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'
+default_text_search_config = 'pg_catalog.english'
+archive_mode = off
 unix_socket_permissions = 0700
 max_connections = 120
 shared_buffers = 128MB
@@ -63,6 +71,10 @@ log_checkpoints = off
 log_autovacuum_min_duration = -1
 temp_file_limit = 2GB
 """
+
+
+# Who may come in, and how: by the socket, with a password.
+_WHO = "local all all scram-sha-256\nlocal replication all scram-sha-256\n"
 
 
 class ServerUnavailable(Unavailable):
@@ -207,16 +219,30 @@ class EmbeddedServer:
             raise ServerUnavailable("initdb failed", hint=done.stderr.strip()[-400:])
 
     def _configure(self) -> None:
+        """Write everything that steers the server anew: nothing of it survives from a copy, or from what SQL could do.
+
+        Raises:
+            ServerUnavailable: Something lies there that we never make.
+        """
+        odd = [*self.cluster.glob("*.signal"), *(self.cluster / "pg_tblspc").glob("*")]
+        if odd:
+            raise ServerUnavailable(
+                f"{odd[0]} is not of this deployment", hint="It would steer the server. Find out who put it there."
+            )
         lines = [_CONFIGURATION, f"unix_socket_directories = '{self.socket_folder}'"]
         lines += [f"{name} = {value}" for name, value in self._settings.items()]
-        main = self.cluster / "postgresql.conf"
-        if "include 'troth.conf'" not in main.read_text():
-            with main.open("a") as handle:
-                handle.write("\ninclude 'troth.conf'\n")
-        own = self.cluster / "troth.conf"
-        own.write_text("\n".join(lines) + "\n")
-        if self._account:
-            os.chown(own, self._account.pw_uid, self._account.pw_gid)
+        (self.cluster / "troth.conf").unlink(missing_ok=True)  # of a version before
+        for name, content in (
+            ("postgresql.conf", "\n".join(lines) + "\n"), ("postgresql.auto.conf", ""), ("pg_hba.conf", _WHO),
+            ("pg_ident.conf", ""),
+        ):  # fmt: skip
+            path = self.cluster / name
+            path.unlink(missing_ok=True)  # never through a link
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w") as handle:
+                handle.write(content)
+            if self._account:
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
 
     def _launch(self, binaries: Path, timeout_seconds: float = 60) -> None:
         """Start the child and wait until it takes connections.

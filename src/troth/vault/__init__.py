@@ -5,7 +5,7 @@ overwritten in place. `Packs` holds sealed objects in append-only files. Lowest 
 """
 
 from troth.vault import escrow, journal
-from troth.vault.copying import CopiedPack, copy_packs, copy_sparse, digest_of
+from troth.vault.copying import CopiedPack, copy_packs, copy_sparse
 from troth.vault.errors import (
     KeyDestroyed,
     KeyringDamaged,
@@ -42,7 +42,6 @@ __all__ = [
     "SealedObject",
     "copy_packs",
     "copy_sparse",
-    "digest_of",
     "escrow",
     "free_unnamed",
     "journal",

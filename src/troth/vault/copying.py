@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,22 +79,19 @@ def copy_packs(packs: Packs, target: Path, known: dict[str, CopiedPack]) -> Iter
     _sync_folder(target)
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def copy_sparse(source: Path, target: Path) -> tuple[int, str]:
     """Copy a file with its holes; durable on return but for its name.
 
     Returns:
         Length and SHA-256 (hexadecimal) of the copy.
+
+    Raises:
+        OSError: It cannot be read, or is a link, a pipe or a device.
     """
     digest = hashlib.sha256()
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with source.open("rb", buffering=0) as file:
+        with os.fdopen(_plain(source), "rb", buffering=0) as file:
             at = 0
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
@@ -104,6 +103,14 @@ def copy_sparse(source: Path, target: Path) -> tuple[int, str]:
     finally:
         os.close(fd)
     return at, digest.hexdigest()
+
+
+def _plain(source: Path) -> int:
+    fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a plain file")
+    return fd
 
 
 def _copy(source: Path, target: Path) -> tuple[int, str]:

@@ -115,6 +115,11 @@ def about(folder: Path) -> About:
         raise RecoveryRefused("there is no copy of a keyring in this folder") from None
 
 
+def length(copy: Path) -> int:
+    """Bytes of a keyring or of a copy of one, by the longer of its two files; it never gets less."""
+    return max(((copy / name).stat().st_size for name in _SLOTS if (copy / name).exists()), default=0)
+
+
 def copies(folder: Path) -> Iterator[Path]:
     """The copies below a folder, oldest first."""
     if folder.is_dir():
@@ -164,9 +169,18 @@ def open_copy(copy: Path, target: Path, recovery: str) -> dict[str, Any]:
 
     Raises:
         RecoveryRefused: The recovery key is not the one, or the copy was changed.
+        KeyringDamaged: A page is unreadable in both of its files, or a file is missing.
     """
     known = about(copy)
-    sealed = (copy / _SEALED).read_bytes()
+    try:
+        sealed = (copy / _SEALED).read_bytes()
+        slots = [(copy / name).read_bytes() for name in _SLOTS]
+        destroyed = (copy / journal.NAME).read_bytes()
+    except OSError as fault:
+        raise KeyringDamaged(f"{fault.filename} cannot be read ({fault.strerror})") from None
+    for number, start in enumerate(range(0, max(map(len, slots)), pages.PAGE_BYTES)):
+        if not any(pages.is_whole(one[start : start + pages.PAGE_BYTES], number) for one in slots):
+            raise KeyringDamaged(f"page {number} of {copy} was altered or cut short in both files")
     try:
         key = _stretched(recovery, bytes.fromhex(known.salt))
         plain = AESGCM(key).decrypt(sealed[:12], sealed[12:], _CONTEXT + bytes.fromhex(known.keyring_id))
@@ -174,8 +188,8 @@ def open_copy(copy: Path, target: Path, recovery: str) -> dict[str, Any]:
         raise RecoveryRefused("this recovery key does not open this copy of the keyring") from None
     secrets: dict[str, Any] = json.loads(plain)
     target.mkdir(mode=0o700, parents=True)
-    for name in (*_SLOTS, journal.NAME):
-        root.write_guarded(target / name, (copy / name).read_bytes())
+    for name, content in zip((*_SLOTS, journal.NAME), (*slots, destroyed), strict=True):
+        root.write_guarded(target / name, content)
     root.write_guarded(target / "root.key", bytes.fromhex(secrets.pop("root")))
     root.sync_folder(target)
     return secrets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,6 @@ from troth.vault import (
     SealBroken,
     SealedObject,
     copy_packs,
-    digest_of,
     free_unnamed,
     quiet_packs,
 )
@@ -106,7 +106,7 @@ async def test_a_copy_of_packs_takes_only_what_has_changed(tmp_path: Path) -> No
     target = tmp_path / "copy"
     [one] = copy_packs(packs, target, {})
     assert one.is_settled
-    assert digest_of(target / one.name) == one.sha256
+    assert hashlib.sha256((target / one.name).read_bytes()).hexdigest() == one.sha256
     stamp = (target / one.name).stat().st_mtime_ns
     known = {one.name: one}
     assert list(copy_packs(packs, target, known)) == [one]
@@ -114,7 +114,7 @@ async def test_a_copy_of_packs_takes_only_what_has_changed(tmp_path: Path) -> No
     await packs.free([gone.locator])
     [less] = copy_packs(packs, target, known)
     assert less.sha256 != one.sha256
-    assert digest_of(target / less.name) == less.sha256
+    assert hashlib.sha256((target / less.name).read_bytes()).hexdigest() == less.sha256
     assert (target / less.name).stat().st_blocks * 512 < 800_000, "holes stay holes"
     again = Packs(target)
     assert len(await again.read(first.locator, first.key)) == 700_000

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -17,12 +15,11 @@ import psycopg
 
 from troth.kit import clock
 from troth.kit.errors import TrothError
-from troth.main.backup.manifest import put
+from troth.main.backup.erasures import Erasures, record
 from troth.main.wiring import Rooms
-from troth.vault import escrow, journal
+from troth.vault import Keyring, escrow, journal
 
 EVERY_SECONDS: Final = 1.0
-_RECORD_BYTES: Final = 64
 _log = logging.getLogger(__name__)
 
 
@@ -66,12 +63,13 @@ class Following:
             places = await cursor.fetchall()
         missing = 0
         if places:
-            tombstones = await self._tombstones()
-            checkpoint = await self._checkpoint()
+            tombstones, checkpoint = await self._tombstones(), await self._checkpoint()
             for place in places:
                 folder, keys = Path(place["folder"]), Path(place["keys_folder"])
                 try:
-                    await asyncio.to_thread(_bring, self._journal, folder, keys, tombstones, checkpoint)
+                    await asyncio.to_thread(
+                        _bring, self._journal, folder, keys, tombstones, checkpoint, self._rooms.keyring
+                    )
                 except OSError as fault:
                     missing += 1
                     _log.warning("a backup could not be told what was erased (%s)", type(fault).__name__)
@@ -83,38 +81,22 @@ class Following:
             async with self._rooms.database.transaction(_Space(organisation.id)) as connection:
                 cursor = await connection.execute("select digest, erased_at from tombstone order by erased_at, digest")
                 rows = await cursor.fetchall()
-            records += [_record(organisation.id, bytes(row["digest"]), row["erased_at"]) for row in rows]
+            records += [record(organisation.id, bytes(row["digest"]), row["erased_at"]) for row in rows]
         return b"".join(records)
 
-    async def _checkpoint(self) -> bytes:
+    async def _checkpoint(self) -> str:
         async with self._rooms.database.transaction(None) as connection:
             found = await self._rooms.ledger.checkpoint(connection)
-        return found.note.encode() if found else b""
+        return found.note if found else ""
 
 
-def _bring(source: Path, folder: Path, keys: Path, tombstones: bytes, checkpoint: bytes) -> None:
+def _bring(source: Path, folder: Path, keys: Path, tombstones: bytes, checkpoint: str, keyring: Keyring) -> None:
     if not folder.is_dir() or not keys.is_dir():
         raise FileNotFoundError
-    journal.copy(source, folder / journal.NAME)
-    put(folder / "tombstones", tombstones)
-    put(folder / "checkpoint", checkpoint)
+    destroyed = source.read_bytes() if source.exists() else b""
+    Erasures(destroyed, tombstones, checkpoint).write(folder, keyring)
     for copy in escrow.copies(keys):
         if datetime.fromisoformat(escrow.about(copy).expires_at) <= clock.now():
             escrow.destroy(copy)
         else:
             escrow.follow(copy, source)
-
-
-def _record(tenant: UUID, digest: bytes, at: datetime) -> bytes:
-    content = tenant.bytes + digest + int(at.timestamp() * 1000).to_bytes(8, "big")
-    return content + hashlib.blake2b(content, digest_size=8).digest()
-
-
-def tombstones_in(path: Path) -> Iterator[tuple[UUID, bytes, datetime]]:
-    """What a file of tombstones says: organisation, digest, and when it was erased."""
-    content = path.read_bytes() if path.exists() else b""
-    for at in range(0, len(content) - _RECORD_BYTES + 1, _RECORD_BYTES):
-        record = content[at : at + _RECORD_BYTES]
-        if hashlib.blake2b(record[:56], digest_size=8).digest() == record[56:]:
-            moment = datetime.fromtimestamp(int.from_bytes(record[48:56], "big") / 1000, UTC)
-            yield UUID(bytes=record[:16]), record[16:48], moment

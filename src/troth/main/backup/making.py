@@ -3,36 +3,47 @@
 The order makes it whole: the database first, with the log up to the moment it ends; then the packs, because bytes are
 durable before any row names them; then the keys, because keys are durable before any row names them. What comes in
 meanwhile is more than is needed, never less; what a correction replaces meanwhile is given back later.
+
+The database comes as a stream, and the digests that are signed are of the stream: whoever can write to the medium
+cannot slip anything into the manifest, whenever they do it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from troth import policy
 from troth.kit import clock, ids
 from troth.kit.errors import Unavailable, Unprocessable
 from troth.kit.postgres import SUPERUSER, EmbeddedServer, Postgres, binaries_folder
+from troth.main.backup.files import Copied, take
 from troth.main.backup.following import Following
-from troth.main.backup.manifest import BackupBroken, Manifest, stamps
+from troth.main.backup.manifest import BackupBroken, BackupMissing, Manifest, stamps
 from troth.main.wiring import Rooms
 from troth.policy import Permit
-from troth.vault import CopiedPack, copy_packs, digest_of, escrow, journal
+from troth.vault import CopiedPack, copy_packs, escrow, journal
 
 _PASSWORD: Final = re.compile(r"password=(\S+)")
 
 Told = Callable[[str, int], None]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ async def make(
     stamp = clock.now().strftime("%Y%m%dT%H%M%S") + f"-{ids.code()[:4].lower()}"
     earlier = stamps(wanted.folder)
     _remove_unfinished(wanted.folder, earlier)
-    known = {pack.name: pack for pack in Manifest.read(wanted.folder, earlier[-1]).packs} if earlier else {}
+    known = _known(wanted.folder, earlier, rooms.keyring.public_key)
     database = wanted.folder / f"database-{stamp}"
     packs: list[CopiedPack] = []
     copied = 0
@@ -112,7 +123,7 @@ async def make(
 
     async with rooms.archive.releasing.holding():  # what the rows of the copy name stays until it is copied, too
         told("database", 0)
-        await asyncio.to_thread(_copy_database, server, database)
+        copy = await asyncio.to_thread(_copy_database, server, database)
         made_at = clock.now()
         await asyncio.to_thread(copy_all)
     told("keys", 0)
@@ -125,16 +136,17 @@ async def make(
         checkpoint = await rooms.ledger.checkpoint(connection)
     settings = data_dir / "troth.toml"
     manifest = Manifest(
-        stamp, made_at.isoformat(), database.name, digest_of(database / "backup_manifest"), tuple(packs),
+        stamp, made_at.isoformat(), database.name, copy.files, copy.folders, tuple(packs),
+        escrow.length(wanted.keys_folder / stamp),
         settings.read_text() if settings.exists() else "", checkpoint.size if checkpoint else 0,
         sum(1 for _ in journal.read(wanted.keys_folder / stamp / journal.NAME)), rooms.keyring.public_key.hex(),
     )  # fmt: skip
     await asyncio.to_thread(manifest.write, wanted.folder, rooms.keyring)
-    size = await asyncio.to_thread(lambda: sum(file.stat().st_size for file in database.rglob("*") if file.is_file()))
+    size = sum(file.length_bytes for file in copy.files)
     made = Made(stamp, len(packs), copied, sum(pack.length_bytes for pack in packs), size)
     await _record(rooms, permit, wanted, made, (made_at.isoformat(), expires_at.isoformat()))
     await Following(rooms).once()
-    await asyncio.to_thread(_prune, wanted)
+    await asyncio.to_thread(_prune, wanted, rooms.keyring.public_key)
     return made
 
 
@@ -152,25 +164,49 @@ def _require_apart(rooms: Rooms, wanted: Wanted) -> None:
                 )
 
 
-def _copy_database(server: EmbeddedServer, target: Path) -> None:
-    """A physical copy of both databases at one moment, checked against its own manifest."""
+def _copy_database(server: EmbeddedServer, target: Path) -> Copied:
+    """A physical copy of both databases at one moment, with every byte of it under a digest as it comes."""
     dsn = server.dsn(SUPERUSER, "postgres")
     found = _PASSWORD.search(dsn)
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGPASSWORD": found[1] if found else ""}
     command = [
-        str(binaries_folder() / "pg_basebackup"), "--pgdata", str(target), "--format=plain", "--wal-method=stream",
+        str(binaries_folder() / "pg_basebackup"), "--pgdata=-", "--format=tar", "--wal-method=fetch",
         "--checkpoint=fast", "--manifest-checksums=SHA256", "--no-password", "--host", str(server.socket_folder),
         "--username", SUPERUSER,
     ]  # fmt: skip
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise Unavailable("the database could not be copied", hint=done.stderr.strip()[-400:])
+    with _log_kept(dsn), tempfile.TemporaryFile() as said:
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said)
+        assert running.stdout is not None
+        try:
+            copied = take(running.stdout, target)
+            running.stdout.read()
+        except tarfile.TarError:  # the stream was cut short; what the program says of it is the reason
+            copied = None
+        finally:
+            running.stdout.close()
+            code = running.wait()
+        if code or copied is None:
+            said.seek(0)
+            raise Unavailable(
+                "the database could not be copied", hint=said.read().decode(errors="replace").strip()[-400:]
+            )
     check_database(target)
     os.sync()
+    return copied
+
+
+@contextmanager
+def _log_kept(dsn: str) -> Iterator[None]:
+    """While this stands, the server keeps every piece of its log, however long the copy takes."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "select pg_create_physical_replication_slot('troth_backup_' || pg_backend_pid(), true, true)"
+        )
+        yield
 
 
 def check_database(folder: Path) -> None:
-    """Hold a copy of the database against its own manifest, log included.
+    """Hold a fresh copy of the database against PostgreSQL's own manifest: is the medium sound, is the log whole?
 
     Raises:
         BackupBroken: They differ.
@@ -179,6 +215,14 @@ def check_database(folder: Path) -> None:
     done = subprocess.run(command, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, capture_output=True, text=True)
     if done.returncode:
         raise BackupBroken("the copy of the database is not whole", hint=done.stderr.strip()[-400:])
+
+
+def _known(folder: Path, earlier: list[str], public_key: bytes) -> dict[str, CopiedPack]:
+    """The packs of the backup before; none where nobody can say that it is ours, and then all are copied."""
+    try:
+        return {pack.name: pack for pack in Manifest.read(folder, earlier[-1], public_key).packs} if earlier else {}
+    except (BackupBroken, BackupMissing):
+        return {}
 
 
 async def _record(rooms: Rooms, permit: Permit, wanted: Wanted, made: Made, times: tuple[str, str]) -> None:
@@ -201,15 +245,23 @@ def _remove_unfinished(folder: Path, whole: list[str]) -> None:
             shutil.rmtree(database)
 
 
-def _prune(wanted: Wanted) -> None:
-    """Take away backups beyond the number to keep, packs that none of the others names, and copies of keys too old."""
+def _prune(wanted: Wanted, public_key: bytes) -> None:
+    """Take away backups beyond the number to keep, packs that none of the others names, and copies of keys too old.
+
+    Where one of the manifests is not ours any more, nothing is: what it named cannot be told.
+    """
+    try:
+        kept = [Manifest.read(wanted.folder, stamp, public_key) for stamp in stamps(wanted.folder)[-wanted.keep :]]
+    except (BackupBroken, BackupMissing) as fault:
+        _log.warning("no earlier backup was taken away: %s", fault.detail)
+        return
     for stamp in stamps(wanted.folder)[: -wanted.keep]:
         (wanted.folder / f"manifest-{stamp}.json").unlink()
         (wanted.folder / f"manifest-{stamp}.sig").unlink(missing_ok=True)
         shutil.rmtree(wanted.folder / f"database-{stamp}", ignore_errors=True)
         if (wanted.keys_folder / stamp).exists():
             escrow.destroy(wanted.keys_folder / stamp)
-    named = {pack.name for stamp in stamps(wanted.folder) for pack in Manifest.read(wanted.folder, stamp).packs}
+    named = {pack.name for manifest in kept for pack in manifest.packs}
     for path in (wanted.folder / "packs").glob("*.pack*"):
         if path.name not in named:
             path.unlink()

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from troth.kit.errors import NotFound, TrothError
 from troth.vault import CopiedPack, Keyring
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class BackupBroken(TrothError):
@@ -31,6 +31,21 @@ class BackupMissing(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedFile:
+    """One file of the copied database.
+
+    Attributes:
+        name: Its path below the copy, with slashes.
+        length_bytes: Of the file.
+        sha256: Of the file, hexadecimal.
+    """
+
+    name: str
+    length_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One backup.
 
@@ -38,8 +53,10 @@ class Manifest:
         stamp: Its name.
         made_at: When the copy of the database was whole, ISO 8601.
         database: Folder of the copy of the database.
-        database_manifest: SHA-256 of the database's own manifest, which holds a digest of every file.
+        files: Every file in it and its digest, the log and what PostgreSQL's own manifest leaves out included.
+        folders: Every folder in it.
         packs: The packs and their digests.
+        keys_bytes: Length of the keyring then; it only grows.
         settings: The text of `troth.toml`, if there was one.
         ledger_size: Entries of the ledger in its last signed checkpoint.
         destroyed: Keys that had been destroyed by then.
@@ -49,8 +66,10 @@ class Manifest:
     stamp: str
     made_at: str
     database: str
-    database_manifest: str
+    files: tuple[CopiedFile, ...]
+    folders: tuple[str, ...]
     packs: tuple[CopiedPack, ...]
+    keys_bytes: int
     settings: str
     ledger_size: int
     destroyed: int
@@ -73,23 +92,40 @@ class Manifest:
 
         Raises:
             BackupMissing: There is none.
-            BackupBroken: It was not signed by that deployment, or is of another format.
+            BackupBroken: It was not signed by that deployment, is of another format or of another backup.
         """
+        name = f"manifest-{stamp}.json"
         try:
-            content = (folder / f"manifest-{stamp}.json").read_bytes()
-            signature = (folder / f"manifest-{stamp}.sig").read_bytes()
-        except FileNotFoundError:
+            content = (folder / name).read_bytes()
+        except OSError:
             raise BackupMissing(f"there is no backup {stamp} in {folder}") from None
+        try:
+            signature = (folder / f"manifest-{stamp}.sig").read_bytes()
+        except OSError:
+            raise BackupBroken(f"manifest-{stamp}.sig is missing: nobody can say who made {name}") from None
         if public_key is not None:
             try:
                 Ed25519PublicKey.from_public_bytes(public_key).verify(signature, content)
             except InvalidSignature:
-                raise BackupBroken("the manifest was not signed by this deployment") from None
-        said: dict[str, Any] = json.loads(content)
-        if said.pop("format", None) != _FORMAT:
-            raise BackupBroken("the manifest is of another format")
-        packs = tuple(CopiedPack(**pack) for pack in said.pop("packs"))
-        return cls(packs=packs, **said)
+                raise BackupBroken(
+                    f"{name} or manifest-{stamp}.sig was altered: this deployment did not sign it"
+                ) from None
+        try:
+            said: dict[str, Any] = json.loads(content)
+            made_as = said.pop("format")
+            if made_as != _FORMAT:
+                raise BackupBroken(
+                    f"{name} is of format {made_as}, which did not sign every file",
+                    hint="Restore it with the version of Troth that made it, and make a new backup.",
+                )
+            packs = tuple(CopiedPack(**pack) for pack in said.pop("packs"))
+            files = tuple(CopiedFile(**file) for file in said.pop("files"))
+            manifest = cls(packs=packs, files=files, folders=tuple(said.pop("folders")), **said)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise BackupBroken(f"{name} cannot be read") from None
+        if manifest.stamp != stamp:
+            raise BackupBroken(f"{name} is that of another backup, {manifest.stamp}")
+        return manifest
 
 
 def stamps(folder: Path) -> list[str]:

@@ -16,18 +16,18 @@ from typing import Any, Final
 
 from troth import policy
 from troth.kit import clock
-from troth.kit.errors import Conflict
+from troth.kit.errors import Conflict, TrothError
 from troth.kit.postgres import EmbeddedServer
 from troth.main.adopting import InForce
-from troth.main.backup.following import tombstones_in
-from troth.main.backup.making import check_database
+from troth.main.backup.erasures import Erasures
+from troth.main.backup.files import Copied, bring
 from troth.main.backup.manifest import BackupBroken, BackupMissing, Manifest, stamps
 from troth.main.first_start import permit_for
 from troth.main.node import RESTORING
 from troth.main.settings import load, shipped_notice
 from troth.main.wiring import load_notices, open_rooms
 from troth.policy import Target
-from troth.vault import Keyring, RecoveryRefused, copy_sparse, digest_of, escrow, journal
+from troth.vault import Keyring, RecoveryRefused, copy_sparse, escrow, journal
 
 _ALL_AT_ONCE: Final = timedelta(0)
 
@@ -110,27 +110,16 @@ def restore(
     stamp = _chosen(source)
     data_dir.mkdir(parents=True, exist_ok=True)
     (data_dir / RESTORING).write_text(stamp)
-    keys = source.keys_folder / stamp
-    escrow.follow(keys, source.folder / journal.NAME)
     try:
-        secrets = escrow.open_copy(keys, data_dir / "keys", source.recovery)
-    except RecoveryRefused:
-        (data_dir / RESTORING).unlink()  # nothing is there yet: the same folder serves for the right key
+        manifest, erasures, erased = _brought(source, stamp, data_dir, told)
+    except (TrothError, OSError):
+        _clear(data_dir)  # nothing was run yet: the same folder serves for another backup or the right key
         raise
-    keyring = Keyring.open(data_dir / "keys")
-    try:
-        manifest = Manifest.read(source.folder, stamp, keyring.public_key)
-        erased = _destroy_again(keyring, source)
-    finally:
-        keyring.close()
-    _copy(source.folder, manifest, data_dir, secrets, told)
-    if manifest.settings:
-        (data_dir / "troth.toml").write_text(manifest.settings)
     server = EmbeddedServer(data_dir)
     server.adopt()
     server.start()
     try:
-        restored = asyncio.run(_finish(source, manifest, data_dir, server, erased, is_checked, told))
+        restored = asyncio.run(_finish(source, manifest, erasures, data_dir, server, erased, is_checked, told))
     finally:
         server.stop()
     (data_dir / RESTORING).unlink()
@@ -154,22 +143,54 @@ def _chosen(source: Source) -> str:
     return wanted[-1]
 
 
-def _destroy_again(keyring: Keyring, source: Source) -> int:
+def _brought(source: Source, stamp: str, data_dir: Path, told: Told) -> tuple[Manifest, Erasures, int]:
+    """Keys, database and packs into the folder, each checked on the way; nothing of them is run."""
+    keys = source.keys_folder / stamp
+    secrets = escrow.open_copy(keys, data_dir / "keys", source.recovery)
+    keyring = Keyring.open(data_dir / "keys")
+    try:
+        manifest = Manifest.read(source.folder, stamp, keyring.public_key)
+        if escrow.length(keys) < manifest.keys_bytes:
+            raise BackupBroken(f"the copy of the keyring in {keys} was cut short")
+        erasures = Erasures.read(source.folder, keyring.public_key)
+        since = data_dir / "erased-since"
+        since.write_bytes(erasures.destroyed)
+        if sum(1 for _ in journal.read(since)) < manifest.destroyed:
+            raise BackupBroken(f"the file of erasures is older than the backup {stamp}")
+        escrow.follow(keys, since)
+        erased = _destroy_again(keyring, data_dir, (since, *source.journals))
+        since.unlink()
+    finally:
+        keyring.close()
+    _copy(source.folder, manifest, data_dir, secrets, told)
+    if manifest.settings:
+        (data_dir / "troth.toml").write_text(manifest.settings)
+    return manifest, erasures, erased
+
+
+def _clear(data_dir: Path) -> None:
+    for path in data_dir.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _destroy_again(keyring: Keyring, data_dir: Path, journals: tuple[Path, ...]) -> int:
     """Destroy every key that was destroyed since, whatever journal tells of it; how many the journals tell of."""
-    journals = [source.folder / journal.NAME, *source.journals]
     refs = {one.ref for path in journals for one in journal.read(path)}
     if refs:
         keyring.destroy(refs)
+        own = data_dir / "keys" / journal.NAME
+        journal.append(own, refs - {one.ref for one in journal.read(own)})
     return len(refs)
 
 
 def _copy(folder: Path, manifest: Manifest, data_dir: Path, secrets: dict[str, Any], told: Told) -> None:
-    database = folder / manifest.database
-    check_database(database)
-    if digest_of(database / "backup_manifest") != manifest.database_manifest:
-        raise BackupBroken("the copy of the database is not the one of this manifest")
-    told("database", 0, 1)
-    shutil.copytree(database, data_dir / "pg")
+    bring(
+        folder / manifest.database, Copied(manifest.files, manifest.folders), data_dir / "pg",
+        lambda done, total: told("database", done, total),
+    )  # fmt: skip
     (data_dir / "packs").mkdir(mode=0o700)
     for number, pack in enumerate(manifest.packs):
         told("packs", number, len(manifest.packs))
@@ -177,6 +198,8 @@ def _copy(folder: Path, manifest: Manifest, data_dir: Path, secrets: dict[str, A
             length, digest = copy_sparse(folder / "packs" / pack.name, data_dir / "packs" / pack.name)
         except FileNotFoundError:
             raise BackupBroken(f"the pack {pack.name} is missing") from None
+        except OSError as fault:
+            raise BackupBroken(f"the pack {pack.name} cannot be read ({fault.strerror})") from None
         if (length, digest) != (pack.length_bytes, pack.sha256):
             raise BackupBroken(f"the pack {pack.name} is not what was copied")
     (data_dir / "secrets").mkdir(mode=0o700)
@@ -188,6 +211,7 @@ def _copy(folder: Path, manifest: Manifest, data_dir: Path, secrets: dict[str, A
 async def _finish(
     source: Source,
     manifest: Manifest,
+    erasures: Erasures,
     data_dir: Path,
     server: EmbeddedServer,
     erased: int,
@@ -200,7 +224,7 @@ async def _finish(
     try:
         await InForce(rooms).look()
         sessions = studies = instances = broken = 0
-        tombstones = list(tombstones_in(source.folder / "tombstones"))
+        tombstones = list(erasures.each_tombstone())
         for place in await rooms.people.organisations():
             permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
             mine = [(place.id, digest, at) for tenant, digest, at in tombstones if tenant == place.id]
@@ -223,7 +247,7 @@ async def _finish(
         verdict = await rooms.ledger.verify(rooms.dsn_sequencer)
         restored = Restored(
             manifest.stamp, max(0, erased - manifest.destroyed), studies, verdict.size + verdict.pending,
-            max(0, _size_of(source.folder / "checkpoint") - verdict.size),
+            max(0, erasures.ledger_size - verdict.size),
             tuple(one.what for one in verdict.broken), instances, broken, sessions,
         )  # fmt: skip
         async with rooms.database.transaction(None) as connection:
@@ -242,9 +266,3 @@ async def _finish(
     finally:
         await rooms.people.settled()
         await rooms.close()
-
-
-def _size_of(checkpoint: Path) -> int:
-    """The size of the tree in a signed checkpoint (C2SP tlog-checkpoint: its second line)."""
-    lines = checkpoint.read_text().splitlines() if checkpoint.exists() else []
-    return int(lines[1]) if len(lines) > 1 and lines[1].isdigit() else 0
