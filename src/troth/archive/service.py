@@ -22,6 +22,7 @@ from troth.archive.errors import StudyMisplaced, StudyNotFound, WrongPermit
 from troth.archive.identifying import Identifying
 from troth.archive.keys import OrganisationKeys
 from troth.archive.merging import Merging
+from troth.archive.metadata import MetadataReader
 from troth.archive.model import (
     Correctable,
     Corrected,
@@ -78,6 +79,7 @@ class Archive:
         self.keyring = keyring
         self.packs = packs
         self.painter = Painter()
+        self.metadata = MetadataReader()
         self._db = db
         self._people = people
         self._ledger = ledger

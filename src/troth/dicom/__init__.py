@@ -4,10 +4,11 @@ A `Scanner` reads a stranger's instance as it arrives, checks its structure with
 comes after works on the header's `head` and on ranges of the bulk. Other parsers see only what a scanner has passed.
 """
 
-from troth.dicom import dictionary
+from troth.dicom import dictionary, metadata_in
 from troth.dicom.correcting import Correction, corrected
 from troth.dicom.dataset import reopen
 from troth.dicom.dicomdir import Listed, write_dicomdir
+from troth.dicom.drafts import Draft, draft
 from troth.dicom.errors import (
     CannotCorrect,
     CannotRender,
@@ -21,7 +22,6 @@ from troth.dicom.errors import (
 )
 from troth.dicom.fragments import Fragments
 from troth.dicom.frames import FrameTable, frame_table, swapped
-from troth.dicom.from_json import bulk_uris, from_json
 from troth.dicom.header import Header, is_uid
 from troth.dicom.metadata import BulkPlace, find_bulk, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
@@ -41,6 +41,7 @@ __all__ = [
     "CannotCorrect",
     "CannotRender",
     "Correction",
+    "Draft",
     "Fragments",
     "FrameTable",
     "HeadTooLarge",
@@ -56,15 +57,15 @@ __all__ = [
     "Truncated",
     "UidInvalid",
     "animate",
-    "bulk_uris",
     "can_recode",
     "corrected",
     "dictionary",
+    "draft",
     "find_bulk",
     "frame_table",
-    "from_json",
     "is_uid",
     "is_video",
+    "metadata_in",
     "part10",
     "read_plain",
     "recode",

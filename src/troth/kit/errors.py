@@ -3,6 +3,7 @@
     TrothError
     ├── BadInput            400   what was sent cannot be understood
     │   ├── TooLarge        413
+    │   │   └── OverBudget  413   more items, values, pixels or parts than bytes would say
     │   ├── UnsupportedMedia 415
     │   ├── NotAcceptable   406
     │   └── Unprocessable   422   a form or command with a wrong value
@@ -55,6 +56,13 @@ class TooLarge(BadInput):
     title = "More was sent than is taken here"
     http_status = 413
     dimse_status = 0xA700  # out of resources, DICOM PS3.4 B.2.3
+
+
+class OverBudget(TooLarge):
+    """What was sent would cost more than it weighs: items, values, pixels or parts are counted like bytes."""
+
+    slug = "over-budget"
+    title = "This would cost more than is taken here"
 
 
 class UnsupportedMedia(BadInput):

@@ -7,8 +7,7 @@ Per: DICOM PS3.18 chapter 13 and Annex J, PS3.3 C.14.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -21,7 +20,6 @@ from troth.doors.dicomweb.answers import bytes_answer, json_answer
 from troth.doors.dicomweb.errors import MediaTypeUnknown, ParameterInvalid, PartTooLarge
 from troth.doors.dicomweb.gate import Gate, checked
 from troth.doors.dicomweb.native_xml import to_xml
-from troth.doors.dicomweb.xml_in import from_xml
 
 _MOST_BYTES = 4 << 20
 _MOST_ITEMS = 10_000
@@ -39,7 +37,8 @@ def answer(gate: Gate) -> Callable[[Request], Any]:
         permit = await gate.permit_to_store(caller)
         transaction_uid = checked(http_request.path_params["transaction"])
         media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
-        items = items_of(await _body(http_request))
+        content, is_xml = await _body(http_request)
+        items = items_of(await gate.archive.metadata.references(content, is_xml))
         asked = await gate.archive.commitments.ask(permit, transaction_uid, "", items)
         verdict = await gate.archive.commitments.verify(permit, items)
         await gate.archive.commitments.told(permit, asked, verdict)
@@ -54,32 +53,28 @@ def answer(gate: Gate) -> Callable[[Request], Any]:
     return handle
 
 
-def items_of(told: Mapping[str, Any]) -> list[Item]:
+def items_of(references: Sequence[Item]) -> list[Item]:
     """SOP class and instance UID of each instance that a request names.
 
     Args:
-        told: The request in DICOM JSON.
+        references: Those of its Referenced SOP Sequence.
 
     Raises:
-        ParameterInvalid: It names none, too many, or is not such a request.
+        ParameterInvalid: It names none, too many, or not by UID.
     """
-    try:
-        references: Sequence[Mapping[str, Any]] = told[_REFERENCED]["Value"]
-        items = [(str(one[_CLASS]["Value"][0]), str(one[_INSTANCE]["Value"][0])) for one in references]
-    except (KeyError, IndexError, TypeError):
-        raise ParameterInvalid("A request names instances in the Referenced SOP Sequence.") from None
-    if not 0 < len(items) <= _MOST_ITEMS or not all(is_uid(uid) for one in items for uid in one):
+    if not references:
+        raise ParameterInvalid("A request names instances in the Referenced SOP Sequence.")
+    if len(references) > _MOST_ITEMS or not all(is_uid(uid) for one in references for uid in one):
         raise ParameterInvalid(f"A request names 1 to {_MOST_ITEMS} instances by UID.")
-    return items
+    return list(references)
 
 
-async def _body(http_request: Request) -> Mapping[str, Any]:
-    """The request as DICOM JSON.
+async def _body(http_request: Request) -> tuple[bytes, bool]:
+    """The request, and whether it is XML.
 
     Raises:
         MediaTypeUnknown: It is of another type.
         PartTooLarge: It is too long.
-        ParameterInvalid: It cannot be read.
     """
     media_type = media_types.read(http_request.headers.get("content-type", "")).name
     if media_type not in (JSON, PLAIN_JSON, XML):
@@ -89,13 +84,7 @@ async def _body(http_request: Request) -> Mapping[str, Any]:
         content += chunk
         if len(content) > _MOST_BYTES:
             raise PartTooLarge
-    if media_type == XML:
-        return from_xml(bytes(content))
-    try:
-        told = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise ParameterInvalid("The request is not DICOM JSON.") from None
-    return told if isinstance(told, dict) else {}
+    return bytes(content), media_type == XML
 
 
 def _sequence(items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -249,7 +249,7 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
         study_uid = http_request.path_params.get("study")
         if study_uid is not None:
             checked(study_uid)
-        assembly = Assembly()
+        assembly = Assembly(gate.archive.metadata.drafts)
         events = _events(http_request, assembly)
         media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
         intake = Intake(gate.archive, Standing(gate, caller, permit), study_uid, instance_bytes)

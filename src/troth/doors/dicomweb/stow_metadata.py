@@ -8,22 +8,25 @@ Per: DICOM PS3.18 8.7.3.2, 10.5.1.1, table 10.5.2-1.
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 from troth import dicom
 from troth.archive import Outcome
+from troth.dicom import Draft
 from troth.doors.dicomweb.accept import DICOM, JSON, PLAIN_JSON, XML
 from troth.doors.dicomweb.errors import BulkMissing, BulkUnasked, MediaTypeUnknown, PartTooLarge
-from troth.doors.dicomweb.xml_in import from_xml
 from troth.doors.multipart import Event, PartBegins, PartEnds
-from troth.kit.errors import TrothError
+from troth.kit.budgets import Budget, Cost
+from troth.kit.errors import OverBudget, TrothError
 
 TYPES = frozenset({JSON, PLAIN_JSON, XML})
 MOST_METADATA_BYTES = 16 << 20
 MOST_WAITING_BYTES = 64 << 20
+"""Of metadata and values together that wait for one another."""
+MOST_INSTANCES = 20_000
 _EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 #: Transfer syntax of a compressed value that names none. Per: PS3.18 table 8.7.3-5.
 _SYNTAXES = {
@@ -36,14 +39,21 @@ _SYNTAXES = {
 _OCTETS = frozenset({"", "application/octet-stream"})
 
 Refused = Outcome | TrothError
+Reader = Callable[[bytes, bool], Awaitable[list[Draft]]]
+
+#: One of each kind, for however many instances.
+_FAULTS: Mapping[str, TrothError] = {
+    one.slug: one() for one in (dicom.Malformed, dicom.TooDeep, dicom.HeadTooLarge, OverBudget, BulkMissing)
+}
 
 
 @dataclass(slots=True)
 class _Waiting:
     """An instance whose values are not all here."""
 
-    dataset: Mapping[str, Any]
-    missing: set[str]
+    draft: Draft
+    uris: set[str]
+    missing: int
 
 
 @dataclass(slots=True)
@@ -54,18 +64,24 @@ class _Value:
     content: bytes
 
 
-@dataclass(slots=True)
 class Assembly:
     """Puts the instances of one message together.
+
+    Args:
+        read: Makes drafts of a piece of metadata; is told whether it is XML.
 
     Attributes:
         refused: What could not be; taken away by whoever answers for it.
     """
 
-    refused: list[Refused] = field(default_factory=list)
-    _waiting: list[_Waiting] = field(default_factory=list)
-    _values: dict[str, _Value] = field(default_factory=dict)
-    _held_bytes: int = 0
+    def __init__(self, read: Reader) -> None:
+        self.refused: list[Refused] = []
+        self._read = read
+        self._budget = Budget({Cost.BYTES: MOST_WAITING_BYTES, Cost.PARTS: MOST_INSTANCES})
+        self._wanting: dict[str, list[_Waiting]] = {}  # by the value that is missing
+        self._in_vain: set[str] = set()  # values of instances that were refused already
+        self._values: dict[str, _Value] = {}
+        self._uses: Counter[str] = Counter()  # of a value, by instances that are yet to be made
 
     async def events(self, parts: AsyncIterator[Event]) -> AsyncIterator[Event]:
         """The message as if each instance had been a part of it.
@@ -80,38 +96,54 @@ class Assembly:
                 begun, content = event, bytearray()
             elif isinstance(event, PartEnds):
                 if begun is not None:
-                    for one in self._take(begun, bytes(content)):
+                    async for one in self._take(begun, bytes(content)):
                         yield one
-                begun = None
+                begun, content = None, bytearray()
             elif begun is not None:
                 content += event
-                most = MOST_METADATA_BYTES if begun.media_type in TYPES else MOST_WAITING_BYTES - self._held_bytes
+                most = MOST_METADATA_BYTES if begun.media_type in TYPES else self._budget.left(Cost.BYTES)
                 if len(content) > most:
                     begun, content = None, bytearray()
                     self.refused.append(PartTooLarge())
-        for waiting in self._waiting:
-            self.refused.append(_outcome(waiting.dataset, BulkMissing()))
+        left = {id(one): one for waiting in self._wanting.values() for one in waiting}
+        for waiting in left.values():
+            self.refused.append(_outcome(waiting.draft, _FAULTS[BulkMissing.slug]))
 
-    def _take(self, begun: PartBegins, content: bytes) -> Iterator[Event]:
+    async def _take(self, begun: PartBegins, content: bytes) -> AsyncIterator[Event]:
         try:
             if begun.media_type in TYPES:
-                for dataset in _read(begun.media_type, content):
-                    yield from self._put(dataset)
+                drafts = await self._read(content, begun.media_type == XML)
+                self._budget.spend(Cost.PARTS, len(drafts))
+                for draft in drafts:
+                    for event in self._put(draft):
+                        yield event
             else:
-                yield from self._arrived(begun, content)
+                for event in self._arrived(begun, content):
+                    yield event
         except TrothError as fault:
             self.refused.append(fault)
 
-    def _put(self, dataset: Mapping[str, Any]) -> Iterator[Event]:
-        try:
-            waiting = _Waiting(dataset, dicom.bulk_uris(dataset) - self._values.keys())
-        except TrothError as fault:
-            self.refused.append(_outcome(dataset, fault))
+    def _put(self, draft: Draft) -> Iterator[Event]:
+        uris = draft.uris
+        if draft.fault:
+            self.refused.append(_outcome(draft, _FAULTS.get(draft.fault, _FAULTS[dicom.Malformed.slug])))
+            with suppress(OverBudget):
+                self._budget.spend(Cost.BYTES, draft.held_bytes)
+                self._in_vain |= uris
             return
-        if waiting.missing:
-            self._waiting.append(waiting)
-        else:
-            yield from self._made(dataset)
+        missing = uris - self._values.keys()
+        if not missing:
+            yield from self._made(draft)
+            return
+        try:
+            self._budget.spend(Cost.BYTES, draft.held_bytes)
+        except OverBudget:
+            self.refused.append(_outcome(draft, _FAULTS[OverBudget.slug]))
+            return
+        waiting = _Waiting(draft, uris, len(missing))
+        self._uses.update(uris)
+        for uri in missing:
+            self._wanting.setdefault(uri, []).append(waiting)
 
     def _arrived(self, begun: PartBegins, content: bytes) -> Iterator[Event]:
         named = begun.parameters.get("transfer-syntax", "")
@@ -121,76 +153,52 @@ class Assembly:
             syntax = named or _SYNTAXES[begun.media_type]
         else:
             raise MediaTypeUnknown
-        if not any(begun.location in one.missing for one in self._waiting):
+        if begun.location not in self._wanting:
+            if begun.location in self._in_vain:
+                return
             raise BulkUnasked
+        self._budget.spend(Cost.BYTES, len(content))
         self._values[begun.location] = _Value(syntax, content)
-        self._held_bytes += len(content)
-        for waiting in list(self._waiting):
-            waiting.missing.discard(begun.location)
+        for waiting in self._wanting.pop(begun.location):
+            waiting.missing -= 1
             if not waiting.missing:
-                self._waiting.remove(waiting)
-                yield from self._made(waiting.dataset)
-        self._let_go()
+                yield from self._made(waiting.draft)
+                self._let_go(waiting)
 
-    def _made(self, dataset: Mapping[str, Any]) -> Iterator[Event]:
+    def _made(self, draft: Draft) -> Iterator[Event]:
         """An instance as a file, as it would have come by itself."""
         try:
-            used = [self._values[uri] for uri in dicom.bulk_uris(dataset)]
+            used = [self._values[uri] for uri in draft.uris]
             syntaxes = {one.syntax for one in used if one.syntax not in (_EXPLICIT_LITTLE, "1.2.840.10008.1.2")}
             if len(syntaxes) > 1:
                 raise dicom.Malformed("The values of an instance are in several transfer syntaxes")
             syntax = syntaxes.pop() if syntaxes else _EXPLICIT_LITTLE
-            encoded = dicom.from_json(dataset, self._bulk)
+            encoded = draft.written(self._bulk)
         except TrothError as fault:
-            self.refused.append(_outcome(dataset, fault))
+            self.refused.append(_outcome(draft, fault))
             return
         yield PartBegins(DICOM)
-        front = dicom.part10(_text(dataset, "00080016"), _text(dataset, "00080018"), syntax)
-        yield memoryview(front + encoded)
+        yield memoryview(dicom.part10(draft.sop_class, draft.instance_uid, syntax) + encoded)
         yield PartEnds()
 
     def _bulk(self, uri: str) -> bytes | list[bytes]:
         value = self._values[uri]
         return value.content if value.syntax in (_EXPLICIT_LITTLE, "1.2.840.10008.1.2") else [value.content]
 
-    def _let_go(self) -> None:
+    def _let_go(self, waiting: _Waiting) -> None:
         """Forget the values that nothing waits with: what several instances share stays until the last is whole."""
-        wanted = {uri for waiting in self._waiting for uri in dicom.bulk_uris(waiting.dataset)}
-        for uri in self._values.keys() - wanted:
-            self._held_bytes -= len(self._values.pop(uri).content)
+        self._budget.give_back(Cost.BYTES, waiting.draft.held_bytes)
+        for uri in waiting.uris:
+            self._uses[uri] -= 1
+            if not self._uses[uri]:
+                del self._uses[uri]
+                self._budget.give_back(Cost.BYTES, len(self._values.pop(uri).content))
 
 
-def _read(media_type: str, content: bytes) -> list[Mapping[str, Any]]:
-    """The data sets of a part of metadata.
-
-    Raises:
-        Malformed: It is not the model.
-    """
-    if media_type == XML:
-        return [from_xml(content)]
-    try:
-        told = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise dicom.Malformed("The metadata is not DICOM JSON") from None
-    datasets = told if isinstance(told, list) else [told]
-    if not all(isinstance(one, dict) for one in datasets):
-        raise dicom.Malformed("The metadata is not DICOM JSON")
-    return datasets
-
-
-def _text(dataset: Mapping[str, Any], key: str) -> str:
-    """The first value of a UID; empty where there is none that could be one. The scanner judges it."""
-    told = dataset.get(key)
-    values = told.get("Value") if isinstance(told, Mapping) else None
-    text = values[0] if isinstance(values, list) and values else ""
-    return text if isinstance(text, str) and dicom.is_uid(text) else ""
-
-
-def _outcome(dataset: Mapping[str, Any], fault: TrothError) -> Refused:
+def _outcome(draft: Draft, fault: TrothError) -> Refused:
     """The answer for an instance that could not be put together; for one without a name, the fault alone."""
-    instance, sop_class, study, series = (
-        _text(dataset, key) for key in ("00080018", "00080016", "0020000D", "0020000E")
-    )
-    if not instance or not sop_class:
+    if not draft.instance_uid or not draft.sop_class:
         return fault
-    return Outcome(instance, sop_class, study, series, "refused", fault.dimse_status, fault)
+    return Outcome(
+        draft.instance_uid, draft.sop_class, draft.study_uid, draft.series_uid, "refused", fault.dimse_status, fault
+    )

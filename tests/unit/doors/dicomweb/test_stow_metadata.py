@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from io import BytesIO
 from typing import Any
 
@@ -14,10 +15,10 @@ from tests.unit.archive.rooms import instance
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import path_of, uids
 from troth import dicom
-from troth.dicom import Malformed, TooDeep
+from troth.dicom import Draft, Malformed, TooDeep, metadata_in
 from troth.doors.dicomweb import stow_metadata
 from troth.doors.dicomweb.native_xml import to_xml
-from troth.doors.dicomweb.xml_in import from_xml
+from troth.doors.multipart import PartBegins, PartEnds
 
 JSON, XML, OCTETS = "application/dicom+json", "application/dicom+xml", "application/octet-stream"
 
@@ -75,7 +76,9 @@ async def test_xml_in_and_xml_out(house: House) -> None:
     )
     assert response.status_code == 200
     assert response.headers["content-type"] == XML
-    assert from_xml(response.content)["00081199"]["Value"][0]["00081155"]["Value"] == [uids(content).SOPInstanceUID]
+    assert metadata_in.datasets(response.content, is_xml=True)[0]["00081199"]["Value"][0]["00081155"]["Value"] == [
+        uids(content).SOPInstanceUID
+    ]
     async with house.clinician() as client:
         (back,) = (await client.get(path_of(content) + "/metadata")).json()
     assert {key: one for key, one in back.items() if key not in ("7FE00010", "00080005")} == {
@@ -136,6 +139,68 @@ async def test_what_waits_is_bounded(house: House, monkeypatch: pytest.MonkeyPat
     assert (response.status_code, slugs(response)) == (409, (0, 0, 1))
 
 
+async def test_metadata_that_waits_is_counted_with_the_values(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, pixels = told_of(instance(), "v")
+    monkeypatch.setattr(stow_metadata, "MOST_WAITING_BYTES", 3_000)
+    many = [told | {"00080018": {"vr": "UI", "Value": [generate_uid()]}} for _ in range(4)]
+    response = await send(house, (JSON, "", json.dumps(many).encode()), (OCTETS, "v", pixels[:512]))
+    stored, failed, _ = slugs(response)
+    assert stored + failed == 4
+    reasons = [one["00081197"]["Value"] for one in response.json()["00081198"]["Value"]]
+    assert [0xA700] in reasons, "those that found no more room to wait"
+
+
+async def test_more_instances_than_a_message_may_have_are_not_answered_one_by_one(house: House) -> None:
+    response = await send(house, (JSON, "", b"[" + b"{}," * 20_000 + b"{}]"))
+    assert (response.status_code, slugs(response)) == (409, (0, 0, 1))
+    assert response.json()["0008119A"]["Value"] == [{"00081197": {"vr": "US", "Value": [0xA700]}}]
+
+
+async def calls_of(number: int, shared: int) -> int:
+    """Calls it takes to put instances together that each wait for a value of their own and for shared ones."""
+    datasets = [
+        {
+            "00080018": {"vr": "UI", "Value": [f"1.2.{at}"]},
+            "00420011": {"vr": "OB", "BulkDataURI": f"own-{at}"},
+            **{f"0009{one + 16:04X}": {"vr": "OB", "BulkDataURI": f"all-{one}"} for one in range(shared)},
+        }
+        for at in range(number)
+    ]
+    drafts = [dicom.draft(one) for one in datasets]
+
+    async def read(_content: bytes, _is_xml: bool) -> list[Draft]:
+        return drafts
+
+    async def parts() -> Any:
+        for kind, location in [(JSON, ""), *((OCTETS, f"all-{one}") for one in range(shared))]:
+            yield PartBegins(kind, {}, location)
+            yield PartEnds()
+        for at in range(number):
+            yield PartBegins(OCTETS, {}, f"own-{at}")
+            yield memoryview(b"ab")
+            yield PartEnds()
+
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    assembly = stow_metadata.Assembly(read)
+    sys.setprofile(note)
+    try:
+        made = [event async for event in assembly.events(parts()) if isinstance(event, PartEnds)]
+    finally:
+        sys.setprofile(None)
+    assert (len(made), assembly.refused) == (number, [])
+    return count
+
+
+async def test_the_work_of_putting_together_grows_with_what_came_and_not_with_its_square() -> None:
+    small, large = await calls_of(100, 3), await calls_of(400, 3)
+    assert large < 4.2 * small
+
+
 async def test_another_study_and_another_type(house: House) -> None:
     content = instance()
     told, pixels = told_of(content, "v")
@@ -164,7 +229,7 @@ async def test_another_study_and_another_type(house: House) -> None:
 )  # fmt: skip
 def test_xml_that_is_not_the_model(document: bytes) -> None:
     with pytest.raises(Malformed):
-        from_xml(document)
+        metadata_in.datasets(document, is_xml=True)
 
 
 def test_xml_too_deep() -> None:
@@ -172,4 +237,4 @@ def test_xml_too_deep() -> None:
     for _ in range(30):
         inner = b'<DicomAttribute tag="00400275" vr="SQ"><Item number="1">' + inner + b"</Item></DicomAttribute>"
     with pytest.raises(TooDeep):
-        from_xml(b"<NativeDicomModel>" + inner + b"</NativeDicomModel>")
+        metadata_in.datasets(b"<NativeDicomModel>" + inner + b"</NativeDicomModel>", is_xml=True)

@@ -8,34 +8,55 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from troth.dicom import Malformed, TooDeep
+from troth.dicom.errors import Malformed, TooDeep
+from troth.kit.budgets import Budget, Cost
 
 _SPACE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
 _DEPTH = 16
+_PIECE_BYTES = 64 << 10
+_MOST_MISSING = 16
+_MOST_FIGURES = 32
 _PARTS_OF_NAME = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _WHOLE = frozenset({"IS", "US", "UL", "SS", "SL", "UV", "SV"})
 _REAL = frozenset({"FL", "FD"})
 
 
-def from_xml(content: bytes) -> dict[str, Any]:
+def from_xml(content: bytes, budget: Budget) -> dict[str, Any]:
     """A data set as DICOM JSON has it.
 
     Args:
         content: One document, in UTF-8.
+        budget: Items are its elements.
 
     Raises:
         Malformed: It is not the model, or declares a document type (and with it entities).
         TooDeep: Sequences within sequences beyond the limit.
+        OverBudget: It has more elements than are left.
     """
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content:
         raise Malformed("The XML is not the Native DICOM Model")
     try:
-        root = ElementTree.fromstring(content)  # noqa: S314 - without a document type there are no entities
+        root = _tree(content, budget)
         if root.tag not in (_SPACE + "NativeDicomModel", "NativeDicomModel"):
             raise Malformed("The XML is not the Native DICOM Model")
         return _dataset(root, 0)
     except (ElementTree.ParseError, KeyError, ValueError, LookupError):
         raise Malformed("The XML is not the Native DICOM Model") from None
+
+
+def _tree(content: bytes, budget: Budget) -> ElementTree.Element:
+    """The document, fed piece by piece so that it ends where the budget does."""
+    parser: Any = ElementTree.XMLPullParser(["start"])  # without a document type there are no entities
+    root: list[ElementTree.Element] = []
+    for at in range(0, len(content), _PIECE_BYTES):
+        parser.feed(content[at : at + _PIECE_BYTES])
+        begun = [element for _, element in parser.read_events() if isinstance(element, ElementTree.Element)]
+        budget.spend(Cost.ITEMS, len(begun))
+        root += begun[: not root]
+    parser.close()
+    if not root:
+        raise Malformed("The XML is not the Native DICOM Model")
+    return root[0]
 
 
 def _dataset(scope: ElementTree.Element, depth: int) -> dict[str, Any]:
@@ -59,22 +80,30 @@ def _element(attribute: ElementTree.Element, depth: int) -> dict[str, Any]:
             case "InlineBinary":
                 told["InlineBinary"] = "".join((child.text or "").split())
             case "Value":
-                values[int(child.attrib["number"])] = _value(vr, child.text or "")
+                values[_number(child)] = _value(vr, child.text or "")
             case "PersonName":
-                values[int(child.attrib["number"])] = {_name(group): _group(group) for group in child}
+                values[_number(child)] = {_name(group): _group(group) for group in child}
             case "Item":
-                values[int(child.attrib["number"])] = _dataset(child, depth + 1)
+                values[_number(child)] = _dataset(child, depth + 1)
     if values:
-        if max(values) > 100_000 or min(values) < 1:
+        # Empty values are left out and their numbers with them; how many may be missing depends on how many are there.
+        if max(values) > 2 * len(values) + _MOST_MISSING or min(values) < 1:
             raise Malformed("The XML is not the Native DICOM Model")
         told["Value"] = [values.get(number) for number in range(1, max(values) + 1)]
     return told
 
 
+def _number(child: ElementTree.Element) -> int:
+    told = child.attrib["number"]
+    return int(told) if len(told) <= _MOST_FIGURES else 0
+
+
 def _value(vr: str, text: str) -> Any:
-    if vr in _WHOLE:
-        return int(text)
-    return float(text) if vr in _REAL else text
+    if vr in _WHOLE or vr in _REAL:
+        if len(text) > _MOST_FIGURES:
+            raise Malformed("The XML is not the Native DICOM Model")
+        return int(text) if vr in _WHOLE else float(text)
+    return text
 
 
 def _group(group: ElementTree.Element) -> str:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.unit.archive.rooms import real_files
 from troth import dicom
+from troth.dicom import metadata_in
+from troth.kit.errors import OverBudget
 
 LITTLE = "1.2.840.10008.1.2.1"
 
@@ -32,7 +34,7 @@ def test_what_was_told_is_written_back(path: Any) -> None:
         uri: bulk[: header.bulk_length] if header.bulk_length is not None else [b"ab"] * max(header.frames, 1)
         for uri in ["x/7FE00010"]
     }
-    written = dicom.from_json(told, lambda uri: values.get(uri, b""))
+    written = dicom.draft(told).written(lambda uri: values.get(uri, b""))
     syntax = LITTLE if header.bulk_length is not None or header.bulk_tag is None else header.syntax
     again = dicom.scan(written, syntax)[0]
     assert dicom.to_json(again.head, syntax, "x/", inline_bytes=1 << 30, tail=again.tail) == {
@@ -53,24 +55,25 @@ def test_what_was_told_is_written_back(path: Any) -> None:
         {"00400275": {"vr": "SQ", "Value": ["x"]}}, {"00204000": {"vr": "LO", "Value": ["x" * 70_000]}},
         {"00280106": {"vr": "OW", "Value": [1]}}, {"00280009": {"vr": "AT", "Value": ["zz"]}},
         {"00420011": {"vr": 7, "BulkDataURI": "a"}}, {"00201041": {"vr": "DS", "Value": [True]}},
+        {"00200013": {"vr": "IS", "Value": [10**40]}}, {"00200013": {"vr": "IS", "Value": ["1" * 13]}},
+        {"00201041": {"vr": "DS", "Value": ["1" * 17]}}, {"00201041": {"vr": "DS", "Value": [10**400]}},
         {"00420011": {"vr": "OB", "BulkDataURI": "list"}},
     ],
 )  # fmt: skip
 def test_what_is_not_the_model_is_refused(told: dict[str, Any]) -> None:
     with pytest.raises((dicom.Malformed, KeyError)):
-        dicom.from_json(told, lambda uri: [b"a"] if uri == "list" else nothing(uri))
+        dicom.draft(told).written(lambda uri: [b"a"] if uri == "list" else nothing(uri))
 
 
 def test_depth_is_bounded() -> None:
     told: dict[str, Any] = {}
     for _ in range(40):
         told = {"00400275": {"vr": "SQ", "Value": [told]}}
-    for call in (dicom.bulk_uris, lambda one: dicom.from_json(one, nothing)):
-        with pytest.raises(dicom.TooDeep):
-            call(told)
+    with pytest.raises(dicom.TooDeep):
+        dicom.draft(told)
     for wrong in ({"00080018": 5}, {"00400275": {"vr": "SQ", "Value": [5]}}):
         with pytest.raises(dicom.Malformed):
-            dicom.bulk_uris(wrong)
+            dicom.draft(wrong)
 
 
 def test_values_of_all_kinds() -> None:
@@ -86,7 +89,7 @@ def test_values_of_all_kinds() -> None:
         "00281050": {"vr": "FD", "Value": [1.5]},
         "00280106": {"vr": "OW"},
     }
-    read = pydicom.dcmread(BytesIO(dicom.part10("1.2", "1.3", LITTLE) + dicom.from_json(told, nothing)))
+    read = pydicom.dcmread(BytesIO(dicom.part10("1.2", "1.3", LITTLE) + dicom.draft(told).written(nothing)))
     assert list(read.ImageType) == ["A", "", "B"]
     assert str(read.PatientName[0]) == "A^B=山"
     assert int(read.FrameIncrementPointer) == 0x00181063
@@ -115,12 +118,69 @@ JSONISH = st.recursive(
 @given(st.dictionaries(st.sampled_from(["00100010", "00400275", "7FE00010", "x"]), JSONISH, max_size=4))
 def test_nothing_but_our_own_errors(told: dict[str, Any]) -> None:
     try:
-        dicom.bulk_uris(told)
-        dicom.scan(dicom.from_json(told, lambda _: b""), LITTLE)
+        (drafted,) = metadata_in.unpacked(metadata_in.packed([dicom.draft(told)]))
+        assert drafted == dicom.draft(told)
+        dicom.scan(drafted.written(lambda _: b""), LITTLE)
     except dicom.Malformed:
         pass
 
 
 def test_frames_that_are_compressed() -> None:
-    written = dicom.from_json({"7FE00010": {"vr": "OB", "BulkDataURI": "a"}}, lambda _: [b"abc"])
+    written = dicom.draft({"7FE00010": {"vr": "OB", "BulkDataURI": "a"}}).written(lambda _: [b"abc"])
     assert written.endswith(b"\xfe\xff\x00\xe0\x04\x00\x00\x00abc\0\xfe\xff\xdd\xe0\0\0\0\0")
+
+
+def test_values_that_come_later_have_their_places_at_any_depth() -> None:
+    item = {"00420011": {"vr": "OB", "BulkDataURI": "deep"}, "00400009": {"vr": "SH", "Value": ["A"]}}
+    told = {
+        "00400275": {"vr": "SQ", "Value": [{"00400275": {"vr": "SQ", "Value": [item, {}]}}, None]},
+        "00080018": {"vr": "UI", "Value": ["1.2.3"]},
+        "7FE00010": {"vr": "OW", "BulkDataURI": "pixels"},
+    }
+    drafted = dicom.draft(told)
+    assert drafted.uris == {"deep", "pixels"}
+    assert drafted.instance_uid == "1.2.3"
+    content = dicom.part10("1.2", "1.2.3", LITTLE) + drafted.written({"deep": b"abc", "pixels": b"12"}.__getitem__)
+    read = pydicom.dcmread(BytesIO(content))
+    inner = read.RequestAttributesSequence[0].RequestAttributesSequence
+    assert inner[0].EncapsulatedDocument == b"abc\0"
+    assert [len(inner), len(read.RequestAttributesSequence), read.PixelData] == [2, 2, b"12"]
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [b"", b"\x00\x00\x00\x00", b"\xff\xff\xff\xff[]", b"\x02\0\0\0[]x", b"\x03\0\0\0[5]", b"\x07\0\0\0[[1,2]]"],
+)
+def test_packets_of_somebody_who_is_not_trusted(packet: bytes) -> None:
+    with pytest.raises(dicom.Malformed):
+        metadata_in.unpacked(packet)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_xml"),
+    [
+        (b"[" + b"{}," * 20_000 + b"{}]", False),
+        (b"[" * 1_000_001, False),
+        (b'{"a":[' + b"1," * 2_000_001 + b"1]}", False),
+        (b"<NativeDicomModel>" + b"<a/>" * 1_000_000 + b"</NativeDicomModel>", True),
+    ],
+    ids=["instances", "items", "values", "elements"],
+)
+def test_items_are_counted_like_bytes(content: bytes, is_xml: bool) -> None:
+    with pytest.raises(OverBudget):
+        metadata_in.read(content, is_xml=is_xml)
+
+
+def xml_of(numbers: list[int]) -> bytes:
+    values = b"".join(b'<Value number="%d">A</Value>' % number for number in numbers)
+    return (
+        b'<NativeDicomModel><DicomAttribute tag="00080008" vr="CS">' + values + b"</DicomAttribute></NativeDicomModel>"
+    )
+
+
+def test_a_number_in_the_input_never_sizes_a_list() -> None:
+    (told,) = metadata_in.datasets(xml_of([1, 4, 18]), is_xml=True)
+    assert told["00080008"]["Value"] == ["A", None, None, "A", *[None] * 13, "A"]
+    for numbers in ([100_000], [1, 19 + 3], [0], [10**40]):
+        with pytest.raises(dicom.Malformed):
+            metadata_in.datasets(xml_of(numbers), is_xml=True)
