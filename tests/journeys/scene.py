@@ -32,6 +32,7 @@ NO_PAGES = {
     "/notice/register.csv": "a file",
     "/notice/register.jsonld": "a file",
     "/scans/{id}/open": "leads on to the viewer",
+    "/scans/{id}/cover": "a picture",
     "/studies/{id}/open": "leads on to the viewer",
     "/requests/{id}/copy": "a file",
     "/requests/{id}/certificate": "a file",
@@ -112,6 +113,7 @@ PAGES = (
     Spot("/invitation/{secret}"),
     Spot("/scans", "patient"),
     Spot("/scans/{id}", "patient"),
+    Spot("/scans/{id}/images", "patient"),
     Spot("/looked", "patient"),
     Spot("/given", "patient"),
     Spot("/given", "newcomer"),
@@ -201,6 +203,7 @@ async def full(place: Deployment, port: int) -> Scene:
     request = asked.headers["location"]
     scene.places |= {
         "/scans/{id}": f"/scans/{held.id}",
+        "/scans/{id}/images": f"/scans/{held.id}/images",
         "/studies/{id}/care": f"/studies/{held.id}/care",
         "/studies/{id}/correct": f"/studies/{held.id}/correct",
         "/emergency/{id}": claimed.headers["location"],

@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.common.node import ORGANISATION, NodeProcess
 from tests.journeys.pages import faults_of
@@ -164,12 +164,42 @@ async def test_the_patient_sees_asks_and_erases(browser: Browser, hospital: Hosp
     await sound(browser, page, pictures, "patient-study")
     await page.goto(hospital.node.url + "/scans")
     await page.get_by_role("link", name=re.compile("^See the images of")).first.click()
+    await look_through(page)
+    await sound(browser, page, pictures, "patient-pictures")
+    await page.get_by_role("link", name="full viewer").click()
     await picture_is_drawn(page)
     await page.screenshot(path=str(pictures / "viewer-phone.png"))
 
     await take_a_copy(browser, page, hospital, pictures)
     await erase_the_old_study(browser, page, hospital, pictures)
     await context.close()
+
+
+async def look_through(page: Page) -> None:
+    """The picture fills the width of the phone, and keys, slider and links lead to the others."""
+    picture, told = page.locator(".stage img"), page.locator("[data-place]")
+    await is_loaded(picture)
+    box, width = await picture.bounding_box(), (page.viewport_size or {"width": 0})["width"]
+    assert box is not None
+    assert box["width"] > 0.9 * min(width, 600), "not a stamp beside panels"
+    first, shown = await told.inner_text(), await picture.get_attribute("src")
+    await page.keyboard.press("ArrowRight")
+    await expect(told).not_to_have_text(first)
+    await expect(picture).not_to_have_attribute("src", shown or "")
+    await is_loaded(picture)
+    await page.keyboard.press("ArrowLeft")
+    await expect(told).to_have_text(first)
+    await page.get_by_role("button", name="Next").click()
+    await expect(told).not_to_have_text(first)
+    await expect(page).to_have_url(re.compile("image="))
+
+
+async def is_loaded(picture: Locator) -> None:
+    for _ in range(100):
+        if await picture.evaluate("each => each.complete && each.naturalWidth > 0"):
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("the picture did not come")
 
 
 async def take_a_copy(browser: Browser, page: Page, hospital: Hospital, pictures: Path) -> None:

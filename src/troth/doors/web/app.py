@@ -39,6 +39,7 @@ from troth.doors.web.patient.asking import AskingPages
 from troth.doors.web.patient.choices import ChoicePages
 from troth.doors.web.patient.given import GivenPages
 from troth.doors.web.patient.home import PatientPages
+from troth.doors.web.patient.pictures import PicturePages
 from troth.doors.web.ports import Rooms
 from troth.doors.web.public.doors import Doors
 from troth.doors.web.public.notice import NoticePages
@@ -118,10 +119,12 @@ def _public(desk: Desk) -> list[BaseRoute]:
 
 
 def _patient(desk: Desk) -> list[BaseRoute]:
-    pages, asking = PatientPages(desk), AskingPages(desk)
+    pages, pictures, asking = PatientPages(desk), PicturePages(desk), AskingPages(desk)
     return [
         Route("/scans", pages.home),
         Route("/scans/{id}", pages.study),
+        Route("/scans/{id}/images", pictures.pictures),
+        Route("/scans/{id}/cover", pictures.cover),
         Route("/scans/{id}/open", pages.open),
         Route("/looked", pages.looked),
         Route("/requests", asking.requests),

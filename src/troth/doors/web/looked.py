@@ -267,6 +267,23 @@ def looking_people(events: Iterable[Event], since: datetime) -> int:
     return len({event.actor_id for event in events if event.at >= since and _is_look(event)})
 
 
+def last_look(events: Sequence[Event], reader: Actor) -> str:
+    """How many people have opened something, and who did last, for a page that leads to the whole list.
+
+    Args:
+        events: Newest first.
+        reader: The person they are about.
+    """
+    looks = [event for event in events if _is_look(event)]
+    if not looks:
+        return "Nobody else has looked at these images."
+    last, people = entry_of(looks[0], reader, {}), len({event.actor_id for event in looks})
+    counted = "One person has" if people == 1 else f"{people} people have"
+    who = ", ".join(filter(None, (last.who, last.who_more.partition(",")[0])))
+    why = f", {last.purpose}" if last.purpose else ""
+    return f"{counted} looked at these images. The last was {who}, on {words.moment(last.at)}{why}."
+
+
 def is_news(event: Event) -> bool:
     """Whether an event belongs on the home page: somebody looked, took a copy, or tried and was refused."""
     return event.kind in NEWS and event.actor_kind != "patient"

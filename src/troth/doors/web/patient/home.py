@@ -54,7 +54,7 @@ class PatientPages:
         found = await self._desk.rooms.archive.query(permit, Query(limit=MOST_STUDIES))
         born, notice = await self._born(permit), await self._notice(permit.actor)
         thread = await self._thread(actor, limit=PAGE, with_proofs=False)
-        scans = tuple(scan_line(each.study, born, notice) for each in found.found)
+        scans = tuple(scan_line(each.study, born, notice, has_images=self._desk.has_images) for each in found.found)
         begin, log = clock.now() - RECENT, await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
         assert actor.subject_id is not None
         # Of its own, so that no number of other entries hides who looked.
@@ -92,7 +92,8 @@ class PatientPages:
             description=study.description,
             film=film(found) if self._desk.has_images and not study.is_restricted else (),
             images=study.instance_count,
-            open_href=f"{here}/open",
+            pictures_href=f"{here}/images",
+            has_no_pictures=http_request.query_params.get("none") == "pictures",
             can_ask=asks(study.id, "Get a copy", "Erase it"),
             filters=looked.filters(here, chosen),
             entries=threads.entries(thread, actor, shown),
@@ -188,8 +189,15 @@ def kept(study: StudySummary, born: date | None, notice: Notice | None) -> tuple
     return terms.dispose_on(study.study_date or study.stored_at.date(), born), (terms.id,)
 
 
-def scan_line(study: StudySummary, born: date | None, notice: Notice | None) -> ScanLine:
-    """One scan of the home page."""
+def scan_line(study: StudySummary, born: date | None, notice: Notice | None, *, has_images: bool) -> ScanLine:
+    """One scan of the home page.
+
+    Args:
+        study: The study.
+        born: Birth date of the subject, where it is known.
+        notice: The notice in force.
+        has_images: Whether this origin can show images.
+    """
     until, clauses = kept(study, born, notice)
     title = words.scan(study.modalities)
     images = words.counted(study.instance_count, "image")
@@ -199,7 +207,8 @@ def scan_line(study: StudySummary, born: date | None, notice: Notice | None) -> 
         line=" · ".join(filter(None, (words.day(study.study_date), study.description, images))),
         tile=study.modalities[0] if study.modalities else "–",
         href=f"/scans/{study.id}",
-        open_href=f"/scans/{study.id}/open",
+        pictures_href=f"/scans/{study.id}/images",
+        cover=f"/scans/{study.id}/cover" if has_images else "",
         kept_until=until,
         kept_clauses=clauses,
         is_past=until is not None and until <= clock.today(),

@@ -22,14 +22,20 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class ScanLine:
-    """One scan on the home page. The tile says what kind it is; images are shown only where looking is recorded."""
+    """One scan on the home page.
+
+    Attributes:
+        tile: What kind it is, where no picture stands for it.
+        cover: Address of the picture that stands for it; that it is shown is recorded like any look.
+    """
 
     id: UUID
     title: str
     line: str
     tile: str
     href: str
-    open_href: str
+    pictures_href: str
+    cover: str
     kept_until: date | None
     kept_clauses: tuple[str, ...]
     is_past: bool = False
@@ -76,7 +82,7 @@ class StudyPage:
     description: str
     film: tuple[str, ...]
     images: int
-    open_href: str
+    pictures_href: str
     can_ask: tuple[Ask, ...]
     filters: tuple[Filter, ...]
     entries: tuple[Looked, ...]
@@ -86,6 +92,7 @@ class StudyPage:
     is_past: bool
     is_restricted: bool
     is_cut: bool = False
+    has_no_pictures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
