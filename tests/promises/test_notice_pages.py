@@ -139,5 +139,6 @@ async def test_the_promises_of_every_notice_are_counted(maker: Deployment, vendo
     for place in (maker, vendor):
         clauses = [clause for version in await place.rooms.notices.current() for clause in version.notice.clauses]
         page = await place.anybody().web.get("/promises")
-        assert f"{len(clauses)} promises" in words(page)
+        statements = [clause for clause in clauses if clause.is_statement and not clause.not_yet]
+        assert f"{len(clauses) - len(statements)} promises and {len(statements)} statements" in words(page)
         assert all(f'id="p{clause.id.replace(".", "-")}"' in page.text for clause in clauses)

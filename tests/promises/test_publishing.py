@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from datetime import date, timedelta
 from html import unescape
@@ -167,20 +168,17 @@ async def test_a_proposal_is_withdrawn_and_another_may_follow(place: Deployment)
     assert taken.text == publishing(place).source
 
 
-async def test_the_office_reads_the_proofs_of_its_own_organisation(place: Deployment) -> None:
-    office, other = await place.staff("office"), await place.staff("office", place.second)
-    held = await place.study()
-    doctor = await place.staff("clinician")
-    await place.assign(doctor, held)
-    assert (await doctor.viewer.get(f"/dicomweb/studies/{held.uid}/metadata")).status_code == 200
-    [opened] = await place.ledgered(kind="archive:study:opened", subject=held.subject_id)
+async def test_the_office_reads_what_is_looked_for_and_what_is_missing(place: Deployment) -> None:
+    office = await place.staff("office")
     page = await office.web.get("/office/promises")
     assert page.status_code == 200
-    assert "archive:study:opened" in page.text
-    assert "inclusion proved" in page.text
-    mine, theirs = [(await each.web.get("/office/promises.json")).text for each in (office, other)]
-    assert str(opened.id) in mine
-    assert str(opened.id) not in theirs
+    told = json.loads((await office.web.get("/office/promises.json")).text)
+    promises = [promise for report in told for promise in report["promises"]]
+    assert all(promise["looks_for"] in unescape(page.text) for promise in promises)
+    missing = [promise for promise in promises if promise["standing"] == "not possible here"]
+    assert missing
+    assert all(promise["lacks"][0][1:] in unescape(page.text) for promise in missing)
+    assert not any(promise["is_unsaid"] for promise in promises)
 
 
 async def test_two_logins_publish_at_the_command_line(

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from troth.kit import clock
+from troth.main.capabilities import serves
 from troth.main.modules import modules
 from troth.notice import NoticeMalformed, Problem, check_all, load_all, sarif
 
@@ -35,7 +36,7 @@ def run(paths: Sequence[Path], form: str) -> int:
         except NoticeMalformed as fault:
             found += fault.problems
             continue
-        wrong = check_all(notices, modules=parts, today=clock.now().date())
+        wrong = check_all(notices, modules=parts, today=clock.now().date(), serves=serves())
         found += wrong
         for each in () if wrong or form != "text" else notices:
             print(f"{each.path}: {len(each.clauses)} clauses, version {each.version}, every clause is enforced")

@@ -114,7 +114,10 @@ def verify(
         Path | None, typer.Option("--pdf", help="Write a PDF, and its signature to the same name.sig.")
     ] = None,
 ) -> None:
-    """List every promise of the notice as kept, broken or unproven, from what really happened."""
+    """List every promise as kept, broken, unproven or not possible here, computed over what really happened.
+
+    Exit code 0; 1 where one is broken, or not possible without the notice saying so; 2 where one cannot be computed.
+    """
     raise typer.Exit(ledger_command.verify_promises(settings_of(data_dir, notice), json, pdf))
 
 

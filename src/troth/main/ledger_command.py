@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -18,19 +19,10 @@ from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
 from troth.main.wiring import Rooms
 from troth.policy import Target
-from troth.proofs import Proofs, Report, Site, Standing, as_pdf, signature_of
+from troth.proofs import Report, Standing, as_pdf, signature_of
 
 app = typer.Typer(help="Recompute the ledger, prove an entry.", no_args_is_help=True)
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
-
-
-def proofs_of(rooms: Rooms) -> Proofs:
-    """The room of proofs, with what it looks at on this machine."""
-    settings = rooms.settings
-    listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
-    places = {name: (address.host, address.port) for name, address in listeners.items()}
-    site = Site.of(settings.data_dir, places, is_https=settings.is_https)
-    return Proofs(rooms.database, rooms.ledger, rooms.dsn_sequencer, site)
 
 
 @app.command("verify")
@@ -90,11 +82,11 @@ def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) 
         pdf: Write it for an auditor here, and its signature beside it.
 
     Returns:
-        0 when none is broken, else 1.
+        0; 1 where one is broken, or not possible here without saying so; 2 where one cannot be computed.
     """
 
     async def work(rooms: Rooms) -> list[Report]:
-        found = [await proofs_of(rooms).report(notice) for notice in await notices_in_force(rooms)]
+        found = [await rooms.proofs.report(notice) for notice in await notices_in_force(rooms)]
         if pdf is not None:
             drawn = as_pdf(found)
             pdf.write_bytes(drawn)
@@ -107,14 +99,30 @@ def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) 
     else:
         for report in reports:
             _tell(report)
-    return 1 if any(report.count(Standing.BROKEN) for report in reports) else 0
+    return exit_code(reports)
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """0; 1 where a promise is broken, or not possible here without saying so; 2 where one cannot be computed.
+
+    Args:
+        reports: One for each notice in force.
+    """
+    promises = [promise for report in reports for promise in report.promises]
+    if any(promise.standing is Standing.BROKEN or promise.is_unsaid for promise in promises):
+        return 1
+    return 2 if any(promise.is_blind for promise in promises) else 0
 
 
 def _tell(report: Report) -> None:
     typer.echo(f"{report.notice}, version {report.version}")
     for promise in report.promises:
-        typer.echo(f"  § {promise.clause_id:5} {promise.standing.value:9} {promise.says}")
+        typer.echo(f"  § {promise.clause_id:5} {promise.standing.value:17} {promise.says}")
         typer.echo(f"            {promise.reason}")
+        if promise.lacks and promise.standing is not Standing.NOT_POSSIBLE:
+            typer.echo(f"            not possible here yet: {'; '.join(promise.lacks)}")
+        for each in promise.examples:
+            typer.echo(f"            entry {each.number}  {each.kind}  {each.at:%Y-%m-%d %H:%M}")
     for check in report.safeguards:
         holds = {True: "holds", False: "BROKEN", None: "unproven"}[check.holds]
         typer.echo(f"  {check.measure:17} {holds:9} {check.found}")

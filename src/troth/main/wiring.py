@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,11 +19,12 @@ from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
 from troth.ledger import Ledger
 from troth.lifecycle import Lifecycle, LifecycleFacts
+from troth.main.capabilities import serves
 from troth.main.collecting import uncovered
 from troth.main.facts import CombinedFacts
 from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
-from troth.notice import Compiled, Notice, Notices, Proposals, compile_notices, load_all
+from troth.notice import Compiled, Notice, Notices, Problem, Proposals, compile_notices, impossible, load_all
 from troth.outreach import Outreach
 from troth.people import (
     AssignmentFacts,
@@ -38,6 +40,7 @@ from troth.people import (
     SourceFacts,
 )
 from troth.policy import Actor, Facts, Policy, Target
+from troth.proofs import Proofs, Site
 from troth.rights import Accounts, Rights
 from troth.vault import Keyring, Packs
 
@@ -58,6 +61,7 @@ class Rooms:
     archive: Archive
     rights: Rights
     compiled: Compiled
+    proofs: Proofs
     dsn_sequencer: str
     proposals: Proposals
     outreach: Outreach
@@ -135,7 +139,8 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     )  # fmt: skip
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, uncovered),
+        Proofs(database, ledger, server.dsn("troth_sequencer"), site_of(settings), serves()),
+        server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, _wrong),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
         choices,
         lifecycle,
@@ -146,6 +151,18 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         Accounts(database, ledger, room_of_notices, people, choices, contacts, mail),
         Assignments(database, keyring, ledger, people),
     )  # fmt: skip
+
+
+def site_of(settings: Settings) -> Site:
+    """What of this machine the proofs look at."""
+    listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
+    places = {name: (address.host, address.port) for name, address in listeners.items()}
+    return Site.of(settings.data_dir, places, is_https=settings.is_https)
+
+
+def _wrong(notices: Sequence[Notice]) -> list[Problem]:
+    """What the program collects that no notice covers, and what they promise that it cannot do and they do not say."""
+    return [*uncovered(notices), *(problem for notice in notices for problem in impossible(notice, serves()))]
 
 
 async def _write_refusal(

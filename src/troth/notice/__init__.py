@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from troth.notice import clock
-from troth.notice.checking import check
+from troth.notice.checking import check, impossible
 from troth.notice.clauses.amendment import Amendment
-from troth.notice.clauses.base import Clause, Evidence, LegalSource, Policy, Row
+from troth.notice.clauses.base import Clause, LegalSource, Policy, Row
 from troth.notice.clauses.category import Category
 from troth.notice.clauses.contact import Contact
 from troth.notice.clauses.cookie import Cookies
@@ -35,6 +35,7 @@ from troth.notice.errors import (
 from troth.notice.law import RIGHTS
 from troth.notice.loading import load, parse
 from troth.notice.model import Notice, Section, retention, right
+from troth.notice.needs import Need, Serves, is_marked, unserved
 from troth.notice.period import Period
 from troth.notice.problem import Problem
 from troth.notice.register import Activity, Register, as_csv, as_jsonld, register
@@ -84,8 +85,8 @@ __all__ = [
     "Cookies",
     "DayPassed",
     "Difference",
-    "Evidence",
     "LegalSource",
+    "Need",
     "NothingChanged",
     "NothingInForce",
     "Notice",
@@ -113,6 +114,7 @@ __all__ = [
     "SecondPersonMissing",
     "Section",
     "Sentence",
+    "Serves",
     "VersionNotFound",
     "applying",
     "as_csv",
@@ -125,6 +127,8 @@ __all__ = [
     "coverage",
     "diff",
     "earliest",
+    "impossible",
+    "is_marked",
     "load",
     "load_all",
     "notice_files",
@@ -136,6 +140,7 @@ __all__ = [
     "right",
     "sarif",
     "sentence",
+    "unserved",
 ]
 
 _OF_VERSIONS = ("Notices", "NoticeVersion", "Proposal", "Proposals", "earliest")

@@ -16,6 +16,7 @@ from troth.notice.compiling import compile_notices
 from troth.notice.errors import NoticeMalformed
 from troth.notice.loading import load
 from troth.notice.model import Notice
+from troth.notice.needs import Serves, misstated
 from troth.notice.problem import Problem
 
 LIMIT_POLICIES = 1_000
@@ -24,7 +25,11 @@ _STALE = tuple((re.compile(pattern, re.IGNORECASE), hint) for pattern, hint in l
 
 
 def check(
-    notice: Notice | Path | str, *, modules: Collection[str] | None = None, today: date | None = None
+    notice: Notice | Path | str,
+    *,
+    modules: Collection[str] | None = None,
+    today: date | None = None,
+    serves: Collection[Serves] | None = None,
 ) -> list[Problem]:
     """All problems of a notice, in the order of its lines; an empty list means that it may be published.
 
@@ -32,6 +37,7 @@ def check(
         notice: A loaded notice, or the file or folder to load it from.
         modules: Names of the modules of the program, such as `policy.decision`; given, each enforcer must be one.
         today: Given, what has ended by then is a problem as well.
+        serves: All that the program serves; given, what it cannot keep has to say so itself, and nothing else may.
     """
     if not isinstance(notice, Notice):
         try:
@@ -43,6 +49,8 @@ def check(
         problems += _enforcers(notice, modules)
     if today is not None:
         problems += _ended(notice, today)
+    if serves is not None:
+        problems += impossible(notice, serves)
     return sorted(set(problems))
 
 
@@ -87,6 +95,18 @@ def _enforcers(notice: Notice, modules: Collection[str]) -> Iterator[Problem]:
         if enforcer and enforcer not in modules:
             what = f"{enforcer!r} has to keep this promise, and the program has no such part"
             yield _at(notice, clause, what, "leave the promise out until something keeps it")
+
+
+def impossible(notice: Notice, serves: Collection[Serves]) -> list[Problem]:
+    """Where a notice promises what nothing can keep and does not say so, or says so of what can be kept.
+
+    Args:
+        notice: The notice.
+        serves: All that the program serves.
+    """
+    return [
+        _at(notice, clause, what, hint) for clause in notice.clauses for what, hint in misstated(clause, notice, serves)
+    ]
 
 
 def _ended(notice: Notice, today: date) -> Iterator[Problem]:

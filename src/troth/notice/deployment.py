@@ -12,6 +12,7 @@ from troth.notice.checking import check
 from troth.notice.errors import NoticeMalformed
 from troth.notice.loading import load
 from troth.notice.model import Notice
+from troth.notice.needs import Serves
 from troth.notice.problem import Problem
 from troth.notice.rendering import Rendered, render
 
@@ -63,7 +64,11 @@ def load_all(paths: Iterable[Path]) -> list[Notice]:
 
 
 def check_all(
-    notices: Sequence[Notice], *, modules: Collection[str] | None = None, today: date | None = None
+    notices: Sequence[Notice],
+    *,
+    modules: Collection[str] | None = None,
+    today: date | None = None,
+    serves: Collection[Serves] | None = None,
 ) -> list[Problem]:
     """All problems of the notices of one deployment, alone and together.
 
@@ -72,8 +77,10 @@ def check_all(
         modules: Names of the modules of the program, such as `policy.decision`; given, each enforcer must be one.
         today: Given, what has ended by then is a problem as well. A start gives none: a contract that ran out stops
             what rests on it, and not the hospital.
+        serves: All that the program serves; given, what it cannot keep has to say so itself. A start gives none: what
+            is not possible is told to readers, and stops nothing that is.
     """
-    found = [problem for notice in notices for problem in check(notice, modules=modules, today=today)]
+    found = [problem for notice in notices for problem in check(notice, modules=modules, today=today, serves=serves)]
     return sorted({*found, *_together(notices)})
 
 

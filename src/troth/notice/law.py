@@ -64,9 +64,12 @@ RIGHTS: Final[Mapping[str, str]] = MappingProxyType(
         "object": "eu-gdpr:A21",
         "not_automated": "eu-gdpr:A22",
         "withdraw": "eu-gdpr:A7-3",
+        "opt_out": "us-ca:1798.120",
     }
 )
-"""Rights of the subject: GDPR Art. 15 to 22 and 7(3)."""
+"""Rights of the subject: GDPR Art. 15 to 22 and 7(3); in California to opt out of sale and sharing."""
+
+_CALIFORNIA: Final = "us-ca:"
 
 STALE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -97,5 +100,7 @@ def short(iri: str) -> str:
 
 def article(iri: str) -> str:
     """The article as lawyers cite it, such as "GDPR Art. 6(1)(f)"."""
+    if iri.startswith(_CALIFORNIA):
+        return f"Cal. Civ. Code {iri.removeprefix(_CALIFORNIA)}"
     first, *rest = short(iri).removeprefix("A").split("-")
     return f"GDPR Art. {first}" + "".join(f"({part})" for part in rest)

@@ -16,7 +16,7 @@ from troth.notice.vocabulary import FACTS
 
 FOLDER: Final = Path(__file__).parents[3] / "docs" / "reference" / "clauses"
 
-_COMMON: Final = ("id", "kind", "says", "promises", "for")
+_COMMON: Final = ("id", "kind", "says", "promises", "for", "not_yet")
 _MEANT: Final = {SLUG: "a short name", TEXT: "text", DAY: "a day, as 2026-11-01"}
 
 
@@ -100,6 +100,8 @@ def _values(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
         shown = ", ".join(f"`{value}`" for value in rule["enum"][:24])
         return shown if len(rule["enum"]) <= 24 else f"{shown} and {len(rule['enum']) - 24} more"
+    if isinstance(rule["type"], list):
+        return " or ".join(_values({**rule, "type": name}) for name in rule["type"])
     if rule["type"] == "array":
         return f"list: {_values(rule['items'])}"
     if rule["type"] == "string":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from troth.notice.clauses.base import Row
+from troth.notice.clauses.base import Clause, Row
 from troth.notice.model import Cover, Notice, Short
+from troth.notice.needs import is_marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,8 @@ class Sentence:
         kind: Kind of the clause.
         says: The promise, to be read aloud.
         promises: Ids in the ledger of promises.
-        kept: "How this is kept", line by line; the last is the proof that is looked for.
+        kept: "How this is kept", line by line: first what is not possible yet, last what is looked for.
         enforcer: The part of the program that keeps it, such as `policy.decision`.
-        evidence: Kinds of ledger entries that bear on it.
     """
 
     clause_id: str
@@ -28,7 +28,6 @@ class Sentence:
     promises: tuple[str, ...]
     kept: tuple[Row, ...]
     enforcer: str
-    evidence: tuple[str, ...]
 
     @property
     def anchor(self) -> str:
@@ -93,8 +92,20 @@ def sentence(notice: Notice, clause_id: str) -> Sentence:
     found = notice.clause(clause_id)
     if found is None:
         raise KeyError(clause_id)
-    evidence = found.evidence()
-    rows = (*found.kept(notice), Row("Proof", evidence.looks_for))
-    return Sentence(
-        found.id, found.kind, found.sentence(notice), found.promises, rows, found.enforcer(), evidence.kinds
-    )
+    lacks = lacking(found, notice)
+    first = (Row("Not yet", f"we promise this and cannot do all of it: {'; '.join(lacks)}"),) if lacks else ()
+    rows = (*first, *found.kept(notice), Row("Looked for", found.looks_for()))
+    return Sentence(found.id, found.kind, found.sentence(notice), found.promises, rows, found.enforcer())
+
+
+def lacking(clause: Clause, notice: Notice) -> tuple[str, ...]:
+    """What a clause itself says is not possible yet, each in words; empty where all of it is.
+
+    Args:
+        clause: Of the notice.
+        notice: The notice.
+    """
+    if clause.not_yet is False:
+        return ()
+    words = tuple(dict.fromkeys(need.lacks for need in clause.prerequisites(notice) if is_marked(clause, need)))
+    return words or ("nothing here does this",)

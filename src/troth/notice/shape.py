@@ -36,6 +36,9 @@ def problems(page: Page) -> Iterator[Problem]:
 def _of(rule: Mapping[str, Any], content: Any, place: Place, page: Page) -> Iterator[Problem]:
     if "$ref" in rule:
         yield from _of_clause(content, place, page)
+    elif isinstance(rule.get("type"), list):
+        fits = next((name for name in rule["type"] if _is_a(name, content)), rule["type"][-1])
+        yield from _of({**rule, "type": fits}, content, place, page)
     elif "type" in rule and not _is_a(rule["type"], content):
         yield _told(page, place, f"not of the type {rule['type']}", "see the schema's description of this key")
     elif "enum" in rule:

@@ -99,8 +99,9 @@ def _hints(model: Any) -> dict[str, Any]:
 def _schema(hint: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
     described = {"description": metadata["description"]} if "description" in metadata else {}
     if get_origin(hint) in (Union, types.UnionType):
-        (inner,) = (part for part in get_args(hint) if part is not types.NoneType)
-        return _schema(inner, metadata)
+        kinds = [_schema(part, metadata) for part in get_args(hint) if part is not types.NoneType]
+        merged = {key: value for kind in kinds for key, value in kind.items()}
+        return merged if len(kinds) == 1 else {**merged, "type": [kind["type"] for kind in kinds]}
     if get_origin(hint) is tuple:
         inner = _schema(get_args(hint)[0], {**metadata, "least": 0})
         inner.pop("description", None)
@@ -121,8 +122,8 @@ def _schema(hint: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _value(hint: Any, content: Any) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
-        (inner,) = (part for part in get_args(hint) if part is not types.NoneType)
-        return _value(inner, content)
+        kinds = [part for part in get_args(hint) if part is not types.NoneType]
+        return _value(next(part for part in kinds if part is not bool or isinstance(content, bool)), content)
     if get_origin(hint) is tuple:
         return tuple(_value(get_args(hint)[0], item) for item in content)
     if hint is Period:

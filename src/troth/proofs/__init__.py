@@ -1,6 +1,6 @@
-"""Whether each promise is kept, broken or unproven, with its evidence."""
+"""Whether each promise is kept, broken, unproven or not possible here, computed over all that happened."""
 
-from troth.proofs.model import Checked, Departures, Proven, Report, Shown, Standing
+from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.paper import as_pdf, is_signed, signature_of
 from troth.proofs.safeguards import Site
 from troth.proofs.service import Proofs
@@ -8,12 +8,14 @@ from troth.proofs.service import Proofs
 __all__ = [
     "Checked",
     "Departures",
+    "Example",
+    "Finding",
     "Proofs",
     "Proven",
     "Report",
-    "Shown",
     "Site",
     "Standing",
+    "Verdict",
     "as_pdf",
     "is_signed",
     "signature_of",

@@ -13,27 +13,62 @@ class Standing(StrEnum):
     """Whether a promise is kept."""
 
     KEPT = "kept"
+    """A look computed its sentence over all that happened, and found nothing against it."""
     BROKEN = "broken"
+    """A look found something against it."""
     UNPROVEN = "unproven"
+    """Nothing happened yet that it is about, or it cannot be computed."""
+    NOT_POSSIBLE = "not possible here"
+    """The platform has no verb for it, or not for all that it says."""
+    STATED = "stated"
+    """It says how things are; there is nothing to keep or break, and it holds."""
+
+
+class Verdict(StrEnum):
+    """What a look found."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    IDLE = "idle"
+    """Its domain is empty: nothing happened yet that it is about."""
+    BLIND = "blind"
+    """It cannot be computed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One entry of the ledger that shows a promise at work.
+class Example:
+    """One entry of the ledger that speaks against a promise. Names nobody: no subject, study or actor.
 
     Attributes:
-        number: Its place in the ledger; None while it waits for one.
-        is_proved: Whether its inclusion in the latest signed checkpoint was computed and held.
-        proof: The proof of its inclusion in the form of C2SP tlog-proof, for anybody to check; empty where there is
-            none yet.
+        number: Its place in the ledger.
+        at: When, to the minute.
+        tenant: The organisation in which it happened, for its own office; None on the platform.
     """
 
-    event_id: UUID
+    number: int
     kind: str
     at: datetime
-    number: int | None
-    is_proved: bool
-    proof: str = ""
+    tenant: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look computed over its whole domain.
+
+    Attributes:
+        look: Its name.
+        said: The finding in a sentence, without counts that could point to somebody.
+        fits: How many of the domain fit the sentence.
+        of: How many there are.
+        examples: Those that do not, the first of them.
+    """
+
+    look: str
+    verdict: Verdict
+    said: str
+    fits: int = 0
+    of: int = 0
+    examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +97,13 @@ class Proven:
         enforcer: The part of the program that keeps it.
         looks_for: What is looked for in the evidence.
         reason: Why it stands as it does, in a sentence.
+        lacks: What of it is not possible here, each in words.
+        is_unsaid: Not possible here, or not all of it, and the clause does not say so itself.
+        is_blind: It is unproven because it cannot be computed, and not because nothing happened yet.
+        is_idle: It is unproven because nothing happened yet that it is about.
+        fits: How many of what it is about fit it.
+        of: How many there are; 0 where a look counts nothing.
+        examples: Entries that speak against it.
     """
 
     clause_id: str
@@ -73,7 +115,13 @@ class Proven:
     enforcer: str
     looks_for: str
     reason: str
-    shown: tuple[Shown, ...] = ()
+    lacks: tuple[str, ...] = ()
+    is_unsaid: bool = False
+    is_blind: bool = False
+    is_idle: bool = False
+    fits: int = 0
+    of: int = 0
+    examples: tuple[Example, ...] = ()
     checked: tuple[Checked, ...] = ()
 
 

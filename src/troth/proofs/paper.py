@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from troth.proofs.model import Checked, Proven, Report, Standing
 
 _HEAD: Final = "troth report v1"
-_COLOURS: Final = {Standing.KEPT: "#1f6b4a", Standing.UNPROVEN: "#8a5a00", Standing.BROKEN: "#a3262a"}
+_QUIET: Final = "#555555"
+_COLOURS: Final = {Standing.KEPT: "#1f6b4a", Standing.BROKEN: "#a3262a", Standing.NOT_POSSIBLE: "#8a5a00"}
 _HOLDS: Final = {True: "holds", False: "BROKEN", None: "unproven"}
 
 
@@ -122,13 +123,14 @@ def _parts(report: Report) -> list[Any]:
 
 
 def _check(check: Checked) -> Any:
-    colour = _COLOURS[Standing.KEPT if check.holds else Standing.UNPROVEN if check.holds is None else Standing.BROKEN]
+    standing = Standing.KEPT if check.holds else Standing.UNPROVEN if check.holds is None else Standing.BROKEN
+    colour = _COLOURS.get(standing, _QUIET)
     said = f"<b>{escape(check.measure)}</b>: <font color='{colour}'>{_HOLDS[check.holds]}</font>. {escape(check.found)}"
     return _text(said)
 
 
 def _promise(promise: Proven) -> list[Any]:
-    colour = _COLOURS[promise.standing]
+    colour = _COLOURS.get(promise.standing, _QUIET)
     ids = f" [{', '.join(promise.promises)}]" if promise.promises else ""
     reason = escape(promise.reason[:1].upper() + promise.reason[1:])
     lines = [
@@ -136,10 +138,9 @@ def _promise(promise: Proven) -> list[Any]:
         f"{escape(promise.says)}",
         f"<font size='8'>Enforced by {escape(promise.enforcer)}. {reason}.</font>",
     ]
-    for shown in promise.shown:
-        number = f"entry {shown.number}" if shown.number is not None else "waiting for its number"
-        proved = "inclusion proved" if shown.is_proved else "not proved"
-        said = f"{shown.at:%Y-%m-%d %H:%M:%S} {shown.kind} {number} {shown.event_id} {proved}"
+    lines += [f"<font size='8'>Not possible here yet: {escape(lacks)}.</font>" for lacks in promise.lacks]
+    for each in promise.examples:
+        said = f"{each.at:%Y-%m-%d %H:%M} {each.kind} entry {each.number} speaks against it"
         lines.append(f"<font face='Courier' size='7'>{said}</font>")
     return [_text(line) for line in lines]
 

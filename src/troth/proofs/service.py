@@ -1,24 +1,27 @@
-"""Each clause of the notice in force → kept, broken or unproven, from what happened and from live checks.
+"""Each clause of the notice in force → kept, broken, unproven or not possible here.
 
-Nothing is called kept because the program means well: a promise is kept when an entry of the ledger or a live check
-shows it and nothing speaks against it, and unproven until then.
+A promise is kept when a look computed its sentence over all that happened and found nothing against it; that something
+of its kind happened proves nothing. What nothing can do here is not possible, whatever happened; what says how things
+are is stated, and has nothing to keep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from uuid import UUID
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from troth.kit import clock
-from troth.kit.db import Connection, Database, HasTenant
-from troth.ledger import KINDS, CheckpointBroken, Event, Ledger, Proof, ProofBroken, Verification, verify_inclusion
-from troth.notice import Clause, Evidence, Notice
-from troth.proofs.model import Checked, Departures, Proven, Report, Shown, Standing
+from troth.kit.db import Database, HasTenant
+from troth.ledger import Ledger, Verification
+from troth.notice import Clause, Notice, Serves, is_marked, unserved
+from troth.proofs.model import Checked, Departures, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.safeguards import Site, look
 
-_EXAMPLES = 3
 DEPARTED = "exchange:disclosure:recorded"
 """What is written before anything leaves for somebody outside."""
+
+WHOLE: Final = frozenset({"sealed_at_rest", "sealed_in_transit", "tamper_evident", "apart"})
+"""Measures whose live checks compute the whole sentence; a check of another can break it, and not show it."""
 
 
 class Proofs:
@@ -29,44 +32,39 @@ class Proofs:
         ledger: What happened.
         dsn_sequencer: Connection string of the role that sees all tenants' entries: ids and kinds, nothing opened.
         site: What of this machine is looked at.
+        serves: What the program can do for a clause.
     """
 
-    def __init__(self, database: Database, ledger: Ledger, dsn_sequencer: str, site: Site) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, dsn_sequencer: str, site: Site, serves: Collection[Serves]
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._dsn = dsn_sequencer
         self._site = site
+        self._serves = serves
 
     async def report(self, notice: Notice, scope: HasTenant | None = None) -> Report:
         """The state of every promise of a notice now.
 
         Args:
             notice: The notice in force.
-            scope: A permit of an organisation: only what happened there and on the platform itself is evidence, so
-                that nobody reads when something happened elsewhere.
+            scope: A permit of an organisation: counter-examples are of that organisation and of the platform itself,
+                so that nobody reads when something happened elsewhere.
         """
         verification = await self._ledger.verify(self._dsn)
         checks = await look(self._site, self._database, verification)
-        evidence = {clause.id: clause.evidence() for clause in notice.clauses}
-        if scope is None:
-            found = await self._everywhere(evidence)
-        else:
-            async with self._database.transaction(None) as connection:
-                found = await self._evidence(connection, evidence)
-            async with self._database.transaction(scope) as connection:
-                inside = await self._evidence(connection, evidence)
-            found = {clause_id: [*inside[clause_id], *some][:_EXAMPLES] for clause_id, some in found.items()}
-        promises = [
-            _proven(clause, notice, evidence[clause.id], found[clause.id], verification, checks)
-            for clause in notice.clauses
-        ]
+        found: Mapping[str, Sequence[Finding]] = {}
         return Report(
             notice.name,
             notice.version,
             clock.now(),
             verification.size,
             verification.is_sound,
-            tuple(promises),
+            tuple(
+                self._proven(clause, notice, found.get(clause.id, ()), verification, checks)
+                for clause in notice.clauses
+            ),
             tuple(checks),
             self._ledger.verifier_key,
         )
@@ -82,107 +80,91 @@ class Proofs:
             await everybody.close()
         return Departures(clock.now(), verification.size, verification.is_sound, counted)
 
-    async def _everywhere(self, evidence: Mapping[str, Evidence]) -> dict[str, list[Shown]]:
-        everybody = Database(self._dsn, max_size=1)
-        try:
-            async with everybody.transaction(None) as connection:
-                return await self._evidence(connection, evidence)
-        finally:
-            await everybody.close()
-
-    async def _evidence(self, connection: Connection, evidence: Mapping[str, Evidence]) -> dict[str, list[Shown]]:
-        """The last entries that bear on each clause: one pass over the ledger for all of them, one for the proofs."""
-        kinds = {kind for each in evidence.values() for kind in each.kinds if kind in KINDS}
-        last = await self._ledger.last_of(connection, kinds)
-        events: dict[str, list[Event]] = {}
-        for clause_id, each in evidence.items():
-            held = [last[kind, each.names] for kind in each.kinds if (kind, each.names) in last]
-            events[clause_id] = sorted(held, key=lambda event: event.at, reverse=True)[:_EXAMPLES]
-        wanted = {event.id for some in events.values() for event in some}
-        proofs = await self._ledger.prove_all(connection, wanted)
-        held_by = self._held(proofs, wanted)
-        return {
-            clause_id: [
-                Shown(
-                    event.id,
-                    event.kind,
-                    event.at,
-                    event.index,
-                    event.id in held_by,
-                    proofs[event.id].text if event.id in held_by else "",
-                )
-                for event in some
-            ]
-            for clause_id, some in events.items()
-        }
-
-    def _held(self, proofs: Mapping[UUID, Proof], wanted: set[UUID]) -> set[UUID]:
-        """Which proofs lead from their leaf to the signed root, computed as a stranger would."""
-        held = set()
-        for event_id in wanted & proofs.keys():
-            try:
-                verify_inclusion(proofs[event_id], self._ledger.verifier_key)
-            except (ProofBroken, CheckpointBroken):
-                continue
-            held.add(event_id)
-        return held
-
-
-def _proven(
-    clause: Clause,
-    notice: Notice,
-    evidence: Evidence,
-    shown: Sequence[Shown],
-    verification: Verification,
-    checks: Sequence[Checked],
-) -> Proven:
-    checked = tuple(check for check in checks if check.measure in measures_of(clause))
-    standing, reason = judge(verification.is_sound, shown, checked)
-    section = next(section for section in notice.sections if clause in section.clauses)
-    return Proven(
-        clause_id=clause.id,
-        kind=clause.kind,
-        section=f"{section.number} {section.title}",
-        says=clause.sentence(notice),
-        promises=clause.promises,
-        standing=standing,
-        enforcer=clause.enforcer(),
-        looks_for=evidence.looks_for,
-        reason=reason,
-        shown=tuple(shown),
-        checked=checked,
-    )
+    def _proven(
+        self,
+        clause: Clause,
+        notice: Notice,
+        found: Sequence[Finding],
+        verification: Verification,
+        checks: Sequence[Checked],
+    ) -> Proven:
+        checked = tuple(check for check in checks if check.measure in measures_of(clause))
+        findings = [*_of_checks(checked), *found]
+        missing = unserved(clause, notice, self._serves)
+        lacks = tuple(dict.fromkeys(need.lacks for need in missing))
+        if clause.not_yet is True:
+            lacks = lacks or ("nothing here does this",)
+        is_possible = not lacks or (clause.not_yet is not True and all(is_marked(clause, need) for need in missing))
+        standing, reason, is_blind = judge(
+            verification.is_sound, findings, is_statement=clause.is_statement, lacks=() if is_possible else lacks
+        )
+        section = next(section for section in notice.sections if clause in section.clauses)
+        return Proven(
+            clause_id=clause.id,
+            kind=clause.kind,
+            section=f"{section.number} {section.title}",
+            says=clause.sentence(notice),
+            promises=clause.promises,
+            standing=standing,
+            enforcer=clause.enforcer(),
+            looks_for=clause.looks_for(),
+            reason=reason,
+            lacks=lacks,
+            is_unsaid=not all(is_marked(clause, need) for need in missing),
+            is_blind=is_blind,
+            is_idle=standing is Standing.UNPROVEN and not is_blind and bool(findings),
+            fits=sum(each.fits for each in findings),
+            of=sum(each.of for each in findings),
+            examples=tuple(example for each in findings for example in each.examples),
+            checked=checked,
+        )
 
 
 def measures_of(clause: Clause) -> tuple[str, ...]:
     """Measures whose live check bears on a clause."""
-    if clause.kind == "logging":
-        return ("tamper_evident",)
     if clause.kind == "capacity":
         return ("apart",) if getattr(clause, "is_apart", False) else ()
     named = getattr(clause, "measure", "")
     return (named,) if named else ()
 
 
-def judge(ledger_holds: bool, shown: Sequence[Shown], checked: Sequence[Checked]) -> tuple[Standing, str]:
-    """Whether a promise is kept, and why.
+def _of_checks(checked: Sequence[Checked]) -> list[Finding]:
+    """Live checks as findings: a failed one breaks; one that passes holds where it is the whole sentence."""
+    found = []
+    for check in checked:
+        if check.holds is False:
+            found.append(Finding(check.measure, Verdict.BROKEN, check.found))
+        elif check.holds is None:
+            found.append(Finding(check.measure, Verdict.BLIND, check.found))
+        elif check.measure in WHOLE:
+            found.append(Finding(check.measure, Verdict.HOLDS, check.found))
+    return found
+
+
+def judge(
+    ledger_holds: bool, findings: Sequence[Finding], *, is_statement: bool = False, lacks: Sequence[str] = ()
+) -> tuple[Standing, str, bool]:
+    """How a promise stands, why, and whether it is because nobody can see.
 
     Args:
         ledger_holds: The ledger was computed again and nothing differs.
-        shown: Entries that bear on it.
-        checked: Live checks that bear on it.
+        findings: What the looks of the clause found.
+        is_statement: It says how things are.
+        lacks: What is missing, where it is not possible here.
     """
-    failed = [check for check in checked if check.holds is False]
-    if failed:
-        return Standing.BROKEN, failed[0].found
-    if shown and not ledger_holds:
-        return Standing.BROKEN, "the ledger that should show it was altered"
-    proved = [one for one in shown if one.is_proved]
-    if proved:
-        return Standing.KEPT, f"ledger entry {proved[0].number} shows it, and its proof was computed"
-    passed = [check for check in checked if check.holds]
-    if passed:
-        return Standing.KEPT, passed[0].found
-    if shown:
-        return Standing.UNPROVEN, "an entry shows it and waits for its place in the ledger"
-    return Standing.UNPROVEN, "nothing has happened yet that could show it"
+    by_verdict = {verdict: [each for each in findings if each.verdict is verdict] for verdict in Verdict}
+    if broken := by_verdict[Verdict.BROKEN]:
+        return Standing.BROKEN, broken[0].said, False
+    if lacks:
+        return Standing.NOT_POSSIBLE, f"we promise this and cannot do it yet: {'; '.join(lacks)}", False
+    if is_statement:
+        return Standing.STATED, "this says how things are", False
+    if not ledger_holds:
+        return Standing.UNPROVEN, "the ledger that should show it was altered", True
+    if blind := by_verdict[Verdict.BLIND]:
+        return Standing.UNPROVEN, blind[0].said, True
+    if holds := by_verdict[Verdict.HOLDS]:
+        return Standing.KEPT, "; ".join(each.said for each in holds), False
+    if idle := by_verdict[Verdict.IDLE]:
+        return Standing.UNPROVEN, idle[0].said, False
+    return Standing.UNPROVEN, "it is enforced, and nothing computes yet whether it always was", False

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from troth import notice as room
 
 
-def test_the_clock_of_a_right(shipped: room.Notice) -> None:
-    terms = room.right(shipped, "access")
+def test_the_clock_of_a_right(changed: Callable[[Callable[[dict[str, Any]], None]], room.Notice]) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        clauses = [clause for section in content["sections"] for clause in section["clauses"]]
+        next(clause for clause in clauses if clause["id"] == "9.1")["extension"] = "P2M"
+
+    terms = room.right(changed(edit), "access")
     received = datetime(2026, 11, 22, 9, tzinfo=UTC)  # a Sunday
     assert terms.clause_id == "9.1"
     assert str(terms.period) == "P1M"

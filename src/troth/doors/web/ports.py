@@ -14,6 +14,7 @@ from troth.notice import Notices, Proposals
 from troth.outreach import Outreach
 from troth.people import Assignments, Choices, Contacts, People
 from troth.policy import Policy
+from troth.proofs import Proofs
 from troth.rights import Accounts, Rights
 
 
@@ -129,5 +130,5 @@ class Rooms(Protocol):
         """Who receives data, and what left."""
 
     @property
-    def dsn_sequencer(self) -> str:
-        """For the proofs: the role that reads all entries and opens none."""
+    def proofs(self) -> Proofs:
+        """Whether each promise is kept."""

@@ -6,21 +6,55 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Final
 
 from troth.doors.web.ports import Rooms
 from troth.kit import clock
 from troth.notice import Notice
 from troth.policy import Permit
-from troth.proofs import Departures, Proofs, Report, Site, Standing
+from troth.proofs import Departures, Proven, Report, Standing
 
 FRESH = timedelta(seconds=30)
-WORDS: Mapping[Standing, tuple[str, str]] = {
-    Standing.KEPT: ("kept", "Kept"),
-    Standing.UNPROVEN: ("open", "Nothing to prove yet"),
-    Standing.BROKEN: ("broken", "Broken"),
+WORDS: Mapping[str, str] = {
+    "kept": "Kept",
+    "broken": "Broken",
+    "missing": "Not possible yet",
+    "blind": "Cannot be checked now",
+    "idle": "Not needed yet",
+    "unseen": "Not shown yet",
+    "stated": "",
 }
+"""The state of a promise by the kind of its mark. What says how things are has none."""
 
 _logger = logging.getLogger(__name__)
+
+
+def kind_of(promise: Proven) -> str:
+    """The kind of mark that stands beside a promise, of `WORDS`."""
+    if promise.standing is Standing.UNPROVEN:
+        return "blind" if promise.is_blind else "idle" if promise.is_idle else "unseen"
+    named = {Standing.BROKEN: "broken", Standing.NOT_POSSIBLE: "missing", Standing.STATED: "stated"}
+    return named.get(promise.standing, "kept")
+
+
+FEWEST: Final = 5
+"""Fewer than this could point to somebody, and are not counted out."""
+
+
+def counted_words(promise: Proven) -> str:
+    """How many of what a promise is about fit it; a small number is not told.
+
+    Args:
+        promise: With what its looks counted.
+    """
+    if not promise.of:
+        return ""
+    if promise.of < FEWEST:
+        return "computed over fewer than five"
+    against = promise.of - promise.fits
+    if not against:
+        return f"computed over all {promise.of:,}"
+    return f"{f'{against:,}' if against >= FEWEST else 'fewer than five'} of {promise.of:,} do not fit it"
 
 
 class Promises:
@@ -31,11 +65,7 @@ class Promises:
     """
 
     def __init__(self, rooms: Rooms) -> None:
-        settings = rooms.settings
-        listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
-        places = {name: (address.host, address.port) for name, address in listeners.items()}
-        site = Site.of(settings.data_dir, places, is_https=settings.is_https)
-        self._proofs = Proofs(rooms.database, rooms.ledger, rooms.dsn_sequencer, site)
+        self._proofs = rooms.proofs
         self._reports: dict[str, Report] = {}
         self._departures: Departures | None = None
         self._counting = asyncio.Lock()

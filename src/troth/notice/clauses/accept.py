@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 
@@ -45,11 +46,18 @@ class Accept(Clause):
         """The decision; where nothing waits for it, the account that records it."""
         return "policy.decision" if self.before else "people.invitations"
 
-    def evidence(self) -> Evidence:
-        """Accounts that were made."""
-        return Evidence(("people:terms:accepted",), "every account names the versions of notice and terms")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "every account that was made accepted the terms that were due, before it did anything"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """The edition."""
         yield Row("Which", f"{self.title}, edition {self.edition}")
         yield Row("What stops us", "an account cannot be made without the record of what was accepted")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """An account that records it, or what is about to be used asking for it."""
+        if self.is_with_account:
+            yield Need("accept", "account", "account", "no account keeps a record of it")
+        else:
+            yield Need("accept", "use", "use", "what it is about is not offered here")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.period import Period
 from troth.notice.terms import term
 
@@ -65,13 +66,10 @@ class Amendment(Clause):
         """Publishing needs two people and a signature."""
         return "notice.proposals"
 
-    def evidence(self) -> Evidence:
-        """Published versions."""
-        return Evidence(
-            ("notice:version:published", *(("outreach:amendment:told",) if self.is_mailed else ())),
-            "every version in force was signed and named two different people"
-            + (", and each account was written to once" if self.is_mailed else ""),
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        told = "; each account that a change was due to was written to once" if self.is_mailed else ""
+        return f"every version that was in force was signed by two people who let neither in the other{told}"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
@@ -83,6 +81,13 @@ class Amendment(Clause):
         yield Row(
             "What stops us", "a version counts only with two people behind it and a signature; old ones stay to be read"
         )
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """Somebody who posts and mails, and a way to object."""
+        for way in self.tells:
+            yield Need("tell", way, way, f"no change is {way} here")
+        if self.objection == "pins":
+            yield Need("answer", "version", "objection", "nobody can object to a change here")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """What is mailed is told by mail; there is one promise about changes, or two that agree."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 _SAID = {"contract": "a contract with you needs it", "consent": "you said yes to it", "law": "a law allows it"}
@@ -39,9 +39,9 @@ class Automation(Clause):
         """The decision itself."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Refusals of programs."""
-        return Evidence(("policy:access:refused",), "no program decided such a thing without a person", self.id)
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "no program decided such a thing without a person or a ground"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform
 
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 from troth.notice.vocabulary import AUDIENCES
 
@@ -44,21 +45,6 @@ class Policy:
     does: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What shows that a clause is kept.
-
-    Attributes:
-        kinds: Kinds of ledger entries that bear on it.
-        looks_for: What `troth verify` looks for among them, as one sentence.
-        names: Only entries that carry this clause id bear on it; empty when all of the kinds do.
-    """
-
-    kinds: tuple[str, ...]
-    looks_for: str
-    names: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +100,11 @@ class Lookup(Protocol):
         ...
 
     @property
+    def audiences(self) -> tuple[str, ...]:
+        """The audiences that the notice has a page for."""
+        ...
+
+    @property
     def regions(self) -> tuple[str, ...]:
         """ISO 3166 codes of the places where the notice says that data is kept."""
         ...
@@ -148,6 +139,13 @@ class Clause(ABC):
     audiences: tuple[str, ...] = term(
         "Who it is for; left out, everybody", choices=AUDIENCES, name="for", default=AUDIENCES
     )
+    not_yet: bool | tuple[str, ...] = term(
+        "That it is promised and cannot be done yet: true, or the parts that cannot, such as extend; the check names "
+        "them, and asks to take the mark off when they can",
+        pattern=SLUG,
+        least=1,
+        default=False,
+    )
     line: int = 0
 
     def sentence(self, notice: Lookup) -> str:
@@ -162,17 +160,26 @@ class Clause(ABC):
         """The Cedar policies that make it so; none where another part of the program does."""
         yield from ()
 
+    @property
+    def is_statement(self) -> bool:
+        """Whether it says how things are, and promises nothing that could be kept or broken."""
+        return False
+
     def enforcer(self) -> str:
         """The one part of the program that keeps it, or an empty string when nothing does."""
         return ""
 
     @abstractmethod
-    def evidence(self) -> Evidence:
-        """What shows that it is kept."""
+    def looks_for(self) -> str:
+        """What is computed over all that happened to say whether it is kept, as one sentence."""
 
     @abstractmethod
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """How this is kept, apart from the proof: basis, what stops us, and so on."""
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """What the program has to have for it; what has no verb cannot be promised. Prohibitions need nothing."""
+        yield from ()
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """What is wrong with it, taken together with the others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from troth.notice.clauses.base import Clause, Evidence, Fault, Limit, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Limit, Lookup, Row, clause
 from troth.notice.terms import SLUG, term
 
 
@@ -23,13 +23,18 @@ class Basis(Clause):
         """The interest."""
         return f"Our interest is this: {self.interest}"
 
+    @property
+    def is_statement(self) -> bool:
+        """It says how things are."""
+        return True
+
     def enforcer(self) -> str:
         """An activity whose assessment is missing does not pass the check."""
         return "notice.checking"
 
-    def evidence(self) -> Evidence:
-        """What was checked when the version was published."""
-        return Evidence(("notice:version:published",), "every interest that is named has an assessment")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "every interest that is named has an assessment, and nobody is late to look at it again"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """The assessment."""

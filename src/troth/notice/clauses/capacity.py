@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 _BEFORE_SIGN_IN = ("open_notice", "register", "sign_in")
@@ -33,15 +33,19 @@ class Capacity(Clause):
         )
         yield Policy(self.id, text, "forbid")
 
+    @property
+    def is_statement(self) -> bool:
+        """It says who decides, unless it promises to keep organisations apart."""
+        return not self.is_apart
+
     def enforcer(self) -> str:
         """The decision, and row-level security behind it."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Attempts across the wall."""
-        return Evidence(
-            ("policy:access:refused", "archive:study:opened"),
-            "every opening was made from the organisation that holds the study; every other attempt was refused",
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return (
+            "every opening was made from the organisation that holds the study, and the database shows no other's rows"
         )
 
     def kept(self, notice: Lookup) -> Iterator[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import law, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Row, clause
 from troth.notice.terms import SLUG, term
 from troth.notice.vocabulary import AUDIENCES
 
@@ -33,13 +33,18 @@ class Category(Clause):
         """What the platform holds that belongs to it."""
         return self.covers or ((self.key,) if self.key in vocabulary.HOLDINGS else ())
 
+    @property
+    def is_statement(self) -> bool:
+        """It says how things are."""
+        return True
+
     def enforcer(self) -> str:
         """An activity that uses an unlisted category does not pass the check, so it is never published."""
         return "notice.checking"
 
-    def evidence(self) -> Evidence:
-        """What was checked when the version was published."""
-        return Evidence(("notice:version:published",), "no activity in force uses a category that is not listed")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nothing that the program stores or asks belongs to a category that is not listed"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

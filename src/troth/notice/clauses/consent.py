@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.period import Period
 from troth.notice.terms import SLUG, term
 
@@ -48,11 +49,9 @@ class Consent(Clause):
         """The decision itself."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Refusals without consent."""
-        return Evidence(
-            ("policy:access:refused",), "nothing was done for these purposes without a consent in force", self.id
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nothing was done for these purposes about somebody whose yes was not in force"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
@@ -64,3 +63,11 @@ class Consent(Clause):
             yield Row("It counts", f"for {self.expires.words}")
         yield Row("How you take it back", ", ".join(self.withdrawal))
         yield Row("What stops us", "without your yes it is refused; taking it back counts from the next moment")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """Once something is done for it: that it is asked, and each way to take it back."""
+        if not any(getattr(notice.find("purpose", key), "access", ()) for key in self.purposes):
+            return
+        yield Need("ask", "consent", "ask", "nobody is asked here")
+        for way in self.withdrawal:
+            yield Need("withdraw", way, way, f"it cannot be taken back by {way}")

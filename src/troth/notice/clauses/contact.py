@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Row, clause
 from troth.notice.terms import term
 from troth.notice.vocabulary import COUNTRIES
 
@@ -33,13 +33,18 @@ class Contact(Clause):
         }[self.of]
         return f"{who} {self.name}."
 
+    @property
+    def is_statement(self) -> bool:
+        """It says how things are."""
+        return True
+
     def enforcer(self) -> str:
         """Shown from the notice, never typed into a page."""
         return "doors.web.app"
 
-    def evidence(self) -> Evidence:
-        """Shown on the pages."""
-        return Evidence((), "the contact is on every privacy page and in every letter")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "the contact stands on every public page and in every letter"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """All ways to reach it."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import term
 
 
@@ -47,9 +48,9 @@ class Cookies(Clause):
         """Pages set no cookie that is not listed."""
         return "doors.web.desk"
 
-    def evidence(self) -> Evidence:
-        """What a browser is given."""
-        return Evidence((), "a visit to every page is given no cookie that is not listed")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "a visit to every page is given no cookie that is not listed"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """Each cookie."""
@@ -61,6 +62,11 @@ class Cookies(Clause):
             yield Row(signal.upper(), "when your browser says so, that is a no")
         if not self.cookies:
             yield Row("Cookies", "none")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """Each signal of a browser is heeded."""
+        for signal in self.signals:
+            yield Need("signal", signal, signal, f"no page acts on the browser's signal ({signal.upper()})")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """What is not necessary waits for a consent that the notice has."""

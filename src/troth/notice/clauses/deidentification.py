@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 _SAID = {
@@ -43,14 +44,22 @@ class Deidentification(Clause):
         """The decision about every release."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Releases refused."""
-        return Evidence(("policy:access:refused",), "nothing was released that had not passed the gate", self.id)
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nothing was released for these purposes that had not passed the gate"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """How, and what stops us."""
         yield Row("How", f"{_SAID[self.profile]}; no number stands for fewer than {self.smallest_group} people")
         yield Row("What stops us", "what has not passed the gate is refused, whoever asks")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """The gate, once something is done for one of its activities."""
+        if not any(getattr(notice.find("purpose", key), "access", ()) for key in self.purposes):
+            return
+        yield Need("gate", self.profile, "gate", "nothing here takes the names out like this")
+        if self.budget_thousandths:
+            yield Need("gate", "budget", "budget", "no privacy budget is kept")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Its activities exist; one person is no group."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from troth.notice import cedar
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 
 
 @clause("hold", "A legal hold: what a court or the law says must stay is not erased until it says so no more.")
@@ -25,10 +26,15 @@ class Hold(Clause):
         """The decision about every erasure."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Erasures refused while a hold was on."""
-        return Evidence(("archive:study:erased", "policy:access:refused"), "nothing was erased while it was held")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nothing was erased between the day a hold was placed on it and the day that hold was released"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
         yield Row("What stops us", "while a hold is on, every erasure is refused, also of what has served its time")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """That a hold can be placed, and released."""
+        yield Need("hold", "place", "place", "nobody can place a legal hold here")
+        yield Need("hold", "release", "release", "nobody can release a legal hold here")

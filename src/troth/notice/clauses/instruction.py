@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 AGREEMENTS: Mapping[str, str] = MappingProxyType(
@@ -56,15 +57,23 @@ class Instruction(Clause):
         """A processor's activity without an instruction compiles to nothing, so it is refused."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Every access rests on an instructed activity."""
-        return Evidence(("archive:study:opened",), "every opening was for a purpose that the hospital has instructed")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "each act for these purposes was done while the instruction and the agreement held"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
         if self.agreement != "none":
             yield Row("Agreement", AGREEMENTS[self.agreement])
         yield Row("What stops us", "without an instruction for a purpose, everything for that purpose is refused")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """That a controller can give the instruction and file the agreement that it asks for."""
+        if self.key:
+            yield Need("instruct", "give", "give", "no organisation can give an instruction here")
+            yield Need("instruct", "revoke", "revoke", "no organisation can take an instruction back here")
+        if self.agreement != "none":
+            yield Need("file", "agreement", "agreement", "no agreement can be filed here")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Its activities must exist and be a processor's."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 
@@ -33,18 +34,25 @@ class LegalOrder(Clause):
         """The decision about every disclosure."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Disclosures on an order."""
-        return Evidence(
-            ("exchange:disclosure:recorded", "exchange:disclosure:refused", "policy:access:refused"),
-            "nothing was handed out on an order whose document is not on file",
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "each thing handed out names an order that was on file before, and what else the clause asks for"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
         if self.tells_subject:
             yield Row("You", "are told, unless the order forbids it")
         yield Row("What stops us", "without the document of the order, and a person who looked at it, it is refused")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """That an order can be filed and looked at by another, and that the person is told."""
+        if not any(getattr(notice.find("purpose", key), "access", ()) for key in self.purposes):
+            return
+        lacks = {"document": "no order can be filed here", "review": "nobody reviews an order here"}
+        for need in self.needs:
+            yield Need("order", need, need, lacks[need])
+        if self.tells_subject:
+            yield Need("order", "tell", "tell", "nobody is told of an order by this service")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Its activities exist."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Lookup, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import term
 
 
@@ -20,13 +21,16 @@ class Logging(Clause):
         """The ledger: no entry, no read."""
         return "ledger.service"
 
-    def evidence(self) -> Evidence:
-        """The tree, its signatures, and the counts."""
-        return Evidence(
-            ("archive:study:opened", "archive:viewing:closed", "archive:studies:queried", "policy:access:refused"),
-            "the tree of entries adds up, every head is signed, and each opening has its entry from before it",
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "the ledger adds up, and each viewing, arrival and collection that ended has its entry from before it"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
         yield Row("What stops us", "if it cannot be written down, it does not open; an entry altered later is found")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """A way to read it for each of its readers."""
+        lacks = {"subject": "you cannot read it here", "office": "no page shows it to the privacy office"}
+        for reader in self.readers:
+            yield Need("read_log", reader, reader, lacks.get(reader, f"no page shows it to the {reader}"))

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
+
+_CANNOT_STOP = {"link": "no message carries a link that stops it", "reply": "no answer to a message is read"}
 
 
 @clause("marketing", "Messages that nobody asked for: on which channels, with whose yes, and how they stop.")
@@ -62,9 +65,9 @@ class Marketing(Clause):
         """The decision about every message."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Messages refused."""
-        return Evidence(("policy:access:refused",), "nobody was written to on a channel that they had stopped", self.id)
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "no message went to somebody who had stopped it, or without the yes that it needs"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """Channels, and how it stops."""
@@ -72,6 +75,15 @@ class Marketing(Clause):
         yield Row("How it stops", ", ".join(self.stops_by))
         yield Row("What stops us", "each message is decided when it is sent; after you stopped it, it is refused")
         yield Row("Your objection", "ends it at once and for good, whatever it rests on, a yes of yours included")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """Once something is sent: each channel that it names, and each way to stop it."""
+        if not any(getattr(notice.find("purpose", key), "access", ()) for key in self.purposes):
+            return
+        for channel in self.channels:
+            yield Need("send", channel, channel, f"nothing is sent by {vocabulary.CHANNELS[channel]}")
+        for way in self.stops_by:
+            yield Need("stop", way, way, _CANNOT_STOP.get(way, f"it cannot be stopped by {way}"))
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Its activities and its consent exist; e-mail can be stopped by one click."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 _SAID = {
@@ -56,9 +57,9 @@ class Minor(Clause):
         """The decision itself."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Refusals by age."""
-        return Evidence(("policy:access:refused",), "nobody of a refused age was taken in", self.id)
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nobody of a refused age was taken in"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """Each band."""
@@ -67,6 +68,12 @@ class Minor(Clause):
             yield Row(f"Age {ages}", _SAID[band.rule])
         if self.guardian_proof:
             yield Row("Parents and guardians", self.guardian_proof)
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """That an age is asked, and a guardian known."""
+        yield Need("age", "ask", "ask", "nobody is asked for their age here")
+        if any(band.rule == "guardian" for band in self.bands):
+            yield Need("age", "guardian", "guardian", "no guardian can show here that they are one")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Bands follow each other without a gap; a guardian shows something."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 
@@ -33,11 +33,9 @@ class Never(Clause):
         """The decision itself; a prohibition outweighs every permission."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Refusals name this clause."""
-        return Evidence(
-            ("policy:access:refused",), f"every attempt was refused, with clause {self.id} in its entry", self.id
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "of all that was done, nothing is what this clause forbids"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from troth.notice import cedar, law, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 _HERE = (
@@ -98,14 +99,10 @@ class Purpose(Clause):
         """The decision itself: no clause, no permit."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Openings and refusals name the purpose."""
-        kinds = ("archive:study:opened", "archive:studies:queried", "archive:instances:stored") if self.access else ()
-        return Evidence(
-            kinds,
-            f"each entry for the purpose {self.key} names clause {self.id}, and none an unlisted purpose",
-            self.id,
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        what = self.key.replace("_", " ")
+        return f"each act for {what} names this clause and is one that it grants, by a role that it names"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """Basis, condition, and who may do what."""
@@ -118,6 +115,15 @@ class Purpose(Clause):
             yield Row("What stops us", "nobody can do anything for this purpose at present; every attempt is refused")
         else:
             yield Row("What stops us", "nothing opens without a purpose; any other purpose, place or person is refused")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """A way to do each action that it grants, and somebody who states the facts that it requires."""
+        for access in self.access:
+            for name in access.does:
+                lacks = f"there is no way to {vocabulary.ACTIONS[name].words.rstrip(',')} here"
+                yield Need("act", name, name, lacks)
+            for claim in access.requires:
+                yield Need("claim", claim, claim, f"nobody can state here that {vocabulary.CLAIMS[claim]}")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """References, coverage of roles by recipients, the condition for health data, the instruction."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from troth.notice import cedar, law, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Limit, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Limit, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 RELATIONS: Mapping[str, str] = MappingProxyType(
@@ -82,12 +82,12 @@ class Recipient(Clause):
         """An access is granted only to roles that a recipient of the activity names."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Openings name this clause."""
-        return Evidence(
-            ("archive:study:opened", "archive:studies:queried", "archive:instances:stored"),
-            f"every opening by these people names clause {self.id}; nobody else opened anything",
-            self.id,
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return (
+            "each thing that went there had its contract, and nothing of another category went"
+            if self.is_outside
+            else "each act by these people rests on a clause that names them"
         )
 
     def kept(self, notice: Lookup) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
 from troth.notice.terms import term
 
 
@@ -40,12 +40,9 @@ class Residency(Clause):
         """The decision about every arrival."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Arrivals and the region of the node."""
-        return Evidence(
-            ("archive:instances:stored", "main:node:started"),
-            "every node that stored something stands in these countries",
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "everything was taken in by machines that stand in these countries, and nothing left for others"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

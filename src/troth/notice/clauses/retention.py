@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Limit, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Fault, LegalSource, Limit, Lookup, Row, clause
+from troth.notice.needs import Need
 from troth.notice.period import Period, birthday
 from troth.notice.terms import SLUG, term
 
@@ -65,12 +66,9 @@ class Retention(Clause):
         """Erasure asks the rule, and refuses before the day."""
         return "rights.decide"
 
-    def evidence(self) -> Evidence:
-        """What was erased, and what was kept with its end date."""
-        return Evidence(
-            ("archive:study:erased", "rights:request:decided"),
-            "nothing was erased before its day, and no refusal is without one",
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nothing was erased because its time was over before its day, and nothing is kept past it"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """The law behind the number."""
@@ -84,6 +82,13 @@ class Retention(Clause):
             "What stops us",
             "the day is computed from this clause each time, and nothing kept by law can be erased earlier",
         )
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """Something that disposes of it when its time is over."""
+        contracts = {key for found in notice.all("scope") for key in getattr(found, "purposes", ())}
+        activities = {found.key for found in notice.all("purpose") if self.key in getattr(found, "retention", ())}
+        what = "contacts_under_contract" if activities and activities <= contracts else self.key
+        yield Need("dispose", what, "dispose", "nothing removes it by itself when its time is over")
 
     def limits(self) -> Iterator[Limit]:
         """When somebody has to look at the law again."""

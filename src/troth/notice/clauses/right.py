@@ -8,9 +8,17 @@ from typing import Literal
 
 from troth.notice import cedar, vocabulary
 from troth.notice import law as legal
-from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Limit, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, LegalSource, Limit, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.period import Period
 from troth.notice.terms import SLUG, term
+
+_ASKING = {"patients": "patients", "users": "people with an account for work", "visitors": "visitors"}
+_STEPS = {
+    "acknowledge": "nobody says that a request has come",
+    "decide": "nobody decides such a request",
+    "answer": "nobody answers such a request",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +84,9 @@ class Right(Clause):
         """The room that handles requests; a restriction is also part of every decision."""
         return "policy.decision" if self.right in ("restrict", "object") else "rights.workflows"
 
-    def evidence(self) -> Evidence:
-        """Requests, from the first day to the answer."""
-        return Evidence(
-            ("rights:request:opened", "rights:request:acknowledged", "rights:request:decided", "rights:request:closed"),
-            f"every request for this was answered within {self.period.words} on the calendar",
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return f"every request for this was acknowledged, and answered within {self.period.words} on the calendar"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """The clock, the cost, the exceptions."""
@@ -96,6 +101,16 @@ class Right(Clause):
         if self.decided_by == "person":
             yield Row("Who decides", "a person, with the reason; until then we do not do what you object to")
         yield Row("Law", legal.article(legal.RIGHTS[self.right]))
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """A way to ask for each of its readers; that it is acknowledged, decided, answered, and extended where said."""
+        for audience in (each for each in self.audiences if each in notice.audiences):
+            lacks = f"{_ASKING[audience]} cannot ask for this here"
+            yield Need("right", f"{self.right}:ask", audience, lacks, audience)
+        for part, lacks in _STEPS.items():
+            yield Need("right", f"{self.right}:{part}", part, lacks)
+        if self.extension is not None:
+            yield Need("right", f"{self.right}:extend", "extend", "nobody can take longer and say why")
 
     def limits(self) -> Iterator[Limit]:
         """When somebody has to look at the law again."""

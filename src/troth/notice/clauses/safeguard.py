@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from troth.notice import cedar
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Lookup, Policy, Row, clause
 from troth.notice.terms import term
 
 
@@ -17,7 +17,6 @@ class Measure:
 
     enforcer: str
     stops: str
-    kinds: tuple[str, ...]
     looks_for: str
 
 
@@ -26,43 +25,36 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "sealed_at_rest": Measure(
             "vault.keyring",
             "nothing is written to disk before it is sealed",
-            ("ledger:key:shredded",),
             "no byte of a name or of an image can be read from the disk",
         ),
         "sealed_in_transit": Measure(
             "main.settings",
             "a listener that others can reach does not start without encryption",
-            ("main:node:started",),
             "every listener that is reachable from outside speaks TLS",
         ),
         "tamper_evident": Measure(
             "ledger.sequencer",
             "each entry is bound to all before it, under a signature",
-            (),
             "the tree adds up and every signed head agrees with it",
         ),
         "no_open_door": Measure(
             "policy.decision",
             "what no clause allows is refused; there are no passwords to guess or forget",
-            ("policy:access:refused", "people:session:started"),
             "nothing was opened by somebody who had not signed in",
         ),
         "live_session": Measure(
             "policy.decision",
             "every step asks again whether the sign-in still stands",
-            ("people:session:ended",),
             "nothing was opened in a session after it had ended",
         ),
         "identity_check": Measure(
             "people.invitations",
             "a wrong detail or code tells nothing, and too many tries are stopped",
-            ("people:subject:matched", "people:match:failed"),
             "nobody received anything before the check was passed",
         ),
         "stays_erased": Measure(
             "archive.intake",
             "a sealed mark of what was erased is looked up at every way in",
-            ("archive:study:erased", "archive:study:refused_tombstone"),
             "nothing that was erased is held again",
         ),
     }
@@ -89,9 +81,9 @@ class Safeguard(Clause):
         """As the measure says."""
         return MEASURES[self.measure].enforcer
 
-    def evidence(self) -> Evidence:
-        """As the measure says."""
-        return Evidence(MEASURES[self.measure].kinds, MEASURES[self.measure].looks_for)
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return MEASURES[self.measure].looks_for
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

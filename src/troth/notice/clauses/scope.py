@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
 from troth.notice.terms import SLUG, term
 
 
@@ -41,12 +41,9 @@ class Scope(Clause):
         """The decision, and the check at the start for surfaces."""
         return "policy.decision" if self.excludes else "notice.coverage"
 
-    def evidence(self) -> Evidence:
-        """The start, and refusals."""
-        return Evidence(
-            ("main:node:started", "policy:access:refused"),
-            "nothing collects outside these surfaces, and nothing under other terms was used",
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nothing collects outside these surfaces, and nothing under other terms was used"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

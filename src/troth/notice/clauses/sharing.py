@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Lookup, Row, clause
+from troth.notice.clauses.base import Clause, Lookup, Row, clause
+from troth.notice.needs import Need
 from troth.notice.period import Period
 from troth.notice.terms import term
 
@@ -33,9 +34,9 @@ class Sharing(Clause):
         """Nothing leaves without a permit, and none is given for sharing yet."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Nothing yet: the kinds come with the room that shares."""
-        return Evidence((), "shares that were opened by their receiver alone, and none after it ended")
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "each share was opened by its receiver alone, and none after it ended"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
@@ -44,3 +45,11 @@ class Sharing(Clause):
         for need in self.needs:
             yield Row("First", _NEEDS[need])
         yield Row("What stops us", "sharing is not switched on yet, so every attempt is refused")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """That something can be shared, opened by who receives it, and ended; and what comes first."""
+        yield Need("share", "make", "make", "nothing can be shared here")
+        yield Need("share", "open", "open", "nobody can open what was shared")
+        yield Need("share", "end", "end", "no share can be ended")
+        for need in self.needs:
+            yield Need("share", need, need, f"no share asks for: {_NEEDS[need]}")

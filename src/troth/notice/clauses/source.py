@@ -7,7 +7,8 @@ from datetime import date
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, LegalSource, Limit, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, LegalSource, Limit, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.period import Period
 from troth.notice.terms import SLUG, term
 
@@ -65,17 +66,15 @@ class Source(Clause):
         """Only a registered machine may bring something in; a list of people names a source that stands here."""
         return "people.contacts.lists" if self.names else "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """Every arrival names who brought it."""
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        if self.is_never:
+            return "nothing came from there"
         if self.names:
-            return Evidence(
-                ("people:list:taken", *(("people:contact:told",) if self.told_within else ())),
-                "every list named its source" + (", and everybody on it was told in time" if self.told_within else ""),
+            return "every list named its source" + (
+                ", and everybody on it was told in time" if self.told_within else ""
             )
-        return Evidence(
-            ("archive:instances:stored", "archive:instance:refused"),
-            "every arrival names the machine or person behind it",
-        )
+        return "every arrival names the machine or person that brought it"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
@@ -102,6 +101,15 @@ class Source(Clause):
         if self.is_never or self.origin not in ("controller", "third_party"):
             return ()
         return self.kinds or ((self.key,) if self.gives else ())
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """A way in from there, and that people are told where they have to be."""
+        if self.is_never:
+            return
+        origin = "list" if self.names else self.origin
+        yield Need("take", origin, "take", "nothing comes in from there")
+        if self.told_within is not None:
+            yield Need("tell", "source", "tell", "nobody is told from whom we have it")
 
     def limits(self) -> Iterator[Limit]:
         """When somebody has to look at the law again."""

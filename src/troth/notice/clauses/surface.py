@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 
@@ -58,12 +59,11 @@ class Surface(Clause):
         """The comparison at the start, and the decision where there are levels of service."""
         return "policy.decision" if self.levels else "notice.coverage"
 
-    def evidence(self) -> Evidence:
-        """The start, and refusals."""
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
         if self.levels:
-            said = f"everybody whose level of service has no {self.key} was refused there"
-            return Evidence(("policy:access:refused", "people:level:changed"), said)
-        return Evidence(("main:node:started",), "no node started with a form, line or job that is not listed")
+            return f"each act at {self.key} was done at a level of service that has it"
+        return "no node started with a form, line or job that is not listed"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """Each field; which levels have it."""
@@ -76,6 +76,13 @@ class Surface(Clause):
             why = f"; {field.why}" if field.why else ""
             yield Row(field.name.replace("_", " "), ("needed" if field.is_required else "if you like") + why)
         yield Row("What stops us", "a field that does not stand here is refused and not kept")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """That an organisation's level can be set; devices that report have somewhere to report to."""
+        if self.levels:
+            yield Need("level", "set", "level", "no organisation's level of service can be set")
+        if self.way == "telemetry":
+            yield Need("take", "telemetry", "take", "no device reports anything here")
 
     def faults(self, notice: Lookup) -> Iterator[Fault]:
         """Its categories and purposes exist; a form has fields."""

@@ -7,7 +7,8 @@ from datetime import date
 from typing import Literal
 
 from troth.notice import cedar, law, vocabulary
-from troth.notice.clauses.base import Clause, Evidence, Fault, Limit, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Limit, Lookup, Policy, Row, clause
+from troth.notice.needs import Need
 from troth.notice.terms import SLUG, term
 
 _SAID = {
@@ -71,12 +72,9 @@ class Transfer(Clause):
         """The decision about everything that leaves."""
         return "policy.decision"
 
-    def evidence(self) -> Evidence:
-        """What left, with the instrument it went on."""
-        return Evidence(
-            ("exchange:disclosure:recorded", "exchange:disclosure:refused", "policy:access:refused"),
-            "nothing went there without the instrument on file and valid at that moment",
-        )
+    def looks_for(self) -> str:
+        """What is computed over all that happened."""
+        return "nothing went there unless the instrument was on file and valid at that moment"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """The instrument, its time, and where to have a copy."""
@@ -86,6 +84,12 @@ class Transfer(Clause):
         if self.document:
             yield Row("A copy", f"you can have one: {self.document}")
         yield Row("What stops us", "when the instrument ends or falls, the next transfer that needs it is refused")
+
+    def prerequisites(self, notice: Lookup) -> Iterator[Need]:
+        """Where a copy of an agreement can be had: that one is filed for readers, and asked for."""
+        if self.document and self.instrument in ("scc", "bcr"):
+            yield Need("copy", "file", "copy", "no copy of the agreement is on file for readers")
+            yield Need("copy", "ask", "ask", "nobody can ask for a copy here")
 
     def limits(self) -> Iterator[Limit]:
         """When it begins and ends."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from troth.doors.web import words
 from troth.doors.web.changes import ChangeLine, change_line
 from troth.doors.web.desk import Desk, go, id_of, of_organisation
-from troth.doors.web.promises import WORDS
+from troth.doors.web.promises import WORDS, counted_words, kind_of
 from troth.doors.web.render import Page
 from troth.notice import Proposal
 from troth.policy import Actor, Permit, Target
@@ -22,7 +22,7 @@ from troth.proofs import Checked, Proven, Report
 PUBLISHING = "administration"
 SEEING = "rights"
 RECORDED = "Who proposes and who agrees is written to the ledger"
-HOLDS = {True: ("kept", "Holds"), False: ("broken", "Broken"), None: ("open", "Unproven")}
+HOLDS = {True: ("kept", "Holds"), False: ("broken", "Broken"), None: ("idle", "Not checked")}
 STATES = {"open": "Waits for a second person", "agreed": "Agreed", "withdrawn": "Withdrawn"}
 
 
@@ -76,18 +76,17 @@ class ProposalsPage:
 
 
 @dataclass(frozen=True, slots=True)
-class EvidenceLine:
-    """One entry that shows a promise at work."""
+class ExampleLine:
+    """One entry that speaks against a promise."""
 
-    number: str
+    number: int
     kind: str
     at: datetime
-    is_proved: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PromiseLine:
-    """One promise with its enforcer and its evidence."""
+    """One promise with its enforcer and what was found."""
 
     clause: str
     says: str
@@ -97,7 +96,9 @@ class PromiseLine:
     reason: str
     enforcer: str
     looks_for: str
-    evidence: tuple[EvidenceLine, ...]
+    lacks: tuple[str, ...]
+    count: str
+    examples: tuple[ExampleLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,14 +244,12 @@ def _promise_line(promise: Proven) -> PromiseLine:
         clause=promise.clause_id,
         says=promise.says,
         ids=", ".join(promise.promises),
-        kind=WORDS[promise.standing][0],
-        word=WORDS[promise.standing][1],
+        kind=kind_of(promise),
+        word=WORDS[kind_of(promise)],
         reason=promise.reason,
         enforcer=promise.enforcer,
         looks_for=promise.looks_for,
-        evidence=tuple(
-            EvidenceLine(words.entry_number(each.number) if each.number is not None else "", each.kind, each.at,
-                         each.is_proved)
-            for each in promise.shown
-        ),
-    )  # fmt: skip
+        lacks=promise.lacks,
+        count=counted_words(promise),
+        examples=tuple(ExampleLine(each.number, each.kind, each.at) for each in promise.examples),
+    )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from troth.doors.web import words
 from troth.doors.web.desk import AUDIENCES_HERE, Desk, audience_of
-from troth.doors.web.promises import WORDS
+from troth.doors.web.promises import WORDS, counted_words, kind_of
 from troth.doors.web.public.views import (
     Addition,
     AudienceLink,
@@ -30,7 +30,7 @@ from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
 from troth.notice import AUDIENCES, Notice, NoticeVersion, applying, diff, render, sentence
 from troth.policy import Actor
-from troth.proofs import Proven, Report, Standing
+from troth.proofs import Proven, Report
 
 LABELS = {"visitors": "Visitors", "patients": "Patients", "users": "People who work here"}
 CHANGES = {"added": "New", "changed": "Changed", "removed": "Gone"}
@@ -38,7 +38,9 @@ PLACES = {"EEA": "European Economic Area", "EU": "European Union"}
 ELSEWHERE = "ZZ"
 """A code that ISO 3166 leaves to users: for readers who live where no notice adds anything."""
 _COUNTRY = re.compile(r"[A-Z]{2}")
-NOT_CHECKED = StateMark("open", "Not checked yet")
+NOT_CHECKED = StateMark("idle", "Not checked yet")
+TALLIED = tuple((kind, WORDS[kind]) for kind in ("kept", "idle", "unseen", "blind", "missing", "broken"))
+"""The states of promises in the order in which they are counted out; statements are counted apart."""
 
 
 class NoticePages:
@@ -104,12 +106,18 @@ class NoticePages:
         )
 
     async def _view(self, version: NoticeVersion, audience: str, *, is_old: bool) -> NoticePage:
-        report = None if is_old else await self._desk.promises.report(version.notice)
+        reports = [] if is_old else await self._reports()
         earlier = [
             each for each in await self._desk.rooms.notices.versions(version.name) if each.number < version.number
         ]
         before = max(earlier, key=lambda each: each.number, default=None)
-        return notice_page(version, audience, report, before)
+        return notice_page(version, audience, reports, before)
+
+    async def _reports(self) -> list[Report]:
+        """The state of all promises in force; what could not be checked is left out."""
+        notices = [each.notice for each in await self._desk.rooms.notices.current()]
+        found = [await self._desk.promises.report(notice) for notice in notices]
+        return [report for report in found if report is not None]
 
 
 def _audience(http_request: Request, actor: Actor | None, current: Sequence[NoticeVersion]) -> str:
@@ -150,18 +158,18 @@ def _addition(version: NoticeVersion, view: NoticePage) -> Addition:
 
 
 def notice_page(
-    version: NoticeVersion, audience: str, report: Report | None, before: NoticeVersion | None
+    version: NoticeVersion, audience: str, reports: Sequence[Report], before: NoticeVersion | None
 ) -> NoticePage:
     """A version for one audience, with the state of each promise.
 
     Args:
         version: The version.
         audience: `patients`, `users` or `visitors`.
-        report: The state of its promises, or None when it was not checked.
+        reports: The state of the promises of all notices in force; empty when they were not checked.
         before: The version before it.
     """
     rendered = render(version.notice, audience)
-    proven = by_clause(report)
+    proven = by_clause(next((each for each in reports if each.notice == version.name), None))
     sections = tuple(
         _section(
             each.number, each.title, [clause_view(version.notice, one.clause_id, proven) for one in each.sentences]
@@ -178,7 +186,7 @@ def notice_page(
             if each in version.notice.audiences
         ),
         version_line=_version_line(version),
-        kept=_kept_line([each for section in sections for each in section.clauses], report),
+        kept=_kept_line(reports),
         short=tuple(ShortLine(each.ask, each.answer, each.clause) for each in rendered.short),
         changes=changes,
         changes_since=before.number if before is not None else 0,
@@ -201,15 +209,35 @@ def clause_view(notice: Notice, clause_id: str, proven: Mapping[str, Proven]) ->
     said = sentence(notice, clause_id)
     found = proven.get(clause_id)
     how = [(row.term, _capital(row.words)) for row in said.kept if row.words]
-    if found is not None:
-        how.append(("Now", _capital(found.reason)))
+    if found is None:
+        return ClauseView(id=clause_id, sentence=said.says, state=NOT_CHECKED, how=tuple(how))
+    told = _found_words(found)
+    if kind_of(found) not in ("missing", "stated"):
+        how.append(("Now", told))
+    kind = kind_of(found)
     return ClauseView(
         id=clause_id,
         sentence=said.says,
-        state=StateMark(*WORDS[found.standing]) if found is not None else NOT_CHECKED,
+        state=StateMark(kind, WORDS[kind]),
+        own=_lacking_words(found),
         how=tuple(how),
-        evidence=_capital(found.reason) if found is not None else "",
+        evidence="" if kind == "stated" else told,
     )
+
+
+def _found_words(found: Proven) -> str:
+    """What was found, for a reader who knows no ledger."""
+    counted = counted_words(found)
+    reason = _capital(found.reason)
+    return f"{reason} ({counted})" if counted else reason
+
+
+def _lacking_words(found: Proven) -> str:
+    """What of a promise is not possible here, said below it."""
+    if not found.lacks:
+        return ""
+    what = "We promise this and cannot do it yet" if kind_of(found) == "missing" else "Of this we cannot do all yet"
+    return f"{what}: {'; '.join(found.lacks)}."
 
 
 def _capital(text: str) -> str:
@@ -219,25 +247,22 @@ def _capital(text: str) -> str:
 
 
 def _section(number: int, title: str, clauses: Sequence[ClauseView]) -> SectionView:
-    counts = Counter(each.state.kind for each in clauses)
-    kind = "broken" if counts["broken"] else "open" if counts["open"] else "kept"
-    named = (("kept", "kept"), ("open", "not proved yet"), ("broken", "broken"))
-    return SectionView(
-        number,
-        title,
-        StateMark(kind, ", ".join(f"{counts[each]} {word}" for each, word in named if counts[each])),
-        tuple(clauses),
-    )
+    return SectionView(number, title, _counted([each.state.kind for each in clauses]), tuple(clauses))
 
 
-def _kept_line(clauses: Sequence[ClauseView], report: Report | None) -> StateMark:
-    if report is None:
+def _counted(kinds: Sequence[str]) -> StateMark:
+    """The state of several promises: the worst gives the mark, the words count each."""
+    counts = Counter(kinds)
+    shown = next((kind for kind in ("broken", "blind", "kept", "idle", "unseen", "missing") if counts[kind]), "stated")
+    words_of = (f"{counts[kind]} {label.lower()}" for kind, label in TALLIED if counts[kind])
+    return StateMark(shown, ", ".join(words_of))
+
+
+def _kept_line(reports: Sequence[Report]) -> StateMark:
+    """All notices in force, as the page about promises counts them."""
+    if not reports:
         return NOT_CHECKED
-    counts = Counter(each.state.kind for each in clauses)
-    kind = "broken" if counts["broken"] else "kept" if counts["kept"] == len(clauses) else "open"
-    said = f"{counts['kept']} of {len(clauses)} promises kept"
-    said += f", {counts['open']} with nothing to prove yet" if counts["open"] else ""
-    return StateMark(kind, said + (f", {counts['broken']} broken" if counts["broken"] else ""))
+    return _counted([kind_of(each) for report in reports for each in report.promises])
 
 
 def _changes(before: Notice, after: Notice, audience: str) -> tuple[ChangeView, ...]:
@@ -257,31 +282,35 @@ def promises_page(found: Sequence[tuple[Notice, Report]]) -> PromisesPage:
         found: The notices in force, each with the state of its promises.
     """
     if not found:
-        return PromisesPage(0, "No notice is in force here, so nothing was promised.", "", (), (), ())
+        return PromisesPage(0, 0, "No notice is in force here, so nothing was promised.", "", (), (), ())
     unsorted = [section for notice, report in found for section in _all_sections(notice, by_clause(report))]
     sections = tuple(sorted(unsorted, key=lambda each: each.number))
     report = min((each for _, each in found), key=lambda each: each.at)
     clauses = [each for section in sections for each in section.clauses]
-    labels = ((Standing.KEPT, "Kept"), (Standing.UNPROVEN, "Unproven"), (Standing.BROKEN, "Broken"))
+    counts = Counter(each.state.kind for each in clauses)
     holds = all(each.ledger_holds for _, each in found)
     book = "and every one fits" if holds else "and something in it was altered"
+    notes = {
+        "broken": "Something that happened speaks against them",
+        "blind": "What would show them cannot be read at present",
+        "missing": "We promise them and cannot do them yet; what is missing stands with each",
+        "unseen": "Enforced, and nothing computes yet whether they always were",
+        "idle": "Enforced, and nothing has happened yet that they are about",
+        "stated": "They say how things are: there is nothing to keep or break",
+    }
+    named = {**dict(TALLIED), "stated": "Statements"}
     return PromisesPage(
-        total=len(clauses),
-        lead="Taken from the notice in force here. Each is checked against what really happened, "
-        "not against what was intended.",
+        total=len(clauses) - counts["stated"],
+        statements=counts["stated"],
+        lead="Taken from the notice in force here. A promise is kept when its sentence was computed over everything "
+        "that happened; that something of the kind happened proves nothing.",
         checked=f"Checked {words.moment(report.at)} · "
         f"{words.counted(report.ledger_size, 'ledger entry', 'ledger entries')} computed again, {book}",
-        tallies=tuple(Tally(WORDS[each][0], label, sum(one.count(each) for _, one in found)) for each, label in labels),
-        sections=sections,
-        groups=(
-            Group("broken", "Broken", "Something speaks against them", _of_kind(clauses, "broken")),
-            Group(
-                "open",
-                "Unproven",
-                "Enforced, but nothing has happened yet that would show it",
-                _of_kind(clauses, "open"),
-            ),
+        tallies=tuple(
+            Tally(kind, label, counts[kind]) for kind, label in TALLIED if counts[kind] or kind in ("kept", "broken")
         ),
+        sections=sections,
+        groups=tuple(Group(kind, named[kind], note, _of_kind(clauses, kind)) for kind, note in notes.items()),
     )
 
 

@@ -10,7 +10,7 @@ from troth.doors.web.forms import Fault
 
 @dataclass(frozen=True, slots=True)
 class StateMark:
-    """A state: `kept`, `open` or `broken`, with its words."""
+    """A state: `kept`, `idle`, `unseen`, `blind`, `missing`, `broken` or `stated`, with its words."""
 
     kind: str
     words: str
@@ -86,7 +86,7 @@ class NoticePage:
     lead: str = ""
     audiences: tuple[AudienceLink, ...] = ()
     version_line: str = ""
-    kept: StateMark = StateMark("open", "")
+    kept: StateMark = StateMark("idle", "")
     short: tuple[ShortLine, ...] = ()
     changes: tuple[ChangeView, ...] = ()
     changes_since: int = 0
@@ -119,6 +119,7 @@ class PromisesPage:
     """Every promise and whether it is kept."""
 
     total: int
+    statements: int
     lead: str
     checked: str
     tallies: tuple[Tally, ...]
