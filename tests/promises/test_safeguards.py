@@ -67,7 +67,14 @@ async def opened(open_deployment: OpenDeployment, postgres: EmbeddedServer, name
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = rooms.settings.data_dir
-    site = Site(folder / "keys", folder / "packs", postgres.cluster, {"pages": ("127.0.0.1", port)}, False)
+    site = Site(
+        folder / "keys",
+        folder / "packs",
+        postgres.cluster,
+        {"pages": ("127.0.0.1", port)},
+        False,
+        rooms.registers.altered,
+    )
     notice = (await rooms.notices.current())[-1].notice
     return Look(place, site, notice, postgres.dsn(SUPERUSER, str(database)))
 
@@ -150,6 +157,13 @@ def altered_book(look: Look) -> Iterator[Site]:
     look.sql("update ledger_entry set purpose = left(purpose, -1) where purpose like '%x'")
 
 
+@contextmanager
+def altered_notice(look: Look) -> Iterator[Site]:
+    look.sql("update notice_version set source = replace(source, 'We', 'Nobody')")
+    yield look.site
+    look.sql("update notice_version set source = replace(source, 'Nobody', 'We')")
+
+
 BROKEN: list[tuple[Callable[[Look], Any], str]] = [
     (open_key, "sealed_at_rest"),
     (bare_image, "sealed_at_rest"),
@@ -159,6 +173,7 @@ BROKEN: list[tuple[Callable[[Look], Any], str]] = [
     (kept_password, "no_open_door"),
     (open_line, "sealed_in_transit"),
     (altered_book, "tamper_evident"),
+    (altered_notice, "tamper_evident"),
     (bare_record, "sealed_at_rest"),  # last: the write-ahead log keeps what it saw
 ]
 

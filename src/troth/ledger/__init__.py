@@ -30,6 +30,7 @@ from troth.ledger.model import (
     verify_inclusion,
 )
 from troth.ledger.note import Checkpoint, open_checkpoint
+from troth.ledger.rows import AlteredRow, RowsLook
 from troth.ledger.sealer import Sealer
 from troth.ledger.sequencer import Sequencer
 from troth.ledger.service import ORIGIN, Ledger
@@ -39,6 +40,7 @@ __all__ = [
     "ORIGIN",
     "Acting",
     "Allowed",
+    "AlteredRow",
     "Arrival",
     "Broken",
     "Checkpoint",
@@ -55,6 +57,7 @@ __all__ = [
     "OffsetBeyond",
     "Proof",
     "ProofBroken",
+    "RowsLook",
     "Sealer",
     "Sequencer",
     "TreeBroken",

@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 
 from troth.kit.errors import Unprocessable
-from troth.ledger import Verification
+from troth.ledger import AlteredRow, Verification
 from troth.main.adopting import notices_in_force
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
@@ -29,17 +29,19 @@ DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the 
 def verify_ledger(data_dir: DataDir = None) -> None:
     """Recompute the whole tree from its rows and check every signature; names each row that was altered."""
 
-    async def work(rooms: Rooms) -> Verification:
-        return await rooms.ledger.verify(rooms.dsn_sequencer)
+    async def work(rooms: Rooms) -> tuple[Verification, list[AlteredRow]]:
+        return await rooms.ledger.verify(rooms.dsn_sequencer), await rooms.registers.altered()
 
-    verdict = beside(load(data_dir), work)
+    verdict, altered = beside(load(data_dir), work)
     typer.echo(f"{verdict.size} entries computed again, {verdict.signatures} signed checkpoints checked")
     typer.echo(f"root {verdict.root.hex()}")
     for broken in verdict.broken:
         typer.echo(f"BROKEN  entry {broken.index}  id {broken.event_id}  {broken.what}")
-    if verdict.broken:
+    for row in altered:
+        typer.echo(f"ALTERED  {row.register}  id {row.id}  {row.what}")
+    if verdict.broken or altered:
         raise typer.Exit(1)
-    typer.echo("the ledger is whole")
+    typer.echo("the ledger is whole, and so are the rows that it binds")
 
 
 @app.command("prove")

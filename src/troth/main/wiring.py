@@ -17,11 +17,12 @@ from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
-from troth.ledger import Ledger
+from troth.ledger import Ledger, RowsLook
 from troth.lifecycle import Lifecycle, LifecycleFacts
 from troth.main.capabilities import serves
 from troth.main.collecting import uncovered
 from troth.main.facts import CombinedFacts
+from troth.main.registers import Registers
 from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
 from troth.notice import Compiled, Notice, Notices, Problem, Proposals, compile_notices, impossible, load_all
@@ -62,6 +63,7 @@ class Rooms:
     rights: Rights
     compiled: Compiled
     proofs: Proofs
+    registers: Registers
     dsn_sequencer: str
     proposals: Proposals
     outreach: Outreach
@@ -137,9 +139,11 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     rights = Rights(
         database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices
     )  # fmt: skip
+    registers = Registers(room_of_notices)
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        Proofs(database, ledger, server.dsn("troth_sequencer"), site_of(settings), serves()),
+        Proofs(database, ledger, server.dsn("troth_sequencer"), site_of(settings, registers.altered), serves()),
+        registers,
         server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, _wrong),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
         choices,
@@ -153,11 +157,11 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     )  # fmt: skip
 
 
-def site_of(settings: Settings) -> Site:
-    """What of this machine the proofs look at."""
+def site_of(settings: Settings, rows: RowsLook) -> Site:
+    """What of this machine the proofs look at, and of the rows."""
     listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
     places = {name: (address.host, address.port) for name, address in listeners.items()}
-    return Site.of(settings.data_dir, places, is_https=settings.is_https)
+    return Site.of(settings.data_dir, places, is_https=settings.is_https, rows=rows)
 
 
 def _wrong(notices: Sequence[Notice]) -> list[Problem]:

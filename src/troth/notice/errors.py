@@ -48,6 +48,13 @@ class NothingInForce(errors.NotFound):
     title = "No notice is in force here"
 
 
+class NoticeAltered(errors.TrothError):
+    """A published version is not what was signed: it is not loaded, and nothing is built on it."""
+
+    slug = "notice-altered"
+    title = "The privacy notice in the database is not the one that was published and signed"
+
+
 class VersionNotFound(errors.NotFound):
     """No version of the notice has this number."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
@@ -15,6 +16,7 @@ from troth.notice.checking import check
 from troth.notice.difference import diff
 from troth.notice.errors import (
     NothingInForce,
+    NoticeAltered,
     NoticeConflict,
     NoticeMalformed,
     SecondPersonMissing,
@@ -25,10 +27,15 @@ from troth.notice.model import Notice
 from troth.notice.version import NoticeVersion, People, message
 
 ACTION = "publish_notice"
+_logger = logging.getLogger(__name__)
 
 
 class Signer(Protocol):
     """What signs for the deployment; the keyring does."""
+
+    @property
+    def public_key(self) -> bytes:
+        """What its signatures are checked with: raw Ed25519, 32 bytes."""
 
     def sign(self, message: bytes) -> bytes:
         """An Ed25519 signature over a message."""
@@ -57,6 +64,7 @@ class Notices:
         self._keyring = keyring
         self._ledger = ledger
         self._read: dict[UUID, NoticeVersion] = {}
+        self._altered: set[UUID] = set()
 
     async def publish(self, permit: Allowed, notice: Notice, second_person: Allowed) -> NoticeVersion:
         """Publish a version. The same text again is no new version: the one that is there is given back.
@@ -142,18 +150,26 @@ class Notices:
         return version
 
     async def current(self) -> list[NoticeVersion]:
-        """The versions in force now, one of each notice, by name."""
+        """The versions in force now, one of each notice, by name.
+
+        A version that is not what was signed does not count: the one before it stays in force.
+
+        Raises:
+            NoticeAltered: Of some notice no version is left that is what was signed.
+        """
         now = clock.now()
         async with self._db.transaction(None) as connection:
             listed = await store.catalogue(connection, now.date() + timedelta(days=1))  # no zone is further ahead
             if unread := [row["id"] for row in listed if row["id"] not in self._read]:
                 for row in await store.by_ids(connection, unread):
-                    self._version(row)
+                    self._sound(row)
         found: dict[str, NoticeVersion] = {}
         for row in listed:
-            version = self._read[row["id"]]
-            if version.counts_at(now):
+            version = self._read.get(row["id"])
+            if version is not None and version.counts_at(now):
                 found.setdefault(version.name, version)
+        if lost := {row["notice"] for row in listed if row["id"] in self._altered} - set(found):
+            raise NoticeAltered(hint=f"No version of {', '.join(sorted(lost))} can be loaded: restore a backup.")
         return [found[name] for name in sorted(found)]
 
     async def in_force(self, audience: str = "patients") -> NoticeVersion:
@@ -191,14 +207,25 @@ class Notices:
         raise VersionNotFound
 
     async def versions(self, name: str | None = None) -> list[NoticeVersion]:
-        """All versions, newest first.
+        """All versions that are what was signed, newest first.
 
         Args:
             name: Of one notice only.
         """
         async with self._db.transaction(None) as connection:
             rows = await store.all_of(connection, name)
-        return [self._version(row) for row in rows]
+        return [version for version in map(self._sound, rows) if version is not None]
+
+    async def altered(self) -> list[tuple[UUID, str, int]]:
+        """Versions whose rows are not what was signed: id, name and number. Every row is looked at anew."""
+        async with self._db.transaction(None) as connection:
+            rows = await store.all_of(connection)
+        read = [(row, _read(row)) for row in rows]
+        return [
+            (row["id"], row["notice"], row["number"])
+            for row, version in read
+            if version is None or not version.is_signed_by(self._keyring.public_key)
+        ]
 
     def _signed(
         self, notice: Notice, sha256: bytes, people: People, is_founding: bool, is_material: bool
@@ -220,24 +247,49 @@ class Notices:
         )
 
     def _version(self, row: Row) -> NoticeVersion:
-        """A version from its row; published text never changes, so it is parsed once."""
-        known = self._read.get(row["id"])
+        """A version from its row; published text never changes, so it is parsed once.
+
+        Raises:
+            NoticeAltered: It is not what was signed.
+        """
+        known = self._sound(row)
         if known is None:
-            known = self._read[row["id"]] = NoticeVersion(
-                id=row["id"],
-                name=row["notice"],
-                number=row["number"],
-                effective_on=row["effective_on"],
-                sha256=bytes(row["sha256"]),
-                signature=bytes(row["signature"]),
-                published_at=row["published_at"],
-                published_by=row["published_by"],
-                second_person=row["second_person"],
-                is_founding=row["is_founding"],
-                notice=parse(row["source"], f"{row['notice']}.yaml"),
-                is_material=row["is_material"],
-            )
+            raise NoticeAltered(hint="It names each row that was altered: troth verify.")
         return known
+
+    def _sound(self, row: Row) -> NoticeVersion | None:
+        """The same; None where the row is not what was signed. That is said once."""
+        known = self._read.get(row["id"])
+        if known is None and row["id"] not in self._altered:
+            read = _read(row)
+            if read is not None and read.is_signed_by(self._keyring.public_key):
+                known = self._read[row["id"]] = read
+            else:
+                self._altered.add(row["id"])
+                _logger.error("notice %s, version %d: not what was signed; not loaded", row["notice"], row["number"])
+        return known
+
+
+def _read(row: Row) -> NoticeVersion | None:
+    """A version as its row says it; None where that is no notice at all."""
+    try:
+        notice = parse(row["source"], f"{row['notice']}.yaml")
+    except NoticeMalformed:
+        return None
+    return NoticeVersion(
+        id=row["id"],
+        name=row["notice"],
+        number=row["number"],
+        effective_on=row["effective_on"],
+        sha256=bytes(row["sha256"]),
+        signature=bytes(row["signature"]),
+        published_at=row["published_at"],
+        published_by=row["published_by"],
+        second_person=row["second_person"],
+        is_founding=row["is_founding"],
+        notice=notice,
+        is_material=row["is_material"],
+    )
 
 
 def _two_people(permit: Allowed, second_person: Allowed) -> tuple[UUID, UUID]:

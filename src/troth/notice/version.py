@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
@@ -60,11 +61,13 @@ class NoticeVersion:
         return message(self.name, self.number, self.effective_on, self.sha256, (self.published_by, self.second_person))
 
     def is_signed_by(self, public_key: bytes) -> bool:
-        """Whether the signature is this deployment's.
+        """Whether this very text was signed by this deployment, with its name, number, day and people.
 
         Args:
             public_key: Raw Ed25519 public key, 32 bytes.
         """
+        if hashlib.sha256(self.notice.source.encode()).digest() != self.sha256:
+            return False
         try:
             Ed25519PublicKey.from_public_bytes(public_key).verify(self.signature, self.message)
         except InvalidSignature:

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Database
-from troth.ledger import Verification
+from troth.ledger import AlteredRow, RowsLook, Verification
 from troth.proofs import store
 from troth.proofs.model import Checked
 
@@ -45,6 +45,7 @@ class Site:
         cluster: Folder of the embedded database; None, or absent, where the database runs elsewhere.
         listeners: Host and port of each listener, by name.
         is_https: Whether people reach the pages by https.
+        rows: Compares rows with what binds them; None where nobody can here.
     """
 
     keys: Path
@@ -52,17 +53,21 @@ class Site:
     cluster: Path | None
     listeners: Mapping[str, tuple[str, int]]
     is_https: bool
+    rows: RowsLook | None = None
 
     @classmethod
-    def of(cls, data_dir: Path, listeners: Mapping[str, tuple[str, int]], *, is_https: bool) -> Site:
+    def of(
+        cls, data_dir: Path, listeners: Mapping[str, tuple[str, int]], *, is_https: bool, rows: RowsLook | None = None
+    ) -> Site:
         """The site of a data folder.
 
         Args:
             data_dir: Folder of the deployment.
             listeners: Host and port of each listener, by name.
             is_https: Whether people reach the pages by https.
+            rows: Compares rows with what binds them.
         """
-        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https)
+        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https, rows)
 
 
 async def look(site: Site, database: Database, verification: Verification) -> list[Checked]:
@@ -88,6 +93,7 @@ async def look(site: Site, database: Database, verification: Verification) -> li
             broken += await store.broken_instances(connection)
     return [
         ledger_integrity(verification),
+        *([] if site.rows is None else [bound_rows(await site.rows())]),
         await asyncio.to_thread(listeners, site),
         await asyncio.to_thread(key_files, site.keys),
         await asyncio.to_thread(raw_objects, site.packs),
@@ -136,6 +142,16 @@ def ledger_integrity(verification: Verification) -> Checked:
     differ = len(verification.broken)
     found = f"{verification.size} ledger entries computed again, {differ or 'none'} of them differ"
     return Checked("tamper_evident", verification.is_sound if verification.size else None, found)
+
+
+def bound_rows(altered: list[AlteredRow]) -> Checked:
+    """Every row that gives, bars or names is what was written: a changed one is named."""
+    if altered:
+        first = altered[0]
+        named = f"{first.register} {first.id}: {first.what}"
+        more = f", and {len(altered) - 1} more" if len(altered) > 1 else ""
+        return Checked("tamper_evident", False, f"a row was changed past the platform: {named}{more}")
+    return Checked("tamper_evident", True, "every published notice is the text that was signed")
 
 
 def row_security(unprotected: list[str], role: Mapping[str, bool]) -> Checked:

@@ -193,3 +193,65 @@ async def test_the_real_ledger_takes_the_entry(database: Database, keyring: Keyr
 
     version = await room.Notices(database, keyring, Ledger(keyring)).publish(Allowed(), named("real"), Allowed())
     assert version.number == 1
+
+
+class Rows:
+    """Somebody who holds the database and no key: changes rows past the platform, and puts them back."""
+
+    def __init__(self, database: Any, postgres: Any) -> None:
+        self.dsn = postgres.dsn("troth_super", database.name)
+
+    def change(self, statement: str, *values: Any) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            assert connection.execute(statement, values).rowcount == 1  # type: ignore[arg-type]
+
+
+ALTERED = (
+    "source = replace(source, 'Nothing changes unseen.', 'Anything goes.')",
+    "source = replace(source, 'Nothing changes unseen.', 'Anything goes.'),"
+    " sha256 = sha256(convert_to(replace(source, 'Nothing changes unseen.', 'Anything goes.'), 'utf8'))",
+    "source = 'no notice at all: ['",
+    "effective_on = effective_on - 1",
+    "signature = decode(repeat('00', 64), 'hex')",
+    "second_person = gen_random_uuid()",
+)
+
+
+@pytest.mark.parametrize("change", ALTERED)
+async def test_a_version_that_was_altered_is_not_loaded_and_the_one_before_stays_in_force(
+    database: Any, postgres: Any, keyring: Keyring, book: Book, change: str
+) -> None:
+    notices = room.Notices(database, keyring, book)
+    name = f"altered-{ALTERED.index(change)}"
+    await notices.put_in_force(Allowed(), named(name))
+    second = await notices.publish(Allowed(), named(name, 2, "2026-11-02"), Allowed())
+
+    async def said() -> list[int]:
+        started = room.Notices(database, keyring, book)  # as after a restart
+        return [version.number for version in await started.current() if version.name == name]
+
+    assert await said() == [2]
+    assert await notices.altered() == []
+    Rows(database, postgres).change(f"update notice_version set {change} where id = %s", second.id)
+
+    assert await said() == [1]
+    assert [version.number for version in await room.Notices(database, keyring, book).versions(name)] == [1]
+    assert await notices.altered() == [(second.id, name, 2)]
+    with pytest.raises(room.NoticeAltered):  # nothing is built on it
+        await room.Notices(database, keyring, book).publish(Allowed(), named(name, 3, "2026-11-03"), Allowed())
+    Rows(database, postgres).change("delete from notice_version where id = %s", second.id)
+
+
+async def test_where_no_version_is_what_was_signed_nothing_is_served_and_nothing_starts(
+    database: Any, postgres: Any, keyring: Keyring, book: Book
+) -> None:
+    only = await room.Notices(database, keyring, book).put_in_force(Allowed(), named("lost"))
+    rows = Rows(database, postgres)
+    rows.change("update notice_version set source = replace(source, 'unseen', 'seen') where id = %s", only.id)
+    started = room.Notices(database, keyring, book)
+    with pytest.raises(room.NoticeAltered):
+        await started.current()
+    with pytest.raises(room.NoticeAltered):
+        await started.put_in_force(Allowed(), named("lost"))
+    rows.change("update notice_version set source = replace(source, 'seen', 'unseen') where id = %s", only.id)
+    assert "lost" in {version.name for version in await room.Notices(database, keyring, book).current()}
