@@ -159,9 +159,9 @@ def altered_book(look: Look) -> Iterator[Site]:
 
 @contextmanager
 def altered_notice(look: Look) -> Iterator[Site]:
-    look.sql("update notice_version set source = replace(source, 'We', 'Nobody')")
+    look.sql("update notice_version set source = source || 'x'")
     yield look.site
-    look.sql("update notice_version set source = replace(source, 'Nobody', 'We')")
+    look.sql("update notice_version set source = left(source, -1)")
 
 
 BROKEN: list[tuple[Callable[[Look], Any], str]] = [
