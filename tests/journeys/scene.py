@@ -141,6 +141,10 @@ PAGES = (
     Spot("/office/notice/new", "officer", everywhere=True),
     Spot("/office/promises", "office", everywhere=True),
     Spot("/admin", "admin", everywhere=True),
+    Spot("/admin/people/{id}", "admin"),
+    Spot("/admin/systems", "admin", everywhere=True),
+    Spot("/admin/systems/{id}", "admin"),
+    Spot("/office/people", "office", everywhere=True),
     Spot("/admin/damaged", "admin", everywhere=True),
     Spot("/conflicts", "clinician"),
     Spot("/conflicts/{id}", "clinician"),
@@ -200,6 +204,7 @@ async def full(place: Deployment, port: int) -> Scene:
     assert user is not None
     inside = place.set_up_permit("administer", Target("organisation", house.id, house.id))
     link = await people.issue_sign_in_link(inside, user.id)
+    await _people(place, scene, house)
     request = asked.headers["location"]
     scene.places |= {
         "/scans/{id}": f"/scans/{held.id}",
@@ -219,6 +224,21 @@ async def full(place: Deployment, port: int) -> Scene:
     await _versions(scene)
     await place.sequencer.drain()
     return scene
+
+
+async def _people(place: Deployment, scene: Scene, house: Organisation) -> None:
+    """Somebody invited, somebody who waits for a second person, a machine and a token."""
+    admin, doctor = scene.people["admin"], scene.people["clinician"].user
+    assert doctor is not None
+    for role, name in (("admin", "N. Testcase"), ("office", "R. Replica")):
+        fields = {"name": name, "email": f"{role}-invited@x.example", "role": role}
+        assert (await admin.post("/admin", fields)).status_code == 303
+    peer = await place.peer("MR1", house)
+    await place.bearer("peer", "care", house)
+    scene.places |= {
+        "/admin/people/{id}": f"/admin/people/{doctor.id}",
+        "/admin/systems/{id}": f"/admin/systems/{peer.id}",
+    }
 
 
 async def _merges(scene: Scene, house: Organisation) -> None:

@@ -213,10 +213,10 @@ async def test_each_other_service_is_closed_by_a_level_without_it(place: Deploym
 async def test_the_level_is_in_the_ledger_and_on_the_page_and_not_for_the_house_to_choose(place: Deployment) -> None:
     house = await place.organisation()
     admin = await place.staff("admin", house)
-    assert "Not included" not in (await admin.web.get("/admin")).text
+    assert "Not included" not in (await admin.web.get("/admin/systems")).text
     assert await subscribed(place, house, "web")
     assert not await subscribed(place, house, "web"), "it has it already"
-    page = (await admin.web.get("/admin")).text
+    page = (await admin.web.get("/admin/systems")).text
     assert page.count("Not included") == 2
     assert "over the DICOM network" in page
     [event] = await place.ledgered(kind="people:level:changed", house=house)

@@ -42,6 +42,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "people:peer:changed": "The address or the certificate of a machine was changed.",
         "people:peer:ended": "A machine was taken out of use.",
         "people:invitation:withdrawn": "An invitation was withdrawn.",
+        "people:admission:proposed": "It was proposed to let somebody into a role, and waits for a second person.",
+        "people:admission:refused": "A proposal to let somebody into a role was refused.",
         "people:invitation:made": "An invitation was made.",
         "people:invitation:used": "An invitation was used.",
         "people:subject:matched": "An account was matched with this patient.",

@@ -132,8 +132,12 @@ def seeds(folder: Path) -> tuple[Seed, ...]:
         ) from fault
 
 
+FOUNDERS = (("Administrator", "admin"), ("Second administrator", "second-admin"))
+"""The founding pair of an organisation and their mailboxes: what takes two people can be done from the first day."""
+
+
 async def found(rooms: Rooms) -> None:
-    """Make the organisations of the deployment folders, and for each an administrator with a one-time link."""
+    """Make the organisations of the deployment folders, and for each two administrators with a one-time link each."""
     permit = await permit_for(rooms, "administer", Target("platform"))
     for path in rooms.settings.notice:
         for seed in seeds(path if path.is_dir() else path.parent):
@@ -142,10 +146,11 @@ async def found(rooms: Rooms) -> None:
             )
             await _file(rooms, seed, Target("organisation", place.id, place.id))
             inside = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
-            email = f"admin@{seed.name.lower().replace(' ', '-')}.invalid"
-            user = await rooms.people.add_user(inside, place.id, email, "Administrator", "admin")
-            link = await rooms.people.issue_sign_in_link(inside, user.id)
-            sys.stdout.write(f"first sign-in  {seed.name}, administrator: {link}\n")
+            domain = f"{seed.name.lower().replace(' ', '-')}.invalid"
+            for name, mailbox in FOUNDERS:
+                user = await rooms.people.add_user(inside, place.id, f"{mailbox}@{domain}", name, "admin")
+                link = await rooms.people.issue_sign_in_link(inside, user.id)
+                sys.stdout.write(f"first sign-in  {seed.name}, {name.lower()}: {link}\n")
 
 
 async def _file(rooms: Rooms, seed: Seed, place: Target) -> None:

@@ -23,7 +23,7 @@ Id = Annotated[str, typer.Argument(help="The id that the list shows.")]
 Work = Callable[[Rooms, Permit], Awaitable[str]]
 
 
-def inside(organisation: str, data_dir: Path | None, action: str, work: Work) -> None:
+def inside(organisation: str, data_dir: Path | None, action: str, work: Work, **attributes: str) -> None:
     """Do something in an organisation as the operator, and print what comes of it.
 
     Args:
@@ -31,11 +31,13 @@ def inside(organisation: str, data_dir: Path | None, action: str, work: Work) ->
         data_dir: Of the deployment.
         action: What is done, as the notice names it.
         work: Is given the rooms and the permit, and returns what is printed.
+        **attributes: What the notice may ask besides, such as the `role` that somebody is let into.
     """
 
     async def run(rooms: Rooms) -> str:
         place = await rooms.people.organisation_named(organisation)
-        return await work(rooms, await permit_for(rooms, action, Target("organisation", place.id, place.id)))
+        target = Target("organisation", place.id, place.id, attributes=tuple(attributes.items()))
+        return await work(rooms, await permit_for(rooms, action, target))
 
     typer.echo(beside(load(data_dir), run))
 

@@ -51,7 +51,7 @@ def invite_user(
         assert permit.tenant is not None
         return (await rooms.people.invite_user(permit, permit.tenant, email, name, role)).link
 
-    inside(organisation, data_dir, "invite", work)
+    inside(organisation, data_dir, "let_in", work, role=role)
 
 
 @user_app.command("list")
@@ -75,7 +75,7 @@ def change_role(
         await rooms.people.change_role(permit, await _member(rooms, permit, email), role)
         return role
 
-    inside(organisation, data_dir, "change_role", work)
+    inside(organisation, data_dir, "let_in", work, role=role)
 
 
 @user_app.command("end")

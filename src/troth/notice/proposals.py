@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
@@ -31,6 +31,9 @@ from troth.notice.period import Period
 from troth.notice.problem import Problem
 from troth.notice.service import ACTION, Appender, Notices
 from troth.notice.version import NoticeVersion
+
+Second = Callable[[UUID, UUID, UUID], Awaitable[bool]]
+"""Asked with an organisation and two accounts of it: whether they are two people as far as can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Proposals:
         notices: What was published.
         further: Problems of the notices of a deployment together that only the program knows, such as a form that no
             clause would cover any more.
+        second: Whether somebody can be the second person of somebody else: neither let the other in.
     """
 
     def __init__(
@@ -85,11 +89,13 @@ class Proposals:
         ledger: Appender,
         notices: Notices,
         further: Callable[[Sequence[Notice]], list[Problem]] = lambda notices: [],
+        second: Second | None = None,
     ) -> None:
         self._db = db
         self._ledger = ledger
         self._notices = notices
         self._further = further
+        self._second = second
 
     async def draft(self, permit: Allowed, notice: Notice, *, is_material: bool = False) -> Proposal:
         """A version as it would be proposed: held against everything that holds for one, and kept nowhere.
@@ -196,6 +202,13 @@ class Proposals:
                 raise ProposalOver("Its day has passed.", hint="Propose it again with a later day.")
             if permit.actor.id is None or permit.actor.id == row["proposed_by"]:
                 raise SecondPersonMissing(hint="Another person has to agree.")
+            tenant = permit.actor.tenant
+            if (
+                self._second is not None
+                and tenant is not None
+                and not await self._second(tenant, row["proposed_by"], permit.actor.id)
+            ):
+                raise SecondPersonMissing(hint="It has to be somebody whom the other did not let in, nor one for both.")
             people = (row["proposed_by"], permit.actor.id)
             weighs = is_material or row["is_material"]
             version = await self._notices.put_in(connection, permit, proposal.notice, people, is_material=weighs)

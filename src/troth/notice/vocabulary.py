@@ -97,6 +97,7 @@ ACTIONS: Final[Mapping[str, ActionTerm]] = MappingProxyType(
         "tell_change": _action("tell of a change of the notice", "notice"),
         "administer": _action("run the service", "platform", "organisation"),
         "add_user": _action("add a user", "organisation"),
+        "let_in": _action("let people into", "organisation"),
         "change_role": _action("give another role to somebody in", "organisation"),
         "add_peer": _action("add a machine", "organisation"),
         "issue_token": _action("issue a token for programs of", "organisation"),
@@ -154,10 +155,14 @@ FACTS: Final[Mapping[str, str]] = MappingProxyType(
         "ground:contract": "the contract needs the automated decision; also ground:consent, ground:law (automation)",
         "age:<band>": "the person is in this age band today (minor)",
         "guardian": "a parent or guardian acts, and has shown to be one (minor)",
+        "letting:<role>": "somebody is to be let into this role; attribute `role` of the target (lets_in)",
         "accepted:<key>": "the terms were accepted in this edition (accept)",
     }
 )
 """Claims that policies ask for, and what each says. Rooms give them through `policy.FactSet.claims`."""
+
+LETTING: Final = "let_in"
+"""The action that lets people into roles; an access with it says which."""
 
 LEAVING: Final = ("disclose", "share", "release")
 """Actions by which something leaves the organisation; each names where from and where to."""
@@ -250,6 +255,7 @@ CLAIMS: Final[Mapping[str, str]] = MappingProxyType(
         "decided_by_person": "a person has decided",
         "customer": "the person is a customer already",
         "guardian": "a parent or guardian asks, and has shown to be one",
+        "seconded": "another person asked for it before, neither of the two let the other in, and nobody alone both",
         "operates_service": "their organisation runs the whole service",
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from troth.people.accepting import Acceptance, Document, documents
+from troth.people.admissions import agreeing, letting
 from troth.people.assignments import (
     EMERGENCY_LIFETIME,
     Assignment,
@@ -36,6 +37,7 @@ from troth.people.contacts import (
     origins,
 )
 from troth.people.errors import (
+    AdmissionOver,
     AssignmentExists,
     AssignmentNotFound,
     AssignmentTooLong,
@@ -55,6 +57,7 @@ from troth.people.errors import (
     PeerNotFound,
     PersonNeeded,
     ReasonMissing,
+    SecondPersonNeeded,
     SessionNotFound,
     SignInLinkOver,
     SourceUnlisted,
@@ -71,6 +74,7 @@ from troth.people.merges import contradict
 from troth.people.merges_store import with_patient_id
 from troth.people.model import (
     ROLES,
+    Admission,
     Bearer,
     Candidates,
     Demographics,
@@ -95,14 +99,18 @@ from troth.people.model import (
 from troth.people.owner import COLUMNS as OWNER_COLUMNS
 from troth.people.owner import is_owned
 from troth.people.service import People
+from troth.people.tokens import TOKEN_ROLES
 
 __all__ = [
     "EMERGENCY_LIFETIME",
     "OWNER_COLUMNS",
     "ROLES",
+    "TOKEN_ROLES",
     "WORKER",
     "Acceptance",
     "Activity",
+    "Admission",
+    "AdmissionOver",
     "Assignment",
     "AssignmentExists",
     "AssignmentFacts",
@@ -160,6 +168,7 @@ __all__ = [
     "Receipt",
     "Restriction",
     "Said",
+    "SecondPersonNeeded",
     "Session",
     "SessionNotFound",
     "SignInLinkOver",
@@ -176,9 +185,11 @@ __all__ = [
     "User",
     "UserExists",
     "UserNotFound",
+    "agreeing",
     "contradict",
     "documents",
     "is_owned",
+    "letting",
     "message_to",
     "origins",
     "with_patient_id",

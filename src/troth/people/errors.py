@@ -132,6 +132,20 @@ class PeerNotFound(NotFound):
     """No such peer of this organisation."""
 
 
+class AdmissionOver(Conflict):
+    """What waited for a second person was decided, has lapsed, or is not of this organisation."""
+
+    slug = "admission-over"
+    title = "This was decided already, or nobody agreed to it in time"
+
+
+class SecondPersonNeeded(Conflict):
+    """It takes two people, and whoever acts is not a second one."""
+
+    slug = "second-person-needed"
+    title = "This takes two people, neither of whom let the other in"
+
+
 class SessionNotFound(NotFound):
     """No such session or token of this organisation that is alive."""
 

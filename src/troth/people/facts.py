@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from troth.kit import clock
 from troth.kit.db import Connection, Database
-from troth.people import store
+from troth.people import admissions_store, store
+from troth.people.independence import independent
 from troth.policy import Actor, FactSet, Target
 
+SECONDED = "seconded"
+"""The claim that a second person asked for the same before, and neither let the other in."""
 OPERATES = "operates_service"
 """The claim that the actor's organisation runs the whole service."""
 
@@ -29,14 +34,14 @@ class PeopleFacts:
             target: What is acted on; this room has no facts about it.
         """
         if not _is_asked(actor):
-            return FactSet()
+            return FactSet(claims=_letting(target))
         async with self._db.transaction(actor) as connection:
             return await self.read(connection, actor, target)
 
     async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
         """The same over a connection at hand, in the actor's space: one statement at most."""
         if not _is_asked(actor) or actor.tenant is None or actor.id is None:
-            return FactSet()
+            return FactSet(claims=_letting(target))
         if actor.kind == "peer" and actor.session_id is None:
             level = await store.level_of_peer(connection, actor.id, actor.tenant)
             if level is None:
@@ -57,13 +62,34 @@ class PeopleFacts:
         return FactSet(
             is_member=bool(row["belongs"]) and same_role and is_same,
             session_alive=bool(row["is_alive"]),
-            claims=frozenset({OPERATES} if row["operates"] else ()) | _service(actor, row["level"]),
+            claims=frozenset({OPERATES} if row["operates"] else ())
+            | _service(actor, row["level"])
+            | _letting(target)
+            | await _seconded(connection, actor.id, target),
         )
 
 
 def _service(actor: Actor, level: str) -> frozenset[str]:
     """Which level of service the actor's organisation has, and by which service it comes."""
     return frozenset({f"level:{level}", f"via:{actor.via}"} if actor.via else {f"level:{level}"})
+
+
+def _letting(target: Target) -> frozenset[str]:
+    """Into which role somebody is to be let, where whoever asks says so."""
+    role = dict(target.attributes).get("role", "") if target.kind == "organisation" else ""
+    return frozenset({f"letting:{role}"} if role else ())
+
+
+async def _seconded(connection: Connection, account_id: UUID, target: Target) -> frozenset[str]:
+    """Whether another person, of whom the actor is independent, proposed to let this somebody into this role."""
+    said = dict(target.attributes)
+    if target.kind != "organisation" or not said.get("admission"):
+        return frozenset()
+    rows = await admissions_store.waiting(connection, clock.now(), UUID(said["admission"]))
+    if not rows or rows[0]["role"] != said.get("role"):
+        return frozenset()
+    ways = await admissions_store.ways(connection)
+    return frozenset({SECONDED} if independent(ways, rows[0]["proposed_by"], account_id) else ())
 
 
 def _is_asked(actor: Actor) -> bool:

@@ -7,7 +7,7 @@ organisation handed over. Whatever is wrong, the answer is one; five wrong tries
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hmac import compare_digest
@@ -35,7 +35,7 @@ from troth.people.model import (
     tenant_of,
 )
 from troth.people.sign_in import SignIn
-from troth.people.users import checked_role
+from troth.people.users import checked_role, require_letting
 from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef
 
@@ -124,7 +124,7 @@ class Invitations(SignIn):
         """Mail a future member the link to join.
 
         Args:
-            permit: To `administer` the organisation.
+            permit: To `let_in` in the organisation in this role.
             tenant: The organisation.
             email: Where sign-in links will go.
             name: Display name in this organisation.
@@ -133,20 +133,33 @@ class Invitations(SignIn):
         Raises:
             EmailMalformed: Mail cannot be sent there.
             FieldMalformed: No such role.
+            SecondPersonNeeded: The permit is for another role.
         """
+        require_letting(permit, checked_role(role))
         space = self._space(permit, tenant)
         address = emails.normalised(email)
         organisation = await self.organisation(tenant)
         made = self._new_invitation(tenant, "user", "")
-        invitee = {"email": address, "name": name}
-        values = {
-            "role": checked_role(role),
-            "invitee_sealed": self._seal_invitee(organisation.key, made, invitee),
-        }
+        by = [each for each in (permit.actor.id,) if each is not None]
         async with self._db.transaction(space) as connection:
-            await self._write_invitation(connection, permit, made, values, organisation.key, address, None)
+            await self._keep_for_user(connection, permit, made, {"email": address, "name": name}, role, by)
         await self._mail_to_user(organisation, address, made.link)
         return made
+
+    async def _keep_for_user(
+        self,
+        connection: Connection,
+        permit: Permit,
+        made: Invitation,
+        invitee: Mapping[str, str],
+        role: str,
+        by: Sequence[UUID],
+    ) -> None:
+        """Keep the invitation of a future member, with the accounts that had to agree to it."""
+        key = (await self.organisation_over(connection, made.tenant)).key
+        sealed = self._seal_invitee(key, made, invitee)
+        values = {"role": role, "invitee_sealed": sealed, "let_in_by": list(by)}
+        await self._write_invitation(connection, permit, made, values, key, invitee["email"], None)
 
     async def invitations(self, permit: Permit) -> list[PendingInvitation]:
         """The invitations of future members of the permit's organisation that wait, or ran out a while ago.
@@ -257,7 +270,12 @@ class Invitations(SignIn):
             role = held.row["role"]
             owner = Actor(kind="user", id=account.id, role=role)
             if await self._join(connection, tenant, account, invitee["email"], invitee["name"], role):
-                await self._note_member(connection, "joined", owner, held.organisation, account.id, role)
+                by = held.row["let_in_by"]
+                await self._note_way(connection, held.organisation, account.id, role, "invitation", by)
+                await self._note_member(
+                    connection, "joined", owner, held.organisation, account.id, role, way="invitation",
+                    let_in_by=" ".join(map(str, by)),
+                )  # fmt: skip
             await self._note_use(connection, held, owner, address)
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address)
             standing = Standing(account.id, tenant, held.organisation.name, "user")
@@ -439,7 +457,6 @@ class Invitations(SignIn):
             "made_at": clock.now(),
             "expires_at": made.expires_at,
         }
-        role = values.get("role")
         await invitations_store.insert(connection, {**fixed, **values})
         await self._note(
             connection,
@@ -449,7 +466,7 @@ class Invitations(SignIn):
             key,
             permit=permit,
             subject_id=subject_id,
-            payload={"email": address, "invitation": str(made.id), **({"role": role} if role else {})},
+            payload={"email": address, "invitation": str(made.id), **_of_staff(values)},
         )
 
     def _code_digest(self, organisation: Organisation, invitation_id: UUID, code: str) -> bytes:
@@ -463,6 +480,13 @@ class Invitations(SignIn):
         context = _context(held.organisation.id, held.id)
         opened = json.loads(self._keyring.unseal(held.seal_key, held.row["invitee_sealed"], context))
         return {str(name): str(value) for name, value in opened.items()}
+
+
+def _of_staff(values: Mapping[str, Any]) -> dict[str, str]:
+    """What an entry says of the invitation of a future member: the role, and who let them in."""
+    if "role" not in values:
+        return {}
+    return {"role": str(values["role"]), "let_in_by": " ".join(map(str, values["let_in_by"]))}
 
 
 def _context(tenant: UUID, invitation_id: UUID) -> bytes:

@@ -30,7 +30,7 @@ async def end_of_subject(connection: Connection, subject_id: UUID, now: datetime
 async def by_digest(connection: Connection, digest: bytes) -> Row | None:
     """An invitation, held by this transaction until it ends: tries are made one after the other."""
     cursor = await connection.execute(
-        "select tenant, id, kind, subject_id, role, code_digest, invitee_sealed, tries, expires_at, used_at "
+        "select tenant, id, kind, subject_id, role, code_digest, invitee_sealed, tries, expires_at, used_at, let_in_by "
         "from invitation where digest = %s for update",
         (digest,),
     )

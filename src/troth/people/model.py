@@ -160,6 +160,27 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """Somebody who is to be let into a role by two people, and waits for the second.
+
+    Attributes:
+        account_id: The member who is to have another role; None for somebody who is to be invited.
+        proposed_by: The account of who proposed it.
+        expires_at: When it lapses.
+    """
+
+    id: UUID
+    tenant: UUID
+    role: str
+    account_id: UUID | None
+    proposed_by: UUID
+    proposed_at: datetime
+    expires_at: datetime
+    name: str = field(repr=False)
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PendingInvitation:
     """An invitation of a future member that nobody has used.
 

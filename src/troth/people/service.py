@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from troth.people.admissions import Admissions
 from troth.people.holders import Holders
-from troth.people.invitations import Invitations
 from troth.people.merges import Merges
 from troth.people.peers import Peers
 
 
-class People(Invitations, Peers, Holders, Merges):
+class People(Admissions, Peers, Holders, Merges):
     """Organisations, users, sign-in, sessions, subjects, invitations, peers.
 
     Verbs take a `Permit`, but for those that turn what somebody shows (a link, a cookie, a token, an AE title) into
     an `Actor`. The parts are in `room` (organisations), `users`, `subjects`, `sessions`, `sign_in`, `invitations`,
-    `tokens`, `peers`, `letters`, `holders` and `merges`, each standing on the one before.
+    `admissions`, `tokens`, `peers`, `letters`, `holders` and `merges`, each standing on the one before.
     """

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
-from troth.people import sources_store, store
+from troth.people import admissions_store, sources_store, store
 from troth.people.accepting import BY_SIGN_IN
 from troth.people.errors import StandingNotFound
 from troth.people.model import (
@@ -185,6 +185,7 @@ class Sessions(Subjects, Users):
         for organisation in await self.organisations():
             async with self._db.transaction(organisation) as connection:
                 gone += await store.sweep_tenant(connection, before)
+                gone += await admissions_store.sweep(connection, before)
         return gone
 
     # Inside

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
-from troth.kit import clock
+from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
-from troth.people import emails, sources_store, store
+from troth.people import admissions_store, emails, sources_store, store
 from troth.people.accepting import Acceptances
-from troth.people.errors import FieldMalformed, UserExists, UserNotFound
+from troth.people.errors import FieldMalformed, SecondPersonNeeded, UserExists, UserNotFound
 from troth.people.model import ROLES, Organisation, User
 from troth.people.room import Account
 from troth.policy import Actor, Permit
 from troth.vault import KeyRef
+
+_FOUNDERS: Final = 2
+"""How many people found an organisation: enough that each can be the other's second person."""
 
 
 class Users(Acceptances):
@@ -39,9 +44,17 @@ class Users(Acceptances):
         organisation = await self.organisation(tenant)
         account = await self._account_for(address)
         async with self._db.transaction(space) as connection:
+            # The first two whom the operator adds found the organisation: there is nobody else to let them in.
+            is_founder = permit.actor.kind == "system" and len(await store.memberships(connection)) < _FOUNDERS
             if not await self._join(connection, tenant, account, address, name, role):
                 raise UserExists
-            await self._note_member(connection, "joined", permit.actor, organisation, account.id, role, permit=permit)
+            by = () if is_founder or permit.actor.id is None else (permit.actor.id,)
+            way = "founding" if is_founder else "command"
+            await self._note_way(connection, organisation, account.id, role, way, by)
+            await self._note_member(
+                connection, "joined", permit.actor, organisation, account.id, role, permit=permit, way=way,
+                let_in_by=_told(by),
+            )  # fmt: skip
         return User(account.id, tenant, role, True, name, address)
 
     async def users(self, permit: Permit) -> list[User]:
@@ -64,22 +77,63 @@ class Users(Acceptances):
     async def change_role(self, permit: Permit, user_id: UUID, role: str) -> None:
         """Give a member another role. Open sessions have it from their next step on.
 
+        Args:
+            permit: To `let_in` in the organisation in this role, by one person alone.
+            user_id: The member.
+            role: The role.
+
         Raises:
             FieldMalformed: No such role.
+            SecondPersonNeeded: The permit is for another role.
             UserNotFound: No active member of this organisation.
         """
-        checked_role(role)
+        require_letting(permit, checked_role(role))
         if permit.tenant is None:
             raise UserNotFound
         organisation = await self.organisation(permit.tenant)
+        by = () if permit.actor.id is None else (permit.actor.id,)
         async with self._db.transaction(permit) as connection:
-            before = await store.set_role(connection, user_id, role)
-            if before is None:
-                raise UserNotFound
-            if before != role:
-                await self._note_member(
-                    connection, "changed", permit.actor, organisation, user_id, role, permit=permit, before=before
-                )
+            await self._give_role(connection, permit, organisation, user_id, role, by)
+
+    async def _give_role(
+        self,
+        connection: Connection,
+        permit: Permit,
+        organisation: Organisation,
+        user_id: UUID,
+        role: str,
+        by: Sequence[UUID],
+    ) -> None:
+        before = await store.set_role(connection, user_id, role)
+        if before is None:
+            raise UserNotFound
+        if before != role:
+            await self._note_way(connection, organisation, user_id, role, "role", by)
+            await self._note_member(
+                connection, "changed", permit.actor, organisation, user_id, role, permit=permit, before=before,
+                let_in_by=_told(by),
+            )  # fmt: skip
+
+    async def _note_way(
+        self,
+        connection: Connection,
+        organisation: Organisation,
+        account_id: UUID,
+        role: str,
+        way: str,
+        by: Sequence[UUID],
+    ) -> None:
+        """Keep which accounts had to agree so that an account came into a role; none at the founding."""
+        values = {
+            "tenant": organisation.id,
+            "id": ids.uuid7(),
+            "account_id": account_id,
+            "role": role,
+            "way": way,
+            "accounts": list(by),
+            "made_at": clock.now(),
+        }
+        await admissions_store.insert_way(connection, values)
 
     async def end_user(self, permit: Permit, user_id: UUID) -> None:
         """End a membership and its sessions.
@@ -113,7 +167,8 @@ class Users(Acceptances):
         **more: str,
     ) -> None:
         """Write that somebody is a member (`joined`), has another role (`changed`), or is none any more (`ended`)."""
-        said = {"user": str(account_id), **({"role": role} if role else {}), **more}
+        said = {"user": str(account_id), **({"role": role} if role else {})}
+        said |= {name: value for name, value in more.items() if value}
         await self._note(
             connection, f"people:member:{what}", actor, organisation.id, organisation.key, permit=permit,
             purpose="administration", payload=said, counts={"sessions": sessions} if sessions else None,
@@ -157,6 +212,22 @@ class Users(Acceptances):
         name = self._keyring.unseal(key, row["name_sealed"], member_context(tenant, account_id)).decode()
         email = self._keyring.unseal(key, row["email_sealed"], b"account:" + account_id.bytes).decode()
         return User(account_id, tenant, row["role"], row["is_active"], name, email)
+
+
+def require_letting(permit: Permit, role: str) -> None:
+    """Refuse a permit to let somebody in that was given for another role. The operator's names none.
+
+    Raises:
+        SecondPersonNeeded: It is for another role, or for something else.
+    """
+    if permit.actor.kind != "system" and (
+        permit.action != "let_in" or dict(permit.target.attributes).get("role") != role
+    ):
+        raise SecondPersonNeeded
+
+
+def _told(accounts: Sequence[UUID]) -> str:
+    return " ".join(str(each) for each in accounts)
 
 
 def checked_role(role: str) -> str:

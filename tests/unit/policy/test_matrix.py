@@ -54,7 +54,6 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("admin", "administration"): {
         "administer": ("organisation",),
         "invite": ("organisation", "subject"),
-        "add_user": ("organisation",),
         "add_peer": ("organisation",),
         "change_role": ("organisation",),
         "issue_token": ("organisation",),

@@ -12,8 +12,10 @@ from starlette.types import ASGIApp
 
 from troth.doors.web import assets
 from troth.doors.web.admin.damaged import DamagedPages
-from troth.doors.web.admin.home import AdminPages
 from troth.doors.web.admin.numbers import NumberPages
+from troth.doors.web.admin.people import PeoplePages
+from troth.doors.web.admin.person import PersonPages
+from troth.doors.web.admin.systems import SystemPages
 from troth.doors.web.clinic.care import CarePages
 from troth.doors.web.clinic.conflicts import ConflictPages
 from troth.doors.web.clinic.correct import CorrectPages
@@ -90,6 +92,7 @@ def routes(desk: Desk) -> list[BaseRoute]:
         *_staff(desk),
         *_choices(desk),
         *_exchange(desk),
+        *_access(desk),
         *_care(desk),
         *_lists(desk),
     ]
@@ -149,7 +152,7 @@ def _choices(desk: Desk) -> list[BaseRoute]:
 
 
 def _staff(desk: Desk) -> list[BaseRoute]:
-    studies, invite, office, admin = StudyPages(desk), InvitePages(desk), OfficePages(desk), AdminPages(desk)
+    studies, invite, office = StudyPages(desk), InvitePages(desk), OfficePages(desk)
     publishing, proposing, conflicts = PublishingPages(desk), ProposingPages(desk), ConflictPages(desk)
     return [
         Route("/studies", studies.studies),
@@ -164,11 +167,26 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/office/notice/{id}", publishing.decide, methods=["POST"]),
         Route("/office/promises", publishing.promises),
         Route("/office/promises.json", publishing.promises_json),
-        Route("/admin", admin.home, methods=BOTH),
         Route("/admin/damaged", DamagedPages(desk).damaged),
         Route("/conflicts", conflicts.conflicts),
         Route("/conflicts/{id}", conflicts.conflict, methods=BOTH),
         Route("/conflicts/{id}/pictures/{which}", conflicts.picture),
+    ]
+
+
+def _access(desk: Desk) -> list[BaseRoute]:
+    people, systems = PeoplePages(desk), SystemPages(desk)
+    return [
+        Route("/admin", people.people, methods=BOTH),
+        Route("/admin/invitations/{id}", people.invitation, methods=["POST"]),
+        Route("/admissions/{id}", people.admission, methods=["POST"]),
+        Route("/office/people", people.of_office, methods=BOTH),
+        Route("/admin/people/{id}", PersonPages(desk).person, methods=BOTH),
+        Route("/admin/systems", systems.systems, methods=BOTH),
+        Route("/admin/systems/{id}", systems.system, methods=BOTH),
+        Route("/admin/tokens", systems.issue, methods=["POST"]),
+        Route("/admin/tokens/{id}", systems.revoke, methods=["POST"]),
+        Route("/account/sessions", AccountPages(desk).end_session, methods=["POST"]),
     ]
 
 

@@ -83,6 +83,9 @@ def _register(name: str, terms: str) -> Iterator[tuple[str, Form]]:
         yield f"office_{name}_end", _form(f"/office/{name}/{{id}}/end", "portal", reason=NOBODY)
 
 
+_SYSTEM: Final = ("host", "port", "certificate", "tls", "ae", "called_ae", "purpose")
+
+
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "sign_in": _form("/sign-in", "site", email="account"),
@@ -197,6 +200,15 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "office_proposal": _long("/office/notice", "portal", act=NOBODY, source=NOBODY, material=NOBODY),
         "office_notice": _form("/office/notice/{id}", "portal", act=NOBODY, sha256=NOBODY, material=NOBODY),
         "add_user": _form("/admin", "portal", name="account", email="account", role="account"),
+        "add_officer": _form("/office/people", "portal", name="account", email="account"),
+        "invitation_act": _form("/admin/invitations/{id}", "portal", act=NOBODY),
+        "admission_act": _form("/admissions/{id}", "portal", act=NOBODY),
+        "person_act": _form("/admin/people/{id}", "portal", act=NOBODY, role="account", session=NOBODY),
+        "add_system": _form("/admin/systems", "portal", **dict.fromkeys(_SYSTEM, NOBODY)),
+        "system_act": _form("/admin/systems/{id}", "portal", act=NOBODY, **dict.fromkeys(_SYSTEM[:4], NOBODY)),
+        "issue_token": _form("/admin/tokens", "portal", role=NOBODY, purpose=NOBODY, days=NOBODY),
+        "revoke_token": _form("/admin/tokens/{id}", "portal"),
+        "own_session": _form("/account/sessions", "portal", session=NOBODY),
     }
 )
 

@@ -33,6 +33,7 @@ class Access:
     about: tuple[str, ...] = term("Kinds of thing it is done to", choices=vocabulary.TARGETS, least=1)
     within: str = term("How far it reaches", choices=vocabulary.WITHIN)
     requires: tuple[str, ...] = term("Facts that must hold at that moment", choices=vocabulary.CLAIMS, default=())
+    lets_in: tuple[str, ...] = term("Roles that they may let people into", choices=vocabulary.ROLES, default=())
 
 
 @clause("purpose", "An activity: why we use data, on which basis, and who may do what for it. Nothing else is allowed.")
@@ -77,6 +78,8 @@ class Purpose(Clause):
             conditions += _gate(self, notice)
         conditions += [cedar.is_one_of(about), "resource.is_present", _WITHIN[access.within]]
         conditions += [f"context.claims.contains({cedar.text(claim)})" for claim in access.requires]
+        if access.lets_in:
+            conditions.append(f"context.claims.containsAny({cedar.texts(f'letting:{one}' for one in access.lets_in)})")
         text = (
             f"@id({cedar.text(self.id)})\n"
             f"permit (principal, action in {cedar.actions(does)}, resource)\n"
@@ -159,6 +162,8 @@ class Purpose(Clause):
                     f"the role {role!r} gets data that no recipient clause of this activity gives it",
                     "add a recipient with this role and list its key under recipients",
                 )
+        if (vocabulary.LETTING in access.does) is not bool(access.lets_in):
+            yield Fault(f"{vocabulary.LETTING!r} and the roles that people are let into go together", "add lets_in")
         for name in access.does:
             if not vocabulary.ACTIONS[name].about & set(access.about):
                 kinds = ", ".join(sorted(vocabulary.ACTIONS[name].about))
@@ -191,5 +196,6 @@ def _gate(activity: Purpose, notice: Lookup) -> list[str]:
 def _said(access: Access) -> str:
     who = ", ".join(vocabulary.ROLES[role][0] for role in access.who)
     does = ", ".join(vocabulary.ACTIONS[action].words for action in access.does)
+    into = f" as {' or '.join(vocabulary.ROLES[role][0] for role in access.lets_in)}" if access.lets_in else ""
     requires = "".join(f", and only if {vocabulary.CLAIMS[claim]}" for claim in access.requires)
-    return f"{who}: {does}; {vocabulary.WITHIN[access.within]}{requires}"
+    return f"{who}: {does}{into}; {vocabulary.WITHIN[access.within]}{requires}"

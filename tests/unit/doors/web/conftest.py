@@ -101,9 +101,10 @@ async def house(database: ServedDatabase, tmp_path_factory: pytest.TempPathFacto
     clinic = await rooms.people.add_organisation(founding, "Sample Clinic")
     made = House(rooms, web.create(rooms), hospital, clinic, settings.data_dir / "outbox")
     for place, name, role in (
+        (hospital, "D. Admin", "admin"),
+        (hospital, "S. Econd", "admin"),
         (hospital, "Dr B. Specimen", "clinician"),
         (hospital, "E. Fixture", "office"),
-        (hospital, "D. Admin", "admin"),
         (clinic, "Dr D. Mock", "clinician"),
     ):
         inside = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))

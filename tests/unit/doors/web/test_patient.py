@@ -183,18 +183,27 @@ async def test_registering_matches_all_or_nothing(house: House) -> None:
         assert (await stranger.get(path)).status_code == 410
 
 
-async def test_a_colleague_is_invited_and_joins_by_a_press(house: House) -> None:
+async def test_a_colleague_is_invited_by_two_and_joins_by_a_press(house: House) -> None:
     async with house.client(await house.session_of("D. Admin")) as admin:
+        assert "CT1" in (await admin.get("/admin/systems")).text
         page = (await admin.get("/admin")).text
-        assert "CT1" in page
         assert "Dr B. Specimen" in page
         fields = {"name": "Dr N. Testcase", "email": "n@x.example", "role": "clinician", "token": token_in(page)}
         assert (await admin.post("/admin", data=fields | {"role": "king"})).status_code == 422
         sent = await admin.post("/admin", data=fields)
-        assert (sent.status_code, sent.headers["location"]) == (303, "/admin?told=invited")
-        assert "The invitation is on its way" in (await admin.get(sent.headers["location"])).text
+        assert (sent.status_code, sent.headers["location"]) == (303, "/admin?told=proposed")
+        page = (await admin.get(sent.headers["location"])).text
+        assert "It waits for a second person" in page
+        [waits] = re.findall(r"/admissions/[0-9a-f-]{36}", page)
+        assert (await admin.post(waits, data={"token": token_in(page), "act": "approve"})).status_code == 404
         twice = await admin.post("/admin", data=fields | {"email": "Drb.Specimen@x.example"})
         assert (twice.status_code, "works here already" in twice.text) == (422, True)
+    async with house.client(await house.session_of("S. Econd")) as second:
+        page = (await second.get("/admin")).text
+        assert "An invitation needs your approval" in page
+        agreed = await second.post(waits, data={"token": token_in(page), "act": "approve"})
+        assert (agreed.status_code, agreed.headers["location"]) == (303, "/admin?told=approved")
+        assert "n@x.example" in (await second.get("/admin")).text
     link = re.findall(r"http://\S+(/invitation/\S+)", house.mails()[-1])[0]
     async with house.client() as colleague:
         page = (await colleague.get(link)).text

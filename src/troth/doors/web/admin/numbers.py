@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from troth.archive import ByRule
 from troth.doors.web import forms
-from troth.doors.web.admin.home import PURPOSE
+from troth.doors.web.admin.people import PURPOSE
 from troth.doors.web.admin.views import NumbersPage
 from troth.doors.web.desk import Desk, go, of_organisation
 from troth.doors.web.forms import Fault

@@ -2,29 +2,138 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from troth.archive import ByRule
 from troth.doors.web.forms import Fault
+from troth.doors.web.words import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """One person who works here."""
+    """One person who works here.
 
+    Attributes:
+        sessions: How often they are signed in now.
+    """
+
+    id: str
     name: str
     email: str
     role: str
+    sessions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InvitedRow:
+    """An invitation that nobody has used."""
+
+    id: str
+    name: str
+    email: str
+    role: str
+    sent_at: datetime
+    ends: Clock | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """Somebody who waits for a second person.
+
+    Attributes:
+        is_member: It is another role for a member, and no invitation.
+        can_agree: Whether whoever reads this can be the second person.
+        is_own: Whoever reads this proposed it.
+    """
+
+    id: str
+    name: str
+    role: str
+    by: str
+    proposed_at: datetime
+    lapses_at: datetime
+    is_member: bool
+    can_agree: bool
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """Who works here, who is invited, what waits for a second person, and the form to invite somebody."""
+
+    organisation: str
+    users: tuple[UserRow, ...]
+    invited: tuple[InvitedRow, ...] = ()
+    waiting: tuple[WaitingRow, ...] = ()
+    roles: tuple[tuple[str, str, bool], ...] = ()
+    name: str = ""
+    email: str = ""
+    role: str = ""
+    faults: tuple[Fault, ...] = ()
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One session of somebody."""
+
+    id: str
+    since: datetime
+    used_at: datetime
+    by: str
+    is_this: bool = False
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    """What would follow from another role."""
+
+    role: str
+    label: str
+    gains: tuple[str, ...]
+    loses: tuple[str, ...]
+    takes_two: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPage:
+    """One person who works here: another role, their sessions, the end of their access."""
+
+    person: UserRow
+    roles: tuple[tuple[str, str, bool], ...]
+    sessions: tuple[SessionRow, ...]
+    change: RoleChange | None = None
+    is_own: bool = False
+    faults: tuple[Fault, ...] = ()
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
     """One imaging system that may send."""
 
+    id: str
     ae: str
     called_ae: str
-    address: str
+    host: str
+    port: int
+    purpose: str
+    certificate: str
+    over_tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One token that is good now."""
+
+    id: str
+    role: str
+    purpose: str
+    since: datetime
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +146,40 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class HomePage:
-    """Who works here, what may send, and the form to invite somebody."""
+class SystemsPage:
+    """What may send, which programs have a token, and the level of service.
+
+    Attributes:
+        issued: A token that was issued just now; shown this once.
+        form: Which of the two forms the faults are of.
+    """
 
     organisation: str
-    users: tuple[UserRow, ...]
     peers: tuple[PeerRow, ...]
-    level: str = ""
-    services: tuple[ServiceRow, ...] = ()
-    roles: tuple[tuple[str, str], ...] = ()
-    name: str = ""
-    email: str = ""
-    role: str = ""
+    tokens: tuple[TokenRow, ...]
+    level: str
+    services: tuple[ServiceRow, ...]
+    purposes: tuple[tuple[str, str], ...]
+    roles: tuple[tuple[str, str], ...]
+    can_add: bool
+    can_issue: bool
+    fields: Mapping[str, str]
+    form: str = ""
+    issued: str = ""
     faults: tuple[Fault, ...] = ()
-    is_sent: bool = False
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPage:
+    """One imaging system: another address or certificate, and its end."""
+
+    peer: PeerRow
+    fields: Mapping[str, str]
+    can_change: bool
+    can_end: bool
+    faults: tuple[Fault, ...] = ()
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

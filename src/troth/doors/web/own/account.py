@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +14,7 @@ from troth.doors.web.desk import Desk, Visitor, go, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.lists.pages import DOORS, accepted_href, accepted_words
 from troth.doors.web.render import Page
-from troth.people import Acceptance
+from troth.people import Acceptance, SessionNotFound
 from troth.policy import Actor, Permit, Target
 from troth.rights import WORDS_OF_KNOWN, Known, apart
 
@@ -43,6 +44,17 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRow:
+    """Where one is signed in now."""
+
+    id: str
+    since: datetime
+    used_at: datetime
+    place: str
+    is_this: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPage:
     """One's own account.
 
@@ -59,6 +71,7 @@ class AccountPage:
     can_ask_support: bool = False
     is_sent: bool = False
     faults: tuple[Fault, ...] = ()
+    sessions: tuple[SessionRow, ...] = ()
 
 
 class AccountPages:
@@ -83,6 +96,18 @@ class AccountPages:
         headers = {"Content-Disposition": 'attachment; filename="account.json"', "Cache-Control": "no-store"}
         content = json.dumps(own.as_json(), indent=1, ensure_ascii=False)
         return Response(content, media_type="application/json", headers=headers)
+
+    async def end_session(self, http_request: Request) -> Response:
+        """End one of one's own sessions; ending the one that is used is signing out."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        fields = await self._desk.sent(http_request, visitor)
+        try:
+            ended = await self._desk.rooms.people.end_own_session(actor, UUID(fields.get("session", "")))
+        except ValueError:
+            ended = False
+        if not ended:
+            raise SessionNotFound
+        return go("/account?ended=1")
 
     async def support(self, http_request: Request) -> Response:
         """Ask for support; only whom the notice lets."""
@@ -115,6 +140,10 @@ class AccountPages:
             can_ask_support=may_ask,
             is_sent=is_sent,
             faults=faults,
+            sessions=tuple(
+                SessionRow(str(each.id), each.made_at, each.seen_at, each.organisation, each.id == actor.session_id)
+                for each in await self._desk.rooms.people.own_sessions(actor)
+            ),
         )
         return await self._desk.page(
             http_request, visitor, "Your account", Page("own/account.html", view), here="/account", permit=permit,

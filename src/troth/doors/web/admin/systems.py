@@ -1,0 +1,197 @@
+"""What may send to an organisation, and which programs have a token: add, change, end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web import forms, words
+from troth.doors.web.admin.views import PeerRow, ServiceRow, SystemPage, SystemsPage, TokenRow
+from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
+from troth.doors.web.forms import Fault
+from troth.doors.web.render import Page
+from troth.people import TOKEN_ROLES, FieldMalformed, Peer, PeerExists, PeerNotFound, SessionNotFound
+from troth.policy import Actor, Permit
+
+PURPOSE = "administration"
+RECORDED = "Which system or program is let in, changed or taken out, and when, is written to the log"
+LIFETIMES: Mapping[str, timedelta] = {
+    "1": timedelta(days=1),
+    "7": timedelta(days=7),
+    "31": timedelta(days=31),
+}
+TOLD: Mapping[str, str] = {
+    "added": "The system is registered and may send",
+    "changed": "The change is in force",
+    "ended": "The system is taken out of use",
+    "revoked": "The token is revoked",
+}
+
+
+class SystemPages:
+    """Handlers for machines and programs.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def systems(self, http_request: Request) -> Response:
+        """Imaging systems, tokens, level of service; registering a system."""
+        visitor, actor = await self._desk.signed_in(http_request, "admin")
+        if not forms.is_sent(http_request):
+            return await self._page(http_request, visitor, actor, {})
+        fields = await self._desk.sent(http_request, visitor)
+        permit = await self._desk.permit(actor, "add_peer", of_organisation(actor), PURPOSE)
+        assert actor.tenant is not None
+        try:
+            await self._desk.rooms.people.add_peer(
+                permit, actor.tenant, fields.get("ae", ""), fields.get("host", ""), _port(fields),
+                called_ae=fields.get("called_ae", ""), certificate=fields.get("certificate", ""),
+                purpose=fields.get("purpose", ""), over_tls=fields.get("tls") == "yes",
+            )  # fmt: skip
+        except (FieldMalformed, PeerExists) as refused:
+            return await self._page(http_request, visitor, actor, fields, Fault("ae", _said(refused)), form="peer")
+        return go("/admin/systems?told=added")
+
+    async def system(self, http_request: Request) -> Response:
+        """One imaging system: another address or certificate, its end."""
+        visitor, actor = await self._desk.signed_in(http_request, "admin")
+        permit = await self._desk.permit(actor, "administer", of_organisation(actor), PURPOSE)
+        peers = await self._desk.rooms.people.peers(permit)
+        peer = next((each for each in peers if each.id == id_of(http_request)), None)
+        if peer is None:
+            raise PeerNotFound
+        if not forms.is_sent(http_request):
+            return await self._one(http_request, visitor, actor, permit, peer, {})
+        fields, people = await self._desk.sent(http_request, visitor), self._desk.rooms.people
+        if fields.get("act") == "end":
+            ending = await self._desk.permit(actor, "end_access", of_organisation(actor), PURPOSE)
+            await people.end_peer(ending, peer.id)
+            return go("/admin/systems?told=ended")
+        changing = await self._desk.permit(actor, "add_peer", of_organisation(actor), PURPOSE)
+        try:
+            changed = await people.change_peer(
+                changing, peer.id, fields.get("host", ""), _port(fields), fields.get("certificate", ""),
+                over_tls=fields.get("tls") == "yes",
+            )  # fmt: skip
+        except (FieldMalformed, PeerExists) as refused:
+            wrong = Fault("host", _said(refused))
+            return await self._one(http_request, visitor, actor, permit, peer, fields, wrong)
+        return go(f"/admin/systems/{changed.id}?told=changed")
+
+    async def issue(self, http_request: Request) -> Response:
+        """Issue a token; it is shown on this one answer and nowhere again."""
+        visitor, actor = await self._desk.signed_in(http_request, "admin")
+        fields = await self._desk.sent(http_request, visitor)
+        permit = await self._desk.permit(actor, "issue_token", of_organisation(actor), PURPOSE)
+        assert actor.tenant is not None
+        lifetime = LIFETIMES.get(fields.get("days", ""), timedelta(0))
+        try:
+            issued = await self._desk.rooms.people.issue_token(
+                permit, actor.tenant, fields.get("role", ""), fields.get("purpose", ""), lifetime
+            )
+        except FieldMalformed as refused:
+            return await self._page(
+                http_request, visitor, actor, fields, Fault("purpose", _said(refused)), form="token"
+            )
+        return await self._page(http_request, visitor, actor, {}, issued=issued)
+
+    async def revoke(self, http_request: Request) -> Response:
+        """Revoke a token."""
+        visitor, actor = await self._desk.signed_in(http_request, "admin")
+        await self._desk.sent(http_request, visitor)
+        permit = await self._desk.permit(actor, "end_access", of_organisation(actor), PURPOSE)
+        if not await self._desk.rooms.people.end_session_by_id(permit, id_of(http_request)):
+            raise SessionNotFound
+        return go("/admin/systems?told=revoked")
+
+    async def _page(
+        self,
+        http_request: Request,
+        visitor: Visitor,
+        actor: Actor,
+        fields: Mapping[str, str],
+        *faults: Fault,
+        form: str = "",
+        issued: str = "",
+    ) -> Response:
+        rooms = self._desk.rooms
+        permit = await self._desk.permit(actor, "administer", of_organisation(actor), PURPOSE)
+        assert actor.tenant is not None
+        level, services = await rooms.people.level(permit, actor.tenant), rooms.policy.compiled.services
+        view = SystemsPage(
+            organisation=actor.organisation,
+            peers=tuple(_peer(each) for each in await rooms.people.peers(permit)),
+            tokens=tuple(
+                TokenRow(
+                    str(each.id), words.role(each.role), words.purpose(each.purpose), each.made_at, each.expires_at
+                )
+                for each in await rooms.people.tokens(permit)
+            ),
+            level=level.replace("_", " "),
+            services=tuple(ServiceRow(each.says, each.clause_id, level in each.levels) for each in services),
+            purposes=tuple((each, words.purpose(each)) for each in await rooms.people.purposes()),
+            roles=tuple((each, words.role(each)) for each in TOKEN_ROLES),
+            can_add=rooms.policy.grants(actor.role, "add_peer"),
+            can_issue=rooms.policy.grants(actor.role, "issue_token"),
+            fields=fields,
+            form=form,
+            issued=issued,
+            faults=faults,
+            told="" if faults or issued else TOLD.get(http_request.query_params.get("told", ""), ""),
+        )
+        return await self._desk.page(
+            http_request, visitor, "Systems", Page("admin/systems.html", view), here="/admin/systems", permit=permit,
+            recorded=RECORDED, status=422 if faults else 200,
+        )  # fmt: skip
+
+    async def _one(
+        self,
+        http_request: Request,
+        visitor: Visitor,
+        actor: Actor,
+        permit: Permit,
+        peer: Peer,
+        fields: Mapping[str, str],
+        *faults: Fault,
+    ) -> Response:
+        grants, shown = self._desk.rooms.policy.grants, _peer(peer)
+        view = SystemPage(
+            peer=shown,
+            fields=fields or {
+                "host": shown.host, "port": str(shown.port), "certificate": shown.certificate,
+                "tls": "yes" if shown.over_tls else "",
+            },
+            can_change=grants(actor.role, "add_peer"),
+            can_end=grants(actor.role, "end_access"),
+            faults=faults,
+            told="" if faults else TOLD.get(http_request.query_params.get("told", ""), ""),
+        )  # fmt: skip
+        return await self._desk.page(
+            http_request, visitor, "An imaging system", Page("admin/system.html", view), here="/admin/systems",
+            permit=permit, recorded=RECORDED, status=422 if faults else 200,
+        )  # fmt: skip
+
+
+def _peer(each: Peer) -> PeerRow:
+    return PeerRow(
+        str(each.id), each.ae, each.called_ae or "any of ours", each.host, each.port, words.purpose(each.purpose),
+        each.certificate, each.over_tls,
+    )  # fmt: skip
+
+
+def _port(fields: Mapping[str, str]) -> int:
+    """The port that was typed; 0, which none is, where it is no number."""
+    typed = fields.get("port", "")
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= 5 else 0
+
+
+def _said(refused: FieldMalformed | PeerExists) -> str:
+    told = refused.detail or refused.title
+    return f"{told[:1].upper()}{told[1:]}{f'. {refused.hint}' if refused.hint else ''}".rstrip(".")
