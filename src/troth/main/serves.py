@@ -33,6 +33,7 @@ JOBS: Final = (
 
 COMMANDS: Final = (
     Serves("act", "administer", "command:admin organisation add"),
+    Serves("act", "add_user", "command:admin user add"),
     Serves("act", "add_peer", "command:admin peer add"),
     Serves("level", "set", "command:admin organisation level"),
     Serves("claim", "operates_service", "command:serve"),

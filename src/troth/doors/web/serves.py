@@ -54,10 +54,14 @@ FACTS: Final = (
     Serves("claim", "assignment", "route:/studies/{id}/care"),
     Serves("claim", "duty", "route:/admin/care"),
     Serves("claim", "staff_list", "route:/lists/{id}"),
+    Serves("claim", "seconded", "route:/admissions/{id}"),
 )
 
 ACTS: Final = (
-    Serves("act", "add_user", "route:/admin"),
+    Serves("act", "let_in", "route:/admin"),
+    Serves("act", "change_role", "route:/admin/people/{id}"),
+    Serves("act", "end_access", "route:/admin/people/{id}"),
+    Serves("act", "issue_token", "route:/admin/tokens"),
     Serves("act", "ask_support", "route:/account/support"),
     Serves("act", "assign", "route:/studies/{id}/care"),
     Serves("act", "bring_people", "route:/lists"),
