@@ -111,7 +111,6 @@ PAGES = (
     Spot("/sign-in/{secret}"),
     Spot("/invitation"),
     Spot("/invitation/{secret}"),
-    Spot("/stop/{link}"),
     Spot("/scans", "patient"),
     Spot("/scans/{id}", "patient"),
     Spot("/scans/{id}/images", "patient"),
@@ -221,7 +220,6 @@ async def full(place: Deployment, port: int) -> Scene:
         "/invitation/{secret}": f"/invitation/{invited.secret}",
         "/sign-in/{secret}": f"/sign-in/{link.rpartition('/')[2]}",
     }
-    scene.places["/stop/{link}"] = await _advertised(place, scene.people["office"])
     await _merges(scene, house)
     await _versions(scene)
     await place.sequencer.drain()
@@ -241,18 +239,6 @@ async def _people(place: Deployment, scene: Scene, house: Organisation) -> None:
         "/admin/people/{id}": f"/admin/people/{doctor.id}",
         "/admin/systems/{id}": f"/admin/systems/{peer.id}",
     }
-
-
-async def _advertised(place: Deployment, office: Person) -> str:
-    """A newsletter to somebody who asked for it, and where its link leads."""
-    reader = await place.staff("referrer")
-    assert reader.user is not None
-    chosen = await reader.post("/choices", {"act": "yes", "about": "news"})
-    assert chosen.status_code == 303, chosen.text
-    told = {"person": reader.user.id, "purpose": "newsletter", "title": "News", "text": "Something new."}
-    sent = await office.post("/office/messages", told)
-    assert sent.status_code == 303, sent.text
-    return re.findall(r"/stop/[A-Za-z0-9_-]+", place.mails()[-1])[0]
 
 
 async def _merges(scene: Scene, house: Organisation) -> None:

@@ -46,7 +46,7 @@ class Look:
     async def report(self, site: Site | None = None) -> Report:
         await self.place.sequencer.drain()
         rooms = self.place.rooms
-        proofs = Proofs(rooms.database, rooms.ledger, rooms.dsn_sequencer, site or self.site, serves())
+        proofs = Proofs(rooms.database, rooms.ledger, rooms.dsn_sequencer, site or self.site, rooms.notices, serves())
         return await proofs.report(self.notice)
 
     def sql(self, statement: str) -> None:

@@ -358,14 +358,17 @@ class Ledger:
             tenant, _, kind = told.partition(" ")
             yield Arrival(None if UUID(tenant) == PLATFORM else UUID(tenant), kind)
 
-    async def verify(self, dsn_sequencer: str, *, known: Sequence[str] = ()) -> Verification:
+    async def verify(
+        self, dsn_sequencer: str, *, known: Sequence[str] = (), heed: Callable[[bytes], None] | None = None
+    ) -> Verification:
         """Recompute the whole tree from the rows; see `verify.run`.
 
         Args:
             dsn_sequencer: Connection string of `troth_sequencer`, who sees all tenants.
             known: Signed checkpoints kept outside: they find a log that was rolled back or written anew.
+            heed: Is given each leaf in its order, from the snapshot that is verified; in a thread of its own.
         """
-        return await verify.run(dsn_sequencer, self.verifier_key, known=known)
+        return await verify.run(dsn_sequencer, self.verifier_key, known=known, heed=heed)
 
     def _rows_of(self, entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
         new_ids = self._new_ids(len(entries))

@@ -7,7 +7,7 @@ the others are not blamed; whether the tiles themselves are those that were sign
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,7 +24,9 @@ _MOST_BROKEN = 1000  # named; more are only said to be there
 _MOST_SIGNATURES = 1000  # 160 us each
 
 
-async def run(dsn: str, verifier_key: str, *, known: Sequence[str] = ()) -> Verification:
+async def run(
+    dsn: str, verifier_key: str, *, known: Sequence[str] = (), heed: Callable[[bytes], None] | None = None
+) -> Verification:
     """Recompute the tree and compare it with everything that was signed.
 
     Found and named: an entry or leaf that was changed, removed, inserted or moved; a tile or checkpoint that was
@@ -35,12 +37,13 @@ async def run(dsn: str, verifier_key: str, *, known: Sequence[str] = ()) -> Veri
         dsn: Connection string of `troth_sequencer`, who sees all tenants.
         verifier_key: The log's public key (C2SP signed-note).
         known: Signed checkpoints kept outside.
+        heed: Is given each leaf in its order, from the same snapshot; in a thread of its own.
     """
     database = Database(dsn, min_size=0, max_size=1)
     try:
         async with database.transaction(None) as connection:
             await store.take_snapshot(connection)
-            return await _Verifier(connection, verifier_key).verdict(known)
+            return await _Verifier(connection, verifier_key, heed).verdict(known)
     finally:
         await database.close()
 
@@ -49,6 +52,7 @@ async def run(dsn: str, verifier_key: str, *, known: Sequence[str] = ()) -> Veri
 class _Verifier:
     connection: Connection
     key: str
+    heed: Callable[[bytes], None] | None = None
     size: int = 0
     leaves: int = 0
     checkpoints: int = 0
@@ -137,6 +141,8 @@ class _Verifier:
             in_tile = held.get((0, index // WIDTH), b"")[index % WIDTH * HASH_BYTES :][:HASH_BYTES]
             in_row = self._leaf(index, row, in_tile)
             self.leaves += row is not None
+            if row is not None and self.heed is not None:
+                self.heed(bytes(row["leaf"]))
             self._committed.append(in_tile if len(in_tile) == HASH_BYTES else in_row)
             self._recomputed.append(in_row)
             size = index + 1

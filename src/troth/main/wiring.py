@@ -142,7 +142,10 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     registers = Registers(room_of_notices)
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        Proofs(database, ledger, server.dsn("troth_sequencer"), site_of(settings, registers.altered), serves()),
+        Proofs(
+            database, ledger, server.dsn("troth_sequencer"), site_of(settings, registers.altered), room_of_notices,
+            serves(),
+        ),
         registers,
         server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, _wrong, people.are_independent),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),

@@ -11,7 +11,6 @@ from troth.notice.clauses.base import Clause, LegalSource, Policy, Row
 from troth.notice.clauses.category import Category
 from troth.notice.clauses.contact import Contact
 from troth.notice.clauses.cookie import Cookies
-from troth.notice.clauses.marketing import Marketing
 from troth.notice.clauses.purpose import Purpose
 from troth.notice.clauses.retention import Retention
 from troth.notice.clauses.right import Right
@@ -56,6 +55,7 @@ from troth.notice.vocabulary import (
     ROLES,
     SOURCING,
     TARGETS,
+    places,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +88,6 @@ __all__ = [
     "DayPassed",
     "Difference",
     "LegalSource",
-    "Marketing",
     "Need",
     "NothingChanged",
     "NothingInForce",
@@ -137,6 +136,7 @@ __all__ = [
     "load_all",
     "notice_files",
     "parse",
+    "places",
     "register",
     "render",
     "render_all",

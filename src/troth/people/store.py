@@ -317,16 +317,6 @@ async def facts_of_session(connection: Connection, session_id: UUID, now: dateti
     return await _one(connection, FACTS, {"id": session_id, "now": now})
 
 
-async def is_reader(connection: Connection, holder_id: UUID) -> bool:
-    """Whether a member of the organisation or one of its subjects still has this id: somebody who may be written to."""
-    statement = (
-        "select exists (select from membership where account_id = %(id)s and is_active) "
-        "or exists (select from subject where id = %(id)s) as is_reader"
-    )
-    row = await _one(connection, statement, {"id": holder_id})
-    return bool(row and row["is_reader"])
-
-
 async def proof_of_session(connection: Connection, session_id: UUID, now: datetime) -> str | None:
     """How whoever began a living session had proved who they are."""
     statement = f"select s.proof from session s where s.id = %(id)s and {_ALIVE}"  # noqa: S608

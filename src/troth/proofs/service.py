@@ -7,13 +7,15 @@ are is stated, and has nothing to keep.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from troth.kit import clock
 from troth.kit.db import Database, HasTenant
 from troth.ledger import Ledger, Verification
-from troth.notice import Clause, Notice, Serves, is_marked, unserved
+from troth.notice import Clause, Notice, Notices, Serves, is_marked, unserved
+from troth.proofs.looks import Looks, Text
 from troth.proofs.model import Checked, Departures, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.safeguards import Site, look
 
@@ -32,42 +34,71 @@ class Proofs:
         ledger: What happened.
         dsn_sequencer: Connection string of the role that sees all tenants' entries: ids and kinds, nothing opened.
         site: What of this machine is looked at.
+        notices: The notices in force, and those that were.
         serves: What the program can do for a clause.
     """
 
     def __init__(
-        self, database: Database, ledger: Ledger, dsn_sequencer: str, site: Site, serves: Collection[Serves]
+        self,
+        database: Database,
+        ledger: Ledger,
+        dsn_sequencer: str,
+        site: Site,
+        notices: Notices,
+        serves: Collection[Serves],
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._dsn = dsn_sequencer
         self._site = site
+        self._notices = notices
         self._serves = serves
 
+    async def reports(self) -> list[Report]:
+        """The state of every promise of the notices in force, computed now over all that happened."""
+        current = tuple(version.notice for version in await self._notices.current())
+        return await self._computed(Text(current, await self._published(current)))
+
     async def report(self, notice: Notice, scope: HasTenant | None = None) -> Report:
-        """The state of every promise of a notice now.
+        """The state of every promise of one notice now.
 
         Args:
             notice: The notice in force.
             scope: A permit of an organisation: counter-examples are of that organisation and of the platform itself,
                 so that nobody reads when something happened elsewhere.
         """
-        verification = await self._ledger.verify(self._dsn)
+        current = tuple({each.notice.name: each.notice for each in await self._notices.current()}.values())
+        others = tuple(each for each in current if each.name != notice.name)
+        found = await self._computed(Text((notice, *others), await self._published((notice, *others))))
+        return within(found[0], scope) if scope is not None else found[0]
+
+    async def _published(self, current: Sequence[Notice]) -> tuple[Notice, ...]:
+        """Every version that was ever in force: what was done under one of them is measured by it."""
+        return (*current, *(version.notice for version in await self._notices.versions()))
+
+    async def _computed(self, text: Text) -> list[Report]:
+        """One pass over the ledger for all notices, in the snapshot that is verified."""
+        looks = Looks(text)
+        verification = await self._ledger.verify(self._dsn, heed=looks.see)
         checks = await look(self._site, self._database, verification)
-        found: Mapping[str, Sequence[Finding]] = {}
-        return Report(
-            notice.name,
-            notice.version,
-            clock.now(),
-            verification.size,
-            verification.is_sound,
-            tuple(
-                self._proven(clause, notice, found.get(clause.id, ()), verification, checks)
-                for clause in notice.clauses
-            ),
-            tuple(checks),
-            self._ledger.verifier_key,
-        )
+        now = clock.now()
+        found = looks.found(now)
+        return [
+            Report(
+                notice.name,
+                notice.version,
+                now,
+                verification.size,
+                verification.is_sound,
+                tuple(
+                    self._proven(clause, notice, found[notice.name, clause.id], verification, checks)
+                    for clause in notice.clauses
+                ),
+                tuple(checks),
+                self._ledger.verifier_key,
+            )
+            for notice in text.current
+        ]
 
     async def departures(self) -> Departures:
         """What was disclosed on the whole platform, by purpose, and whether the ledger that says so holds."""
@@ -118,6 +149,20 @@ class Proofs:
             examples=tuple(example for each in findings for example in each.examples),
             checked=checked,
         )
+
+
+def within(report: Report, scope: HasTenant) -> Report:
+    """A report as one organisation sees it: counter-examples of its own and of the platform.
+
+    Args:
+        report: Over the whole platform.
+        scope: Of the organisation.
+    """
+    promises = (
+        replace(each, examples=tuple(one for one in each.examples if one.tenant in (None, scope.tenant)))
+        for each in report.promises
+    )
+    return replace(report, promises=tuple(promises))
 
 
 def measures_of(clause: Clause) -> tuple[str, ...]:

@@ -1,0 +1,140 @@
+"""The looks: each computes the sentence of a clause over all that happened, in one pass over the leaves.
+
+A kind of clause without a look here stays unproven, whatever happened.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from troth.notice import Clause, Notice, places
+from troth.proofs.looks.access import OfIdentity, OfLevels, OfSessions, OfSignIns, OfViewings
+from troth.proofs.looks.base import Look, Text
+from troth.proofs.looks.changes import OfAcceptance, OfMailing, OfPrograms, OfVersions
+from troth.proofs.looks.coming import OfArrivals, OfLists, OfTelling
+from troth.proofs.looks.consents import OfConsent, OfMessages
+from troth.proofs.looks.keeping import OfDisposal, OfHolds
+from troth.proofs.looks.leaf import Leaf, LeafUnreadable
+from troth.proofs.looks.leaving import OfGate, OfInstructions, OfOrders, OfOutside, OfTransfers, Registers
+from troth.proofs.looks.requests import OfRequests, OfRestriction
+from troth.proofs.looks.shape import OfNever, OfPurpose, OfRole, Shape
+from troth.proofs.model import Finding
+
+__all__ = ["Leaf", "LeafUnreadable", "Look", "Looks", "Text"]
+
+
+class Looks:
+    """All looks of the notices of a deployment; they see each leaf once.
+
+    Args:
+        text: The notices.
+    """
+
+    def __init__(self, text: Text) -> None:
+        self._shape = Shape()
+        self._registers = Registers()
+        self._of: dict[tuple[str, str], list[Look]] = {}
+        for notice in text.current:
+            for clause in notice.clauses:
+                self._of[notice.name, clause.id] = list(self._looks(clause, notice, text))
+        self._by_kind: dict[str, list[Look]] = defaultdict(list)
+        self._of_all: list[Look] = []
+        for look in (each for some in self._of.values() for each in some):
+            if look.kinds is None:
+                self._of_all.append(look)
+            for kind in look.kinds or ():
+                self._by_kind[kind].append(look)
+
+    def see(self, octets: bytes) -> None:
+        """Take in one leaf; they come in the order of the ledger. One that cannot be read is named by the ledger."""
+        try:
+            leaf = Leaf.read(octets)
+        except LeafUnreadable:
+            return
+        self._shape.see(leaf)
+        self._registers.see(leaf)
+        for look in self._of_all:
+            look.see(leaf)
+        for look in self._by_kind.get(leaf.kind, ()):
+            look.see(leaf)
+
+    def found(self, now: datetime) -> Mapping[tuple[str, str], Sequence[Finding]]:
+        """What was found, by notice and clause.
+
+        Args:
+            now: What is open and past its clock by then is late.
+        """
+        return {key: [look.found(now) for look in some] for key, some in self._of.items()}
+
+    def _looks(self, clause: Clause, notice: Notice, text: Text) -> Iterator[Look]:
+        """The looks that compute the sentence of a clause; none where nothing does yet."""
+        shape, registers = self._shape, self._registers
+        match clause.kind:
+            case "purpose":
+                yield OfPurpose(shape, clause, text)
+            case "never":
+                yield OfNever(shape, clause)
+            case "recipient" if getattr(clause, "is_outside", False):
+                yield OfOutside(registers, clause)
+            case "recipient":
+                yield OfRole(shape, clause, notice, text)
+            case "instruction":
+                yield OfInstructions(registers, clause, places(getattr(clause, "controllers_in", ())))
+            case "transfer":
+                yield OfTransfers(registers, clause, places(getattr(clause, "origins", ())))
+            case "legal_order":
+                yield OfOrders(registers, clause)
+            case "deidentification":
+                yield OfGate(registers, clause)
+            case "amendment":
+                yield OfVersions(notice)
+                if getattr(clause, "is_mailed", False):
+                    yield OfMailing(clause)
+            case "source" if not getattr(clause, "is_never", False):
+                yield from _of_source(clause)
+            case "surface" if getattr(clause, "levels", ()):
+                yield OfLevels(clause)
+            case "safeguard":
+                measure = _MEASURES.get(str(getattr(clause, "measure", "")))
+                if measure is not None:
+                    yield measure()
+            case kind if kind in _SIMPLE:
+                yield from _SIMPLE[kind](clause)
+
+
+def _of_source(clause: Clause) -> Iterator[Look]:
+    if getattr(clause, "names", ()):
+        yield OfLists(clause)
+        if getattr(clause, "told_within", None) is not None:
+            yield OfTelling(clause)
+    elif getattr(clause, "origin", "") in ("device", "controller"):
+        yield OfArrivals()
+
+
+def _of_right(clause: Clause) -> Iterator[Look]:
+    right = getattr(clause, "right", "")
+    if right == "restrict":
+        yield OfRestriction(clause)
+    elif right not in ("object", "withdraw"):
+        yield OfRequests(clause)
+
+
+_SIMPLE: Final[Mapping[str, Callable[[Clause], Iterator[Look]]]] = {
+    "right": _of_right,
+    "hold": lambda clause: iter([OfHolds()]),
+    "retention": lambda clause: iter([OfDisposal(clause)]),
+    "automation": lambda clause: iter([OfPrograms(clause)]),
+    "accept": lambda clause: iter([OfAcceptance(clause)]),
+    "consent": lambda clause: iter([OfConsent(clause)]),
+    "marketing": lambda clause: iter([OfMessages(clause)]),
+    "logging": lambda clause: iter([OfViewings()]),
+}
+
+_MEASURES: Final[Mapping[str, Callable[[], Look]]] = {
+    "no_open_door": OfSignIns,
+    "live_session": OfSessions,
+    "identity_check": OfIdentity,
+}

@@ -1,0 +1,100 @@
+"""What stays and what goes: legal holds, and erasures because a time is over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from troth.notice import Clause
+from troth.proofs.looks.base import Look, Tally, Told
+from troth.proofs.looks.leaf import Leaf
+from troth.proofs.model import Finding
+
+_PLACED, _RELEASED = "lifecycle:hold:placed", "lifecycle:hold:released"
+_ERASED = ("archive:study:erased", "lifecycle:contact:disposed")
+
+
+class OfHolds(Look):
+    """Nothing that a hold covered was erased between the day it was placed and the day it was released.
+
+    What one person's hold covers, it covers under each number that was merged with theirs.
+    """
+
+    name = "hold"
+    kinds = frozenset({_PLACED, _RELEASED, *_ERASED, "people:subjects:merged", "people:subjects:unmerged"})
+
+    def __init__(self) -> None:
+        self._holds: dict[str, Leaf] = {}
+        self._merged: dict[str, str] = {}
+        self._placed = 0
+        self._tally = Tally(
+            Told(
+                "nothing was erased while it was held",
+                "something was erased while it was held",
+                "nothing was ever put under a legal hold",
+            )
+        )
+
+    def see(self, leaf: Leaf) -> None:
+        """A hold, the end of one, an erasure, or two numbers of one person."""
+        if not leaf.is_full:
+            if leaf.kind == _PLACED:
+                self._tally.skip(leaf)
+        elif leaf.kind == _PLACED:
+            self._holds[leaf.ref("hold")] = leaf
+            self._tally.fit(leaf)
+        elif leaf.kind == _RELEASED:
+            self._holds.pop(leaf.ref("hold"), None)
+        elif leaf.kind == "people:subjects:merged":
+            if leaf.ref("subject"):
+                self._merged[leaf.ref("subject")] = leaf.subject
+        elif leaf.kind == "people:subjects:unmerged":
+            self._merged.pop(leaf.ref("subject"), None)
+        elif leaf.is_done and any(self._covers(hold, leaf) for hold in self._holds.values()):
+            self._tally.miss(leaf)
+
+    def _covers(self, hold: Leaf, erased: Leaf) -> bool:
+        if hold.tenant != erased.tenant:
+            return False
+        match hold.word("scope"):
+            case "study":
+                return (hold.ref("study") or hold.study) == erased.study
+            case "subject":
+                return self._person(hold.ref("subject") or hold.subject) == self._person(erased.subject)
+            case _:
+                return True
+
+    def _person(self, subject: str) -> str:
+        while subject in self._merged and self._merged[subject] != subject:
+            subject = self._merged[subject]
+        return subject
+
+    def found(self, now: datetime) -> Finding:
+        """Over all holds."""
+        return self._tally.finding(self.name)
+
+
+class OfDisposal(Look):
+    """What was disposed of because its time was over went after its day, which its entry names."""
+
+    name = "retention"
+    kinds = frozenset({"archive:study:erased", "lifecycle:contact:disposed"})
+
+    def __init__(self, clause: Clause) -> None:
+        self._clause = clause.id
+        self._tally = Tally(
+            Told(
+                "nothing was disposed of before its day",
+                "something was disposed of that no rule ended",
+                "nothing was disposed of yet because its time was over",
+            )
+        )
+
+    def see(self, leaf: Leaf) -> None:
+        """A disposal under this clause; an erasure that somebody asked for is none."""
+        is_meant = leaf.kind == "lifecycle:contact:disposed" and self._clause in leaf.clauses
+        if leaf.word("ground") == "time_over" or is_meant:
+            self._tally.judge(leaf, bool(leaf.is_done and leaf.action == "dispose"))
+
+    def found(self, now: datetime) -> Finding:
+        """Over all disposals."""
+        return self._tally.finding(self.name)
