@@ -189,7 +189,7 @@ class Association:
                 self._talk.cancel(request.responded_to)
             self._end_message()  # it has no answer of its own (PS3.7 9.3.2.3)
         elif request.field == dimse.C_ECHO_RQ:
-            self._answer(dimse.SUCCESS)
+            self._hold(self._echo())
         elif request.field == dimse.C_STORE_RQ:
             self._answer(dimse.CANNOT_UNDERSTAND)
         elif request.field in offered.SERVED_FIELDS:
@@ -234,8 +234,18 @@ class Association:
             self.upper.is_occupied = True
             self._service = asyncio.get_running_loop().create_task(self._serve(asked))
             self._context_id, self._request = 0, None
+        elif self._is_echo():
+            self._hold(self._echo())
         else:
-            self._answer(dimse.SUCCESS if self._is_echo() else dimse.UNRECOGNISED_OPERATION)
+            self._answer(dimse.UNRECOGNISED_OPERATION)
+
+    async def _echo(self) -> None:
+        """Answer whoever is still registered; what was taken out of use has no association any more."""
+        assert self._gate is not None
+        if await self._gate.caller() is None:
+            self.upper.abort(2, 0)
+        else:
+            self._answer(dimse.SUCCESS)
 
     async def _serve(self, asked: Asked) -> None:
         assert self._talk is not None
