@@ -65,7 +65,7 @@ def chapters() -> list[Chapter]:
             "Application entity and associations", _NETWORK,
             (network.negotiated(), network.rejections(), network.limits()),
         ),
-        Chapter("Storage", "", (network.store_statuses(),)),
+        Chapter("Storage", "", (network.store_statuses(), network.instance_bounds())),
         Chapter("Query", "", (network.find_keys(), network.matching(), network.find_statuses())),
         Chapter("Retrieve", _RETRIEVAL, (network.retrieve_statuses(),)),
         Chapter("Storage commitment", _COMMITMENT, (network.commit_statuses(), network.commit_reasons())),

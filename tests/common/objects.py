@@ -107,3 +107,75 @@ def video(syntax: str, *, pieces: Sequence[bytes], frames: int = 25) -> Made:
 
 
 _END = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
+
+
+def _tiles(frames: int) -> list[bytes]:
+    return [
+        encode.sequence(0x00209111, [_numbers(0x00209157, "UL", 1, at)])
+        + encode.sequence(
+            0x0048021A,
+            [
+                _numbers(0x0048021E, "SL", at) + _numbers(0x0048021F, "SL", 1)
+                + encode.text(0x0040072A, "DS", "1") + encode.text(0x0040073A, "DS", "2")
+            ],
+        )
+        + encode.sequence(0x00480207, [encode.text(0x00480106, "SH", "1")])
+        for at in range(frames)
+    ]  # fmt: skip
+
+
+def _segments(frames: int) -> list[bytes]:
+    code = encode.text(0x00080100, "SH", "121322") + encode.text(0x00080102, "SH", "DCM")
+    return [
+        encode.sequence(
+            0x00089124,
+            [
+                encode.sequence(
+                    0x00082112,
+                    [
+                        encode.text(0x00081155, "UI", f"2.25.{at}") + encode.sequence(0x0040A170, [code])
+                    ],
+                )
+                + encode.sequence(0x00089215, [code])
+            ],
+        )
+        + encode.sequence(0x00209111, [_numbers(0x00209157, "UL", 1, at)])
+        + encode.sequence(0x00209113, [encode.text(0x00200032, "DS", f"0\\0\\{at}")])
+        + encode.sequence(0x0062000A, [_numbers(0x0062000B, "US", 1)])
+        for at in range(frames)
+    ]  # fmt: skip
+
+
+def framed(sop_class: str, groups: list[bytes]) -> Made:
+    """An object of many small frames, each with functional groups of its own."""
+    made = Made(sop_class=sop_class).text(0x00280008, "IS", str(len(groups)))
+    made.raw(0x52009230, encode.sequence(0x52009230, groups))
+    return made.put(0x7FE00010, "OB", bytes(range(64)) * len(groups))
+
+
+def slide(frames: int = 12_000) -> Made:
+    """A sparse slide: each tile says where it lies."""
+    return framed(SLIDE, _tiles(frames))
+
+
+def segmentation(frames: int = 12_000) -> Made:
+    """An automatic segmentation: each frame says of what it is."""
+    return framed(SEGMENTATION, _segments(frames))
+
+
+def structures(contours: int, points: int) -> Made:
+    """A structure set of one organ with some contours of some points."""
+    data = "\\".join(f"{at * 0.37:.3f}" for at in range(points * 3))
+    one = encode.text(0x30060042, "CS", "CLOSED_PLANAR") + encode.text(0x30060046, "IS", str(points))
+    one += encode.text(0x30060050, "DS", data[:65_534])
+    made = Made(sop_class=STRUCTURES, has_pixels=False)
+    return made.raw(0x30060039, encode.sequence(0x30060039, [encode.sequence(0x30060040, [one] * contours)]))
+
+
+def long_text(length_bytes: int = 28 << 20) -> Made:
+    """One text of many megabytes."""
+    return Made(has_pixels=False).put(0x0040A160, "UT", b"finding " * (length_bytes // 8))
+
+
+def _numbers(tag: int, vr: str, *numbers: int) -> bytes:
+    return encode.element(tag, vr, struct.pack("<" + ("H" if vr == "US" else "L") * len(numbers), *numbers))

@@ -10,7 +10,7 @@ from pynetdicom import AllStoragePresentationContexts
 
 from tools.statement.model import Fact, Table
 from troth.archive import attributes, errors
-from troth.dicom import codecs
+from troth.dicom import codecs, walk
 from troth.dicom import errors as bytes_errors
 from troth.dicom import syntaxes as syntaxes_of
 from troth.doors import taking
@@ -175,6 +175,28 @@ def limits() -> Table:
         for one in fields(Limits)
     )
     return Table("Bounds", ("name", "value", "what"), rows)
+
+
+def instance_bounds() -> Table:
+    """What one instance may be."""
+    least = walk.LIMITS
+    rows = (
+        ("head_bytes", f"{least.head_bytes:,}", "bytes of all elements before the pixels (or what else is the bulk "
+         "value), sequences of functional groups among them; passed through sealed, so it costs no memory"),
+        ("fragments", f"{least.fragments:,}", "fragments of compressed pixels"),
+        ("depth", f"{least.depth}", "levels of sequences"),
+        ("inflated", f"{least.inflated_bytes:,}; {least.inflated_elements:,}; {least.inflate_ratio} : 1",
+         "of a deflated data set: bytes, elements, and bytes out for a byte in"),
+    )  # fmt: skip
+    return Table(
+        "Bounds of one instance", ("what", "most", "of what"),
+        tuple(Fact(f"large {name}", (name, most, what)) for name, most, what in rows),
+        "At both doors, beside the bound of the whole data set. They are bounds of the instance and not of the way it "
+        "arrives: the answer is the same each time. More is A700. Fewer pixels than rows, columns and frames say, none "
+        "at all, a Number of Frames that is no number, two blanks instead of a value representation (the dictionary's "
+        "is written) and zeros behind the last element (they are left away) are taken. Metadata of an instance with "
+        "more than a mebibyte before its pixels is written piece by piece, as JSON; as XML it is 406.",
+    )  # fmt: skip
 
 
 def find_keys() -> Table:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -20,7 +20,7 @@ from uuid import UUID
 from troth import dicom
 from troth.archive import attributes as tags
 from troth.archive import sealing
-from troth.archive.checked import checked
+from troth.archive.checked import checked, checked_whole
 from troth.archive.errors import StoredBytesBroken
 from troth.archive.model import Received
 from troth.dicom import Header
@@ -138,6 +138,9 @@ async def coerced(packs: Packs, received: Received, change: Change) -> Received 
         change: What it is to say.
     """
     header = received.header
+    if not header.head:  # a large one, sealed while it came
+        head = await checked_whole(await packs.read(received.head.locator, received.head.key), received.head.sha256)
+        header = replace(header, head=head)
     made = await asyncio.to_thread(change.applied, header, header.tail)
     if made is None:
         return None

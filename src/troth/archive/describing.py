@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -44,6 +44,10 @@ class Kept:
     sealed: bytes
 
 
+#: DICOM JSON of one instance: whole, or in pieces where it is large.
+Told = bytes | AsyncIterator[bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What is told of some instances of a study.
@@ -54,7 +58,7 @@ class Description:
     """
 
     version: bytes
-    tell: Callable[[str], Awaitable[list[bytes]]]
+    tell: Callable[[str], Awaitable[list[Told]]]
 
 
 async def of_instance(source: Source, study_uid: str, instance: InstanceRecord) -> Description:
@@ -66,8 +70,10 @@ async def of_instance(source: Source, study_uid: str, instance: InstanceRecord) 
         instance: The instance.
     """
 
-    async def tell(base: str) -> list[bytes]:
-        return ready.told(await _made(source, study_uid, [instance]), base)
+    async def tell(base: str) -> list[Told]:
+        if ready.is_large([instance]):
+            return [_pieces(source, study_uid, instance, base)]
+        return [*ready.told(await _made(source, study_uid, [instance]), base)]
 
     return Description(ready.version_of([instance.head_locator]), tell)
 
@@ -91,13 +97,16 @@ async def of_series(
     if not rows:
         return None
 
-    async def tell(base: str) -> list[bytes]:
-        answers: list[bytes] = []
+    async def tell(base: str) -> list[Told]:
+        answers: list[Told] = []
         new: list[Kept] = []
         for row in rows:
             answer = await _kept(keyring, key, row)
             if answer is None:
                 instances = await source.instances(row["series_uid"])
+                if ready.is_large(instances):
+                    answers += [_pieces(source, study_uid, one, base) for one in instances]
+                    continue
                 answer = await _made(source, study_uid, instances)
                 version = ready.version_of(one.head_locator for one in instances)
                 kept = await asyncio.to_thread(ready.sealed, keyring, key, row["id"], version, answer)
@@ -109,6 +118,13 @@ async def of_series(
         return answers
 
     return Description(ready.version_of(row["version"] for row in rows), tell)
+
+
+async def _pieces(source: Source, study_uid: str, instance: InstanceRecord, base: str) -> AsyncIterator[bytes]:
+    (head,), tail = await source.heads([instance]), await source.tail(instance)
+    pieces = ready.written(study_uid, instance, head, tail, base)
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
 
 
 async def _kept(keyring: Keyring, key: KeyRef, row: Row) -> bytes | None:

@@ -100,5 +100,5 @@ def _drawn(frames: list[bytes], pictures: list[dicom.Picture], options: dict[str
 
 
 def _pictures(head: bytes, syntax: str, number: int, count: int) -> list[dicom.Picture]:
-    metadata = dicom.to_json(head, syntax)
+    metadata = dicom.to_json(head, syntax, frames=range(number, number + count))
     return [dicom.Picture.of(metadata, syntax, at) for at in range(number, number + count)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from troth import dicom
@@ -23,6 +23,7 @@ from troth.vault import KeyRef, Keyring
 
 #: Larger answers are made each time: they are those of few series with long private elements.
 MOST_BYTES = 4 << 20
+_LARGE_HEAD_BYTES, _LARGE_HEADS_BYTES = 1 << 20, 16 << 20
 _LEVEL = 1  # a series says the same hundred times: this is a thirtieth of its size, at the least cost
 
 
@@ -33,6 +34,30 @@ def version_of(head_locators: Iterable[bytes]) -> bytes:
         head_locators: Of all instances of a series.
     """
     return hashlib.sha256(b"".join(sorted(head_locators))).digest()
+
+
+def is_large(instances: Sequence[InstanceRecord]) -> bool:
+    """Whether instances say so much that it is written piece by piece, for each reader anew, and never held whole.
+
+    Args:
+        instances: Of a series.
+    """
+    heads = [one.head_bytes for one in instances]
+    return max(heads) > _LARGE_HEAD_BYTES or sum(heads) > _LARGE_HEADS_BYTES
+
+
+def written(study_uid: str, one: InstanceRecord, head: bytes, tail: bytes, base: str) -> Iterator[bytes]:
+    """Write what is told of one instance, piece by piece.
+
+    Args:
+        study_uid: Of the study it is in.
+        one: The instance.
+        head: Its head.
+        tail: The elements after its bulk value.
+        base: URL under which the reader finds `/studies`.
+    """
+    uri = f"{base}/studies/{study_uid}/series/{one.series_uid}/instances/{one.instance_uid}/bulkdata/"
+    return dicom.write_json(head, one.syntax, uri, tail=tail)
 
 
 def made(study_uid: str, instances: Sequence[InstanceRecord], heads: Sequence[bytes], tails: Sequence[bytes]) -> bytes:

@@ -28,10 +28,11 @@ class Receiver:
         underway: WeakSet[Receiver],
     ) -> None:
         self._packs = packs
-        self._scanner = Scanner(syntax)
+        self._scanner = Scanner(syntax, holds_head=False)
         self._discard = discard
         self._underway = underway
         underway.add(self)
+        self._head: ObjectWriter | None = None  # of a large head, sealed while it comes
         self._bulk: ObjectWriter | None = None
         self._received: Received | None = None
 
@@ -42,8 +43,7 @@ class Receiver:
             troth.dicom.Malformed: They cannot be those of a DICOM instance; the receiver is then of no more use.
         """
         self._scanner.feed(chunk)
-        if self._scanner.head_ready:
-            self._take_bulk()
+        self._take()
 
     def finish(self) -> Received:
         """The whole has come.
@@ -56,17 +56,12 @@ class Receiver:
             troth.dicom.UidInvalid: A UID is missing or breaks the rule.
         """
         header = self._scanner.finish()
-        if header.bulk_tag is not None:
-            self._take_bulk()
-        head = self._packs.writer()
-        try:
-            head.feed(header.head)
-            sealed = self._packs.finish([head] if self._bulk is None else [self._bulk, head])
-        except BaseException:
-            head.abort()
-            raise
+        self._take()
+        head = self._head = self._head or self._packs.writer()
+        head.feed(header.head)
+        sealed = self._packs.finish([head] if self._bulk is None else [self._bulk, head])
         bulk = sealed[0] if self._bulk is not None else None
-        self._bulk = None
+        self._head = self._bulk = None
         self._underway.discard(self)
         self._received = Received(header, sealed[-1], bulk, _frame_table(header))
         return self._received
@@ -74,19 +69,27 @@ class Receiver:
     def abort(self) -> None:
         """Forget it. May be called at any time, also twice or after `finish`."""
         self._underway.discard(self)
-        writer, self._bulk = self._bulk, None
-        if writer is not None:
-            writer.abort()
+        writers, self._head, self._bulk = (self._head, self._bulk), None, None
+        for writer in writers:
+            if writer is not None:
+                writer.abort()
         received, self._received = self._received, None
         if received is not None:
             self._discard(locators_of(received))
 
-    def _take_bulk(self) -> None:
-        passed = self._scanner.take_bulk()
+    def _take(self) -> None:
+        """Seal what has passed the scanner: of the head, where that is large, and of the bulk."""
+        passed = self._scanner.take_head()
         if passed:
-            if self._bulk is None:
-                self._bulk = self._packs.writer()
-            self._bulk.feed(passed)
+            if self._head is None:
+                self._head = self._packs.writer()
+            self._head.feed(passed)
+        if self._scanner.head_ready:
+            passed = self._scanner.take_bulk()
+            if passed:
+                if self._bulk is None:
+                    self._bulk = self._packs.writer()
+                self._bulk.feed(passed)
 
 
 def locators_of(received: Received) -> list[bytes]:

@@ -27,6 +27,7 @@ from troth.vault import KeyRef, Keyring, Packs, SealBroken
 
 CHECK_EVERY = timedelta(seconds=1)
 LASTS = timedelta(minutes=5)
+_LARGE_HEAD_BYTES = 1 << 20
 _LARGEST_UNMAPPED = 256 << 20
 
 
@@ -178,9 +179,17 @@ class Viewing:
         Per: DICOM PS3.10 7.1.
         """
         await self.check()
-        instance, secrets, head = await self._head(instance)
-        self._count(instances=1)
-        yield dicom.part10(instance.sop_class, instance.instance_uid, instance.syntax) + head
+        front = dicom.part10(instance.sop_class, instance.instance_uid, instance.syntax)
+        if instance.head_bytes > _LARGE_HEAD_BYTES:
+            secrets = self._open(instance)
+            self._count(instances=1)
+            yield front
+            async for chunk in self._stream(instance, instance.head_locator, secrets.head_key, secrets.head_sha256):
+                yield chunk
+        else:
+            instance, secrets, head = await self._head(instance)
+            self._count(instances=1)
+            yield front + head
         async for chunk in self._bulk(instance, secrets):
             yield chunk
 
@@ -376,11 +385,15 @@ class Viewing:
         return secrets, head
 
     async def _bulk(self, instance: InstanceRecord, secrets: InstanceSecrets) -> AsyncIterator[bytes]:
-        if instance.bulk_locator is None:
-            return
+        if instance.bulk_locator is not None:
+            async for chunk in self._stream(instance, instance.bulk_locator, secrets.bulk_key, secrets.bulk_sha256):
+                yield chunk
+
+    async def _stream(
+        self, instance: InstanceRecord, locator: bytes, key: bytes, sha256: bytes
+    ) -> AsyncIterator[bytes]:
         async with self._watched(instance):
-            stream = self._shelf.packs.stream(instance.bulk_locator, secrets.bulk_key)
-            async for chunk in checked(stream, secrets.bulk_sha256):
+            async for chunk in checked(self._shelf.packs.stream(locator, key), sha256):
                 await self.check()
                 self._count(length=len(chunk))
                 yield chunk

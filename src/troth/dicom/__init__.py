@@ -23,7 +23,7 @@ from troth.dicom.errors import (
 from troth.dicom.fragments import Fragments
 from troth.dicom.frames import FrameTable, frame_table, swapped
 from troth.dicom.header import Header, is_uid
-from troth.dicom.metadata import BulkPlace, find_bulk, to_json
+from troth.dicom.metadata import BulkPlace, find_bulk, to_json, write_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
 from troth.dicom.picture import Picture
 from troth.dicom.pictures import animate, render
@@ -76,4 +76,5 @@ __all__ = [
     "swapped",
     "to_json",
     "write_dicomdir",
+    "write_json",
 ]

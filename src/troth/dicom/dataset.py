@@ -9,6 +9,7 @@ from troth.dicom.header import Header, build
 from troth.dicom.walk import LIMITS, Limits, Walker
 
 _FIRST_BYTES = 6
+_HELD_BYTES = 1 << 20
 
 
 class DataSet:
@@ -17,28 +18,34 @@ class DataSet:
     Args:
         syntax: The transfer syntax it claims, or an empty string to guess.
         limits: What it may cost.
+        holds_head: Whether a head of more than 1 MiB is held as well, and not passed on while it comes.
 
     Attributes:
-        head: Bytes before the bulk value, once that is met.
+        head: Bytes before the bulk value, once that is met; what of it was not passed on.
+        passed: Bytes of a large head that nobody took yet.
         pending: Bytes from the bulk value on that nobody took yet.
     """
 
     __slots__ = (
-        "_buffer", "_fragments", "_limits", "_remaining", "_sent", "_syntax", "_tail", "_tail_walker", "_walker",
-        "head", "pending",
+        "_buffer", "_fragments", "_holds_head", "_limits", "_passed_bytes", "_remaining", "_sent", "_syntax", "_tail",
+        "_tail_sent", "_tail_walker", "_walker", "head", "passed", "pending",
     )  # fmt: skip
 
-    def __init__(self, syntax: str, limits: Limits) -> None:
+    def __init__(self, syntax: str, limits: Limits, *, holds_head: bool = True) -> None:
         self._syntax = syntax
         self._limits = limits
         self._buffer: bytes | bytearray = b""
         self._walker: Walker | None = None
         self._fragments: Fragments | None = None
         self._tail = bytearray()
+        self._tail_sent = 0
         self._tail_walker: Walker | None = None
         self._remaining = 0
         self._sent = 0
+        self._holds_head = holds_head
+        self._passed_bytes = 0
         self.head: bytes | None = None
+        self.passed: list[bytes] = []
         self.pending: list[bytes | memoryview] = []
 
     def feed(self, chunk: bytes) -> None:
@@ -62,8 +69,14 @@ class DataSet:
                 return
             walker = self._begin()
         walker.walk(self._buffer)
+        self._buffer = walker.fill(self._buffer)
         if walker.bulk is not None:
             self._begin_bulk(*walker.bulk, walker.position)
+        elif not self._holds_head and len(self._buffer) > _HELD_BYTES:
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
+            self.passed.append(walker.pass_on(self._buffer))
+            self._passed_bytes += len(self.passed[-1])
 
     def finish(self) -> Header:
         """End the data set.
@@ -75,20 +88,25 @@ class DataSet:
         walker = self._walker or self._begin()
         head = self.head
         if head is None:
-            if walker.position != len(self._buffer) or not walker.is_whole:
+            end = walker.end(self._buffer)
+            if end is None:
                 raise Truncated("The data set is cut short")
-            head = self.head = bytes(self._buffer)
+            head = self._close_head(end)
         elif self._remaining or (self._fragments is not None and not self._fragments.is_closed):
             raise Truncated("The pixels are cut short")
         tail = self._tail_walker
-        if tail is not None and (tail.position != len(self._tail) or not tail.is_whole):
-            raise Truncated("The elements after the pixels are cut short")
+        if tail is not None:
+            end = tail.end(self._tail)
+            if end is None:
+                raise Truncated("The elements after the pixels are cut short")
+            self._send_tail(end)
         return build(
             syntax=self._syntax,
             walker=walker,
             head=head,
-            tail=bytes(self._tail),
-            tail_places=tail.places if tail is not None else {},
+            head_bytes=self._passed_bytes,
+            tail=bytes(self._tail[: self._tail_sent]),
+            tail_values=tail.values if tail is not None else {},
             bulk_bytes=self._sent,
             fragments=self._fragments,
         )
@@ -115,8 +133,9 @@ class DataSet:
 
     def _begin_bulk(self, tag: int, vr: bytes, length: int, start: int) -> None:
         buffer = self._buffer
-        self.head = bytes(buffer[:start])
-        self._buffer = b""
+        if self._walker is not None:
+            self._walker.collect(buffer)
+        self._close_head(start)
         if length != tags.UNDEFINED:
             self._remaining = length
         elif tag != tags.PIXELS:
@@ -127,14 +146,15 @@ class DataSet:
             self._after_head(memoryview(buffer)[start:])
 
     def _after_head(self, chunk: bytes | memoryview) -> None:
-        self.pending.append(chunk)
-        self._sent += len(chunk)
         fragments = self._fragments
         if fragments is not None and not fragments.is_closed:
             used = fragments.feed(chunk)
         else:
             used = min(self._remaining, len(chunk))
             self._remaining -= used
+        if used:
+            self.pending.append(chunk if used == len(chunk) else chunk[:used])
+            self._sent += used
         if used < len(chunk):
             self._after_bulk(chunk[used:])
 
@@ -150,6 +170,27 @@ class DataSet:
             for at in range(0, len(chunk), 1 << 20):
                 self._tail += chunk[at : at + (1 << 20)]
                 self._tail_walker.walk(self._tail)
+                self._tail_walker.fill(self._tail)
+            # An element that is not whole waits: it may be padding, which is left away.
+            padding = self._tail_walker.padding
+            self._send_tail(min(self._tail_walker.position, len(self._tail)) if padding is None else padding)
+
+    def _send_tail(self, stop: int) -> None:
+        if stop > self._tail_sent:
+            self.pending.append(bytes(self._tail[self._tail_sent : stop]))
+            self._sent += stop - self._tail_sent
+            self._tail_sent = stop
+
+    def _close_head(self, stop: int) -> bytes:
+        """The head ends: hold it, or pass the rest of it on where its front was passed on."""
+        head = bytes(memoryview(self._buffer)[:stop])
+        self._buffer = b""
+        self._passed_bytes += len(head)
+        if self._passed_bytes > len(head):
+            self.passed.append(head)
+            head = b""
+        self.head = head
+        return head
 
 
 def reopen(head: bytes, syntax: str) -> Header:
@@ -164,4 +205,5 @@ def reopen(head: bytes, syntax: str) -> Header:
     """
     walker = Walker(is_explicit=syntaxes.is_explicit(syntax), is_little=syntaxes.is_little(syntax), limits=LIMITS)
     walker.walk(head)
-    return build(syntax=syntax, walker=walker, head=head)
+    walker.collect(head)
+    return build(syntax=syntax, walker=walker, head=head, head_bytes=len(head))

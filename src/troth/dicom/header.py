@@ -17,9 +17,8 @@ _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _NAME = 0x00100010
 _NAMES = frozenset({_NAME, 0x00080090})
 _PAD = " \0"
-_VALUE_BYTES = 1 << 16
 _LARGEST = 2**31 - 1  # of IS (PS3.5 6.2)
-_NOWHERE: Mapping[int, tuple[int, int]] = {}
+_NOTHING: Mapping[int, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,9 @@ class Header:
         syntax: Transfer syntax that `head` and bulk are really written in.
         values: Text of the index attributes at the top level, padding stripped, several values joined by a backslash.
         nested: For the sequences in `tags.NESTED`, the index attributes of each item.
-        head: Data set up to the bulk value: ends with that element's tag, VR and length.
+        head: Data set up to the bulk value: ends with that element's tag, VR and length. Empty where the scanner passed
+            it on while it came.
+        head_bytes: Its length.
         tail: Elements after the bulk value. They are part of the bulk bytes, too.
         bulk_tag: The element whose value is the bulk, or None.
         bulk_vr: Its value representation.
@@ -50,6 +51,7 @@ class Header:
     values: Mapping[int, str]
     nested: Mapping[int, list[dict[int, str]]]
     head: bytes = field(repr=False)
+    head_bytes: int
     tail: bytes = field(repr=False)
     bulk_tag: int | None
     bulk_vr: str | None
@@ -119,8 +121,9 @@ def build(
     syntax: str,
     walker: Walker,
     head: bytes,
+    head_bytes: int,
     tail: bytes = b"",
-    tail_places: Mapping[int, tuple[int, int]] = _NOWHERE,
+    tail_values: Mapping[int, bytes] = _NOTHING,
     bulk_bytes: int = 0,
     fragments: Fragments | None = None,
 ) -> Header:
@@ -129,15 +132,12 @@ def build(
     Raises:
         UidInvalid: A naming UID is missing or breaks the rule.
     """
-    places = walker.places
     is_little = syntaxes.is_little(syntax)
-    start, length = places.get(tags.CHARSET, (0, 0))
-    charset = charset_of(head[start : start + length])
+    charset = charset_of(walker.values.get(tags.CHARSET, b""))
     decode, may_escape, numbers = charset.decode, charset.may_escape, tags.NUMBERS
     values: dict[int, str] = {}
-    for buffer, found in ((head, places), (tail, tail_places)):
-        for tag, (start, length) in found.items():
-            raw = buffer[start : start + min(length, _VALUE_BYTES)]
+    for found in (walker.values, tail_values):
+        for tag, raw in found.items():
             if tag in numbers:
                 values[tag] = _numbers(raw, is_little)
             elif may_escape or not raw.isascii():
@@ -147,10 +147,7 @@ def build(
     if _NAME in values:
         values[_NAME] = values[_NAME].rstrip("=")
     nested = {
-        tag: [
-            {key: decode(head[at : at + min(size, _VALUE_BYTES)]).strip(_PAD) for key, (at, size) in item.items()}
-            for item in items
-        ]
+        tag: [{key: decode(raw).strip(_PAD) for key, raw in item.items()} for item in items]
         for tag, items in walker.nested.items()
     }
     bulk_tag, vr, size = walker.bulk or (None, b"", None)
@@ -163,9 +160,10 @@ def build(
         values=values,
         nested=nested,
         head=head,
+        head_bytes=head_bytes,
         tail=tail,
         bulk_tag=bulk_tag,
-        bulk_vr=_bulk_vr(syntax, bulk_tag, vr),
+        bulk_vr=_bulk_vr(syntax, bulk_tag, vr, is_encapsulated=size == tags.UNDEFINED),
         bulk_length=None if size == tags.UNDEFINED else size,
         bulk_bytes=bulk_bytes,
         fragments=fragments,
@@ -177,11 +175,11 @@ def is_uid(text: str) -> bool:
     return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
-def _bulk_vr(syntax: str, tag: int | None, vr: bytes) -> str | None:
+def _bulk_vr(syntax: str, tag: int | None, vr: bytes, *, is_encapsulated: bool) -> str | None:
     if tag is None:
         return None
     if tag == tags.PIXELS and not syntaxes.is_explicit(syntax):
-        return "OW"  # PS3.5 A.1
+        return "OB" if is_encapsulated else "OW"  # PS3.5 A.1, A.4
     return vr.decode("ascii", "replace")
 
 

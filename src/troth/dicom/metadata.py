@@ -8,8 +8,9 @@ Per: DICOM PS3.18 Annex F.
 from __future__ import annotations
 
 import base64
+import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ _UTF8 = "ISO_IR 192"
 _HUGE_BYTES = 256 << 10
 _PIXEL_REPRESENTATION = "00280103"
 _UNKNOWN_VR_BYTES = 0xFFFF
+_PIECE_BYTES = 256 << 10
+_PER_FRAME = "52009230"
+#: What a picture looks into: functional groups, and tables that give values their meaning.
+_OF_PICTURES = frozenset({0x52009229, 0x52009230, 0x00283000, 0x00283010})
 
 Uri = Callable[[str, str, int, int], str]
 
@@ -70,6 +75,7 @@ def to_json(
     *,
     inline_bytes: int = 1024,
     tail: bytes = b"",
+    frames: range | None = None,
 ) -> dict[str, Any]:
     """The metadata of an instance in the DICOM JSON model.
 
@@ -81,6 +87,8 @@ def to_json(
             the bulk is left out.
         inline_bytes: Longer binary values become a BulkDataURI.
         tail: As `Header.tail`: elements after the bulk.
+        frames: Only what pictures of these need, counted from 1: other sequences are empty, and so are the functional
+            groups of other frames.
 
     Returns:
         Tag to element. Specific Character Set is ISO_IR 192 wherever it was given, for JSON is in UTF-8; group lengths
@@ -89,24 +97,45 @@ def to_json(
     Raises:
         Malformed: The head is not what a scanner passed.
     """
-    uri: Uri | None = None
-    if callable(bulk_uri):
-        ask = bulk_uri
-
-        def uri(path: str, _vr: str, _start: int, _stop: int) -> str:
-            return ask(path)
-
-    elif bulk_uri is not None:
-        prefix = bulk_uri
-
-        def uri(path: str, _vr: str, _start: int, _stop: int) -> str:
-            return prefix + path
-
-    dataset = _Reader(head, syntax, uri, inline_bytes).read()
+    reader = _Reader(head, syntax, _uri_of(bulk_uri), inline_bytes)
+    reader.frames = frames
+    dataset = reader.read()
     if tail:
         charset = _Reader(head, syntax, None, 0).charset
         dataset.update(_Reader(tail, syntax, None, inline_bytes, charset).read())
     return dataset
+
+
+def write_json(head: bytes, syntax: str, bulk_uri: str, *, tail: bytes = b"") -> Iterator[bytes]:
+    """The same as `to_json`, as text and piece by piece: memory stays flat, however many items the sequences have.
+
+    Args:
+        head: As `Header.head`.
+        syntax: As `Header.syntax`.
+        bulk_uri: What to put before the path of a value that is not sent inline.
+        tail: As `Header.tail`.
+
+    Yields:
+        JSON in UTF-8. Of an element that stands twice in a data set, both are written.
+
+    Raises:
+        Malformed: The head is not what a scanner passed.
+    """
+    yield b"{"
+    writer = _Writer(head, syntax, _uri_of(bulk_uri), 1024)
+    yield from writer.write()
+    if tail:
+        last = _Writer(tail, syntax, None, 1024, _Reader(head, syntax, None, 0).charset)
+        last.is_first = writer.is_first
+        yield from last.write()
+    yield b"}"
+
+
+def _uri_of(bulk_uri: str | Callable[[str], str] | None) -> Uri | None:
+    if bulk_uri is None:
+        return None
+    ask = bulk_uri if callable(bulk_uri) else bulk_uri.__add__
+    return lambda path, _vr, _start, _stop: ask(path)
 
 
 def find_bulk(head: bytes, syntax: str, path: str) -> BulkPlace | None:
@@ -148,6 +177,7 @@ class _Reader:
         self._uri = uri
         self._inline_bytes = inline_bytes
         self._charset = charset or charset_of(b"")
+        self.frames: range | None = None
 
     @property
     def charset(self) -> Charset:
@@ -163,48 +193,82 @@ class _Reader:
 
     def read(self) -> dict[str, Any]:
         """Read it all."""
-        try:
-            return self._read()
-        except (struct.error, IndexError):
-            raise Malformed("The head is not what a scanner passed") from None
+        root = self._root()
+        for _ in self._steps(root):
+            pass
+        return root.dataset
 
     def _root(self) -> _Scope:
         return _Scope(len(self._buffer), "", self._charset, False)
 
-    def _read(self) -> dict[str, Any]:
-        buffer, position, root = self._buffer, 0, self._root()
+    def _steps(self, root: _Scope) -> Iterator[None]:
+        """Read it all, with a pause after each item."""
+        try:
+            yield from self._read(root)
+        except (struct.error, IndexError):
+            raise Malformed("The head is not what a scanner passed") from None
+
+    def _read(self, root: _Scope) -> Iterator[None]:
+        buffer, position = self._buffer, 0
         stack = [root]
         while stack:
             scope = stack[-1]
             if position == scope.end:
-                stack.pop()
+                self._close(stack.pop())
+                yield
                 continue
             if scope.items is not None:
                 group, element, length = self._implicit(buffer, position)
                 position += 8
                 if group << 16 | element == tags.SEQUENCE_END:
-                    stack.pop()
+                    self._close(stack.pop())
                     continue
                 end = position + length if length != tags.UNDEFINED else -1
                 inner = _Scope(end, f"{scope.path}/{len(scope.items)}/", scope.charset, scope.is_signed)
-                scope.items.append(inner.dataset)
-                stack.append(inner)
+                if self._open_item(scope, inner) or end < 0:
+                    stack.append(inner)
+                else:
+                    position = end
                 continue
             tag, vr, length, start = self._read_element(position)
             if tag == tags.ITEM_END:
-                stack.pop()
+                self._close(stack.pop())
                 position += 8
+                yield
                 continue
             if self._is_sequence(tag, vr, length):
                 end = start + length if length != tags.UNDEFINED else -1
                 inner = _Scope(end, scope.path + tags.key(tag), scope.charset, scope.is_signed)
                 inner.items = []
-                scope.dataset[tags.key(tag)] = {"vr": "SQ", "Value": inner.items}
+                self._open(scope, tag, inner.items)
                 stack.append(inner)
                 position = start
                 continue
             position = self._value(scope, tag, vr, start, length, is_root=scope is root)
-        return root.dataset
+
+    def _open(self, scope: _Scope, tag: int, items: list[Any]) -> None:
+        """A sequence begins."""
+        scope.dataset[tags.key(tag)] = {"vr": "SQ", "Value": items}
+
+    def _open_item(self, scope: _Scope, inner: _Scope) -> bool:
+        """An item of a sequence begins; False: nobody wants it."""
+        items = scope.items or []
+        frames, depth = self.frames, len(scope.path)
+        is_wanted = (
+            frames is None
+            or depth > 8
+            or (len(items) + 1 in frames if scope.path == _PER_FRAME else int(scope.path, 16) in _OF_PICTURES)
+        )
+        if scope.items is not None:
+            scope.items.append(inner.dataset if is_wanted else _NOTHING)
+        return is_wanted
+
+    def _put(self, scope: _Scope, key: str, entry: dict[str, Any]) -> None:
+        """An element that is no sequence."""
+        scope.dataset[key] = entry
+
+    def _close(self, scope: _Scope) -> None:
+        """A data set or a sequence ends."""
 
     def _read_element(self, position: int) -> tuple[int, str, int, int]:
         """An element's tag, VR (empty where it is not written), length and the start of its value."""
@@ -233,19 +297,24 @@ class _Reader:
         """
         buffer, key = self._buffer, tags.key(tag)
         if (is_root and start == len(buffer) and length and tag in tags.BULK) or start == len(buffer) < start + length:
-            vr = vr or "OW"
+            vr = vr or ("OB" if length == tags.UNDEFINED else "OW")  # PS3.5 A.1, A.4
             if self._uri is not None:
                 uri = self._uri(scope.path + key, vr, start, -1)
-                scope.dataset[key] = {"vr": vr, "BulkDataURI": uri}
+                self._put(scope, key, {"vr": vr, "BulkDataURI": uri})
             return start
         stop = start + length if length != tags.UNDEFINED else self._end_of_fragments(start)
         if tag & 0xFFFF == 0 or tag == 0xFFFCFFFC:
             return stop
-        raw = buffer[start : stop if length != tags.UNDEFINED else stop - 8]
-        vr = self._true_vr(scope, tag, vr, raw)
+        value_bytes = (stop if length != tags.UNDEFINED else stop - 8) - start
+        vr = self._true_vr(scope, tag, vr, value_bytes)
+        if self._uri is not None and value_bytes > max(_HUGE_BYTES, self._inline_bytes):
+            uri = self._uri(scope.path + key, vr, start, start + value_bytes)
+            self._put(scope, key, {"vr": vr, "BulkDataURI": uri})
+            return stop
+        raw = buffer[start : start + value_bytes]
         if tag == tags.CHARSET and raw.strip(b" \0"):
             scope.charset = charset_of(raw)
-            scope.dataset[key] = {"vr": "CS", "Value": [_UTF8]}
+            self._put(scope, key, {"vr": "CS", "Value": [_UTF8]})
             return stop
         entry: dict[str, Any] = {"vr": vr}
         if vr in BINARY_UNITS or len(raw) > _HUGE_BYTES:
@@ -260,12 +329,12 @@ class _Reader:
                 entry["Value"] = values
             if key == _PIXEL_REPRESENTATION:
                 scope.is_signed = values == [1]
-        scope.dataset[key] = entry
+        self._put(scope, key, entry)
         return stop
 
-    def _true_vr(self, scope: _Scope, tag: int, vr: str, raw: bytes) -> str:
+    def _true_vr(self, scope: _Scope, tag: int, vr: str, length: int) -> str:
         """The value representation where none, or only UN, is written (PS3.5 6.2.2)."""
-        if vr and (vr != "UN" or len(raw) >= _UNKNOWN_VR_BYTES):
+        if vr and (vr != "UN" or length >= _UNKNOWN_VR_BYTES):
             return vr
         if tag >> 16 & 1 and tag & 0xFFFF >= 0x1000:
             creator = scope.dataset.get(f"{tag >> 16:04X}00{tag >> 8 & 0xFF:02X}", {}).get("Value", [None])[0]
@@ -274,7 +343,7 @@ class _Reader:
         if known == "US or SS":
             return "SS" if scope.is_signed else "US"
         if " or " in known:
-            return "US" if known.startswith("US") and len(raw) == 2 else "OW"
+            return "US" if known.startswith("US") and length == 2 else "OW"
         return known if known in BINARY_UNITS or known in _KNOWN else "UN"
 
     def _end_of_fragments(self, position: int) -> int:
@@ -287,6 +356,58 @@ class _Reader:
             position += length
 
 
+class _Writer(_Reader):
+    """Writes what it reads as text."""
+
+    def __init__(
+        self, buffer: bytes, syntax: str, uri: Uri | None, inline_bytes: int, charset: Charset | None = None
+    ) -> None:
+        super().__init__(buffer, syntax, uri, inline_bytes, charset)
+        self._out: list[str] = []
+        self._length_chars = 0
+        self.is_first = True  # no element of this data set was written yet
+
+    def write(self) -> Iterator[bytes]:
+        """The elements of the data set, without the braces around them."""
+        root = self._root()
+        for _ in self._steps(root):
+            if self._length_chars > _PIECE_BYTES:
+                yield self._taken()
+        yield self._taken()
+
+    def _taken(self) -> bytes:
+        text, self._out, self._length_chars = "".join(self._out), [], 0
+        return text.encode("utf-8", "replace")
+
+    def _add(self, text: str) -> None:
+        self._out.append(text if self.is_first else f",{text}")
+        self._length_chars += len(text)
+        self.is_first = False
+
+    def _open(self, scope: _Scope, tag: int, items: list[Any]) -> None:
+        self._add(f'"{tags.key(tag)}":{{"vr":"SQ","Value":[')
+        self.is_first = True
+
+    def _open_item(self, scope: _Scope, inner: _Scope) -> bool:
+        if scope.items is not None:
+            scope.items.append(None)  # they are counted
+        self._add("{")
+        self.is_first = True
+        return True
+
+    def _put(self, scope: _Scope, key: str, entry: dict[str, Any]) -> None:
+        if key[4:6] == "00" and int(key[3], 16) & 1:
+            scope.dataset[key] = entry  # who reserved a private block is asked for later
+        self._add(f'"{key}":{_written(entry)}')
+
+    def _close(self, scope: _Scope) -> None:
+        if scope.path:
+            self._out.append("]}" if scope.items is not None else "}")
+            self.is_first = False
+
+
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_NOTHING: dict[str, Any] = {}
 _KNOWN = frozenset(code.decode() for code in tags.SHORT | tags.LONG)
 
 
@@ -295,6 +416,8 @@ def _private_vr(tag: int, creator: str) -> str:
     from pydicom.datadict import private_dictionary_VR
 
     try:
-        return private_dictionary_VR(tag, creator)
+        vr = private_dictionary_VR(tag, creator)
     except KeyError:
         return "UN"
+    # A maker's sequence was passed over unseen by the scanner: its bytes are given, not items read from them.
+    return vr if vr in _KNOWN - {"SQ"} else "UN"

@@ -219,7 +219,8 @@ class _Writer:
             vr = private_dictionary_VR(tag, creator)
         except KeyError:
             return "UN"
-        return vr if vr.encode() in tags.SHORT or vr.encode() in tags.LONG else "UN"
+        # A maker's sequence was passed over unseen by the scanner: as UN it stays what it is (PS3.5 6.2.2).
+        return vr if vr != "SQ" and (vr.encode() in tags.SHORT or vr.encode() in tags.LONG) else "UN"
 
     def _note(self, scope: _Scope, tag: int, raw: bytes) -> None:
         if tag == _PIXEL_REPRESENTATION and len(raw) == 2:

@@ -1,8 +1,8 @@
 """Reads a stranger's instance as it arrives: bounded, incremental, and nothing is trusted.
 
-A scanner keeps the data set up to the pixels (`head`) and only checks and counts what follows, so that memory stays
-flat whatever the size of the instance. Preambles are dropped: what hides there never reaches a reader (DICOM PS3.10
-7.5).
+A scanner keeps the data set up to the pixels (`head`), or passes it on where it is large, and only checks and counts
+what follows, so that memory stays flat whatever the size of the instance. Preambles are dropped: what hides there never
+reaches a reader (DICOM PS3.10 7.5). So are zeros behind the last element.
 
 A deflated data set is inflated while it passes and is from then on an explicit little endian one: the stored bytes are
 the inflated ones, under 1.2.840.10008.1.2.1, so that frames can be read by range.
@@ -10,6 +10,7 @@ the inflated ones, under 1.2.840.10008.1.2.1, so that frames can be read by rang
 
 from __future__ import annotations
 
+from dataclasses import replace
 from struct import Struct
 
 from troth.dicom import syntaxes, tags
@@ -35,6 +36,7 @@ class Scanner:
     Args:
         syntax: None for a Part 10 stream, else the transfer syntax of a bare data set (DIMSE).
         limits: What the instance may cost.
+        holds_head: False: a head of more than 1 MiB is given by `take_head` while it comes, and the header has none.
 
     Raises:
         SyntaxUnknown: The transfer syntax is not one of the standard.
@@ -42,10 +44,11 @@ class Scanner:
     Per: DICOM PS3.10 7.1, PS3.5 7 and A.4, PS3.18 10.5.
     """
 
-    __slots__ = ("_buffer", "_claimed", "_dataset", "_inflater", "_limits", "_need", "_position")
+    __slots__ = ("_buffer", "_claimed", "_dataset", "_holds_head", "_inflater", "_limits", "_need", "_position")
 
-    def __init__(self, syntax: str | None = None, *, limits: Limits = LIMITS) -> None:
+    def __init__(self, syntax: str | None = None, *, limits: Limits = LIMITS, holds_head: bool = True) -> None:
         self._limits = limits
+        self._holds_head = holds_head
         self._buffer = bytearray()
         self._position = -1  # how far the meta group is read; -1 before it
         self._need = _PREAMBLE_BYTES
@@ -71,6 +74,13 @@ class Scanner:
     def head_ready(self) -> bool:
         """Whether all bytes before the bulk are there. False until `finish` where there is no bulk."""
         return self._dataset is not None and self._dataset.head is not None
+
+    def take_head(self) -> bytes:
+        """The bytes of a large head that came since the last call; nothing of a small one, which the header has."""
+        if self._dataset is None or not self._dataset.passed:
+            return b""
+        pieces, self._dataset.passed = self._dataset.passed, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def take_bulk(self) -> bytes:
         """The bytes after `head` that were fed since the last call."""
@@ -159,9 +169,11 @@ class Scanner:
         """The data set comes next. Without a syntax it is guessed, as toolkits do."""
         if syntax and not (is_uid(syntax) and syntaxes.is_known(syntax)):
             raise SyntaxUnknown
+        limits = self._limits
         if syntax in syntaxes.INFLATED:
-            self._inflater = Inflater(self._limits)
-        return DataSet(syntaxes.INFLATED.get(syntax, syntax), self._limits)
+            self._inflater = Inflater(limits)
+            limits = replace(limits, elements=min(limits.elements, limits.inflated_elements))
+        return DataSet(syntaxes.INFLATED.get(syntax, syntax), limits, holds_head=self._holds_head)
 
 
 def _start_of_meta(buffer: bytearray) -> int:

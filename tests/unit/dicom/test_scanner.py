@@ -4,12 +4,15 @@ import random
 import struct
 import sys
 import zlib
+from collections.abc import Callable
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
 
+from tests.common import objects
 from tests.unit.dicom.files import (
     CT,
     EXPLICIT,
@@ -35,6 +38,7 @@ from troth.dicom import (
     Truncated,
     UidInvalid,
     encode,
+    reopen,
     scan,
 )
 from troth.kit.errors import TrothError
@@ -242,6 +246,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("size", [1 << 26, 65536, 999])
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.conformance("large depth")
 def test_hostile_bytes_are_refused_clearly(name: str, size: int) -> None:
     content, error = HOSTILE[name]
     with flat_memory(32 << 20), pytest.raises(error) as raised:
@@ -272,6 +277,7 @@ def deflated(content: bytes, tail_bytes: int) -> bytes:
     return file(b"".join((*pieces, squeeze.flush())), "1.2.840.10008.1.2.1.99")
 
 
+@pytest.mark.conformance("large inflated")
 def test_deflate_bomb_stops_early() -> None:
     bomb = deflated(dataset() + huge(0x7FE00010, b"OB", 300 << 20), 300 << 20)
     assert len(bomb) < 400_000
@@ -298,10 +304,103 @@ def test_limits_can_be_set() -> None:
         scan(file(dataset(between=nested(10) * 3)), limits=Limits(elements=20))
 
 
-def test_many_elements_are_refused_at_little_cost() -> None:
-    content = file(dataset(between=encode.element(0x00210010, "LO", b"") * 200_000))
-    with flat_memory(32 << 20), pytest.raises(HeadTooLarge):
-        feed_all(content, 65536)
+LARGE = {
+    "a slide of 12,000 tiles": objects.slide, "a segmentation of 5,000 frames": lambda: objects.segmentation(5000),
+    "35,000 contours": lambda: objects.structures(35_000, 10),
+    "contours of 26 MB": lambda: objects.structures(500, 3000),
+    "a text of 28 MB": objects.long_text,
+    "200,000 elements": lambda: objects.Made().raw(0x00210010, encode.element(0x00210010, "LO", b"") * 200_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("made", LARGE.values(), ids=LARGE)
+@pytest.mark.conformance("large head_bytes")
+def test_what_is_large_beside_the_pixels_passes_in_little_memory(made: Callable[[], objects.Made]) -> None:
+    one = made()
+    content, data_set = one.file, one.data_set
+    scanner, digest, most = Scanner(holds_head=False), sha256(), 0
+    with flat_memory(8 << 20):
+        for at in range(0, len(content), 65536):
+            scanner.feed(memoryview(content)[at : at + 65536])
+            for passed in (scanner.take_head(), scanner.take_bulk()):
+                digest.update(passed)
+                most = max(most, len(passed))
+        header = scanner.finish()
+    digest.update(scanner.take_head() + header.head + scanner.take_bulk())
+    assert digest.digest() == sha256(data_set).digest()
+    assert (header.instance_uid, header.values[0x00100010]) == (one.instance, "Made^Up")
+    assert header.head_bytes + header.bulk_bytes == len(data_set)
+    assert most <= 2 << 20
+
+
+@pytest.mark.parametrize("holds_head", [True, False])
+def test_the_answer_does_not_depend_on_how_the_bytes_arrive(holds_head: bool) -> None:
+    content, draw = objects.slide(300).file, random.Random(7)
+    least = next(most for most in range(1000, 10_000, 50) if is_taken(content, Limits(elements=most), 1 << 20))
+    bytes_least = len(scan(content)[0].head)
+    for _ in range(50):
+        size = draw.choice((1 << 20, draw.randint(1000, 60_000), draw.randint(100, 3000)))
+        assert is_taken(content, Limits(elements=least), size, holds_head=holds_head)
+        assert not is_taken(content, Limits(elements=least - 50), size, holds_head=holds_head)
+        assert is_taken(content, Limits(head_bytes=bytes_least), size, holds_head=holds_head)
+        assert not is_taken(content, Limits(head_bytes=bytes_least - 1), size, holds_head=holds_head)
+
+
+def is_taken(content: bytes, limits: Limits, size: int, *, holds_head: bool = True) -> bool:
+    scanner = Scanner(limits=limits, holds_head=holds_head)
+    try:
+        for at in range(0, len(content), size):
+            scanner.feed(content[at : at + size])
+        scanner.finish()
+    except HeadTooLarge:
+        return False
+    return True
+
+
+def test_elements_that_come_deflated_are_counted() -> None:
+    content = deflated(dataset(between=encode.element(0x00210010, "LO", b"") * 5000), 0)
+    assert scan(content, limits=Limits(inflated_elements=5100))
+    with pytest.raises(HeadTooLarge):
+        scan(content, limits=Limits(inflated_elements=4900))
+
+
+ODD_ENDS = {"a block of zeros": bytes(512), "a few": bytes(6), "one": b"\0"}
+
+
+@pytest.mark.parametrize("zeros", ODD_ENDS.values(), ids=ODD_ENDS)
+@pytest.mark.parametrize("has_pixels", [True, False])
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_zeros_after_the_last_element_are_left_away(zeros: bytes, has_pixels: bool, size: int) -> None:
+    made = objects.Made(has_pixels=has_pixels).text(0x7FE10010, "LO", "MAKER") if has_pixels else objects.Made()
+    scanner, bulk = Scanner(), b""
+    content = made.file + zeros
+    for at in range(0, len(content), size):
+        scanner.feed(content[at : at + size])
+        bulk += scanner.take_bulk()
+    header = scanner.finish()
+    bulk += scanner.take_bulk()
+    assert header.head + bulk == made.data_set
+    assert header.bulk_bytes == len(bulk)
+    with pytest.raises((Malformed, Truncated)):
+        scan(made.file + zeros + b"hidden..")
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_two_blanks_are_what_the_dictionary_says(size: int) -> None:
+    """As Orthanc takes it; whoever reads it later reads the same."""
+    blank = struct.pack("<HH2sH", 0x0008, 0x0060, b"  ", 2) + b"OT"
+    inner = struct.pack("<HH2sH", 0x0008, 0x1155, b"  ", 4) + b"1.2\0"
+    made = objects.Made().raw(0x00080060, blank).raw(0x00081140, encode.sequence(0x00081140, [inner]))
+    scanner = Scanner()
+    for at in range(0, len(made.file), size):
+        scanner.feed(made.file[at : at + size])
+    header = scanner.finish()
+    assert header.values[0x00080060] == "OT"
+    peer = pydicom.dcmread(BytesIO(file(header.head[:-12], EXPLICIT)))
+    assert (peer.Modality, peer.ReferencedImageSequence[0].ReferencedSOPInstanceUID) == ("OT", "1.2")
+    assert reopen(header.head, EXPLICIT).values == header.values
+    with pytest.raises(Malformed):
+        scan(objects.Made().raw(0x00091010, struct.pack("<HH2sH", 0x0009, 0x1010, b"  ", 2) + b"OT").file)
 
 
 def test_meta_group_byte_by_byte_is_read_once() -> None:
@@ -320,6 +419,7 @@ def test_meta_group_byte_by_byte_is_read_once() -> None:
     assert steps < 20 * len(content)
 
 
+@pytest.mark.conformance("large fragments")
 def test_many_fragments_are_refused() -> None:
     content = file(encapsulated(*[b""] * 50), JPEG)
     assert scan(content)[0].fragments

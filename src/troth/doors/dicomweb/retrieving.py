@@ -70,12 +70,29 @@ def metadata(gate: Gate) -> Handler:
         tag = entity_tag(described.version, base, media_type)
         if is_known(http_request, tag):
             return Response(status_code=304, headers=PRIVATE | {"ETag": tag})
-        lines = await described.tell(base)
+        told = await described.tell(base)
+        lines = [one for one in told if isinstance(one, bytes)]
+        if len(lines) < len(told):
+            if media_type == XML:
+                raise NothingAcceptable("There is too much of it for XML; ask for application/dicom+json.")
+            return stream_answer(_array(told), media_type, headers={"ETag": tag})
         if media_type == XML:
             return xml_answer(map(json.loads, lines), {"ETag": tag})
         return bytes_answer(b"[" + b",".join(lines) + b"]", media_type, headers={"ETag": tag})
 
     return handle
+
+
+async def _array(told: Sequence[bytes | AsyncIterator[bytes]]) -> AsyncIterator[bytes]:
+    """The instances of a JSON answer, those that are large piece by piece."""
+    for place, one in enumerate(told):
+        yield b"," if place else b"["
+        if isinstance(one, bytes):
+            yield one
+        else:
+            async for piece in one:
+                yield piece
+    yield b"]"
 
 
 def frames(gate: Gate) -> Handler:

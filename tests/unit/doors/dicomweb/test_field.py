@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+
 import pytest
 
+from tests.common import objects
 from tests.common.objects import Made, fragments, video
+from tests.unit.dicom.files import flat_memory
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import message, stow
 from troth.dicom import syntaxes
@@ -92,3 +96,42 @@ async def test_the_frames_that_are_whole_are_given(house: House) -> None:
         octets = {"Accept": "application/octet-stream"}
         assert (await client.get(f"{made.path}/frames/1", headers=octets)).content == bytes(range(64))
         assert (await client.get(f"{made.path}/frames/2", headers=octets)).status_code == 404
+
+
+LARGE = {
+    "frames": lambda: objects.slide(9000),
+    "contours": lambda: objects.structures(6000, 10),
+    "text": lambda: objects.long_text(26 << 20),
+}
+
+
+@pytest.mark.parametrize("made", LARGE.values(), ids=LARGE)
+@pytest.mark.conformance("large head_bytes")
+async def test_what_is_large_beside_the_pixels_goes_in_and_out(house: House, made: Callable[[], Made]) -> None:
+    one = made()
+    content = one.file
+    async with house.sender() as client:
+        with flat_memory(24 << 20):
+            answer = await client.post(
+                "/studies", content=pieces_of(content), headers={"Content-Type": "application/dicom"}
+            )
+    assert answer.status_code == 200, answer.text
+    async with house.clinician() as client:
+        given = await client.get(one.path)
+        assert given.content[given.content.index(b"DICM") :].endswith(one.data_set)
+        told = await client.get(f"{one.path}/metadata")
+        assert len(told.json()) == 1
+        series = await client.get(one.path.split("/instances")[0] + "/metadata")
+        assert series.content == told.content
+        assert "content-length" not in told.headers, "it comes piece by piece"
+        xml = {"Accept": 'multipart/related; type="application/dicom+xml"'}
+        assert (await client.get(f"{one.path}/metadata", headers=xml)).status_code == 406
+        if "52009230" in told.json()[0]:
+            assert len(told.json()[0]["52009230"]["Value"]) == 9000
+            drawn = await client.get(f"{one.path}/frames/8999/rendered", headers={"Accept": "image/png"})
+            assert drawn.status_code == 200
+
+
+async def pieces_of(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), 64 << 10):
+        yield content[at : at + (64 << 10)]
