@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 
+from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from troth import notice
 from troth.archive import Archive
@@ -87,5 +88,5 @@ async def open_hospital(database: ServedDatabase, keyring: Keyring, folder: Path
     hospital.modality = await people.add_peer(inside, house.id, MODALITY, "127.0.0.1", 104, called_ae=OUR_AE)
     user = await people.add_user(inside, house.id, "clinician@example.org", "Dr C. Linician", "clinician")
     link = await people.issue_sign_in_link(inside, user.id)
-    hospital.clinician = (await people.sign_in(link.rsplit("/", 1)[1], "127.0.0.1")).actor
+    hospital.clinician = (await come_in(people, link.rsplit("/", 1)[1])).actor
     return hospital

@@ -109,6 +109,8 @@ PAGES = (
     Spot("/sign-in"),
     Spot("/sign-in/sent"),
     Spot("/sign-in/{secret}"),
+    Spot("/second-step", "halfway"),
+    Spot("/second-step", "returning"),
     Spot("/invitation"),
     Spot("/invitation/{secret}"),
     Spot("/scans", "patient"),
@@ -205,6 +207,7 @@ async def full(place: Deployment, port: int) -> Scene:
     inside = place.set_up_permit("administer", Target("organisation", house.id, house.id))
     link = await people.issue_sign_in_link(inside, user.id)
     await _people(place, scene, house)
+    scene.people |= await _halfway(scene)
     request = asked.headers["location"]
     scene.places |= {
         "/scans/{id}": f"/scans/{held.id}",
@@ -239,6 +242,21 @@ async def _people(place: Deployment, scene: Scene, house: Organisation) -> None:
         "/admin/people/{id}": f"/admin/people/{doctor.id}",
         "/admin/systems/{id}": f"/admin/systems/{peer.id}",
     }
+
+
+async def _halfway(scene: Scene) -> dict[str, Person]:
+    """Two who pressed their link: one has a second factor, one sets it up."""
+    people, house = scene.place.rooms.people, scene.place.first
+    inside = scene.place.set_up_permit("administer", Target("organisation", house.id, house.id))
+    new = await people.add_user(inside, house.id, "new-here@x.example", "N. Ew", "clinician")
+    found = {}
+    for who, user in (("halfway", new), ("returning", scene.people["admin"].user)):
+        assert user is not None
+        home = scene.place.set_up_permit("administer", Target("organisation", user.tenant, user.tenant))
+        secret = (await people.issue_sign_in_link(home, user.id)).rpartition("/")[2]
+        found[who] = scene.place.anybody()
+        found[who].web.cookies.set("troth_session", (await people.sign_in(secret, "127.0.0.1")).token)
+    return found
 
 
 async def _merges(scene: Scene, house: Organisation) -> None:

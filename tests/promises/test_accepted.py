@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.common.arrivals import shown_in
+from tests.common.arrivals import shown_in, take_second_step
 from tests.common.deployment import ADDRESS, Deployment, Held, OpenDeployment, Person
 from tests.promises.test_changes import next_version, publish
 from troth.kit import clock
@@ -101,6 +101,7 @@ async def test_who_is_invited_or_added_to_work_here_accepts_what_the_page_shows(
     assert "edition 2026-11" in page
     assert (await member.web.post(f"/invitation/{invited.secret}", data={})).status_code == 422, "nothing was shown"
     assert (await member.web.post(f"/invitation/{invited.secret}", data=shown_in(page))).status_code == 303
+    assert (await take_second_step(member.web)).status_code == 200
     assert "on the page of the invitation" in (await member.web.get("/account")).text
 
     added = await place.rooms.people.add_user(permit, place.first.id, "added@x.example", "A. Dded", "office")
@@ -114,6 +115,7 @@ async def test_who_is_invited_or_added_to_work_here_accepts_what_the_page_shows(
     assert (await office.web.post(path, data={"shown": "imaging-host:99"})).status_code == 422
     assert await accepted_by(place, added.id) == []
     assert (await office.web.post(path, data=shown)).status_code == 303
+    assert (await take_second_step(office.web)).status_code == 200
     [entry] = await accepted_by(place, added.id)
     assert (entry.payload or {})["door"] == "sign_in"
     assert any("Terms of use" in each for each in (entry.payload or {})["accepted"])

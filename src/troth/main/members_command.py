@@ -90,6 +90,21 @@ def end_user(email: str, organisation: Organisation, data_dir: DataDir = None) -
     inside(organisation, data_dir, "end_access", work)
 
 
+@user_app.command("forget-factor")
+def forget_factor(email: str, organisation: Organisation, data_dir: DataDir = None) -> None:
+    """Take away the second factor of a member who lost it, where no two others can; prints the id.
+
+    They set one up at the next sign-in. Their sessions end, mail tells them, and it is written to the ledger.
+    """
+
+    async def work(rooms: Rooms, permit: Permit) -> str:
+        member = await _member(rooms, permit, email)
+        await rooms.people.reset_by_operator(permit, member)
+        return str(member)
+
+    inside(organisation, data_dir, "end_access", work)
+
+
 @invitation_app.command("list")
 def list_invitations(organisation: Organisation, data_dir: DataDir = None) -> None:
     """List the invitations that nobody has used: id, role, end, e-mail address, name."""

@@ -8,9 +8,11 @@ TrothError
 │   ├── ReasonMissing
 │   ├── ListMalformed          a list of people cannot be read
 │   ├── SourceUnlisted         no notice names where it comes from
-│   └── MatchFailed            one answer for every wrong field
+│   ├── MatchFailed            one answer for every wrong field
+│   └── FactorRefused          a code or passkey that does not count
 ├── Unauthenticated
-│   └── SignInLinkOver
+│   ├── SignInLinkOver
+│   └── ChallengeOver          the second step of a sign-in took too long
 ├── NotFound
 │   ├── OrganisationNotFound
 │   ├── AssignmentNotFound
@@ -19,6 +21,7 @@ TrothError
 │   ├── MergeNotFound
 │   ├── StandingNotFound
 │   ├── UserNotFound
+│   ├── FactorNotFound
 │   └── SubjectNotFound
 ├── Gone
 │   └── InvitationOver
@@ -30,9 +33,13 @@ TrothError
 │   ├── OwnAssignment          nobody lets themselves in
 │   ├── MergeRefused           two subjects cannot be merged, or a merge not undone, now
 │   ├── UserExists
+│   ├── StandingNeeded         several people have this mailbox: which of them is it
+│   ├── LastFactor             staff cannot be without one
+│   ├── ResetWaits             somebody asked for it already
 │   └── SubjectAmbiguous
 └── RateLimited
     ├── TooManyTries           the invitation is closed for good
+    ├── TooManyCodes           this sign-in is closed
     └── TooManyAttempts        wait a little
 """
 
@@ -83,12 +90,30 @@ class SignInLinkOver(Unauthenticated):
     title = "This link has expired or was already used; ask for a new one"
 
 
+class ChallengeOver(Unauthenticated):
+    """The second step of a sign-in took too long, was taken already, or there is none."""
+
+    slug = "challenge-over"
+    title = "Signing in took too long; begin again"
+
+
+class FactorRefused(Unprocessable):
+    """A code or passkey that is wrong, or was used already."""
+
+    slug = "factor-refused"
+    title = "This code is wrong, or was used already"
+
+
+class FactorNotFound(NotFound):
+    """No such factor, or no such reset, in this organisation."""
+
+
 class OrganisationNotFound(NotFound):
     """No such organisation."""
 
 
 class StandingNotFound(NotFound):
-    """The account cannot stand there."""
+    """Nobody such has this mailbox."""
 
 
 class ListNotFound(NotFound):
@@ -126,6 +151,27 @@ class UserExists(Conflict):
 
     slug = "user-exists"
     title = "This user is a member already"
+
+
+class StandingNeeded(Conflict):
+    """Several people have this mailbox, and nobody said who it is."""
+
+    slug = "standing-needed"
+    title = "Several people have this mailbox; say as whom"
+
+
+class LastFactor(Conflict):
+    """Whoever works here cannot be without a second factor."""
+
+    slug = "last-factor"
+    title = "This is your only second factor; set up another one first"
+
+
+class ResetWaits(Conflict):
+    """Somebody asked for it already; another person has to agree."""
+
+    slug = "reset-waits"
+    title = "Somebody asked for this already; another person has to agree"
 
 
 class PeerNotFound(NotFound):
@@ -231,6 +277,13 @@ class TooManyTries(RateLimited):
 
     slug = "too-many-tries"
     title = "Too many wrong tries; ask the organisation for a new invitation"
+
+
+class TooManyCodes(RateLimited):
+    """Five wrong codes: this sign-in is closed."""
+
+    slug = "too-many-codes"
+    title = "Too many wrong codes; sign in again from the beginning"
 
 
 class TooManyAttempts(RateLimited):

@@ -19,6 +19,7 @@ from troth.kit.db import Connection, Row
 from troth.people import emails, invitations_store, store
 from troth.people.accepting import BY_INVITATION
 from troth.people.errors import InvitationOver, MatchFailed, OrganisationNotFound, TooManyTries
+from troth.people.factors import Challenge, codes
 from troth.people.model import (
     INVITATION_LIFETIME,
     MOST_TRIES,
@@ -245,8 +246,8 @@ class Invitations(SignIn):
             raise held.fault
         return OpenInvitation(held.organisation.name, held.kind, held.row["expires_at"], held.organisation.region)
 
-    async def accept_invitation(self, secret: str, address: str) -> Session:
-        """Join an organisation as its user, and sign in.
+    async def accept_invitation(self, secret: str, address: str) -> Challenge:
+        """Join an organisation as its user; the sign-in then owes a second factor.
 
         Raises:
             InvitationOver: Used, expired, never made, or one of a subject.
@@ -279,9 +280,9 @@ class Invitations(SignIn):
             await self._note_use(connection, held, owner, address)
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address)
             standing = Standing(account.id, tenant, held.organisation.name, "user")
-            begun = await self._begin_as_user(connection, standing, address, "match")
-        assert begun is not None
-        return begun
+            stands = await self._who_would_stand(connection, standing, None)
+            assert stands is not None
+            return await self._challenge(connection, standing, stands[0], "match")
 
     async def register_subject(
         self, secret: str, name: str, birth_date: date | None, code: str, email: str, address: str
@@ -341,14 +342,14 @@ class Invitations(SignIn):
                 payload={"address": address, "matched_on": ["link", "name", "birth date", "code"]},
             )
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address, subject)
-            standing = Standing(account.id, subject.tenant, held.organisation.name, "patient")
-            return await self._begin_as_patient(connection, standing, subject, address, "match")
+            actor = self._as_patient(account.id, subject, held.organisation.name)
+            return await self._write_session(connection, actor, "match", address, subject.audit_key)
 
     def _is_match(
         self, held: _Held, subject: Subject, name: str, birth_date: date | None, code: str, email: str
     ) -> bool:
         """All is compared, always: which one was wrong must show neither in the answer nor in its time."""
-        typed = "".join(letter for letter in code if letter.isdigit())[:16]
+        typed = codes.figures(code)
         same_code = compare_digest(self._code_digest(held.organisation, held.id, typed), held.row["code_digest"])
         same_email = compare_digest(email.strip().lower().encode(), self._invitee(held)["email"].encode())
         same_subject = subject.is_described_by(name[:400], birth_date)

@@ -68,12 +68,24 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One place where an account can stand: an organisation, as staff or as patient."""
+    """One place where an account can stand: an organisation, as staff or as one of the patients of a mailbox.
+
+    Attributes:
+        subject_id: Which patient: several may have one mailbox, such as a mother and her children.
+        name: Who stands there.
+    """
 
     account_id: UUID
     organisation_id: UUID
     organisation: str
     kind: StandingKind
+    subject_id: UUID | None = None
+    name: str = field(default="", repr=False)
+
+    @property
+    def key(self) -> str:
+        """What a form says to choose this one; it names nobody outside of the account."""
+        return f"{self.kind}-{self.subject_id or self.organisation_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
-from troth.people import admissions_store, sources_store, store
-from troth.people.accepting import BY_SIGN_IN
-from troth.people.errors import StandingNotFound
+from troth.people import admissions_store, store
+from troth.people.factors import store as factors_store
 from troth.people.model import (
     IDLE_OF_PATIENT,
     IDLE_OF_STAFF,
@@ -20,7 +19,6 @@ from troth.people.model import (
     Organisation,
     Session,
     Standing,
-    StandingKind,
     Subject,
     demographics_from_bytes,
     digest_of,
@@ -29,7 +27,6 @@ from troth.people.model import (
 )
 from troth.people.names import displayed
 from troth.people.owner import subject_context
-from troth.people.room import Account
 from troth.people.subjects import Subjects
 from troth.people.users import Users, member_context
 from troth.policy import Actor, Permit
@@ -43,27 +40,6 @@ class Sessions(Subjects, Users):
     """The part of `People` that knows who is there."""
 
     # Sessions
-
-    async def standings(self, actor: Actor) -> list[Standing]:
-        """Where else the actor's account can stand, for somebody who proved to own its mailbox."""
-        if not await self._owns_mailbox(actor) or actor.id is None:
-            return []
-        async with self._db.transaction(None) as connection:
-            return [Standing(**row) for row in await store.standings(connection, actor.id)]
-
-    async def stand_in(self, actor: Actor, organisation_id: UUID, kind: StandingKind, address: str) -> Session:
-        """Go on in another organisation, or as patient instead of staff: a new session, the old one ends.
-
-        Raises:
-            StandingNotFound: The account cannot stand there, or its owner did not sign in by mail.
-        """
-        for standing in await self.standings(actor):
-            if (standing.organisation_id, standing.kind) == (organisation_id, kind):
-                begun = await self._begin(standing, address, "mail")
-                if begun is not None:
-                    await self.end_session(actor)
-                    return begun
-        raise StandingNotFound
 
     async def actor_of_session(self, token: str) -> Actor | None:
         """Who stands behind a session cookie; None when it is over, whatever the reason.
@@ -186,6 +162,7 @@ class Sessions(Subjects, Users):
             async with self._db.transaction(organisation) as connection:
                 gone += await store.sweep_tenant(connection, before)
                 gone += await admissions_store.sweep(connection, before)
+                gone += await factors_store.sweep(connection, before)
         return gone
 
     # Inside
@@ -197,65 +174,53 @@ class Sessions(Subjects, Users):
             rows = await store.standings(connection, actor.id)
         return [await self.organisation(tenant) for tenant in dict.fromkeys(row["organisation_id"] for row in rows)]
 
-    async def _begin(self, standing: Standing, address: str, proof: str) -> Session | None:
+    async def _who_would_stand(
+        self, connection: Connection, standing: Standing, subject_id: UUID | None
+    ) -> tuple[Actor, KeyRef] | None:
+        """Whom a session of a standing would be of, with the key of their ledger entries; None where it has gone.
+
+        Raises:
+            KeyDestroyed: The subject was erased.
+        """
+        await self._learn_organisation(connection, standing.organisation_id)
         organisation = await self.organisation(standing.organisation_id)
-        found = await self._documents(standing.kind, organisation.region)
-        async with self._db.transaction(organisation) as connection:
-            if standing.kind == "user":
-                begun = await self._begin_as_user(connection, standing, address, proof)
-                if begun is not None and not await sources_store.has_accepted(connection, standing.account_id, None):
-                    account = await store.account(connection, standing.account_id)
-                    assert account is not None
-                    owner = Account(account["id"], KeyRef(account["key"]))
-                    await self._accept(connection, found, organisation, owner, begun.actor, BY_SIGN_IN, address)
-                return begun
-            matched = await store.subjects_of_account(connection, standing.account_id)
-            if not matched:
+        if standing.kind == "user":
+            rows = await store.memberships(connection, standing.account_id)
+            if not rows or not rows[0]["is_active"]:
                 return None
-            try:
-                subject = await self._subject_in(connection, matched[0])
-            except KeyDestroyed:
-                return None
-            return await self._begin_as_patient(connection, standing, subject, address, proof)
-
-    async def _begin_as_user(
-        self, connection: Connection, standing: Standing, address: str, proof: str
-    ) -> Session | None:
-        rows = await store.memberships(connection, standing.account_id)
-        if not rows or not rows[0]["is_active"]:
+            member = self._user(rows[0])
+            actor = Actor(
+                kind="user",
+                id=member.id,
+                tenant=member.tenant,
+                role=member.role,
+                session_id=ids.uuid7(),
+                name=member.name,
+                organisation=organisation.name,
+            )
+            return actor, organisation.key
+        if subject_id is None or subject_id not in await store.subjects_of_account(connection, standing.account_id):
             return None
-        member = self._user(rows[0])
-        actor = Actor(
-            kind="user",
-            id=member.id,
-            tenant=member.tenant,
-            role=member.role,
-            session_id=ids.uuid7(),
-            name=member.name,
-            organisation=standing.organisation,
-        )
-        organisation = await self.organisation(member.tenant)
-        return await self._write_session(connection, actor, IDLE_OF_STAFF, proof, address, organisation.key)
+        subject = await self._subject_in(connection, subject_id)
+        return self._as_patient(standing.account_id, subject, organisation.name), subject.audit_key
 
-    async def _begin_as_patient(
-        self, connection: Connection, standing: Standing, subject: Subject, address: str, proof: str
-    ) -> Session:
-        actor = Actor(
+    def _as_patient(self, account_id: UUID, subject: Subject, organisation: str) -> Actor:
+        return Actor(
             kind="patient",
-            id=standing.account_id,
+            id=account_id,
             tenant=subject.tenant,
             role="patient",
             subject_id=subject.id,
             session_id=ids.uuid7(),
             name=subject.name,
-            organisation=standing.organisation,
+            organisation=organisation,
             via=_DOOR_OF_PATIENTS,
         )
-        return await self._write_session(connection, actor, IDLE_OF_PATIENT, proof, address, subject.audit_key)
 
     async def _write_session(
-        self, connection: Connection, actor: Actor, idle: timedelta, proof: str, address: str, key: KeyRef
+        self, connection: Connection, actor: Actor, proof: str, address: str, key: KeyRef
     ) -> Session:
+        """Begin a session; it is fresh."""
         assert actor.tenant is not None
         token, now = new_secret(actor.tenant), clock.now()
         values = {
@@ -270,7 +235,8 @@ class Sessions(Subjects, Users):
             "purpose": "",
             "made_at": now,
             "seen_at": now,
-            "idle": idle,
+            "fresh_at": now,
+            "idle": IDLE_OF_PATIENT if actor.kind == "patient" else IDLE_OF_STAFF,
             "expires_at": now + SESSION_LIFETIME,
         }
         await store.insert_session(connection, values)
@@ -320,12 +286,6 @@ class Sessions(Subjects, Users):
             plain = self._keyring.unseal(KeyRef(row["subject_key"]), row["demographics_sealed"], context)
             return displayed(demographics_from_bytes(plain)[1].name)
         return "Bearer token"
-
-    async def _owns_mailbox(self, actor: Actor) -> bool:
-        if actor.session_id is None or actor.tenant is None:
-            return False
-        async with self._db.transaction(actor) as connection:
-            return await store.proof_of_session(connection, actor.session_id, clock.now()) == "mail"
 
 
 def _purpose(kind: str) -> str:

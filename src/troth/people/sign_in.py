@@ -6,17 +6,27 @@ from datetime import timedelta
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.people import emails, store
-from troth.people.errors import SignInLinkOver, TooManyAttempts, UserNotFound
-from troth.people.model import LINK_LIFETIME, Session, Standing, digest_of
-from troth.people.sessions import Sessions
-from troth.policy import Permit
+from troth.people import emails, merges_store, sources_store, store
+from troth.people.accepting import BY_SIGN_IN
+from troth.people.errors import (
+    SignInLinkOver,
+    StandingNeeded,
+    StandingNotFound,
+    TooManyAttempts,
+    UserNotFound,
+)
+from troth.people.factor_resets import FactorResets
+from troth.people.factors import Challenge
+from troth.people.model import LINK_LIFETIME, Organisation, Session, Standing, StandingKind, digest_of
+from troth.people.room import Account
+from troth.policy import Actor, Permit
+from troth.vault import KeyDestroyed, KeyRef
 
 ATTEMPT_WINDOW = timedelta(minutes=15)
 MOST_ATTEMPTS_PER_EMAIL = 5
 MOST_ATTEMPTS_PER_ADDRESS = 30
 
-_SIGN_IN_TEXT = """Somebody, we hope you, asked to sign in with this e-mail address.
+_SIGN_IN_TEXT = """Someone asked to sign in with this address.
 
 Open this link within 15 minutes. It works once:
 
@@ -26,7 +36,7 @@ If it was not you, do nothing; nobody can sign in without this link.
 """
 
 
-class SignIn(Sessions):
+class SignIn(FactorResets):
     """The part of `People` that lets somebody in."""
 
     async def start_sign_in(self, email: str, address: str) -> None:
@@ -59,7 +69,7 @@ class SignIn(Sessions):
     async def issue_sign_in_link(self, permit: Permit, user_id: UUID) -> str:
         """A one-time link for a member of the permit's organisation, to be handed over by its administrator.
 
-        It leads into this organisation only, wherever else the account may stand.
+        It leads into this organisation only, wherever else the account may stand, and as its member.
 
         Returns:
             The whole link.
@@ -72,35 +82,96 @@ class SignIn(Sessions):
             raise UserNotFound
         return self._links.to_sign_in(await self._new_link(user_id, member.tenant))
 
-    async def look_at_link(self, link_secret: str) -> None:
-        """Look whether a one-time link still works, before anybody presses anything. Changes nothing.
+    async def people_at(self, link_secret: str) -> list[Standing]:
+        """As whom whoever holds a one-time link can sign in: all whose mailbox it is. Changes nothing.
 
         Raises:
-            SignInLinkOver: Used, expired or never made.
+            SignInLinkOver: Used, expired or never made, or the account stands nowhere any more.
         """
         async with self._db.transaction(None) as connection:
-            if not await store.is_sign_in_link_open(connection, digest_of(link_secret), clock.now()):
-                raise SignInLinkOver
+            link = await store.sign_in_link(connection, digest_of(link_secret), clock.now())
+        found = await self._standings_of(link["account_id"], link["organisation_id"]) if link else []
+        if not found:
+            raise SignInLinkOver
+        return found
 
-    async def sign_in(self, link_secret: str, address: str) -> Session:
-        """Use up a one-time link and begin a session.
+    async def sign_in(self, link_secret: str, address: str, chosen: str = "") -> Session | Challenge:
+        """Use up a one-time link and begin a session, or what leads to one where a second factor is owed.
 
         Args:
             link_secret: What stands at the end of the link.
             address: IP address; goes into the ledger, sealed.
+            chosen: `Standing.key` of the person it is; may be left out where the mailbox is of one.
 
         Raises:
             SignInLinkOver: Used, expired, never made, or the account stands nowhere any more.
+            StandingNeeded: Several people have this mailbox; the link can still be used.
+            StandingNotFound: The chosen one is none of them; the link can still be used.
         """
+        found = await self.people_at(link_secret)
+        if not chosen and len(found) > 1:
+            raise StandingNeeded
+        standing = next((each for each in found if chosen in ("", each.key)), None)
+        if standing is None:
+            raise StandingNotFound
         async with self._db.transaction(None) as connection:
             used = await store.use_sign_in_link(connection, digest_of(link_secret), clock.now())
-            rows = await store.standings(connection, used["account_id"], used["organisation_id"]) if used else []
+        if used is None:
+            raise SignInLinkOver
+        begun = await self._begin(standing, address, "issued" if used["organisation_id"] else "mail")
+        if begun is None:
+            raise SignInLinkOver
+        return begun
+
+    # Inside
+
+    async def _standings_of(self, account_id: UUID, organisation_id: UUID | None) -> list[Standing]:
+        """Everybody whose mailbox it is, staff before patients, oldest first; a link of an organisation is of staff."""
+        async with self._db.transaction(None) as connection:
+            rows = await store.standings(connection, account_id, organisation_id)
+        found: list[Standing] = []
         for row in rows:
-            proof = "issued" if used and used["organisation_id"] else "mail"
-            begun = await self._begin(Standing(**row), address, proof)
-            if begun is not None:
-                return begun
-        raise SignInLinkOver
+            if row["kind"] == "user" or organisation_id is None:
+                organisation = await self.organisation(row["organisation_id"])
+                found += await self._standing_there(account_id, organisation, row["kind"])
+        return found
+
+    async def _standing_there(self, account_id: UUID, organisation: Organisation, kind: StandingKind) -> list[Standing]:
+        place = Standing(account_id, organisation.id, organisation.name, kind)
+        async with self._db.transaction(organisation) as connection:
+            if kind == "user":
+                stands = await self._who_would_stand(connection, place, None)
+                return [_named(place, stands[0], None)] if stands else []
+            found: dict[UUID, Standing] = {}
+            for subject_id in await store.subjects_of_account(connection, account_id):
+                surviving = await merges_store.surviving(connection, subject_id)
+                try:
+                    stands = await self._who_would_stand(connection, place, subject_id)
+                except KeyDestroyed:
+                    continue
+                if stands and surviving not in found:
+                    found[surviving] = _named(place, stands[0], subject_id)
+        return list(found.values())
+
+    async def _begin(self, standing: Standing, address: str, proof: str) -> Session | Challenge | None:
+        organisation = await self.organisation(standing.organisation_id)
+        found = await self._documents(standing.kind, organisation.region)
+        async with self._db.transaction(organisation) as connection:
+            try:
+                stands = await self._who_would_stand(connection, standing, standing.subject_id)
+            except KeyDestroyed:
+                return None
+            if stands is None:
+                return None
+            actor, key = stands
+            if standing.kind == "user" and not await sources_store.has_accepted(connection, standing.account_id, None):
+                account = await store.account(connection, standing.account_id)
+                assert account is not None
+                owner = Account(account["id"], KeyRef(account["key"]))
+                await self._accept(connection, found, organisation, owner, actor, BY_SIGN_IN, address)
+            if await self._owes_factor(connection, standing.account_id, standing.kind):
+                return await self._challenge(connection, standing, actor, proof)
+            return await self._write_session(connection, actor, proof, address, key)
 
     async def _mail_sign_in_link(self, email: str) -> None:
         account = await self._account_of(email)
@@ -124,3 +195,7 @@ class SignIn(Sessions):
         async with self._db.transaction(None) as connection:
             await store.insert_sign_in_link(connection, values)
         return secret
+
+
+def _named(place: Standing, actor: Actor, subject_id: UUID | None) -> Standing:
+    return Standing(place.account_id, place.organisation_id, place.organisation, place.kind, subject_id, actor.name)

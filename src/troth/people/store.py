@@ -181,10 +181,13 @@ async def insert_sign_in_link(connection: Connection, values: dict[str, Any]) ->
     await _insert(connection, "sign_in_link", values)
 
 
-async def is_sign_in_link_open(connection: Connection, digest: bytes, now: datetime) -> bool:
-    """Whether a link can still be used."""
-    statement = "select 1 from sign_in_link where digest = %(digest)s and used_at is null and expires_at > %(now)s"
-    return await _one(connection, statement, {"digest": digest, "now": now}) is not None
+async def sign_in_link(connection: Connection, digest: bytes, now: datetime) -> Row | None:
+    """A link that can still be used."""
+    statement = (
+        "select account_id, organisation_id from sign_in_link where digest = %(digest)s and used_at is null"
+        " and expires_at > %(now)s"
+    )
+    return await _one(connection, statement, {"digest": digest, "now": now})
 
 
 async def use_sign_in_link(connection: Connection, digest: bytes, now: datetime) -> Row | None:
@@ -315,13 +318,6 @@ async def resolve_session(
 async def facts_of_session(connection: Connection, session_id: UUID, now: datetime) -> Row | None:
     """Whether a session lives and its standing too."""
     return await _one(connection, FACTS, {"id": session_id, "now": now})
-
-
-async def proof_of_session(connection: Connection, session_id: UUID, now: datetime) -> str | None:
-    """How whoever began a living session had proved who they are."""
-    statement = f"select s.proof from session s where s.id = %(id)s and {_ALIVE}"  # noqa: S608
-    row = await _one(connection, statement, {"id": session_id, "now": now})
-    return str(row["proof"]) if row else None
 
 
 async def living(

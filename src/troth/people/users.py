@@ -11,6 +11,7 @@ from troth.kit.db import Connection, Row
 from troth.people import admissions_store, emails, sources_store, store
 from troth.people.accepting import Acceptances
 from troth.people.errors import FieldMalformed, SecondPersonNeeded, UserExists, UserNotFound
+from troth.people.factors import store as factors_store
 from troth.people.model import ROLES, Organisation, User
 from troth.people.room import Account
 from troth.policy import Actor, Permit
@@ -148,6 +149,7 @@ class Users(Acceptances):
             if not await store.end_membership(connection, user_id):
                 raise UserNotFound
             await store.delete_standing(connection, user_id, organisation.id, "user")
+            await factors_store.delete_factors(connection, user_id, "user")
             ended = await store.end_sessions(connection, clock.now(), account_id=user_id, kind="user")
             await self._note_member(
                 connection, "ended", permit.actor, organisation, user_id, "", permit=permit, sessions=len(ended)

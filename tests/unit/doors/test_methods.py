@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from starlette.routing import Mount, Route
 
-from tests.common.arrivals import shown_in
+from tests.common.arrivals import shown_in, take_second_step
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from troth.doors import viewer, web
 from troth.doors.web.forms import token_of
@@ -97,15 +97,27 @@ async def link_of(place: Deployment, person: Person) -> str:
     return (await place.rooms.people.issue_sign_in_link(inside, person.user.id)).rpartition("/")[2]
 
 
+async def newcomer(place: Deployment) -> Person:
+    """A member who never signed in."""
+    inside = place.set_up_permit("administer", Target("organisation", place.first.id, place.first.id))
+    user = await place.rooms.people.add_user(inside, place.first.id, "newcomer@x.example", "N. Comer", "clinician")
+    person = place.anybody()
+    person.user = user
+    return person
+
+
 async def cast(place: Deployment, held: Held) -> dict[str, Person]:
     people = {role: await place.staff(role) for role in ("clinician", "office", "admin")}
-    return {**people, "patient": await place.patient(held), "anybody": place.anybody()}
+    halfway = place.anybody()
+    link = await link_of(place, people["clinician"])
+    halfway.web.cookies.set("troth_session", (await place.rooms.people.sign_in(link, "127.0.0.1")).token)
+    return {**people, "patient": await place.patient(held), "halfway": halfway, "anybody": place.anybody()}
 
 
 async def test_no_method_but_post_does_anything_on_any_route(place: Deployment, watch: Watch) -> None:
     held = await place.study()
     people, invited = await cast(place, held), await invite(place)
-    link = await link_of(place, people["clinician"])
+    link = await link_of(place, await newcomer(place))
     values = {"link": link, "staff": invited.secret, "id": str(held.id), "other": str(held.subject_id)}
     values |= {"study": held.uid, "number": "1", "path": "index.html"}
     origins = {
@@ -142,6 +154,7 @@ async def test_no_method_but_post_does_anything_on_any_route(place: Deployment, 
         assert page.status_code == 200, "neither is used up"
         entered = await somebody.web.post(path, data=shown_in(page.text))
         assert (entered.status_code, "set-cookie" in entered.headers) == (303, True)
+        assert (await take_second_step(somebody.web)).status_code == 200
     assert watch.rows()["session"] != rows["session"]
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.common.arrivals import come_in, complete
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADDRESS, Happened, Outbox, permit_for
 from troth.kit import clock
@@ -56,7 +57,7 @@ async def let_in(people: People, outbox: Outbox, by: User, role: str) -> User:
     """One person alone lets somebody into a role, who comes in."""
     address = email()
     await people.invite_user(permit_of(by, "let_in", role), by.tenant, address, "New", role)
-    session = await people.accept_invitation(outbox.secret_to(address), ADDRESS)
+    session = await complete(people, await people.accept_invitation(outbox.secret_to(address), ADDRESS))
     assert session.actor.id is not None
     return await people.user(permit_for(by.tenant), session.actor.id)
 
@@ -70,7 +71,7 @@ async def test_two_propose_and_agree_and_both_are_named(
     assert outbox.to(address) == []
     made = await people.agree_admission(permit_of(pair[1], "let_in", admission=waits), waits.id)
     assert made is not None
-    session = await people.accept_invitation(outbox.secret_to(address), ADDRESS)
+    session = await complete(people, await people.accept_invitation(outbox.secret_to(address), ADDRESS))
     assert session.actor.role == "clinician"
     [joined] = [
         each for each in await happened(house)
@@ -92,11 +93,11 @@ async def test_neither_oneself_nor_whom_one_let_in_is_the_second(
         with pytest.raises(SecondPersonNeeded):
             await people.agree_admission(permit_of(second, "let_in", admission=waits), waits.id)
         link = await people.issue_sign_in_link(permit_for(house.id), second.id)
-        actor = (await people.sign_in(link.rpartition("/")[2], ADDRESS)).actor
+        actor = (await come_in(people, link.rpartition("/")[2], ADDRESS)).actor
         assert "seconded" not in (await facts.about(actor, agreeing(actor, waits))).claims
         assert "letting:clinician" in (await facts.about(actor, agreeing(actor, waits))).claims
     link = await people.issue_sign_in_link(permit_for(house.id), pair[1].id)
-    actor = (await people.sign_in(link.rpartition("/")[2], ADDRESS)).actor
+    actor = (await come_in(people, link.rpartition("/")[2], ADDRESS)).actor
     assert "seconded" in (await facts.about(actor, agreeing(actor, waits))).claims
 
 

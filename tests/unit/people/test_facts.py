@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADDRESS, permit_for
 from troth.kit import clock
@@ -29,7 +30,7 @@ def facts(database: ServedDatabase) -> Facts:
 async def session(people: People, hospital: Organisation, new_email: str) -> Session:
     user = await people.add_user(permit_for(hospital.id), hospital.id, new_email, "Grace", "clinician")
     link = await people.issue_sign_in_link(permit_for(hospital.id), user.id)
-    return await people.sign_in(link.rpartition("/")[2], ADDRESS)
+    return await come_in(people, link.rpartition("/")[2], ADDRESS)
 
 
 async def test_a_member_with_a_living_session(people: People, facts: Facts, session: Session) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.common.arrivals import come_in, complete
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADA, ADDRESS, Happened, Outbox, permit_for
 from troth.kit import clock
@@ -199,9 +200,10 @@ async def test_one_account_stands_in_several_organisations_one_at_a_time(
     assert [one.actor.subject_id for one in sessions] == [ada.id, there.id]
     await people.start_sign_in(new_email, "2001:db8::99")
     await people.settled()
-    session = await people.sign_in(outbox.secret_to(new_email), ADDRESS)
-    assert session.actor.subject_id == ada.id
-    moved = await people.stand_in(session.actor, practice.id, "patient", ADDRESS)
+    secret = outbox.secret_to(new_email)
+    found = {one.subject_id: one.key for one in await people.people_at(secret)}
+    assert set(found) == {ada.id, there.id}
+    moved = await come_in(people, secret, ADDRESS, found[there.id])
     assert (moved.actor.tenant, moved.actor.subject_id) == (practice.id, there.id)
     with clock.moved(timedelta(minutes=29)):
         assert await people.actor_of_session(moved.token) == moved.actor
@@ -232,7 +234,9 @@ async def test_staff_joins_by_invitation(
     with pytest.raises(InvitationOver):
         await people.register_subject(made.secret, NAME, BIRTH_DATE, "", "", ADDRESS)
     assert (await people.open_invitation(outbox.secret_to(new_email))).kind == "user"
-    session = await people.accept_invitation(made.secret, ADDRESS)
+    challenge = await people.accept_invitation(made.secret, ADDRESS)
+    assert (challenge.needs, await people.actor_of_session(challenge.token)) == ("enrolment", None)
+    session = await complete(people, challenge)
     assert (session.actor.kind, session.actor.role, session.actor.name) == ("user", "office", "Grace Hopper")
     with pytest.raises(InvitationOver):
         await people.accept_invitation(made.secret, ADDRESS)

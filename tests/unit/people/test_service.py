@@ -9,6 +9,17 @@ from troth.people import People
 SHOWS_A_CREDENTIAL = {
     "start_sign_in",
     "sign_in",
+    "people_at",
+    "owed",
+    "ask_again",
+    "begin_enrolment",
+    "enrolling",
+    "enrol_app",
+    "enrol_passkey",
+    "passkey_creation",
+    "passkey_request",
+    "show_code",
+    "show_passkey",
     "actor_of_session",
     "actor_of_token",
     "bearer_of_token",
@@ -18,7 +29,15 @@ SHOWS_A_CREDENTIAL = {
     "register_subject",
     "accept_invitation",
 }
-ACTS_FOR_THE_ACTOR_ITSELF = {"standings", "stand_in", "end_session"}
+ACTS_FOR_THE_ACTOR_ITSELF = {
+    "end_session",
+    "own_sessions",
+    "end_own_session",
+    "is_fresh",
+    "factors_of",
+    "renew_codes",
+    "remove_factor",
+}
 INSIDE_A_STORE_OF_A_PERMIT = {"ensure_subject", "subject_for"}
 INSIDE_A_TRANSACTION_OF_A_PERMIT = {
     "put_right",
@@ -38,6 +57,8 @@ NOTHING_PERSONAL = {
     "organisation_named",
     "organisations",
     "sweep",
+    "purposes",
+    "are_independent",
     "settled",
 }
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADDRESS, Happened, Outbox, permit_for
 from troth.kit import clock
@@ -22,7 +23,7 @@ from troth.policy import Actor
 async def session(people: People, hospital: Organisation, new_email: str) -> Session:
     permit = permit_for(hospital.id)
     user = await people.add_user(permit, hospital.id, new_email, "Grace Hopper", "clinician")
-    return await people.sign_in((await people.issue_sign_in_link(permit, user.id)).rpartition("/")[2], ADDRESS)
+    return await come_in(people, (await people.issue_sign_in_link(permit, user.id)).rpartition("/")[2], ADDRESS)
 
 
 async def seen_at(database: ServedDatabase, session: Session) -> object:
@@ -94,8 +95,9 @@ async def test_signing_out_ends_it_and_is_written_once(
     assert await people.actor_of_session(session.token) is None
     async with database.transaction(session.actor) as connection:
         events = [event for event in await ledger.latest(connection, limit=50) if event.actor_id == session.actor.id]
-    assert sorted(event.kind for event in events) == ["people:session:ended", "people:session:started"]
-    assert [event.payload["address"] for event in events if "address" in (event.payload or {})] == [ADDRESS]
+    kinds = sorted(event.kind for event in events if event.kind.startswith("people:session"))
+    assert kinds == ["people:session:ended", "people:session:started"]
+    assert [event.payload["address"] for event in events if event.kind == "people:session:started"] == [ADDRESS]
 
 
 async def test_a_patient_signs_out_and_it_is_in_their_ledger(
@@ -103,7 +105,6 @@ async def test_a_patient_signs_out_and_it_is_in_their_ledger(
 ) -> None:
     made = await people.invite_subject(permit_for(ada.tenant, "invite"), ada.id, new_email)
     begun = await people.register_subject(made.secret, "Ada Lovelace", date(1815, 12, 10), made.code, "", ADDRESS)
-    assert await people.standings(begun.actor) == []  # the mailbox was not proved by this session
     await people.end_session(begun.actor)
     assert await people.actor_of_session(begun.token) is None
     async with database.transaction(ada) as connection:
@@ -113,7 +114,6 @@ async def test_a_patient_signs_out_and_it_is_in_their_ledger(
 
 async def test_nobody_has_nothing_to_end(people: People, session: Session) -> None:
     await people.end_session(Actor("anonymous"))
-    assert await people.standings(Actor("anonymous")) == []
     assert session.actor.session_id is not None
     assert not await people.end_session_by_id(permit_for(None), session.actor.session_id)
     assert await people.actor_of_session(session.token) is not None
@@ -133,7 +133,7 @@ async def test_an_account_without_subject_or_with_an_erased_one_does_not_get_in(
             async with database.transaction(ada) as connection:
                 await connection.execute("delete from subject where id = %s", (ada.id,))
         with pytest.raises(SignInLinkOver):
-            await people.sign_in(outbox.secret_to(new_email), ADDRESS)
+            await come_in(people, outbox.secret_to(new_email), ADDRESS)
 
 
 async def test_an_administrator_ends_a_session_of_their_own_organisation_only(
@@ -231,8 +231,8 @@ async def test_one_ends_ones_own_sessions_and_no_others(
 ) -> None:
     permit = permit_for(hospital.id)
     other = await people.add_user(permit, hospital.id, f"o-{uuid4().hex[:8]}@example.org", "Other", "clinician")
-    here = await people.sign_in((await people.issue_sign_in_link(permit, other.id)).rpartition("/")[2], ADDRESS)
-    there = await people.sign_in((await people.issue_sign_in_link(permit, other.id)).rpartition("/")[2], ADDRESS)
+    here = await come_in(people, (await people.issue_sign_in_link(permit, other.id)).rpartition("/")[2], ADDRESS)
+    there = await come_in(people, (await people.issue_sign_in_link(permit, other.id)).rpartition("/")[2], ADDRESS)
     ids = [each.id for each in await people.own_sessions(here.actor)]
     assert ids == [there.actor.session_id, here.actor.session_id]
     assert session.actor.session_id is not None

@@ -8,11 +8,21 @@ from uuid import uuid4
 
 import pytest
 
+from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADDRESS, Outbox, permit_for
 from troth.kit import clock, ids
 from troth.kit.mail import MailNotSent
-from troth.people import EmailMalformed, Organisation, People, SignInLinkOver, StandingNotFound, TooManyAttempts, User
+from troth.people import (
+    EmailMalformed,
+    Organisation,
+    People,
+    SignInLinkOver,
+    StandingNeeded,
+    StandingNotFound,
+    TooManyAttempts,
+    User,
+)
 
 
 @pytest.fixture
@@ -32,35 +42,35 @@ async def mailed_secret(people: People, outbox: Outbox, email: str) -> str:
 
 async def test_a_mailed_link_signs_in_once(people: People, outbox: Outbox, grace: User, hospital: Organisation) -> None:
     secret = await mailed_secret(people, outbox, grace.email)
-    session = await people.sign_in(secret, ADDRESS)
+    session = await come_in(people, secret, ADDRESS)
     actor = session.actor
     assert (actor.kind, actor.id, actor.tenant, actor.role) == ("user", grace.id, hospital.id, "clinician")
     assert (actor.name, actor.organisation) == ("Grace Hopper", "Northern Hospital")
     assert await people.actor_of_session(session.token) == actor
     with pytest.raises(SignInLinkOver):
-        await people.sign_in(secret, ADDRESS)
+        await come_in(people, secret, ADDRESS)
     assert await people.actor_of_session(session.token) == actor
 
 
 async def test_many_at_once_with_one_link(people: People, outbox: Outbox, grace: User) -> None:
     secret = await mailed_secret(people, outbox, grace.email)
-    outcomes = await asyncio.gather(*(people.sign_in(secret, ADDRESS) for _ in range(6)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(come_in(people, secret, ADDRESS) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(outcome, SignInLinkOver) for outcome in outcomes) == 5
 
 
 async def test_a_link_lasts_a_quarter_of_an_hour(people: People, outbox: Outbox, grace: User) -> None:
     late, early = await mailed_secret(people, outbox, grace.email), await mailed_secret(people, outbox, grace.email)
     with clock.moved(timedelta(minutes=14, seconds=55)):
-        await people.sign_in(early, ADDRESS)
+        await come_in(people, early, ADDRESS)
     with clock.moved(timedelta(minutes=15, seconds=5)):
         with pytest.raises(SignInLinkOver):
-            await people.sign_in(late, ADDRESS)
+            await come_in(people, late, ADDRESS)
 
 
 async def test_what_was_never_made_is_over(people: People) -> None:
     for secret in (ids.secret(32), "", "x" * 10_000, "é"):
         with pytest.raises(SignInLinkOver):
-            await people.sign_in(secret, ADDRESS)
+            await come_in(people, secret, ADDRESS)
 
 
 async def test_who_is_unknown_gets_the_same_answer_and_no_mail(people: People, outbox: Outbox, grace: User) -> None:
@@ -128,7 +138,7 @@ async def test_a_mail_holds_no_name_and_its_subject_nothing_personal(
 
 async def test_only_digests_are_kept(people: People, outbox: Outbox, grace: User, database: ServedDatabase) -> None:
     secret = await mailed_secret(people, outbox, grace.email)
-    session = await people.sign_in(secret, ADDRESS)
+    session = await come_in(people, secret, ADDRESS)
     async with database.transaction(session.actor) as connection:
         cursor = await connection.execute(
             "select string_agg(t::text, '') || (select string_agg(s::text, '') from session s) as held "
@@ -145,14 +155,18 @@ async def test_staff_of_two_organisations_moves_between_them(
     people: People, outbox: Outbox, grace: User, practice: Organisation
 ) -> None:
     await people.add_user(permit_for(practice.id), practice.id, grace.email, "G. Hopper", "admin")
-    first = await people.sign_in(await mailed_secret(people, outbox, grace.email), ADDRESS)
-    assert {one.organisation for one in await people.standings(first.actor)} == {
-        "Northern Hospital",
-        "Southern Practice",
+    secret = await mailed_secret(people, outbox, grace.email)
+    found = {one.organisation: one for one in await people.people_at(secret)}
+    assert {name: one.name for name, one in found.items()} == {
+        "Northern Hospital": "Grace Hopper",
+        "Southern Practice": "G. Hopper",
     }
-    second = await people.stand_in(first.actor, practice.id, "user", ADDRESS)
+    with pytest.raises(StandingNeeded):
+        await people.sign_in(secret, ADDRESS)
+    with pytest.raises(StandingNotFound):
+        await people.sign_in(secret, ADDRESS, "user-nobody")
+    second = await come_in(people, secret, ADDRESS, found["Southern Practice"].key)
     assert (second.actor.tenant, second.actor.role, second.actor.name) == (practice.id, "admin", "G. Hopper")
-    assert await people.actor_of_session(first.token) is None
     assert await people.actor_of_session(second.token) == second.actor
 
 
@@ -161,9 +175,8 @@ async def test_a_link_from_an_administrator_leads_nowhere_else(
 ) -> None:
     await people.add_user(permit_for(practice.id), practice.id, grace.email, "G. Hopper", "admin")
     link = await people.issue_sign_in_link(permit_for(practice.id), grace.id)
-    session = await people.sign_in(link.rpartition("/")[2], ADDRESS)
+    secret = link.rpartition("/")[2]
+    assert [one.organisation_id for one in await people.people_at(secret)] == [practice.id]
+    session = await come_in(people, secret, ADDRESS)
     assert session.actor.tenant == practice.id
-    assert await people.standings(session.actor) == []
-    with pytest.raises(StandingNotFound):
-        await people.stand_in(session.actor, hospital.id, "user", ADDRESS)
     assert await people.actor_of_session(session.token) == session.actor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADA, ADDRESS, permit_for
 from troth.kit import clock
@@ -25,7 +26,7 @@ async def full(people: People, hospital: Organisation, practice: Organisation) -
     assert ADA.birth_date
     await people.register_subject(made.secret, "Ada Lovelace", ADA.birth_date, made.code, "", ADDRESS)
     link = await people.issue_sign_in_link(permit, user.id)
-    return (await people.sign_in(link.rpartition("/")[2], ADDRESS)).token
+    return (await come_in(people, link.rpartition("/")[2], ADDRESS)).token
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADDRESS, Happened, permit_for
 from troth.people import (
@@ -80,7 +81,7 @@ async def test_a_role_that_changes_is_felt_by_the_open_session(
     permit = permit_for(hospital.id)
     user = await people.add_user(permit, hospital.id, new_email, "Grace", "admin")
     link = await people.issue_sign_in_link(permit, user.id)
-    session = await people.sign_in(link.rpartition("/")[2], ADDRESS)
+    session = await come_in(people, link.rpartition("/")[2], ADDRESS)
     assert session.actor.role == "admin"
     await people.change_role(permit, user.id, "clinician")
     actor = await people.actor_of_session(session.token)
@@ -94,10 +95,10 @@ async def test_who_has_left_is_out_at_once_and_can_come_back(
     permit = permit_for(hospital.id)
     user = await people.add_user(permit, hospital.id, new_email, "Grace", "admin")
     await people.add_user(permit_for(practice.id), practice.id, new_email, "Grace", "admin")
-    here = await people.sign_in((await people.issue_sign_in_link(permit, user.id)).rpartition("/")[2], ADDRESS)
+    here = await come_in(people, (await people.issue_sign_in_link(permit, user.id)).rpartition("/")[2], ADDRESS)
     unused = await people.issue_sign_in_link(permit, user.id)
     link_there = await people.issue_sign_in_link(permit_for(practice.id), user.id)
-    there = await people.sign_in(link_there.rpartition("/")[2], ADDRESS)
+    there = await come_in(people, link_there.rpartition("/")[2], ADDRESS)
     assert await people.actor_of_session(here.token) == here.actor
 
     await people.end_user(permit, user.id)
@@ -108,7 +109,7 @@ async def test_who_has_left_is_out_at_once_and_can_come_back(
     with pytest.raises(UserNotFound):
         await people.end_user(permit, user.id)
     with pytest.raises(SignInLinkOver):
-        await people.sign_in(unused.rpartition("/")[2], ADDRESS)
+        await come_in(people, unused.rpartition("/")[2], ADDRESS)
 
     back = await people.add_user(permit, hospital.id, new_email, "Grace H.", "clinician")
     assert back.id == user.id

@@ -46,6 +46,7 @@ from troth.doors.web.ports import Rooms
 from troth.doors.web.public.doors import Doors
 from troth.doors.web.public.notice import NoticePages
 from troth.doors.web.public.recipients import RecipientPages
+from troth.doors.web.public.second_step import SecondStep
 from troth.doors.web.public.versions import VersionPages
 from troth.kit.errors import TrothError
 
@@ -99,7 +100,7 @@ def routes(desk: Desk) -> list[BaseRoute]:
 
 
 def _public(desk: Desk) -> list[BaseRoute]:
-    doors, notice, versions = Doors(desk), NoticePages(desk), VersionPages(desk)
+    doors, notice, versions, second = Doors(desk), NoticePages(desk), VersionPages(desk), SecondStep(desk)
     return [
         Route("/", doors.start),
         Route("/notice", notice.notice),
@@ -113,6 +114,10 @@ def _public(desk: Desk) -> list[BaseRoute]:
         Route("/sign-in", doors.sign_in, methods=BOTH),
         Route("/sign-in/sent", doors.sent),
         Route("/sign-in/{secret}", doors.enter, methods=BOTH),
+        Route("/second-step", second.step, methods=BOTH),
+        Route("/second-step/app", second.app, methods=["POST"]),
+        Route("/second-step/passkey", second.passkey, methods=["POST"]),
+        Route("/second-step/passkey/ask", second.ask_passkey, methods=["POST"]),
         Route("/sign-out", doors.sign_out, methods=["POST"]),
         Route("/invitation", doors.invitation, methods=BOTH),
         Route("/invitation/{secret}", doors.register, methods=BOTH),

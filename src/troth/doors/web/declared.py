@@ -89,7 +89,11 @@ _SYSTEM: Final = ("host", "port", "certificate", "tls", "ae", "called_ae", "purp
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "sign_in": _form("/sign-in", "site", email="account"),
-        "enter": _form("/sign-in/{secret}", "site", shown=NOBODY),
+        "enter": _form("/sign-in/{secret}", "site", shown=NOBODY, person=NOBODY),
+        "second_step": _form("/second-step", "site", code=NOBODY),
+        "second_step_app": _form("/second-step/app", "site", code=NOBODY),
+        "second_step_passkey": _form("/second-step/passkey", "site", act=NOBODY, answer=NOBODY),
+        "second_step_ask": _form("/second-step/passkey/ask", "site", act=NOBODY, answer=NOBODY),
         "sign_out": _form("/sign-out", "portal"),
         "invitation": _form("/invitation", "site", link=NOBODY),
         "register": _form(

@@ -23,7 +23,7 @@ from troth.doors.web.render import Page, Renderer
 from troth.kit import clock
 from troth.kit.errors import NotFound
 from troth.notice import Cookies, Notice, NoticeVersion, applying
-from troth.people import Session
+from troth.people import Challenge, Enrolled, Session
 from troth.policy import Actor, Permit, Target
 
 SESSION_COOKIE = "troth_session"
@@ -212,8 +212,11 @@ class Desk:
             zone=words.zone_name(),
         )
 
-    def with_session(self, answer: Response, session: Session) -> Response:
-        """Set the session cookie: for this host only, out of reach of scripts and of other sites' forms."""
+    def with_session(self, answer: Response, session: Session | Challenge | Enrolled) -> Response:
+        """Set the cookie of a session, or of a sign-in that owes a second factor.
+
+        For this host only, out of reach of scripts and of other sites' forms.
+        """
         answer.set_cookie(
             SESSION_COOKIE,
             session.token,

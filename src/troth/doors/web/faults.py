@@ -16,9 +16,10 @@ from troth.doors.web.public.views import FaultPage
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.errors import NotFound, TrothError, Unavailable
-from troth.people import SignInLinkOver
+from troth.people import ChallengeOver, SignInLinkOver, TooManyCodes
 from troth.policy import PermitDenied
 
+SECOND_STEP = "/second-step"
 NOTHING_HERE = "There is nothing here that you may see"
 ALIKE = (
     "Either there is no such page, or it is not yours to open. We say the same in both cases, so that nobody can find "
@@ -46,7 +47,7 @@ class FaultPages:
     async def known(self, http_request: Request, fault: Exception) -> Response:
         """A fault of the tree."""
         if isinstance(fault, SignInNeeded):
-            return go("/sign-in?over=1" if cookie(http_request, SESSION_COOKIE) else "/sign-in")
+            return await self._sign_in(http_request)
         if not isinstance(fault, TrothError):
             raise fault
         if isinstance(fault, PermitDenied) and fault.reason:  # only somebody who has access is told why
@@ -60,9 +61,21 @@ class FaultPages:
             return await self._page(
                 http_request, fault.http_status, LINK_OVER, LINK_ONCE, "", onward=("/sign-in", "Send a new link")
             )
+        if isinstance(fault, (ChallengeOver, TooManyCodes)):
+            return await self._page(
+                http_request, fault.http_status, fault.title, "", "", onward=("/sign-in", "Sign in again")
+            )
         heading = fault.title if fault.http_status < 500 else WRONG
         detail = fault.detail if fault.detail != heading else ""
         return await self._page(http_request, fault.http_status, heading, detail, fault.hint)
+
+    async def _sign_in(self, http_request: Request) -> Response:
+        """On to the second step of a sign-in that waits for it, else to its beginning."""
+        shown = cookie(http_request, SESSION_COOKIE)
+        if not shown:
+            return go("/sign-in")
+        is_halfway = not http_request.url.path.startswith(SECOND_STEP) and await self._desk.rooms.people.owed(shown)
+        return go(SECOND_STEP if is_halfway else "/sign-in?over=1")
 
     async def http(self, http_request: Request, fault: Exception) -> Response:
         """No such route, or not by this method."""

@@ -26,7 +26,7 @@ from troth.kit import clock, ids
 from troth.kit.postgres import SUPERUSER, EmbeddedServer
 from troth.main.demo.cast import PATIENT_ID, Files, houses
 from troth.main.demo.people import PATIENT
-from troth.main.demo.visit import Visitor
+from troth.main.demo.visit import Visitor, code_shown
 from troth.main.first_start import permit_for
 from troth.main.node import Node
 from troth.main.wiring import Rooms
@@ -166,7 +166,8 @@ class Story:
         found = await self._query(self.clinician, {"PatientID": PATIENT_ID})
         uids = {study["0020000D"]["Value"][0] for study in found}
         holds(uids == {self.head_uid, self.old_uid}, "the search finds the two studies of this organisation's patient")
-        self.say(f"Dr B. Specimen signs in by a one-time link and finds {len(found)} studies of PatientID {PATIENT_ID}")
+        self.say("Dr B. Specimen signs in by a one-time link and a code of an app; the link alone opened nothing")
+        self.say(f"and finds {len(found)} studies of PatientID {PATIENT_ID}")
         viewer = self.node.settings.viewer_origin
         base = f"{viewer}/dicomweb/studies/{self.head_uid}"
         shell = await self.clinician.client.get(f"{viewer}/viewer", params={"StudyInstanceUIDs": self.head_uid})
@@ -331,7 +332,12 @@ class Story:
         visitor = Visitor(self.url)
         await visitor.open(await self.rooms.people.issue_sign_in_link(permit, user.id))
         await visitor.press("Sign in")
-        holds("troth_session" in visitor.cookies, f"{name} is signed in")
+        refused = await visitor.client.get("/studies", follow_redirects=False)
+        holds(refused.headers.get("location") == "/second-step", "a link alone opens nothing")
+        await visitor.open("/second-step")
+        await visitor.press("Turn on", code=code_shown(visitor.text, clock.now()))
+        holds("Save your recovery codes" in visitor.text, f"{name} sets up an app for codes and is signed in")
+        await visitor.press("Finish")
         return visitor
 
     async def _query(self, visitor: Visitor, keys: dict[str, str]) -> list[dict[str, Any]]:

@@ -93,6 +93,7 @@ async def hand_out(node: Node) -> None:
 async def _links(node: Node, rooms: Rooms) -> None:
     for who, link in await one_time_links(rooms):
         say(f"     {who:32} {link}")
+    say("     Staff set up a second factor at their first sign-in: any app for codes.")
     say(f"     {'A. Doe, patient':32} {node.settings.http_url}/sign-in with {PATIENT}")
     say(f"     {'':32} the link it mails lies in {node.settings.data_dir / 'outbox'}")
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b32decode
 from dataclasses import dataclass, field
+from datetime import datetime
 from html.parser import HTMLParser
 
 import httpx
+
+from troth.people.factors import totp
+
+_KEY = re.compile(r"(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}")
 
 
 @dataclass(slots=True)
@@ -76,6 +83,22 @@ class _Reader(HTMLParser):
         """Keep the words."""
         self.text += data
         self._words += data
+
+
+def code_shown(text: str, at: datetime) -> str:
+    """What an app for codes shows, to which the key of a page was typed.
+
+    Args:
+        text: The words of the page that shows the key.
+        at: Now.
+
+    Raises:
+        NotOnThePage: It shows none.
+    """
+    found = _KEY.search(text)
+    if found is None:
+        raise NotOnThePage("no key for an app: " + text[:300])
+    return totp.code_of(b32decode(found[0].replace(" ", "")), totp.step_at(at))
 
 
 class NotOnThePage(Exception):

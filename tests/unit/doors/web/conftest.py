@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from tests.unit.archive.rooms import instance
 from troth.doors import web
@@ -51,7 +52,7 @@ class House:
         user = self.staff[name]
         place = Target("organisation", user.tenant, user.tenant)
         link = await self.rooms.people.issue_sign_in_link(await permit_for(self.rooms, "administer", place), user.id)
-        return (await self.rooms.people.sign_in(link.rpartition("/")[2], "127.0.0.1")).token
+        return (await come_in(self.rooms.people, link.rpartition("/")[2])).token
 
     async def session_of_patient(self) -> str:
         """Invite, match and sign in the patient."""

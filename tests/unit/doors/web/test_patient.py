@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.common.arrivals import shown_in
+from tests.common.arrivals import shown_in, take_second_step
 from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in, unmasked
 from troth.main.first_start import permit_for
 from troth.policy import Target
@@ -209,5 +209,6 @@ async def test_a_colleague_is_invited_by_two_and_joins_by_a_press(house: House) 
         page = (await colleague.get(link)).text
         assert "Accept" in page
         joined = await colleague.post(link, data=shown_in(page))
-        assert joined.headers["location"] == "/studies"
+        assert joined.headers["location"] == "/second-step"
+        assert (await take_second_step(colleague)).status_code == 200
         assert "Dr N. Testcase" in (await colleague.get("/studies")).text

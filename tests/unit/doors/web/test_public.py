@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.common.arrivals import shown_in
+from tests.common.arrivals import shown_in, take_second_step
 from tests.unit.doors.web.conftest import ORIGIN, House, token_in
 from troth.doors.web import assets
 
@@ -72,7 +72,10 @@ async def test_a_link_from_the_mail_signs_in_once(house: House) -> None:
             "nobody accepts what was not shown"
         )
         entered = await clinician.post(path, data=shown_in(looked_at.text))
-        assert (entered.status_code, entered.headers["location"]) == (303, "/studies")
+        assert (entered.status_code, entered.headers["location"]) == (303, "/second-step")
+        assert (await clinician.get("/studies")).headers["location"] == "/second-step", "a link alone opens nothing"
+        entered = await take_second_step(clinician)
+        assert (entered.status_code, "Save your recovery codes" in entered.text) == (200, True)
         cookie = entered.headers["set-cookie"]
         for part in ("troth_session=", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age="):
             assert part in cookie

@@ -23,10 +23,19 @@ from troth.doors.web.desk import (
 from troth.doors.web.forms import Fault
 from troth.doors.web.frame import home_of
 from troth.doors.web.public.accepted import CHANGED, accepted_of, for_anybody, is_outdated
-from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage
+from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage, WhoLine, WhoPage
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
-from troth.people import Document, EmailMalformed, MatchFailed, OpenInvitation, documents
+from troth.people import (
+    Challenge,
+    Document,
+    EmailMalformed,
+    MatchFailed,
+    OpenInvitation,
+    Session,
+    Standing,
+    documents,
+)
 from troth.policy import Target
 
 FAULT_STATUS = 422
@@ -80,10 +89,15 @@ class Doors:
         """A one-time link: a page with a button first, because mail scanners follow links and press nothing."""
         visitor = await self._desk.visitor(http_request)
         people, secret = self._desk.rooms.people, http_request.path_params["secret"]
-        await people.look_at_link(secret)
+        standings = await people.people_at(secret)
         found = for_anybody(await self._desk.rooms.notices.current())
         fields = await forms.read(http_request) if forms.is_sent(http_request) else {}
-        if not forms.is_sent(http_request) or is_outdated(fields, found):
+        chosen = fields.get("person", "")
+        is_shown = forms.is_sent(http_request) and not is_outdated(fields, found)
+        if is_shown and not chosen and len(standings) > 1:
+            view: object = WhoPage(http_request.url.path, tuple(map(_who, standings)), fields.get("shown", ""))
+            return await self._desk.page(http_request, visitor, "Sign in", Page("public/who.html", view))
+        if not is_shown:
             view = EnterPage(
                 "Your link is here",
                 "It works once. Pressing the button signs you in on this device.",
@@ -96,8 +110,12 @@ class Doors:
             page, status = Page("public/enter.html", view), FAULT_STATUS if view.faults else 200
             return await self._desk.page(http_request, visitor, "Sign in", page, status=status)
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
-        session = await people.sign_in(secret, self._desk.address(http_request))
-        return self._desk.with_session(go(home_of(session.actor)), session)
+        return self._let_in(await people.sign_in(secret, self._desk.address(http_request), chosen))
+
+    def _let_in(self, begun: Session | Challenge) -> Response:
+        """On to one's own page, or to the second factor that is owed."""
+        onward = "/second-step" if isinstance(begun, Challenge) else home_of(begun.actor)
+        return self._desk.with_session(go(onward), begun)
 
     async def sign_out(self, http_request: Request) -> Response:
         """End the session, everywhere at once."""
@@ -136,8 +154,7 @@ class Doors:
         if is_outdated(fields, await self._accepted_by(opened)):
             return await self._register_page(http_request, visitor, opened, fields, CHANGED)
         if opened.kind == "user":
-            session = await people.accept_invitation(secret, address)
-            return self._desk.with_session(go(home_of(session.actor)), session)
+            return self._let_in(await people.accept_invitation(secret, address))
         faults = _faults(fields)
         if faults:
             return await self._register_page(http_request, visitor, opened, fields, *faults)
@@ -148,7 +165,7 @@ class Doors:
         except MatchFailed:
             fault = Fault("", f"What you wrote is not what {opened.organisation} holds. Look at each field once more")
             return await self._register_page(http_request, visitor, opened, fields, fault)
-        return self._desk.with_session(go(home_of(session.actor)), session)
+        return self._let_in(session)
 
     async def _register_page(
         self,
@@ -199,6 +216,11 @@ class Doors:
     async def _written_down(self) -> tuple[str, ...]:
         version = await self._desk.version()
         return clauses_of(version.notice if version else None, "logging")
+
+
+def _who(standing: Standing) -> WhoLine:
+    as_what = "you work there" if standing.kind == "user" else "your scans"
+    return WhoLine(standing.key, standing.name, f"{standing.organisation}, {as_what}")
 
 
 def _faults(fields: Mapping[str, str]) -> tuple[Fault, ...]:

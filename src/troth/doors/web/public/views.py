@@ -178,6 +178,29 @@ class EnterPage:
 
 
 @dataclass(frozen=True, slots=True)
+class WhoLine:
+    """One of those who have a mailbox together.
+
+    Attributes:
+        key: What the form says to choose them.
+        place: Where they stand.
+    """
+
+    key: str
+    name: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhoPage:
+    """Which of those who have a mailbox together it is."""
+
+    action: str
+    people: tuple[WhoLine, ...]
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvitationPage:
     """Where an invitation is pasted."""
 
