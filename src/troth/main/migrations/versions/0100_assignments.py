@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from troth.main.migrations.tenants import rows_of_every_tenant
+
 revision = "0100_assignments"
 down_revision = "0090_sources"
 branch_labels = None
@@ -61,7 +63,8 @@ def downgrade() -> None:
     op.execute("drop index choice_waiting")
     op.execute("drop index proposal_waiting")
     op.execute("alter table membership drop column last_here_at")
-    op.execute("update choice set state = 'granted' where state = 'waiting'")
+    with rows_of_every_tenant("choice"):
+        op.execute("update choice set state = 'granted' where state = 'waiting'")
     op.execute("alter table choice drop constraint choice_state_check")
     op.execute(
         "alter table choice add constraint choice_state_check "

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from troth.main.migrations.tenants import rows_of_every_tenant
+
 revision = "0180_merges"
 down_revision = "0190_quarantine"
 branch_labels = None
@@ -65,10 +67,13 @@ create index subject_likeness on subject (tenant, likeness_token) where likeness
 create index subject_undescribed on subject (tenant) where likeness_token is null;
 
 alter table study add column surviving_id uuid;
+alter table erasure add column surviving_id uuid;
+"""
+
+OWN = """
 update study set surviving_id = subject_id;
 alter table study alter column surviving_id set not null;
 create index study_surviving on study (tenant, surviving_id);
-alter table erasure add column surviving_id uuid;
 update erasure set surviving_id = subject_id;
 alter table erasure alter column surviving_id set not null;
 """
@@ -104,6 +109,8 @@ FUNCTIONS = ("study_owned()", "subject_surviving(uuid)", "subject_kin(uuid)")
 def upgrade() -> None:
     """Make the tables, the columns and the functions."""
     op.execute(SCHEMA)
+    with rows_of_every_tenant("study", "erasure"):
+        op.execute(OWN)
     for statement in (OWNED, TRIGGER, SURVIVING, KIN):
         op.execute(statement)
     for function in FUNCTIONS:
