@@ -113,6 +113,7 @@ PAGES = (
     Spot("/second-step", "returning"),
     Spot("/invitation"),
     Spot("/invitation/{secret}"),
+    Spot("/stop/{link}"),
     Spot("/scans", "patient"),
     Spot("/scans/{id}", "patient"),
     Spot("/scans/{id}/images", "patient"),
@@ -223,6 +224,7 @@ async def full(place: Deployment, port: int) -> Scene:
         "/invitation/{secret}": f"/invitation/{invited.secret}",
         "/sign-in/{secret}": f"/sign-in/{link.rpartition('/')[2]}",
     }
+    scene.places["/stop/{link}"] = await _advertised(place, scene.people["office"])
     await _merges(scene, house)
     await _versions(scene)
     await place.sequencer.drain()
@@ -257,6 +259,18 @@ async def _halfway(scene: Scene) -> dict[str, Person]:
         found[who] = scene.place.anybody()
         found[who].web.cookies.set("troth_session", (await people.sign_in(secret, "127.0.0.1")).token)
     return found
+
+
+async def _advertised(place: Deployment, office: Person) -> str:
+    """A newsletter to somebody who asked for it, and where its link leads."""
+    reader = await place.staff("referrer")
+    assert reader.user is not None
+    chosen = await reader.post("/choices", {"act": "yes", "about": "news"})
+    assert chosen.status_code == 303, chosen.text
+    told = {"person": reader.user.id, "purpose": "newsletter", "title": "News", "text": "Something new."}
+    sent = await office.post("/office/messages", told)
+    assert sent.status_code == 303, sent.text
+    return re.findall(r"/stop/[A-Za-z0-9_-]+", place.mails()[-1])[0]
 
 
 async def _merges(scene: Scene, house: Organisation) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -35,12 +36,14 @@ class Mailbox:
     port: int = 0
     refuse: int = 0
     envelopes: list[tuple[str, str, str, str]] = field(default_factory=list)
+    messages: list[EmailMessage] = field(default_factory=list)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.refuse:
             self.refuse -= 1
             return "451 later, please"
         message = message_from_bytes(envelope.content, policy=policy.default)
+        self.messages.append(message)
         self.envelopes.append((envelope.rcpt_tos[0], message["Subject"], message.get_content(), message["Message-ID"]))
         return "250 taken"
 

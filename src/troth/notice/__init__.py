@@ -11,6 +11,7 @@ from troth.notice.clauses.base import Clause, LegalSource, Policy, Row
 from troth.notice.clauses.category import Category
 from troth.notice.clauses.contact import Contact
 from troth.notice.clauses.cookie import Cookies
+from troth.notice.clauses.marketing import Marketing
 from troth.notice.clauses.purpose import Purpose
 from troth.notice.clauses.retention import Retention
 from troth.notice.clauses.right import Right
@@ -88,6 +89,7 @@ __all__ = [
     "DayPassed",
     "Difference",
     "LegalSource",
+    "Marketing",
     "Need",
     "NothingChanged",
     "NothingInForce",

@@ -265,6 +265,13 @@ class MergeRefused(Conflict):
         self.why = why
 
 
+class MarketingUnstoppable(Unprocessable):
+    """A message advertises, and no notice in force says how it is stopped; it is not sent (GDPR Art. 21(4))."""
+
+    slug = "marketing-unstoppable"
+    title = "This message could not be stopped by whom it is for, so it is not sent"
+
+
 class SubjectAmbiguous(Conflict):
     """Two identifiers share one search token (chance 2^-64 a pair): refused, never mixed."""
 

@@ -12,6 +12,10 @@ from troth.policy import Actor, FactSet, Target
 
 SECONDED = "seconded"
 """The claim that a second person asked for the same before, and neither let the other in."""
+
+BY_LINK = "link"
+"""How somebody comes who holds the signed link of a message to them and nothing else."""
+
 OPERATES = "operates_service"
 """The claim that the actor's organisation runs the whole service."""
 
@@ -47,6 +51,9 @@ class PeopleFacts:
             if level is None:
                 return FactSet()
             return FactSet(is_member=True, session_alive=True, claims=_service(actor, level))
+        if actor.session_id is None and actor.via == BY_LINK:
+            is_reader = await store.is_reader(connection, actor.id)
+            return FactSet(is_member=is_reader, session_alive=is_reader)
         if actor.session_id is None:
             return FactSet()
         row = await store.facts_of_session(connection, actor.session_id, clock.now())

@@ -320,6 +320,16 @@ async def facts_of_session(connection: Connection, session_id: UUID, now: dateti
     return await _one(connection, FACTS, {"id": session_id, "now": now})
 
 
+async def is_reader(connection: Connection, holder_id: UUID) -> bool:
+    """Whether a member of the organisation or one of its subjects still has this id: somebody who may be written to."""
+    statement = (
+        "select exists (select from membership where account_id = %(id)s and is_active) "
+        "or exists (select from subject where id = %(id)s) as is_reader"
+    )
+    row = await _one(connection, statement, {"id": holder_id})
+    return bool(row and row["is_reader"])
+
+
 async def living(
     connection: Connection, now: datetime, form: str, *, account_id: UUID | None = None, kind: str | None = None
 ) -> list[Row]:

@@ -27,7 +27,7 @@ class Actor:
         name: Display name, personal: never logged.
         organisation: Display name of the organisation.
         via: The service that it came in by (`dimse`, `dicomweb`, `portal`, `changes`), where there are levels of
-            service; empty for what every organisation has.
+            service; `link` for the signed link of a message; empty for what every organisation has.
     """
 
     kind: ActorKind

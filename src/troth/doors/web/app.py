@@ -47,6 +47,7 @@ from troth.doors.web.public.doors import Doors
 from troth.doors.web.public.notice import NoticePages
 from troth.doors.web.public.recipients import RecipientPages
 from troth.doors.web.public.second_step import SecondStep
+from troth.doors.web.public.unsubscribe import UnsubscribePages
 from troth.doors.web.public.versions import VersionPages
 from troth.kit.errors import TrothError
 
@@ -100,7 +101,8 @@ def routes(desk: Desk) -> list[BaseRoute]:
 
 
 def _public(desk: Desk) -> list[BaseRoute]:
-    doors, notice, versions, second = Doors(desk), NoticePages(desk), VersionPages(desk), SecondStep(desk)
+    doors, notice, versions, unsubscribe = Doors(desk), NoticePages(desk), VersionPages(desk), UnsubscribePages(desk)
+    second = SecondStep(desk)
     return [
         Route("/", doors.start),
         Route("/notice", notice.notice),
@@ -121,6 +123,8 @@ def _public(desk: Desk) -> list[BaseRoute]:
         Route("/sign-out", doors.sign_out, methods=["POST"]),
         Route("/invitation", doors.invitation, methods=BOTH),
         Route("/invitation/{secret}", doors.register, methods=BOTH),
+        Route("/stop/{link}", unsubscribe.ask),
+        Route("/stop/{link}", unsubscribe.press, methods=["POST"]),
         Route("/theme", doors.theme, methods=["POST"]),
         Route("/robots.txt", _robots),
     ]

@@ -196,6 +196,8 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             by=("bring_people",),
         ),
         "people_list_decide": _form("/lists/{id}", "portal", act=NOBODY),
+        # Its address is the proof: mail programs press without a session (RFC 8058 3.1).
+        "unsubscribe": Form("/stop/{link}", "site", MappingProxyType({"act": NOBODY, "List-Unsubscribe": NOBODY})),
         "document_request": _form("/recipients", "site", instrument=NOBODY, email="requests"),
         **{name: form for register, terms in _REGISTERS.items() for name, form in _register(register, terms)},
         "office_message": _form(

@@ -8,17 +8,18 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from troth.kit.db import Database
+from troth.kit.db import Database, Space
 from troth.kit.mail import Mail, MailNotSent
 from troth.ledger import Ledger
 from troth.notice import Notices
-from troth.people.choices import store
+from troth.people.choices import store, unsubscription
 from troth.people.choices.model import Holder
 from troth.people.choices.proposals import WORDS, Proposals
-from troth.people.errors import FieldMalformed
+from troth.people.errors import FieldMalformed, MarketingUnstoppable
+from troth.people.facts import BY_LINK
 from troth.people.model import Links
-from troth.policy import Permit, Target
-from troth.vault import KeyRef, Keyring
+from troth.policy import Actor, ActorKind, Permit, Target
+from troth.vault import KeyDestroyed, KeyRef, Keyring
 
 _LONGEST = 20_000
 _PROPOSED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -124,18 +125,21 @@ class Choices(Proposals):
             holder_id: The subject or account.
             title: The subject line; nothing personal.
             text: The message.
-            headers: Further headers, such as List-Unsubscribe.
+            headers: Further headers. Of what advertises, those that its clause names are added, and the link that
+                stops it (RFC 8058, RFC 2369).
 
         Returns:
             How many addresses it went to.
 
         Raises:
             FieldMalformed: Empty or too long.
+            MarketingUnstoppable: It advertises, and no notice says how that is stopped.
             troth.kit.mail.MailNotSent: It was not taken.
         """
         if not title.strip() or not text.strip() or len(title) > 200 or len(text) > _LONGEST:
             raise FieldMalformed("a message has a title and a text")
         holder = await self.holder(permit, holder_id, ("send_message",))
+        text, headers = await self._stoppable(permit, holder, text, dict(headers or {}))
         async with self._db.transaction(permit) as connection:
             rows = await store.addresses(connection, holder_id)
             told = {"title": title, "channel": "email"}
@@ -143,8 +147,44 @@ class Choices(Proposals):
         for row in rows:
             context = b"account:" + row["id"].bytes
             address = self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], context).decode()
-            await self._mail.send(address, title, text, dict(headers or {}))
+            await self._mail.send(address, title, text, headers)
         return len(rows)
+
+    async def _stoppable(
+        self, permit: Permit, holder: Holder, text: str, headers: dict[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        """What advertises carries the way to end it, or does not go."""
+        clause, is_marketing = unsubscription.clause_of(await self.versions_for(holder), permit.purpose)
+        if not is_marketing:
+            return text, headers
+        if clause is None or not self._links.base_url:
+            raise MarketingUnstoppable
+        link = unsubscription.made(self._keyring, holder.key, holder.tenant, holder.id, permit.purpose)
+        text, named = unsubscription.dressed(text, f"{self._links.base_url}/stop/{link.text}", clause)
+        return text, headers | dict(named)
+
+    async def reader_of_link(self, text: str) -> tuple[Actor, str] | None:
+        """Who holds the link of a message, as somebody who may choose about themselves, and what it is about.
+
+        Args:
+            text: As it stands in the address.
+
+        Returns:
+            The person and the key of the activity; None where it is no link of ours, or nobody's any more.
+        """
+        link = unsubscription.read(text)
+        if link is None:
+            return None
+        async with self._db.transaction(Space(link.tenant)) as connection:
+            row = await store.reader(connection, link.holder_id)
+        try:
+            if row is None or not link.is_made_with(self._keyring, KeyRef(row["key"])):
+                return None
+        except KeyDestroyed:
+            return None
+        kind: ActorKind = "patient" if row["kind"] == "subject" else "user"
+        subject_id = link.holder_id if kind == "patient" else None
+        return Actor(kind, link.holder_id, link.tenant, row["role"], subject_id, via=BY_LINK), link.purpose
 
 
 def message_to(tenant: UUID | None, holder_id: UUID, channel: str = "email", topic: str = "") -> Target:

@@ -63,6 +63,17 @@ async def holder(connection: Connection, holder_id: UUID) -> Row | None:
     )
 
 
+async def reader(connection: Connection, holder_id: UUID) -> Row | None:
+    """Who reads what was written to a holder, in which role, with the key."""
+    return await _one(
+        connection,
+        "select 'subject' as kind, key, 'patient' as role from subject where id = %(id)s union all "
+        "select 'account', a.key, m.role from membership m join account a on a.id = m.account_id "
+        "where m.account_id = %(id)s limit 1",
+        {"id": holder_id},
+    )
+
+
 async def next_number(connection: Connection, tenant: UUID) -> int:
     """The number of the next receipt of an organisation."""
     row = await _one(
