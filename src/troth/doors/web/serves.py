@@ -29,6 +29,7 @@ CHOICES: Final = (
     Serves("ask", "consent", "route:/choices"),
     Serves("withdraw", "page", "route:/choices"),
     Serves("stop", "page", "route:/choices"),
+    Serves("stop", "link", "route:/stop/{link}"),
     Serves("answer", "version", "route:/choices"),
     Serves("send", "email", "route:/office/messages"),
     Serves("accept", "account", "route:/invitation/{secret}"),
