@@ -108,7 +108,8 @@ class Archive:
     async def close(self) -> None:
         """End child processes; nothing that was acknowledged waits for this."""
         await self.changes.close()
-        await asyncio.to_thread(self.painter.close)
+        for children in (self.painter, self.metadata):
+            await asyncio.to_thread(children.close)
 
     # Store
 

@@ -25,7 +25,7 @@ from troth.dicom.frames import FrameTable, frame_table, swapped
 from troth.dicom.header import Header, is_uid
 from troth.dicom.metadata import BulkPlace, find_bulk, to_json, write_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
-from troth.dicom.picture import Picture
+from troth.dicom.picture import DRAWING_BYTES, Picture
 from troth.dicom.pictures import animate, render
 from troth.dicom.plain import read_plain
 from troth.dicom.recode import can_recode, recode, recoded_unit
@@ -34,6 +34,7 @@ from troth.dicom.syntaxes import is_video
 from troth.dicom.walk import LIMITS, Limits
 
 __all__ = [
+    "DRAWING_BYTES",
     "IMPLEMENTATION_UID",
     "IMPLEMENTATION_VERSION",
     "LIMITS",

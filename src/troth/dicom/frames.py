@@ -94,6 +94,16 @@ class FrameTable:
         """A frame by reading its ranges with `read(start, stop)`."""
         return self.frame(number, [read(start, stop) for start, stop in self.ranges(number)])
 
+    @property
+    def shape(self) -> FrameTable:
+        """The same without the places: enough for `frame`."""
+        return FrameTable(self.count, self.frame_bits, self.swap_bytes, self.bulk_length)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the bytes of its `ranges`, joined, are already what `frame` gives."""
+        return not self.frame_bits or (self.swap_bytes == 1 and self.frame_bits % 8 == 0)
+
     def to_bytes(self) -> bytes:
         """The table in few bytes, to be kept beside the instance."""
         shape = _SHAPE.pack(1, self.swap_bytes, self.frame_bits, self.bulk_length, self.count, len(self.starts))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from troth.dicom.drafts import Draft, Piece, Place, draft, names_of, places_of
@@ -86,6 +86,22 @@ def references(content: bytes, *, is_xml: bool) -> list[tuple[str, str]]:
         ]
     except (KeyError, IndexError, TypeError, ValueError):
         raise Malformed("A request names instances in the Referenced SOP Sequence.") from None
+
+
+def drafts(contents: Sequence[bytes | bytearray], is_xml: bool) -> bytes:
+    """`read`, packed: what the child runs."""
+    return packed(read(bytes(contents[0]), is_xml=is_xml))
+
+
+def referred(contents: Sequence[bytes | bytearray], is_xml: bool) -> bytes:
+    """`references` in JSON: what the child runs."""
+    return json.dumps(references(bytes(contents[0]), is_xml=is_xml)).encode()
+
+
+def load() -> None:
+    """Load what reading loads late: in a confined child no file can be opened afterwards."""
+    datasets(b"<NativeDicomModel/>", is_xml=True)
+    read(b"{}", is_xml=False)
 
 
 def _drafted(dataset: Mapping[str, Any]) -> Draft:

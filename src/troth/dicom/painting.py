@@ -6,7 +6,7 @@ Per: DICOM PS3.18 8.3.5 (rendering), PS3.3 C.11.1 (modality), C.11.2 (VOI), C.7.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 #: Widest range of stored values for which a table is made rather than each pixel computed.
 _TABLE_BITS = 16
+_BAND_PIXELS = 1 << 20
 
 
 def render(
@@ -130,7 +131,10 @@ def _image(
     if function:
         picture = replace(picture, function=function)
     values, is_rgb = decode(frame, picture)
-    image = Image.fromarray(np.ascontiguousarray(_light(values, picture, window, is_rgb=is_rgb)))
+    light = _light(values, picture, window, is_rgb=is_rgb)
+    del values  # a large frame is not held twice
+    image = Image.fromarray(np.ascontiguousarray(light))
+    del light
     if region is not None:
         image = _part(image, region)
     if size is not None:
@@ -169,14 +173,36 @@ def _write(image: Image.Image, notes: Sequence[str]) -> None:
 def _light(values: Samples, picture: Picture, window: tuple[float, float] | None, *, is_rgb: bool) -> Samples:
     """Stored values to 8-bit grey or RGB."""
     if picture.palette is not None:
-        return _coloured(values, picture, picture.palette)
+        palette = picture.palette
+        return _in_bands(values, 3, lambda band: _coloured(band, picture, palette))
     if values.ndim == 3:
-        if values.dtype.itemsize > 1:
-            shift = max(picture.bits_stored - 8, 0)
-            values = (values >> shift).astype("u1")
         is_ybr = not is_rgb and picture.photometric.startswith("YBR_FULL")
-        return _rgb_of_ybr(values) if is_ybr else values
+        if values.dtype.itemsize == 1 and not is_ybr:
+            return values
+        return _in_bands(values, 3, lambda band: _colour(band, picture, is_ybr=is_ybr))
     return _grey(values, picture, window)
+
+
+def _in_bands(values: Samples, channels: int, draw: Callable[[Samples], Samples]) -> Samples:
+    """Draw some rows at a time, so that what a row takes on the way is not taken for all rows at once."""
+    rows, columns = values.shape[:2]
+    shape = (rows, columns, channels) if channels > 1 else (rows, columns)
+    light = np.empty(shape, "u1")
+    for top, bottom in _bands(rows, columns):
+        light[top:bottom] = draw(values[top:bottom])
+    return light
+
+
+def _bands(rows: int, columns: int) -> Iterator[tuple[int, int]]:
+    step = max(_BAND_PIXELS // max(columns, 1), 1)
+    for top in range(0, rows, step):
+        yield top, min(top + step, rows)
+
+
+def _colour(values: Samples, picture: Picture, *, is_ybr: bool) -> Samples:
+    if values.dtype.itemsize > 1:
+        values = (values >> max(picture.bits_stored - 8, 0)).astype("u1")
+    return _rgb_of_ybr(values) if is_ybr else values
 
 
 def _grey(values: Samples, picture: Picture, window: tuple[float, float] | None) -> Samples:
@@ -184,11 +210,9 @@ def _grey(values: Samples, picture: Picture, window: tuple[float, float] | None)
         grey = values * np.uint8(255)
         return 255 - grey if picture.is_inverse else grey
     if picture.is_float or picture.bits_stored > _TABLE_BITS:
-        real = values.astype("f8") if picture.is_float else _signed(values, picture).astype("f8")
-        return _shown(np.nan_to_num(real) * picture.slope + picture.intercept, picture, window)
+        return _wide(values, picture, window)
     mask = (1 << picture.bits_stored) - 1
     shift = picture.high_bit + 1 - picture.bits_stored
-    codes = values & mask if shift <= 0 else values >> shift & mask
     every = np.arange(mask + 1, dtype="i4")
     if picture.is_signed:
         every = np.where(every > mask >> 1, every - mask - 1, every)
@@ -196,9 +220,28 @@ def _grey(values: Samples, picture: Picture, window: tuple[float, float] | None)
         real = _looked_up(every, picture.modality).astype("f8")
     else:
         real = every * picture.slope + picture.intercept
+
+    def codes(band: Samples) -> Samples:
+        return band & mask if shift <= 0 else band >> shift & mask
+
     if window is None and picture.window is None and picture.voi is None:
-        window = _natural_window(codes, real, picture)
-    return np.asarray(_shown(real, picture, window)[codes])
+        window = _natural_window(values, codes, real, picture)
+    table = np.asarray(_shown(real, picture, window))
+    return _in_bands(values, 1, lambda band: table[codes(band)])
+
+
+def _wide(values: Samples, picture: Picture, window: tuple[float, float] | None) -> Samples:
+    """Grey of values of more than 16 bits, or of floats: each is computed, for there is no table of them."""
+
+    def real(band: Samples) -> Samples:
+        numbers = band.astype("f8") if picture.is_float else _signed(band, picture).astype("f8")
+        return np.asarray(np.nan_to_num(numbers) * picture.slope + picture.intercept)
+
+    ends = None
+    if window is None and picture.window is None and picture.voi is None:
+        found = [_ends(real(values[top:bottom])) for top, bottom in _bands(*values.shape[:2])]
+        ends = min(low for low, _ in found), max(high for _, high in found)
+    return _in_bands(values, 1, lambda band: _shown(real(band), picture, window, ends))
 
 
 def _signed(values: Samples, picture: Picture) -> Samples:
@@ -206,23 +249,30 @@ def _signed(values: Samples, picture: Picture) -> Samples:
     return values.view(f"i{values.dtype.itemsize}") if picture.is_signed else values
 
 
-def _natural_window(codes: Samples, real: Samples, picture: Picture) -> tuple[float, float] | None:
+def _natural_window(
+    values: Samples, codes: Callable[[Samples], Samples], real: Samples, picture: Picture
+) -> tuple[float, float] | None:
     """From the darkest to the brightest value there is; bytes are shown as they are."""
     if picture.bits_stored <= 8 and not picture.is_signed and picture.modality is None:
         return None
-    present = real[np.flatnonzero(np.bincount(codes.ravel(), minlength=len(real)))]
+    seen = np.zeros(len(real), bool)
+    for top, bottom in _bands(*values.shape[:2]):
+        seen[codes(values[top:bottom])] = True
+    present = real[seen]
     low, high = float(present.min()), float(present.max())
     return (low + high + 1) / 2, max(high - low + 1, 2)
 
 
-def _shown(real: Samples, picture: Picture, window: tuple[float, float] | None) -> Samples:
-    """Window or VOI table: real values to 8 bits (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
+def _shown(
+    real: Samples, picture: Picture, window: tuple[float, float] | None, ends: tuple[float, float] | None = None
+) -> Samples:
+    """Window or VOI table: real values to 8 bits (PS3.3 C.11.2.1.2, C.11.2.1.3); without one, from end to end."""
     window = window or picture.window
     if window is None and picture.voi is not None:
         table = picture.voi
         grey = _looked_up(real.astype("i4"), table).astype("f8") * (255 / ((1 << table.bits) - 1))
     elif window is None:
-        low, high = (0.0, float((1 << picture.bits_stored) - 1)) if picture.bits_stored <= 8 else _ends(real)
+        low, high = (0.0, float((1 << picture.bits_stored) - 1)) if picture.bits_stored <= 8 else ends or _ends(real)
         grey = (real - low) * (255 / max(high - low, 1e-9))
     else:
         centre, width = window

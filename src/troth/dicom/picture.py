@@ -7,10 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from troth.dicom import syntaxes
 from troth.dicom.errors import CannotRender
 
 #: Frames with more pixels than this are not decoded.
 PIXEL_LIMIT = 64 << 20
+DRAWING_BYTES = 512 << 20
+"""Nor are those whose picture takes more memory than this to be drawn, whatever the transfer syntax."""
+# What OpenJPEG keeps of each sample while it decodes.
+_DECODER_BYTES = dict.fromkeys(
+    (
+        syntaxes.JPEG_2000_LOSSLESS,
+        syntaxes.JPEG_2000,
+        syntaxes.HTJ2K_LOSSLESS,
+        syntaxes.HTJ2K_LOSSLESS_RPCL,
+        syntaxes.HTJ2K,
+    ),
+    4,
+)
 _SHARED, _PER_FRAME = "52009229", "52009230"
 
 
@@ -73,6 +87,16 @@ class Picture:
     voi: Lookup | None
     palette: tuple[Lookup, Lookup, Lookup] | None
     is_inverse: bool
+
+    @property
+    def drawing_bytes(self) -> int:
+        """Memory that drawing needs: the decoded frame, what its decoder keeps beside it, and the picture twice."""
+        pixels = self.rows * self.columns
+        decoded = pixels * self.samples * max(self.bits_allocated, 8) // 8
+        if syntaxes.is_encapsulated(self.syntax):
+            decoded = 2 * decoded + pixels * self.samples * _DECODER_BYTES.get(self.syntax, 0)
+        is_coloured = self.samples == 3 or self.palette is not None
+        return decoded + pixels * (7 if is_coloured else 2)  # Pillow keeps colours in four bytes
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any], syntax: str, frame: int = 1) -> Picture:

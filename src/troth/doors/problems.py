@@ -22,6 +22,8 @@ from troth.policy import NotInLevel
 MEDIA_TYPE = "application/problem+json"
 _NO_STORE = {"Cache-Control": "no-store"}
 _BEARER = {"WWW-Authenticate": "Bearer"}
+_LATER = {"Retry-After": "5"}  # seconds; RFC 9110 10.2.3
+_HEADERS: dict[int, dict[str, str]] = {HTTPStatus.UNAUTHORIZED: _BEARER, HTTPStatus.SERVICE_UNAVAILABLE: _LATER}
 
 _log = logging.getLogger("troth.doors")
 
@@ -39,7 +41,7 @@ def problem(fault: TrothError) -> Response:
         told["detail"] = shown.detail
     if shown.hint:
         told["hint"] = shown.hint
-    return _answer(told, _BEARER if status == HTTPStatus.UNAUTHORIZED else {})
+    return _answer(told, _HEADERS.get(status, {}))
 
 
 async def on_fault(http_request: Request, fault: Exception) -> Response:

@@ -2,14 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
-import socket
-import time
+import signal
 from collections.abc import AsyncIterator
-from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import pydicom
@@ -20,8 +15,11 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from tests.unit.archive.rooms import instance, to_file
 from troth import dicom
-from troth.archive import confining, painter
-from troth.archive.painter import Painter
+from troth.archive import painter
+from troth.archive.painter import Frames, Painter
+from troth.dicom import painting
+from troth.kit import children
+from troth.kit.errors import Unavailable
 
 JPEG = str(JPEGBaseline8Bit)
 
@@ -44,6 +42,14 @@ def jpeg(rows: int = 16, columns: int = 16) -> bytes:
     return written.getvalue()
 
 
+async def paint(made: Painter, head: bytes, syntax: str, frames: list[bytes], **options: Any) -> bytes:
+    async def pieces(number: int) -> AsyncIterator[bytes]:
+        yield frames[number - 1]
+
+    sent = Frames(range(1, len(frames) + 1), sum(map(len, frames)), pieces)
+    return await made.paint("tenant", head, syntax, sent, options)
+
+
 @pytest.fixture
 async def made() -> AsyncIterator[Painter]:
     one = Painter()
@@ -51,128 +57,114 @@ async def made() -> AsyncIterator[Painter]:
     one.close()
 
 
-def confine() -> None:
-    """As the painter's child does; named here, so that this module is loaded before nothing can be."""
-    confining.confine()
-
-
-def attempts() -> dict[str, str]:
-    """What a decoder that was taken over would try, and what became of it."""
-
-    def write() -> None:
-        Path("/tmp/troth-confined").write_text("x")
-
-    def reach() -> None:
-        socket.create_connection(("127.0.0.1", 9), timeout=1)
-
-    def fork() -> None:
-        if os.fork() == 0:
-            os._exit(0)
-
-    def run() -> None:
-        os.posix_spawn("/bin/true", ["true"], {})
-
-    def grow() -> None:
-        bytearray(2 << 30)
-
-    def raise_limit() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-
-    def duplicate() -> None:
-        os.close(0)
-        os.dup(1)
-
-    tried = {
-        "read": lambda: Path("/etc/hostname").read_text(), "write": write, "socket": socket.socket, "reach": reach,
-        "fork": fork, "run": run, "grow": grow, "raise": raise_limit, "duplicate": duplicate,
-        "keys": lambda: os.listdir("/proc"), "trace": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDWR),
-    }  # fmt: skip
-    outcome = {}
-    for name, attempt in tried.items():
-        try:
-            attempt()
-            outcome[name] = "done"
-        except (OSError, MemoryError, ValueError) as refused:
-            outcome[name] = type(refused).__name__
-    outcome["user"] = str(os.geteuid())
-    return outcome
-
-
-def test_the_child_can_open_reach_start_and_take_nothing() -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=confine) as pool:
-        outcome = pool.submit(attempts).result(120)
-    is_root = os.geteuid() == 0
-    left = {"fork", "run"} if not is_root and outcome["fork"] == "done" else set()
-    assert {name for name, became in outcome.items() if became == "done"} <= left, outcome
-    if is_root:
-        assert int(outcome["user"]) >= 61184
-    assert not Path("/tmp/troth-confined").exists()
-
-
-def spin() -> None:
-    confining.allot()
-    until = time.process_time() + 60
-    while time.process_time() < until:
-        pass
-
-
 async def test_a_frame_is_decoded_and_one_that_is_broken_stops_no_other(made: Painter) -> None:
     head, frame = compressed(jpeg())
     options: dict[str, Any] = {"media_type": "image/png"}
-    assert await made.paint(head, JPEG, [frame], 1, options | {"notes": ("Æ", "1970-01-02")})
-    moving = Image.open(BytesIO(await made.paint(head, JPEG, [frame, jpeg()], 1, {"media_type": "image/gif"})))
+    assert await paint(made, head, JPEG, [frame], **options | {"notes": ("Æ", "1970-01-02")})
+    moving = Image.open(BytesIO(await paint(made, head, JPEG, [frame, jpeg()], media_type="image/gif")))
     assert moving.size == (16, 16)
-    assert Image.open(BytesIO(await made.paint(head, JPEG, [frame], 1, options))).size == (16, 16)
+    assert Image.open(BytesIO(await paint(made, head, JPEG, [frame], **options))).size == (16, 16)
     for broken in (b"\xff\xd8" + bytes(100), frame[:40], jpeg(4096, 4096)):
         with pytest.raises(dicom.CannotRender):
-            await made.paint(head, JPEG, [broken], 1, options)
-    assert await made.paint(head, JPEG, [frame], 1, options)
+            await paint(made, head, JPEG, [broken], **options)
+    assert await paint(made, head, JPEG, [frame], **options)
 
 
 async def test_a_child_that_dies_takes_one_picture_with_it(made: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
     head, frame = compressed(jpeg())
-    await made.paint(head, JPEG, [frame], 1, {})
-    (process,) = made._started()._processes.values()  # type: ignore[attr-defined]
-    process.kill()
-    results = await asyncio.gather(*(made.paint(head, JPEG, [frame], 1, {}) for _ in range(4)), return_exceptions=True)
+    await paint(made, head, JPEG, [frame])
+    (child,) = made._children._free
+    os.kill(child.pid, signal.SIGKILL)
+    results = await asyncio.gather(*(paint(made, head, JPEG, [frame]) for _ in range(4)), return_exceptions=True)
     assert len([one for one in results if isinstance(one, dicom.CannotRender)]) <= 1
     assert len([one for one in results if isinstance(one, bytes)]) >= 3
-    monkeypatch.setattr(painter, "_SECONDS", 0.0)
-    with pytest.raises(dicom.CannotRender):
-        await made.paint(head, JPEG, [frame], 1, {})
+    monkeypatch.setattr(children, "TASK_SECONDS", 0.0)
+    with pytest.raises(Unavailable):
+        await paint(made, head, JPEG, [frame])
     monkeypatch.undo()
-    assert await made.paint(head, JPEG, [frame], 1, {})
+    assert await paint(made, head, JPEG, [frame])
 
 
-def test_the_kernel_ends_who_computes_too_long() -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=confine) as pool:
-        with pytest.raises(Exception, match="terminated abruptly"):
-            pool.submit(spin).result(120)
+async def test_a_picture_that_is_not_done_in_its_time_may_be_had_later(
+    made: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, frame = compressed(jpeg())
+    monkeypatch.setattr(painter, "_SECONDS", 0.001)
+    frames = [frame, *(jpeg() for _ in range(199))]
+    with pytest.raises(Unavailable):
+        await paint(made, head, JPEG, frames, media_type="image/gif", size=(8192, 8192), notes=("A" * 200,) * 50)
+    monkeypatch.undo()
+    assert await paint(made, head, JPEG, [frame])
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", JPEG])
+async def test_the_memory_of_a_picture_is_counted_before_it_is_drawn(
+    made: Painter, monkeypatch: pytest.MonkeyPatch, syntax: str
+) -> None:
+    head, frame = compressed(jpeg())
+    monkeypatch.setattr(dicom, "DRAWING_BYTES", 16 * 16 * (2 * (syntax == JPEG) + (syntax != JPEG) + 2) - 1)
+    with pytest.raises(dicom.CannotRender):
+        await paint(made, head, syntax, [frame])
+    assert not made._children._all
+
+
+async def test_a_large_frame_goes_by_in_pieces_and_native_ones_too_are_drawn_apart(made: Painter) -> None:
+    header, pixels = dicom.scan(instance(BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes(range(256))))
+    table = dicom.frame_table(header)
+
+    async def pieces(_number: int) -> AsyncIterator[bytes]:
+        for at in range(0, 256, 10):
+            yield pixels[at : at + 10]
+
+    options = {"media_type": "image/png"}
+    parts = Frames([1], 256, pieces, table)
+    drawn = await made.paint("t", header.head, header.syntax, parts, options)
+    assert Image.open(BytesIO(drawn)).tobytes() == bytes(range(256))
+    assert made._children._all
+
+
+def test_what_is_drawn_in_bands_is_what_is_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = {
+        "00280010": 40, "00280011": 16, "00280100": 16, "00280101": 12, "00280102": 11, "00280103": 1, "00280002": 1,
+    }  # fmt: skip
+    cases: list[tuple[dict[str, Any], bytes]] = [
+        ({}, bytes(range(256)) * 5),
+        ({"00280100": 32, "00280101": 32, "00280102": 31}, bytes(range(256)) * 10),
+        ({"00280002": 3, "00280100": 8, "00280101": 8, "00280103": 0, "00280004": "YBR_FULL"}, bytes(range(240)) * 8),
+        ({"00280002": 3, "00280103": 0, "00280004": "RGB"}, bytes(range(240)) * 16),
+    ]
+    for extra, pixels in cases:
+        metadata = {key: {"Value": [value]} for key, value in (described | extra).items()}
+        picture = dicom.Picture.of(metadata, "1.2.840.10008.1.2.1")
+        monkeypatch.setattr(painting, "_BAND_PIXELS", 1 << 20)
+        whole = dicom.render(pixels, picture, media_type="image/png")
+        monkeypatch.setattr(painting, "_BAND_PIXELS", 50)
+        assert dicom.render(pixels, picture, media_type="image/png") == whole
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(65535, 65535), (0, 16)])
 async def test_too_large_a_frame_is_refused_before_any_decoder_sees_it(made: Painter, rows: int, columns: int) -> None:
     head, frame = compressed(jpeg(), rows, columns)
     with pytest.raises(dicom.CannotRender):
-        await made.paint(head, JPEG, [frame], 1, {})
-    assert made._pool is None
+        await paint(made, head, JPEG, [frame])
+    assert not made._children._all
 
 
 async def test_a_picture_can_move_be_cut_turned_and_carry_words(made: Painter) -> None:
     content = instance()
     header, pixels = dicom.scan(content)
     form: dict[str, Any] = {"media_type": "image/gif"}
-    moving = Image.open(BytesIO(await made.paint(header.head, header.syntax, [pixels, pixels[::-1]], 1, form)))
+    moving = Image.open(BytesIO(await paint(made, header.head, header.syntax, [pixels, pixels[::-1]], **form)))
     assert getattr(moving, "n_frames", 0) == 2
-    whole = Image.open(BytesIO(await made.paint(header.head, header.syntax, [pixels], 1, {"media_type": "image/png"})))
+    whole = Image.open(BytesIO(await paint(made, header.head, header.syntax, [pixels], media_type="image/png")))
     part = {"media_type": "image/png", "region": (4, 0, -8, 8)}
-    turned = Image.open(BytesIO(await made.paint(header.head, header.syntax, [pixels], 1, part)))
+    turned = Image.open(BytesIO(await paint(made, header.head, header.syntax, [pixels], **part)))
     assert turned.size == (8, 8)
     assert turned.getpixel((7, 3)) == whole.getpixel((4, 3))
     for outside in ((16, 0, 4, 4), (0, -1, 4, 4), (0, 0, 0, 4)):
         with pytest.raises(dicom.CannotRender):
-            await made.paint(header.head, header.syntax, [pixels], 1, {"region": outside})
+            await paint(made, header.head, header.syntax, [pixels], region=outside)
     with pytest.raises(dicom.CannotRender):
-        await made.paint(header.head, header.syntax, [pixels, pixels], 1, {"media_type": "image/png"})
-    written = await made.paint(header.head, header.syntax, [pixels], 1, {"media_type": "image/png", "notes": ("A",)})
+        await paint(made, header.head, header.syntax, [pixels, pixels], media_type="image/png")
+    written = await paint(made, header.head, header.syntax, [pixels], media_type="image/png", notes=("A",))
     assert Image.open(BytesIO(written)).tobytes() != whole.tobytes()

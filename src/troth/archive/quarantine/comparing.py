@@ -17,7 +17,7 @@ from troth.archive import attributes, permits, telling
 from troth.archive.errors import QuarantineGone, StoredBytesBroken, WrongPermit
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Row
-from troth.archive.painter import Painter
+from troth.archive.painter import Frames, Painter
 from troth.archive.quarantine import store
 from troth.archive.quarantine.model import Against, Comparison, Group, Limits, Side
 from troth.archive.quarantine.reading import Opened, Reading
@@ -174,7 +174,9 @@ class Comparing:
             opened = await (self._reading.kept(row) if which == "kept" else self._reading.held(held or {}))
             frame = await self._reading.frame(opened)
             options = {"media_type": "image/jpeg", "size": size}
-            return await self._painter.paint(opened.header.head, opened.header.syntax, [frame], 1, options)
+            return await self._painter.paint(
+                permit.actor.tenant, opened.header.head, opened.header.syntax, Frames.of(frame), options
+            )
         except (*_DAMAGED, dicom.Malformed, dicom.CannotRender):
             raise QuarantineGone from None
 

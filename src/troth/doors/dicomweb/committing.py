@@ -38,7 +38,7 @@ def answer(gate: Gate) -> Callable[[Request], Any]:
         transaction_uid = checked(http_request.path_params["transaction"])
         media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
         content, is_xml = await _body(http_request)
-        items = items_of(await gate.archive.metadata.references(content, is_xml))
+        items = items_of(await gate.archive.metadata.references(caller.actor.tenant, content, is_xml))
         asked = await gate.archive.commitments.ask(permit, transaction_uid, "", items)
         verdict = await gate.archive.commitments.verify(permit, items)
         await gate.archive.commitments.told(permit, asked, verdict)

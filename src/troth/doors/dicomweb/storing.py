@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -249,7 +250,7 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
         study_uid = http_request.path_params.get("study")
         if study_uid is not None:
             checked(study_uid)
-        assembly = Assembly(gate.archive.metadata.drafts)
+        assembly = Assembly(partial(gate.archive.metadata.drafts, caller.actor.tenant))
         events = _events(http_request, assembly)
         media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
         intake = Intake(gate.archive, Standing(gate, caller, permit), study_uid, instance_bytes)

@@ -12,6 +12,7 @@ from tests.unit.archive.rooms import instance, to_file
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import parts_of, path_of, stow, uids
 from troth.doors.dicomweb import rendering
+from troth.kit import children
 
 
 def clip(frames: int = 3, **attributes: object) -> bytes:
@@ -123,3 +124,17 @@ async def test_every_form(house: House, kind: str) -> None:
             answer = await client.get(path_of(content) + path, headers={"Accept": kind})
             assert answer.status_code == 200
             assert Image.open(BytesIO(answer.content)).size == (16, 16)
+
+
+async def test_what_takes_too_long_is_503_and_says_when_to_try_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = instance()
+    await stow(house, content)
+    async with house.clinician() as client:
+        assert (await client.get(path_of(content) + "/rendered")).status_code == 200
+        monkeypatch.setattr(children, "TASK_SECONDS", 0.0)
+        late = await client.get(path_of(content) + "/rendered")
+        assert (late.status_code, late.headers["retry-after"]) == (503, "5")
+        monkeypatch.undo()
+        assert (await client.get(path_of(content) + "/rendered")).status_code == 200

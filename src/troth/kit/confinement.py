@@ -1,15 +1,17 @@
-"""Takes from a process everything that decoding a picture does not need. What it holds and what not is said here.
+"""Takes from a process everything that computing does not need. What it holds and what not is said here.
 
-Codecs are old C code fed by strangers. The child that runs them keeps its pipes to the parent and loses the rest:
+Codecs are old C code fed by strangers, and so is a parser. The child that runs them keeps its pipe to the parent and
+loses the rest:
 
-- memory beyond what it has taken so far plus 768 MiB, a few seconds of processor time for each picture, core dumps;
+- memory beyond what it has taken so far plus 640 MiB, a few seconds of processor time for each task, core dumps;
 - files, sockets, anything with a descriptor: with a limit of none, every `open`, `socket` and `dup` fails, so it
   reads no key and reaches no network, also where no namespace may be made;
 - the network once more, by a namespace without an interface, where the kernel lets us make one;
-- other processes: no fork for a user of its own without rights, no new rights by `execve`, death with the parent.
+- other processes: no fork for a user of its own without rights, no new rights by `execve`, death with the parent;
+- every system call that computing does not need (`seccomp`); signals reach itself alone.
 
-Not held: without root and without user namespaces the child keeps the user it was started under, so it could signal
-the node's other processes. There is no filter of system calls.
+Not held: without root and without user namespaces the child keeps the user it was started under, and on a processor
+without a filter of ours it could then signal the node's other processes.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-_MORE_BYTES = 768 << 20
-_PICTURE_SECONDS = 2  # of processor time; whole seconds are what the kernel counts here
+from troth.kit import seccomp
+
+_MORE_BYTES = 640 << 20
 
 _NEW_NETWORK, _NEW_USER = 0x40000000, 0x10000000  # CLONE_NEWNET, CLONE_NEWUSER (sched.h)
 _PARENT_DEATH_SIGNAL, _DUMPABLE, _NO_NEW_RIGHTS = 1, 4, 38  # PR_SET_... (linux/prctl.h)
@@ -32,8 +35,10 @@ _FIRST_USER, _USERS = 61184, 4000
 
 
 def confine() -> None:
-    """Confine this process, for good. Called in the child before it sees a stranger's bytes."""
-    _load()
+    """Confine this process, for good. Called in the child before it sees a stranger's bytes.
+
+    What it will run has to be loaded before: afterwards no file can be opened.
+    """
     library = ctypes.CDLL(None, use_errno=True)
     if library.unshare(_NEW_NETWORK):
         # Without root only together with a user namespace, and only while there is one thread; else the descriptors
@@ -55,26 +60,23 @@ def confine() -> None:
     library.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     library.prctl(_DUMPABLE, 0, 0, 0, 0)
     library.prctl(_NO_NEW_RIGHTS, 1, 0, 0, 0)
+    seccomp.install()
 
 
-def allot() -> None:
-    """Allot the processor time of the next picture; whoever needs more is ended by the kernel."""
+def allot(seconds: float) -> None:
+    """Allot the processor time of the next task; whoever needs more is ended by the kernel.
+
+    Args:
+        seconds: How much. Nought ends the timer; the limit behind it, of whole seconds, stays for whoever stops it.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    until = int(used.ru_utime + used.ru_stime) + 1 + _PICTURE_SECONDS
+    until = int(used.ru_utime + used.ru_stime + seconds) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
 
 
-def _load() -> None:
-    """Load what decoding and drawing load late: afterwards no file can be opened."""
-    import _CharLS  # type: ignore[import-not-found]  # noqa: F401
-    import jpeg_ls  # noqa: F401
-    import openjpeg.utils  # noqa: F401
-    from PIL import GifImagePlugin, Image, ImageFont, JpegImagePlugin, PngImagePlugin  # noqa: F401
-
-    from troth.dicom import codecs, painting, picture  # noqa: F401
-
-    Image.init()
-    ImageFont.load_default(10)
+#: With these the kernel ends whoever has used up its time.
+TIME_SIGNALS = frozenset({signal.SIGPROF, signal.SIGXCPU})
 
 
 def _limit(what: int, most: int) -> None:
