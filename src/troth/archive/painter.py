@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from troth import dicom
+from troth.dicom import pictures
 from troth.kit.children import ChildEnded, ChildRefused, Children
 
 _SECONDS = 1.8
 _MOST_FRAME_BYTES = 256 << 20
 _MOST_PICTURE_BYTES = 256 << 20
-_TASK = "troth.dicom.pictures:drawn"
-_LOAD = "troth.dicom.pictures:load"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Painter:
     """Renders frames. A child starts with the first picture."""
 
     def __init__(self) -> None:
-        self._children = Children(_LOAD)
+        self._children = Children(pictures.load)
 
     async def paint(self, who: Hashable, head: bytes, syntax: str, frames: Frames, options: dict[str, Any]) -> bytes:
         """Make a picture of a frame, or of several one after the other.
@@ -66,12 +65,12 @@ class Painter:
         if frames.length_bytes > _MOST_FRAME_BYTES:
             raise dicom.CannotRender("The frames are larger than is drawn here")
         first = frames.numbers[0]
-        pictures = await asyncio.to_thread(_pictures, head, syntax, first, len(frames.numbers))
-        arguments = (first, frames.table.shape if frames.table else None, pictures, options)
+        described = await asyncio.to_thread(_pictures, head, syntax, first, len(frames.numbers))
+        arguments = (first, frames.table.shape if frames.table else None, described, options)
         contents = (frames.pieces(number) for number in frames.numbers)
         try:
             return await self._children.run(
-                who, _TASK, arguments, contents, seconds=_SECONDS, most_bytes=_MOST_PICTURE_BYTES
+                who, pictures.drawn, arguments, contents, seconds=_SECONDS, most_bytes=_MOST_PICTURE_BYTES
             )
         except (ChildEnded, ChildRefused):
             raise dicom.CannotRender from None
@@ -83,7 +82,7 @@ class Painter:
 
 def _pictures(head: bytes, syntax: str, number: int, count: int) -> list[dicom.Picture]:
     metadata = dicom.to_json(head, syntax, frames=range(number, number + count))
-    pictures = [dicom.Picture.of(metadata, syntax, at) for at in range(number, number + count)]
-    if sum(picture.drawing_bytes for picture in pictures) > dicom.DRAWING_BYTES:
+    described = [dicom.Picture.of(metadata, syntax, at) for at in range(number, number + count)]
+    if sum(picture.drawing_bytes for picture in described) > dicom.DRAWING_BYTES:
         raise dicom.CannotRender("The picture takes more memory than is spent on one here")
-    return pictures
+    return described

@@ -8,7 +8,6 @@ large or is given up, and made anew after some hundreds.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import subprocess
 import sys
@@ -34,6 +33,8 @@ _MOST_TASKS = 500
 _DONE, _FAILED = b"+", b"-"
 
 Contents = Iterable[AsyncIterator[bytes]]
+Prepare = Callable[[], None]
+Task = Callable[..., bytes]
 
 
 class ChildLate(Unavailable):
@@ -63,10 +64,10 @@ class Children:
     """Children that are prepared for the same tasks. They start when they are needed.
 
     Args:
-        prepare: ``module:function`` that loads what the tasks need, before no file can be opened.
+        prepare: Loads what the tasks need, before no file can be opened; a function of a module, as every task is.
     """
 
-    def __init__(self, prepare: str) -> None:
+    def __init__(self, prepare: Prepare) -> None:
         self._prepare = prepare
         self._free: list[_Child] = []
         self._all: set[_Child] = set()
@@ -77,7 +78,7 @@ class Children:
     async def run(
         self,
         who: Hashable,
-        task: str,
+        task: Task,
         arguments: tuple[Any, ...],
         contents: Contents,
         *,
@@ -88,7 +89,7 @@ class Children:
 
         Args:
             who: Whose share of the children it counts in.
-            task: ``module:function`` that takes a list of `bytearray` and the arguments, and returns bytes.
+            task: Takes a list of `bytearray` and the arguments, and returns bytes.
             arguments: Further arguments.
             contents: What it works on, each in pieces.
             seconds: Of processor time.
@@ -136,7 +137,7 @@ class Children:
             child.end()
 
     async def _ask(
-        self, child: _Child, task: str, arguments: tuple[Any, ...], contents: Contents, seconds: float, most_bytes: int
+        self, child: _Child, task: Task, arguments: tuple[Any, ...], contents: Contents, seconds: float, most_bytes: int
     ) -> bytes:
         sources = list(contents)
         await self._apart(child.send, (task, arguments, len(sources), seconds))
@@ -173,12 +174,12 @@ class Children:
 class _Child:
     """One child, from outside."""
 
-    def __init__(self, prepare: str) -> None:
+    def __init__(self, prepare: Prepare) -> None:
         ours, theirs = _pipe()
         self._connection = ours
         # Started by the thread of the event loop, with which it dies (PR_SET_PDEATHSIG).
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from troth.kit.children import serve; serve({theirs.fileno()}, {prepare!r})"],
+            [sys.executable, "-c", f"from troth.kit.children import serve; serve({theirs.fileno()})"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -191,6 +192,7 @@ class _Child:
             cwd="/",
         )
         theirs.close()
+        self._connection.send(prepare)
         self.is_ready = False
         self.tasks = 0
 
@@ -233,15 +235,14 @@ def _pipe() -> tuple[Connection, Connection]:
     return Pipe()
 
 
-def serve(descriptor: int, prepare: str) -> None:
+def serve(descriptor: int) -> None:
     """The life of a child.
 
     Args:
         descriptor: Its end of the pipe.
-        prepare: See `Children`.
     """
     connection = Connection(descriptor)
-    _named(prepare)()
+    connection.recv()()
     confinement.confine()
     connection.send_bytes(_DONE)
     while True:
@@ -260,9 +261,9 @@ def serve(descriptor: int, prepare: str) -> None:
         del answer  # what waits holds nothing of anybody
 
 
-def _answer(task: str, contents: list[bytearray], arguments: tuple[Any, ...]) -> bytes:
+def _answer(task: Task, contents: list[bytearray], arguments: tuple[Any, ...]) -> bytes:
     try:
-        return _DONE + bytes(_named(task)(contents, *arguments))
+        return _DONE + bytes(task(contents, *arguments))
     except TrothError as fault:
         return _FAILED + fault.slug.encode()
     except MemoryError:
@@ -276,9 +277,3 @@ def _gathered(connection: Connection) -> bytearray:
     while piece := connection.recv_bytes():
         content += piece
     return content
-
-
-def _named(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found

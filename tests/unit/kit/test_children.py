@@ -13,10 +13,8 @@ from pathlib import Path
 import pytest
 
 from troth.kit import children
-from troth.kit.children import ChildEnded, ChildLate, ChildRefused, Children
+from troth.kit.children import ChildEnded, ChildLate, ChildRefused, Children, Task
 from troth.kit.errors import NotFound
-
-HERE = "tests.unit.kit.test_children:"
 
 
 def load() -> None:
@@ -99,25 +97,25 @@ async def pieces(*content: bytes) -> AsyncIterator[bytes]:
 
 @pytest.fixture
 async def made() -> AsyncIterator[Children]:
-    one = Children(HERE + "load")
+    one = Children(load)
     yield one
     one.close()
 
 
-async def run(made: Children, task: str, *arguments: object, seconds: float = 5, who: str = "one") -> bytes:
+async def run(made: Children, task: Task, *arguments: object, seconds: float = 5, who: str = "one") -> bytes:
     sent = (pieces(b"ab", b"", b"c"), pieces(), pieces(b"d"))
-    return await made.run(who, HERE + task, arguments, sent, seconds=seconds, most_bytes=2_000)
+    return await made.run(who, task, arguments, sent, seconds=seconds, most_bytes=2_000)
 
 
 async def test_what_is_sent_in_pieces_arrives_whole(made: Children) -> None:
-    assert await run(made, "joined", "-") == b"abc--d"
-    assert await run(made, "joined", "") == b"abcd"
+    assert await run(made, joined, "-") == b"abc--d"
+    assert await run(made, joined, "") == b"abcd"
     (child,) = made._all
     assert child.tasks == 2
 
 
 async def test_a_child_can_open_reach_start_and_take_nothing(made: Children) -> None:
-    length, *done = (await run(made, "attempts", os.getpid())).decode().split(",")
+    length, *done = (await run(made, attempts, os.getpid())).decode().split(",")
     assert (length, done) == ("3", ["name"])
     (child,) = made._all
     status = Path(f"/proc/{child.pid}/status").read_text()
@@ -131,32 +129,32 @@ async def test_a_child_can_open_reach_start_and_take_nothing(made: Children) -> 
 @pytest.mark.parametrize(
     ("task", "fault"),
     [
-        ("grow", ChildEnded),
-        ("die", ChildEnded),
-        ("chatter", ChildEnded),
-        ("refuse", ChildRefused),
-        ("stumble", ChildRefused),
+        (grow, ChildEnded),
+        (die, ChildEnded),
+        (chatter, ChildEnded),
+        (refuse, ChildRefused),
+        (stumble, ChildRefused),
     ],
 )
-async def test_a_task_that_fails_takes_nobody_with_it(made: Children, task: str, fault: type[Exception]) -> None:
+async def test_a_task_that_fails_takes_nobody_with_it(made: Children, task: Task, fault: type[Exception]) -> None:
     with pytest.raises(fault) as told:
         await run(made, task)
     assert "Sample" not in str(told.value)
     if isinstance(told.value, ChildRefused):
-        assert told.value.slug == {"refuse": "not-found", "stumble": "error"}[task]
-    assert await run(made, "joined", "") == b"abcd"
+        assert told.value.slug == {refuse: "not-found", stumble: "error"}[task]
+    assert await run(made, joined, "") == b"abcd"
 
 
 async def test_the_kernel_ends_who_computes_too_long(made: Children) -> None:
     with pytest.raises(ChildLate):
-        await run(made, "spin", seconds=0.2)
-    assert await run(made, "joined", "", seconds=0.2) == b"abcd"
+        await run(made, spin, seconds=0.2)
+    assert await run(made, joined, "", seconds=0.2) == b"abcd"
 
 
 async def test_who_is_given_up_is_ended(made: Children, monkeypatch: pytest.MonkeyPatch) -> None:
-    await run(made, "joined", "")
+    await run(made, joined, "")
     (child,) = made._all
-    asking = asyncio.create_task(run(made, "spin"))
+    asking = asyncio.create_task(run(made, spin))
     await asyncio.sleep(0.05)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -164,15 +162,15 @@ async def test_who_is_given_up_is_ended(made: Children, monkeypatch: pytest.Monk
     assert await asyncio.to_thread(child._process.wait, 10) == -signal.SIGKILL
     monkeypatch.setattr(children, "TASK_SECONDS", 0.05)
     with pytest.raises(ChildLate):
-        await run(made, "spin")
+        await run(made, spin)
     monkeypatch.undo()
-    assert await run(made, "joined", "") == b"abcd"
+    assert await run(made, joined, "") == b"abcd"
 
 
 async def test_one_organisation_has_one_child_and_another_one_of_its_own(made: Children) -> None:
-    crowd = [asyncio.create_task(run(made, "spin", seconds=1)) for _ in range(5)]
+    crowd = [asyncio.create_task(run(made, spin, seconds=1)) for _ in range(5)]
     await asyncio.sleep(0.05)
-    assert await run(made, "joined", "", who="two") == b"abcd"
+    assert await run(made, joined, "", who="two") == b"abcd"
     assert not any(one.done() for one in crowd)
     for one in crowd:
         one.cancel()
