@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,11 @@ from troth.dicom import pictures
 from troth.kit.children import ChildEnded, ChildRefused, Children
 
 _SECONDS = 1.8
+_PIECE_BYTES = 4 << 20
 _MOST_FRAME_BYTES = 256 << 20
 _MOST_PICTURE_BYTES = 256 << 20
+
+Read = Callable[[int, int], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,27 @@ class Frames:
     length_bytes: int
     pieces: Callable[[int], AsyncIterator[bytes]]
     table: dicom.FrameTable | None = None
+
+    @classmethod
+    def stored(cls, numbers: Sequence[int], table: dicom.FrameTable, read: Read) -> Frames:
+        """Frames that are stored; one of any size is read in small pieces.
+
+        Args:
+            numbers: Counted from 1, one after the other.
+            table: Of their places.
+            read: Reads a range of the bulk bytes.
+        """
+
+        async def pieces(number: int) -> AsyncIterator[bytes]:
+            ranges = table.ranges(number)
+            for start in range(ranges[0][0], ranges[-1][1], _PIECE_BYTES):
+                stop = min(start + _PIECE_BYTES, ranges[-1][1])
+                span = await read(start, stop)
+                inside = [(max(first, start), min(last, stop)) for first, last in ranges]
+                yield b"".join(span[first - start : last - start] for first, last in inside if first < last)
+
+        length = sum(last - first for number in numbers for first, last in table.ranges(number))
+        return cls(numbers, length, pieces, table)
 
     @classmethod
     def of(cls, frame: bytes) -> Frames:

@@ -29,7 +29,6 @@ CHECK_EVERY = timedelta(seconds=1)
 LASTS = timedelta(minutes=5)
 _LARGE_HEAD_BYTES = 1 << 20
 _LARGEST_UNMAPPED = 256 << 20
-_PIECE_BYTES = 4 << 20
 
 
 class Shelf(Protocol):
@@ -344,19 +343,9 @@ class Viewing:
         if not all(1 <= number <= table.count for number in numbers):
             raise NoPixels
         head = await self.head(instance)
-        lengths = (last - first for number in numbers for first, last in table.ranges(number))
-        frames = Frames(numbers, sum(lengths), partial(self._raw, instance, table), table)
+        frames = Frames.stored(numbers, table, partial(self.bulk, instance))
         self._count(frames=len(numbers))
         return await self._shelf.painter.paint(self.permit.actor.tenant, head, instance.syntax, frames, options)
-
-    async def _raw(self, instance: InstanceRecord, table: dicom.FrameTable, number: int) -> AsyncIterator[bytes]:
-        """The bytes of the ranges of a frame, one after the other, in pieces that a frame of any size leaves small."""
-        ranges = table.ranges(number)
-        for start in range(ranges[0][0], ranges[-1][1], _PIECE_BYTES):
-            stop = min(start + _PIECE_BYTES, ranges[-1][1])
-            span = await self.bulk(instance, start, stop)
-            inside = [(max(first, start), min(last, stop)) for first, last in ranges]
-            yield b"".join(span[first - start : last - start] for first, last in inside if first < last)
 
     async def verify(self, instance: InstanceRecord) -> Verified:
         """Read a whole instance back and hold it against the digests of what was stored.
