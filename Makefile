@@ -12,7 +12,7 @@ TARGET ?= scanner
 RUNS ?= 100000
 WORKERS ?= 2
 
-.PHONY: help setup packages demo serve test check fix bench crash fuzz promises conformance mutate wheel lock clean
+.PHONY: help setup packages demo serve test check fix bench crash fuzz promises conformance catalogue mutate wheel lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
 
 conformance: setup ## The DICOM conformance statement from code and tests (FORMAT=json; ARGS=--run runs them first)
 	@$(BIN)/python -m tools.conformance --format $(FORMAT) $(ARGS)
+
+catalogue: setup ## The catalogue that `troth verify` holds each database against; after every migration
+	@$(BIN)/python tools/catalogue.py
 
 mutate: setup ## Take out and turn round each compiled policy: every one must be missed (FORMAT=json)
 	@$(BIN)/python tools/mutate.py --format $(FORMAT) $(ARGS)

@@ -23,7 +23,7 @@ from uuid import UUID
 from troth.kit import clock
 from troth.kit.db import Database
 from troth.ledger import AlteredRow, RowsLook, Verification
-from troth.proofs import store
+from troth.proofs import apart, store
 from troth.proofs.model import Checked
 
 _IN_PACKS: Final = (b"1.2.840.10008.",)
@@ -79,8 +79,6 @@ async def look(site: Site, database: Database, verification: Verification) -> li
         verification: What the ledger's own recomputation found.
     """
     async with database.transaction(None) as connection:
-        unprotected = await store.unprotected_tables(connection)
-        role = await store.application_role(connection)
         undigested = await store.undigested(connection)
         passwords = await store.password_columns(connection)
         files = await store.table_files(connection)
@@ -98,7 +96,7 @@ async def look(site: Site, database: Database, verification: Verification) -> li
         await asyncio.to_thread(key_files, site.keys),
         await asyncio.to_thread(raw_objects, site.packs),
         await asyncio.to_thread(raw_tables, site.cluster, files),
-        row_security(unprotected, role),
+        *await apart.look(database),
         digests_only(undigested),
         no_passwords(passwords),
         intact(broken, recheck),
@@ -152,15 +150,6 @@ def bound_rows(altered: list[AlteredRow]) -> Checked:
         more = f", and {len(altered) - 1} more" if len(altered) > 1 else ""
         return Checked("tamper_evident", False, f"a row was changed past the platform: {named}{more}")
     return Checked("tamper_evident", True, "every published notice is the text that was signed")
-
-
-def row_security(unprotected: list[str], role: Mapping[str, bool]) -> Checked:
-    """The database itself keeps organisations apart, and the doors' role cannot get around it."""
-    if any(role.values()):
-        return Checked("apart", False, "the role of the doors can get around row-level security")
-    if unprotected:
-        return Checked("apart", False, f"tables that do not keep organisations apart: {', '.join(unprotected)}")
-    return Checked("apart", True, "row-level security is forced on every table of an organisation")
 
 
 def digests_only(undigested: list[str]) -> Checked:

@@ -12,7 +12,7 @@ from uuid import UUID
 from troth import policy
 from troth.archive import Archive, StudySummary
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Database, Row
+from troth.kit.db import Connection, Database, Row, Space
 from troth.ledger import Ledger
 from troth.notice import Notice, Notices, RightTerms
 from troth.people import Choices, People, Subject
@@ -408,9 +408,9 @@ class Rights:
             rows = await store.waiting(connection, clock.now())
         return [(row["work"], row["tenant"], row["request_id"]) for row in rows]
 
-    async def taken(self, request_id: UUID, work: str) -> None:
+    async def taken(self, tenant: UUID, request_id: UUID, work: str) -> None:
         """A worker has durably started on it. For the worker."""
-        async with self.database.transaction(None) as connection:
+        async with self.database.transaction(Space(tenant)) as connection:
             await store.taken(connection, request_id, work)
 
 

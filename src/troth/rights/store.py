@@ -271,16 +271,14 @@ async def wait_for_worker(connection: Connection, tenant: UUID, request_id: UUID
     """Name work to the worker: `fulfil` a request, or `expire` its copy."""
     await connection.execute(
         "insert into rights_outbox (request_id, work, tenant, due_at) values (%s, %s, %s, %s)"
-        " on conflict (request_id, work) do update set due_at = excluded.due_at",
+        " on conflict (tenant, request_id, work) do update set due_at = excluded.due_at",
         [request_id, work, tenant, due_at],
     )
 
 
 async def waiting(connection: Connection, now: datetime) -> list[Row]:
     """What is due and no worker has taken yet, of all organisations: ids only."""
-    cursor = await connection.execute(
-        "select request_id, work, tenant from rights_outbox where due_at <= %s order by due_at limit 100", [now]
-    )
+    cursor = await connection.execute("select request_id, work, tenant from rights_due(%s)", [now])
     return await cursor.fetchall()
 
 

@@ -58,7 +58,7 @@ class Fulfilment:
             for work, tenant, request_id in await self._rights.waiting():
                 name, workflow_id = (FULFIL, str(request_id)) if work == "fulfil" else (EXPIRE, f"{request_id}:expire")
                 await self._durable.start(name, workflow_id, str(tenant), str(request_id))
-                await self._rights.taken(request_id, work)
+                await self._rights.taken(tenant, request_id, work)
 
     def _fulfil(self, tenant: str, request_id: str) -> None:
         """Carry a request to its answer. What fails is marked, and tried again as long as it takes."""

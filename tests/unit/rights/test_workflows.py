@@ -171,7 +171,7 @@ async def test_nothing_is_called_done_that_can_still_be_read(
     assert open_still.is_open
     assert open_still.items[0].outcome is Outcome.FAILED
     assert open_still.certificate is None
-    await platform.rooms.rights.taken(request.id, "fulfil")
+    await platform.rooms.rights.taken(request.tenant, request.id, "fulfil")
 
 
 async def test_a_copy_that_differs_is_made_again(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
