@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0235_outbox"
-down_revision = "0230_withdrawn"
+revision = "0255_outbox"
+down_revision = "0250_factors"
 branch_labels = None
 depends_on = None
 
