@@ -91,6 +91,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "people:subjects:compared": "Identifiers that may be of one person were looked at side by side.",
         "people:rule:stated": "It was stated of whom identifiers without an issuer are.",
         "people:rule:ended": "A rule about identifiers without an issuer was ended.",
+        "people:subject:erased": "Who this person is to the organisation was erased, with their account.",
         "people:account:closed": "An account was closed.",
         "people:proposal:queued": "A program proposed something that a person has to decide.",
         "people:proposal:decided": "A person decided what a program had proposed.",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from troth.kit.errors import NotFound
 from troth.people import store
-from troth.people.letters import Letters
+from troth.people.erasure import Erasure
 from troth.policy import Permit
 from troth.vault import KeyRef
 
@@ -22,7 +22,7 @@ class AccountNotFound(NotFound):
     title = "There is no such account"
 
 
-class Holders(Letters):
+class Holders(Erasure):
     """The part of `People` that knows all accounts."""
 
     async def holders(self, permit: Permit, audiences: Sequence[str]) -> list[tuple[UUID, tuple[str, ...]]]:

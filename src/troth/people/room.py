@@ -287,8 +287,8 @@ class Room:
         outcome: str = "done",
         payload: Mapping[str, Any] | None = None,
         counts: Mapping[str, int] | None = None,
-    ) -> None:
-        """Write what an actor did into the ledger, in the transaction that does it."""
+    ) -> UUID:
+        """Write what an actor did into the ledger, in the transaction that does it; gives the id of the entry."""
         space, said = Space(tenant), payload or {}
         if permit is not None:
             entry = policy.entry(
@@ -299,7 +299,7 @@ class Room:
                 actor, kind, purpose, key=key, payload=said, subject_id=subject_id, outcome=outcome, counts=counts,
                 space=space,
             )  # fmt: skip
-        await self._ledger.append(connection, entry)
+        return await self._ledger.append(connection, entry)
 
     def _do_later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something after the answer, so that the time of the answer tells nothing about it."""

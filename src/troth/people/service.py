@@ -13,5 +13,5 @@ class People(Admissions, Peers, Holders, Merges):
 
     Verbs take a `Permit`, but for those that turn what somebody shows (a link, a cookie, a token, an AE title) into
     an `Actor`. The parts are in `room` (organisations), `users`, `subjects`, `sessions`, `sign_in`, `invitations`,
-    `admissions`, `tokens`, `peers`, `letters`, `holders` and `merges`, each standing on the one before.
+    `admissions`, `tokens`, `peers`, `letters`, `erasure`, `holders` and `merges`, each standing on the one before.
     """

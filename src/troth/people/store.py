@@ -6,6 +6,7 @@ filter, and tests show that it is enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -444,3 +445,28 @@ async def subjects_of_account(connection: Connection, account_id: UUID) -> list[
         {"account": account_id},
     )
     return [row["subject_id"] for row in rows]
+
+
+# Erasing a person
+
+
+async def end_sessions_of_subjects(connection: Connection, subject_ids: Sequence[UUID], now: datetime) -> int:
+    """End the sessions in which somebody stands as one of these subjects; how many lived."""
+    cursor = await connection.execute(
+        "update session set ended_at = %s where subject_id = any(%s) and ended_at is null", (now, list(subject_ids))
+    )
+    return cursor.rowcount
+
+
+async def delete_subjects(connection: Connection, subject_ids: Sequence[UUID]) -> int:
+    """Take subjects away, with their links, sessions, invitations and acceptances; how many there were."""
+    return (await connection.execute("delete from subject where id = any(%s)", (list(subject_ids),))).rowcount
+
+
+async def delete_accounts(connection: Connection, account_ids: Sequence[UUID]) -> None:
+    """Take accounts away that stand nowhere."""
+    await connection.execute(
+        "delete from account a where a.id = any(%s)"
+        " and not exists (select 1 from standing t where t.account_id = a.id)",
+        (list(account_ids),),
+    )

@@ -13,6 +13,7 @@ from troth.kit.db import Connection, Database, Row
 from troth.people import Subject
 from troth.policy import Permit
 from troth.rights import store
+from troth.rights.model import Erased
 from troth.vault import KeyRef, Keyring, Packs, SealedObject
 
 LIFETIME = timedelta(days=30)
@@ -31,7 +32,7 @@ class Room(Protocol):
         kind: str,
         permit: Permit,
         request_id: UUID,
-        subject: Subject,
+        subject: Subject | Erased,
         payload: dict[str, Any],
         counts: dict[str, Any],
     ) -> UUID:
@@ -100,7 +101,7 @@ class Copies:
                 await asyncio.to_thread(rights.keyring.destroy, [key_ref])
                 await rights.packs.free([made.locator])
 
-    async def erase(self, permit: Permit, subject: Subject, copy: Row) -> UUID | None:
+    async def erase(self, permit: Permit, subject: Subject | Erased, copy: Row) -> UUID | None:
         """End a copy: its key is destroyed, its bytes are given back, its row goes. May be repeated.
 
         Returns:

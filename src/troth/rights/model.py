@@ -42,12 +42,30 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+PERSON = "person"
+"""Kind of the item of a request that stands for who somebody is to the organisation, and their account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A person who asked and is erased: what is left to answer them by.
+
+    Attributes:
+        audit_key: Seals what the ledger says of them; it outlives them.
+    """
+
+    id: UUID
+    tenant: UUID
+    audit_key: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing that a request touches, with its own outcome.
 
     Attributes:
-        kind: `study`, `account` (what we know of the person), `access_list`, `copy` (made for an earlier request).
+        kind: `study`, `account` (what we know of the person), `person` (who they are, to be erased), `access_list`,
+            `copy` (made for an earlier request).
         target_id: Our id of it.
         title: What a person calls it ("CT · 14 Nov 2026"); personal, unsealed for the reader only.
         ground: Why it was refused, one sentence; empty otherwise.
@@ -89,7 +107,7 @@ class RightsRequest:
     Attributes:
         number: Shown as R-<number>, counted per organisation.
         due_at: End of the time limit (GDPR Art. 12(3)).
-        scope: The studies that it is about; empty for all.
+        scope: The studies that it is about; empty for all, the subject itself for everything that is held of it.
         copy_bytes: Size of the copy that waits, 0 if none.
         copy_expires_at: Until when the copy can be collected.
     """

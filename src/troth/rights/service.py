@@ -21,7 +21,7 @@ from troth.rights import store
 from troth.rights.copies import Copies
 from troth.rights.decide import Holds, decision_on, held_back, title_of
 from troth.rights.errors import CopyNotReady, NothingChosen, RequestNotFound, RightUnknown, WrongPermit
-from troth.rights.model import Item, Outcome, Right, RightsRequest, State, Step
+from troth.rights.model import PERSON, Erased, Item, Outcome, Right, RightsRequest, State, Step
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 # What can be asked for now; the other rights of the notice are answered by a person until their workflow is there.
@@ -110,7 +110,13 @@ class Rights:
         return held_back(item, await self.holds.holds_on(permit, target), notice)
 
     async def open(
-        self, permit: Permit, right: Right | str, subject_id: UUID, *, study_ids: Sequence[UUID] | None = None
+        self,
+        permit: Permit,
+        right: Right | str,
+        subject_id: UUID,
+        *,
+        study_ids: Sequence[UUID] | None = None,
+        everything: bool = False,
     ) -> RightsRequest:
         """Take a request; the worker acknowledges and fulfils it. Asking twice for the same is one request.
 
@@ -119,6 +125,8 @@ class Rights:
             right: What is asked for.
             subject_id: By or for whom.
             study_ids: The studies it is about; None for all.
+            everything: To erase all that is held of the person: all studies, and where no law keeps one of them, who
+                they are and their account.
 
         Raises:
             RightUnknown: There is no such right, or it is not served here yet.
@@ -130,7 +138,10 @@ class Rights:
         kind = _served(right)
         subject = await self.people.subject(permit, subject_id)
         studies = await self._chosen(permit, kind, subject_id, study_ids)
-        scope = sorted(set(study_ids or ()))
+        if kind is Right.ERASE and not studies and not everything:
+            raise NothingChosen("There is no scan that could be erased")
+        is_person = everything and kind is Right.ERASE
+        scope = [subject_id] if is_person else sorted(set(study_ids or ()))
         version = await self.notices.in_force("patients")
         async with self.database.transaction(permit) as connection:
             await store.lock_subject(connection, subject_id)
@@ -181,6 +192,8 @@ class Rights:
         if permit.actor.kind == "patient":
             await store.add_step(connection, tenant, request_id, "Identity proved", now, "by the account")
         named: list[tuple[str, UUID | None, str]] = [("study", each.id, title_of(each)) for each in studies]
+        if scope == [subject.id]:
+            named.append((PERSON, subject.id, "Who you are to us, and your account"))
         if right is Right.ACCESS:
             named += [("account", None, "What we know about you"), ("access_list", None, "The list of who looked")]
         await self.add_items(connection, request_id, subject, named)
@@ -297,7 +310,7 @@ class Rights:
         kind: str,
         permit: Permit,
         request_id: UUID,
-        subject: Subject,
+        subject: Subject | Erased,
         payload: dict[str, Any],
         counts: dict[str, Any],
         *,
@@ -312,7 +325,7 @@ class Rights:
             policy.entry(
                 permit,
                 kind,
-                key=subject.audit_key,
+                key=bytes(subject.audit_key),
                 payload={"request": str(request_id), **payload, **spoken},
                 subject_id=subject.id,
                 study_id=study_id,
@@ -325,7 +338,7 @@ class Rights:
         self,
         connection: Connection,
         request_id: UUID,
-        subject: Subject,
+        subject: Subject | Erased,
         named: Iterable[tuple[str, UUID | None, str]],
         *,
         outcome: Outcome = Outcome.WAITING,
@@ -347,7 +360,7 @@ class Rights:
         for kind, target_id, title in named:
             if (kind, target_id) not in there:
                 item_id = ids.uuid7()
-                sealed = self.keyring.seal(subject.audit_key, title.encode(), _title_context(item_id))
+                sealed = self.keyring.seal(KeyRef(bytes(subject.audit_key)), title.encode(), _title_context(item_id))
                 rows.append(
                     {
                         "tenant": subject.tenant, "request_id": request_id, "id": item_id,
@@ -373,8 +386,6 @@ class Rights:
             studies = [study for study in studies if study.id in wanted]
             if len(studies) != len(wanted) or not wanted:
                 raise NothingChosen("Choose at least one scan of your own", hint="Go back and choose again.")
-        if right is Right.ERASE and not studies:
-            raise NothingChosen("There is no scan that could be erased")
         return studies
 
     async def _whole(self, connection: Connection, rows: Sequence[Row]) -> list[RightsRequest]:

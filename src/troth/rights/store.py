@@ -14,6 +14,7 @@ _REQUEST: LiteralString = """
 select r.tenant, r.id, r.number, r."right", r.state, subject_surviving(r.subject_id) as subject_id, r.subject_key,
     r.audit_key, r.opened_by, r.opened_by_kind, r.opened_at, r.acknowledged_at, r.acknowledge_by, r.due_at, r.closed_at,
     r.scope, r.clauses, r.notice_version, r.certificate, r.certificate_signature,
+    r.reply_sealed,
     c.length_bytes as copy_bytes, c.sha256 as copy_sha256, c.expires_at as copy_expires_at
 from rights_request r left join rights_copy c on c.tenant = r.tenant and c.request_id = r.id
 """
@@ -91,6 +92,11 @@ async def request(connection: Connection, request_id: UUID) -> Row | None:
     """One request with its copy, or None."""
     cursor = await connection.execute(_REQUEST + " where r.id = %s", [request_id])
     return await cursor.fetchone()
+
+
+async def keep_reply(connection: Connection, request_id: UUID, sealed: bytes | None) -> None:
+    """Keep where the last answer to a request goes; with None it is forgotten."""
+    await connection.execute("update rights_request set reply_sealed = %s where id = %s", (sealed, request_id))
 
 
 async def requests_of(connection: Connection, subject_id: UUID | None) -> list[Row]:

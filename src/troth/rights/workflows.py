@@ -13,15 +13,16 @@ from troth.kit import clock
 from troth.kit.bell import Bell, looks
 from troth.kit.db import Row
 from troth.kit.errors import NotFound
-from troth.people import Subject
+from troth.people import Subject, SubjectNotFound
 from troth.policy import Actor, Permit, PermitDenied, Target
 from troth.rights import store
 from troth.rights.copy import CopyMaker
 from troth.rights.decide import decision_on, title_of
 from troth.rights.errors import CopyDiffers, CopyOutdated, NotErased, RequestNotFound
-from troth.rights.model import Item, Outcome, Right, RightsRequest, State
+from troth.rights.model import PERSON, Erased, Item, Outcome, Right, RightsRequest, State
+from troth.rights.person import SETTLED, PersonErasure, kept_with, person_of
 from troth.rights.service import Rights, canonical
-from troth.vault import KeyRef
+from troth.vault import KeyDestroyed, KeyRef
 
 if TYPE_CHECKING:  # the workflow engine costs a second to import; only the worker needs it
     from troth.kit.durable import Durable
@@ -33,8 +34,8 @@ MOST_COPIES = 5
 TRY_AGAIN_SECONDS = 3600.0
 MOST_MAIL_TRIES = 72
 
-_SETTLED = frozenset({Outcome.DONE_VERIFIED, Outcome.REFUSED})
 _RECEIPT = "We have your request {reference}. You have our answer by {due} at the latest.\n\nFollow it here:"
+_ANSWERED = "Answer mailed"
 _ANSWER = "Your request {reference} is answered.\n\nRead the answer here:"
 
 
@@ -49,6 +50,7 @@ class Fulfilment:
     def __init__(self, rights: Rights, durable: Durable) -> None:
         self._rights = rights
         self._durable = durable
+        self._person = PersonErasure(rights)
         durable.register(FULFIL, self._fulfil)
         durable.register(EXPIRE, self._expire)
 
@@ -123,11 +125,11 @@ class Fulfilment:
 
     async def mail_answer(self, tenant: str, request_id: str) -> int:
         """Write to the subject's account that the answer is there."""
-        return await self._mail(tenant, request_id, "Answer mailed", "Your request is answered", _ANSWER)
+        return await self._mail(tenant, request_id, _ANSWERED, "Your request is answered", _ANSWER)
 
     async def make_copy(self, tenant: str, request_id: str) -> int:
         """Make the copy, sealed under a key of its own below the subject's; a copy that is there stays."""
-        permit, row, subject = await self._begin("copy", tenant, request_id)
+        permit, row, subject = await self._living("copy", tenant, request_id)
         rights = self._rights
         held = await rights.copies.of(permit, row["id"])
         if held is not None:
@@ -140,7 +142,7 @@ class Fulfilment:
             named = [("study", study.id, title_of(study)) for study in maker.copied]
             await rights.add_items(connection, row["id"], subject, named)
             for item in (await rights.request(permit, row["id"])).items:
-                if item.outcome not in _SETTLED:
+                if item.outcome not in SETTLED:
                     await store.set_outcome(connection, row["id"], item.id, Outcome.UNDER_WAY.value)
         return made.length_bytes
 
@@ -150,7 +152,7 @@ class Fulfilment:
         Returns:
             How many files were checked; 0 when the copy has to be made again.
         """
-        permit, row, subject = await self._begin("copy", tenant, request_id)
+        permit, row, subject = await self._living("copy", tenant, request_id)
         rights = self._rights
         request = await rights.request(permit, row["id"])
         copy = await rights.copies.of(permit, row["id"])
@@ -184,20 +186,32 @@ class Fulfilment:
         return checked
 
     async def decide(self, tenant: str, request_id: str) -> list[str]:
-        """Decide each study by the retention clause; returns the items that are to be erased."""
+        """Decide each study by the retention clause; returns the items that are to be erased.
+
+        Where everything of a person goes, that is the one item which stands for them.
+        """
         permit, row, subject = await self._begin("see_request", tenant, request_id)
+        request = await self._rights.request(permit, row["id"])
+        person = person_of(request)
+        if isinstance(subject, Erased):
+            return [str(person.id)] if person is not None and person.outcome not in SETTLED else []
         version = await self._rights.notices.in_force("patients")
         studies = {s.id: s for s in await self._rights.archive.studies_of_subject(permit, subject.id)}
-        request = await self._rights.request(permit, row["id"])
+        if person is not None:  # what came in since it was asked is of the same person
+            async with self._rights.database.transaction(permit) as connection:
+                named = [("study", each.id, title_of(each)) for each in studies.values()]
+                await self._rights.add_items(connection, row["id"], subject, named)
+            request = await self._rights.request(permit, row["id"])
         birth_date, todo = subject.demographics.birth_date, list[str]()
         decisions: dict[UUID, Item] = {}
         for item in request.items:
             if (study := studies.get(item.target_id) if item.target_id else None) is not None:
                 decided = decision_on(study, birth_date, version.notice, item.id)
                 decisions[item.id] = await self._rights.told_of_holds(permit, subject.id, decided, version.notice)
+        kept = kept_with(decisions.values())
         async with self._rights.database.transaction(permit) as connection:
             for item in request.items:
-                if item.kind != "study" or item.outcome in _SETTLED:
+                if item.kind != "study" or item.outcome in SETTLED:
                     continue
                 found = decisions.get(item.id)
                 if found is not None and found.outcome is Outcome.REFUSED:
@@ -213,15 +227,22 @@ class Fulfilment:
                 await self._rights.write(
                     connection, "rights:request:decided", permit, row["id"], subject, {"number": row["number"]}, counts
                 )
-        return todo
+        if person is None or person.outcome in SETTLED:
+            return todo
+        if kept is not None:
+            await self._person.refuse(permit, row["id"], person, kept)
+            return todo
+        return [str(person.id)]
 
     async def erase(self, tenant: str, request_id: str, item_id: str) -> int:
         """Erase one study and look whether anything of it can still be read; a clause may forbid it."""
         permit, row, subject = await self._begin("see_request", tenant, request_id)
         rights = self._rights
         item = _item(await rights.request(permit, row["id"]), item_id)
-        if item.target_id is None or item.outcome in _SETTLED:
+        if item.target_id is None or item.outcome in SETTLED:
             return 0
+        if item.kind == PERSON:
+            return await self._erase_person(permit, row, item)
         target = Target("study", item.target_id, permit.tenant, subject.id, attributes=(("request", request_id),))
         try:
             allowed = await rights.policy.require(permit.actor, "erase", target, PURPOSE)
@@ -240,6 +261,16 @@ class Fulfilment:
                 connection, row["id"], item.id, Outcome.DONE_VERIFIED.value, event_id=erasure.event_id
             )
         return erasure.counts["instances"]
+
+    async def _erase_person(self, permit: Permit, row: Row, item: Item) -> int:
+        """Erase everything of a person; where a clause keeps who they are, each study is answered by itself."""
+        request = await self._rights.request(permit, row["id"])
+        if await self._person.erase(permit, row, request, item):
+            return 1
+        for each in request.items:
+            if each.kind == "study" and each.outcome not in SETTLED:
+                await self.erase(str(row["tenant"]), str(row["id"]), str(each.id))
+        return 0
 
     async def erase_copies(self, tenant: str, request_id: str) -> int:
         """End the copies made for earlier requests that hold something that was erased."""
@@ -272,7 +303,13 @@ class Fulfilment:
         erasures = [await rights.archive.erasure(permit, item.target_id) for item in _erased(request) if item.target_id]
         version = await rights.notices.in_force("patients")
         left = await rights.archive.studies_of_subject(permit, subject.id)
-        stays = [version.notice.find("retention", key) for key in ("account", "rights_request", "ledger")]
+        person = person_of(request)
+        is_gone = person is not None and person.outcome is Outcome.DONE_VERIFIED
+        stays = [
+            version.notice.find("retention", key)
+            for key in ("account", "rights_request", "ledger")
+            if not (is_gone and key == "account")
+        ]
         content: dict[str, Any] = {
             "certificate": "erasure",
             "request": request.reference,
@@ -289,9 +326,19 @@ class Fulfilment:
                 }
                 for erasure in erasures
             ],
+            "person": (
+                {"key_destroyed": bytes(row["subject_key"]).hex(), "ledger_entry": str(person.event_id)}
+                if is_gone and person is not None
+                else None
+            ),
             "copies_ended": [str(item.target_id) for item in request.items if item.kind == "copy"],
             "refused": [
-                {"study": str(item.target_id), "clause": item.clause, "until": _day(item.until), "ground": item.ground}
+                {
+                    item.kind: str(item.target_id),
+                    "clause": item.clause,
+                    "until": _day(item.until),
+                    "ground": item.ground,
+                }
                 for item in request.items
                 if item.outcome is Outcome.REFUSED
             ],
@@ -349,9 +396,15 @@ class Fulfilment:
         async with self._rights.database.transaction(permit) as connection:
             if await store.has_step(connection, row["id"], step):
                 return 0
+        if row["reply_sealed"] is not None and step == _ANSWERED:
+            written = await self._person.write(permit, row)
+            return await self._noted(permit, row, step, written)
         due = row["due_at"]
         said = text.format(reference=f"R-{row['number']}", due=f"{due.day} {due:%B %Y}")
         written = await self._rights.people.write_to_subject(permit, subject.id, title, said, f"/requests/{row['id']}")
+        return await self._noted(permit, row, step, written)
+
+    async def _noted(self, permit: Permit, row: Row, step: str, written: int) -> int:
         if written:
             async with self._rights.database.transaction(permit) as connection:
                 await store.add_step(connection, permit_tenant(permit), row["id"], step, clock.now())
@@ -367,8 +420,19 @@ class Fulfilment:
                 ground=clause.sentence(notice) if clause is not None else "",
             )  # fmt: skip
 
-    async def _begin(self, action: str, tenant: str, request_id: str) -> tuple[Permit, Row, Subject]:
-        """The worker's permit for one step, the request and its subject."""
+    async def _living(self, action: str, tenant: str, request_id: str) -> tuple[Permit, Row, Subject]:
+        """The same, of a person who is not erased.
+
+        Raises:
+            SubjectNotFound: They are.
+        """
+        permit, row, subject = await self._begin(action, tenant, request_id)
+        if isinstance(subject, Erased):
+            raise SubjectNotFound
+        return permit, row, subject
+
+    async def _begin(self, action: str, tenant: str, request_id: str) -> tuple[Permit, Row, Subject | Erased]:
+        """The worker's permit for one step, the request and its subject, or what is left of one that is erased."""
         organisation = await self._rights.people.organisation(UUID(tenant))
         actor = Actor("system", None, organisation.id, "worker", name="Troth", organisation=organisation.name)
         async with self._rights.database.transaction(actor) as connection:
@@ -377,7 +441,10 @@ class Fulfilment:
             raise RequestNotFound
         target = Target("request", row["id"], organisation.id, row["subject_id"])
         permit = await self._rights.policy.require(actor, action, target, PURPOSE)
-        return permit, row, await self._rights.people.subject(permit, row["subject_id"])
+        try:
+            return permit, row, await self._rights.people.subject(permit, row["subject_id"])
+        except (SubjectNotFound, KeyDestroyed):
+            return permit, row, Erased(row["subject_id"], organisation.id, bytes(row["audit_key"]))
 
 
 def permit_tenant(permit: Permit) -> UUID:
@@ -402,7 +469,7 @@ def _state(request: RightsRequest) -> State:
         NotErased: Something is not settled, so nothing may be called done.
     """
     outcomes = {item.outcome for item in request.items}
-    if not outcomes <= _SETTLED:
+    if not outcomes <= SETTLED:
         raise NotErased
     if outcomes == {Outcome.REFUSED}:
         return State.REFUSED

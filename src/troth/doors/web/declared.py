@@ -111,7 +111,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "rights_request": Form(
             "/requests",
             "portal",
-            MappingProxyType({"token": NOBODY, "right": "requests", "sure": NOBODY, "study-*": NOBODY}),
+            MappingProxyType(
+                {"token": NOBODY, "right": "requests", "sure": NOBODY, "study-*": NOBODY, "everything": NOBODY}
+            ),
         ),
         "invite_patient": _form("/studies/{id}/invite", "portal", email="account"),
         "care_team": _form("/studies/{id}/care", "portal", person=NOBODY, until=NOBODY, reason="reports", ended=NOBODY),

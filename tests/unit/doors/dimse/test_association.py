@@ -50,7 +50,8 @@ def store(peer: wire.RawPeer, command: bytes | None = None, dataset: bytes | Non
 
 async def test_echo_and_release(served: Served) -> None:
     await still_serves(served)
-    assert served.rooms.people.asked == [("MODALITY", "TROTH", "127.0.0.1")]
+    asked = served.rooms.people.asked
+    assert asked == [("MODALITY", "TROTH", "127.0.0.1")] * 2, "at the association and at the echo: is it still known"
     assert served.rooms.policy.asked == 0, "an echo touches nothing that needs a decision"
 
 

@@ -59,8 +59,11 @@ class AskingPages:
         visitor, actor = await self._desk.signed_in(http_request, "patient")
         kind = http_request.query_params.get("right", "")
         chosen = http_request.query_params.getlist("study")
-        is_looking = "look" in http_request.query_params
-        return await self._ask_page(http_request, visitor, actor, kind, chosen, is_looking=is_looking)
+        whole = "everything" in http_request.query_params
+        is_looking = whole or "look" in http_request.query_params
+        return await self._ask_page(
+            http_request, visitor, actor, kind, chosen, is_looking=is_looking, is_everything=whole
+        )
 
     async def send(self, http_request: Request) -> Response:
         """Take a request."""
@@ -68,15 +71,20 @@ class AskingPages:
         fields = await self._desk.sent(http_request, visitor)
         kind = fields.get("right", "")
         chosen = [value for name, value in fields.items() if name.startswith("study-")]
+        whole = kind == "erase" and fields.get("everything") == "yes"
         if kind == "erase" and fields.get("sure", "").strip().strip("“”\"'").lower() != SURE:
             fault = Fault("sure", f"Write the word {SURE}, or keep everything")
-            return await self._ask_page(http_request, visitor, actor, kind, chosen, fault, is_looking=True)
+            return await self._ask_page(
+                http_request, visitor, actor, kind, chosen, fault, is_looking=True, is_everything=whole
+            )
         if kind not in HEADINGS:
             raise Unprocessable("This cannot be asked for here", hint="Write to the contact named in the notice.")
         permit = await self._desk.permit(actor, "open_request", of_subject(actor), RIGHTS)
         assert actor.subject_id is not None
-        study_ids = [_uuid(each) for each in chosen] if kind == "erase" else None
-        made = await self._desk.rooms.rights.open(permit, Right(kind), actor.subject_id, study_ids=study_ids)
+        study_ids = [_uuid(each) for each in chosen] if kind == "erase" and not whole else None
+        made = await self._desk.rooms.rights.open(
+            permit, Right(kind), actor.subject_id, study_ids=study_ids, everything=whole
+        )
         return go(f"/requests/{made.id}")
 
     async def copy(self, http_request: Request) -> Response:
@@ -126,6 +134,7 @@ class AskingPages:
         chosen: Sequence[str],
         *faults: Fault,
         is_looking: bool,
+        is_everything: bool = False,
     ) -> Response:
         version = await self._desk.version(actor)
         if kind not in HEADINGS or version is None:
@@ -136,11 +145,11 @@ class AskingPages:
         has_copy = False
         if kind == "erase":
             items = await self._desk.rooms.rights.preview_erasure(permit, actor.subject_id)
-            choices = tuple(_choice(item, chosen) for item in items)
+            choices = tuple(_choice(item, [str(item.target_id)] if is_everything else chosen) for item in items)
             seeing = await self._desk.permit(actor, "see_request", of_subject(actor), OWN)
             mine = await self._desk.rooms.rights.of_subject(seeing, actor.subject_id)
             has_copy = any(map(requested.has_copy, mine))
-        is_chosen = any(each.is_chosen for each in choices)
+        is_chosen = is_everything or any(each.is_chosen for each in choices)
         if kind == "erase" and is_looking and not is_chosen:
             faults = (*faults, Fault("", "Choose at least one scan"))
         try:
@@ -158,6 +167,7 @@ class AskingPages:
             organisation=actor.organisation,
             choices=choices,
             has_copy=has_copy,
+            is_everything=is_everything and kind == "erase",
             faults=faults,
         )
         return await self._page(

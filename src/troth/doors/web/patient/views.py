@@ -168,6 +168,7 @@ class AskPage:
         step: `choose` or `look`, for erasure.
         terms: By when it is answered.
         has_copy: A copy that was made for the person waits; what is erased goes from it too.
+        is_everything: It is about who they are and their account too.
     """
 
     kind: str
@@ -179,7 +180,13 @@ class AskPage:
     organisation: str
     choices: tuple[Choice, ...] = ()
     has_copy: bool = False
+    is_everything: bool = False
     faults: tuple[Fault, ...] = ()
+
+    @property
+    def goes_whole(self) -> bool:
+        """Whether the person and their account go: everything was chosen, and no law keeps any of it."""
+        return self.is_everything and not any(each.is_kept for each in self.choices)
 
     @property
     def chosen(self) -> tuple[Choice, ...]:

@@ -1,0 +1,94 @@
+"""What ends with a person who is erased: who they are to an organisation, and the account if it stands nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from troth.kit import clock
+from troth.people import store
+from troth.people.errors import SubjectNotFound
+from troth.people.letters import Letters
+from troth.policy import Permit
+from troth.vault import KeyRef
+
+_ERASED = "people:subject:erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was erased of a person beside their studies.
+
+    Attributes:
+        subjects: Identifiers of them, merged ones included.
+        accounts: Accounts that were erased, because they stood nowhere else.
+        sessions: Sessions that ended.
+        event_id: The entry of the ledger; None where all was gone already.
+    """
+
+    subjects: int
+    accounts: int
+    sessions: int
+    event_id: UUID | None
+
+
+class Erasure(Letters):
+    """The part of `People` that erases a person."""
+
+    async def forget(self, permit: Permit, subject_ids: Sequence[UUID], audit_key: bytes) -> Forgotten:
+        """Erase who somebody is: the rows of their identifiers, links, sessions, invitations, acceptances, account.
+
+        Their keys are destroyed already, by whoever erased their studies: this takes away what cannot be read any
+        more. May be repeated. The access list stays under its own key, for as long as the notice says.
+
+        Args:
+            permit: To `erase` the subject.
+            subject_ids: The subject, and those that are merged with it.
+            audit_key: What seals the entry.
+
+        Raises:
+            SubjectNotFound: The permit is for something else.
+
+        Per: GDPR Art. 17.
+        """
+        if permit.action != "erase" or permit.tenant is None or permit.target.subject_id not in subject_ids:
+            raise SubjectNotFound
+        tenant, subject_id = permit.tenant, permit.target.subject_id
+        if subject_id is None:
+            raise SubjectNotFound
+        event_id: UUID | None = None
+        async with self._db.transaction(permit) as connection:
+            accounts = await store.accounts_of_subject(connection, subject_id)
+            sessions = await store.end_sessions_of_subjects(connection, subject_ids, clock.now())
+            gone = await store.delete_subjects(connection, subject_ids)
+            for account in accounts:
+                if not await store.subjects_of_account(connection, account["id"]):
+                    await store.delete_standing(connection, account["id"], tenant, "patient")
+            over = [each for each in accounts if not await store.standings(connection, each["id"])]
+            if gone:
+                counts = {"identifiers": gone, "accounts": len(over), "sessions": sessions}
+                event_id = await self._note(
+                    connection, _ERASED, permit.actor, tenant, KeyRef(audit_key), permit=permit,
+                    subject_id=subject_id, counts=counts,
+                )  # fmt: skip
+        await self._destroy([KeyRef(each["key"]) for each in over])
+        async with self._db.transaction(None) as connection:
+            await store.delete_accounts(connection, [each["id"] for each in over])
+        return Forgotten(gone, len(over), sessions, event_id)
+
+    async def write_once(self, permit: Permit, address: str, title: str, text: str) -> None:
+        """Mail somebody whose account is gone: the answer to what they asked for, to where they asked from.
+
+        Args:
+            permit: Of the request.
+            address: Where to.
+            title: The subject line; nothing personal.
+            text: What the message says.
+
+        Raises:
+            troth.kit.mail.MailNotSent: It was not taken.
+        """
+        if permit.target.kind != "request":
+            raise SubjectNotFound
+        await self._mail.send(address, title, text, {})
