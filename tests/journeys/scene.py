@@ -126,6 +126,7 @@ PAGES = (
     Spot("/requests/new", "patient", "?right=erase"),
     Spot("/requests/{id}", "patient"),
     Spot("/choices", "patient"),
+    Spot("/choices/stop", "patient", "?about=everything"),
     Spot("/choices", "office", everywhere=True),
     Spot("/choices/{id}", "patient"),
     Spot("/studies", "clinician"),
@@ -224,7 +225,7 @@ async def full(place: Deployment, port: int) -> Scene:
         "/invitation/{secret}": f"/invitation/{invited.secret}",
         "/sign-in/{secret}": f"/sign-in/{link.rpartition('/')[2]}",
     }
-    scene.places["/stop/{link}"] = await _advertised(place, scene.people["office"])
+    scene.places["/stop/{link}"] = await _advertised(place, scene.people["office"], house)
     await _merges(scene, house)
     await _versions(scene)
     await place.sequencer.drain()
@@ -261,9 +262,9 @@ async def _halfway(scene: Scene) -> dict[str, Person]:
     return found
 
 
-async def _advertised(place: Deployment, office: Person) -> str:
+async def _advertised(place: Deployment, office: Person, house: Organisation) -> str:
     """A newsletter to somebody who asked for it, and where its link leads."""
-    reader = await place.staff("referrer")
+    reader = await place.staff("referrer", house)
     assert reader.user is not None
     chosen = await reader.post("/choices", {"act": "yes", "about": "news"})
     assert chosen.status_code == 303, chosen.text

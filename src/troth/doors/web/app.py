@@ -153,6 +153,7 @@ def _choices(desk: Desk) -> list[BaseRoute]:
     return [
         Route("/choices", choices.choices),
         Route("/choices", choices.choose, methods=["POST"]),
+        Route("/choices/stop", choices.stop),
         Route("/choices/{id}", choices.receipt),
         Route("/choices/{id}/receipt.json", choices.receipt),
         Route("/office/messages", messages.write),

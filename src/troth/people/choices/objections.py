@@ -54,7 +54,7 @@ class Objections(Consents):
         found: dict[str, Activity] = {}
         for version in await self.versions_for(holder):
             for clause in version.notice.all("purpose"):
-                if isinstance(clause, Purpose) and holder.audience in clause.audiences:
+                if isinstance(clause, Purpose) and _concerns(version, clause, holder.audience):
                     found.setdefault(clause.key, weighed(version, clause))
         return list(found.values())
 
@@ -152,6 +152,14 @@ class Objections(Consents):
         )  # fmt: skip
 
 
+def _concerns(version: NoticeVersion, clause: Purpose, audience: str) -> bool:
+    """Whether an activity uses what is held of people like them, and is there already."""
+    if audience not in clause.audiences or clause.not_yet is True:
+        return False
+    used = [version.notice.find("category", key) for key in clause.categories]
+    return any(audience in getattr(each, "whose", ()) for each in used if each is not None)
+
+
 def weighed(version: NoticeVersion, clause: Purpose) -> Activity:
     """What an objection to an activity comes to, by its basis.
 
@@ -176,9 +184,9 @@ def weighed(version: NoticeVersion, clause: Purpose) -> Activity:
     if is_marketing:
         stands, ground = True, "Against messages that advertise you can always object, and nobody weighs it."
     elif is_weighed and stands:
-        ground = f"It rests on {_rests(words)}. A person weighs it and tells you why; until then it rests."
+        ground = f"It rests on {_rests(words)}. A person weighs it and tells you why; until then we stop."
     elif is_weighed:
-        ground = f"It rests on {_rests(words)}. Against that an objection seldom helps; a person looks at it."
+        ground = f"It rests on {_rests(words)}. An objection rarely succeeds here; a person looks at it."
     elif stands:
         ground = f"It rests on {_rests(words)}. Your objection weighs more, so we stop."
     else:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary
 from troth.doors.web import words
 from troth.doors.web.clinic.views import Chosen, Prior, StudiesPage, StudyRow
-from troth.doors.web.desk import Desk, go, id_of, of_organisation
+from troth.doors.web.desk import Desk, clauses_of, go, id_of, of_organisation
 from troth.doors.web.looked import Filter
 from troth.doors.web.render import Page
 from troth.kit import clock
@@ -83,7 +83,7 @@ class StudyPages:
         except (SearchValueInvalid, SearchTooBroad) as refused:
             fault = refused.detail
         chosen = await self._chosen(actor, permit, studies, asked) if asked.chosen else None
-        first = (asked.page - 1) * PAGE + 1
+        first, version = (asked.page - 1) * PAGE + 1, await self._desk.version(actor)
         view = StudiesPage(
             count_line=_count_line(len(studies), is_more, first),
             search=asked.search,
@@ -99,6 +99,7 @@ class StudyPages:
             next_href=asked.href(page=asked.page + 1) if is_more and asked.page < MOST_PAGES else "",
             is_filtered=bool(asked.search or asked.days or asked.modality),
             chosen=chosen,
+            stopped_clauses=clauses_of(version.notice if version else None, "right", right="restrict"),
         )
         page = Page("clinic/studies.html", view)
         return await self._desk.page(

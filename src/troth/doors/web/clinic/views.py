@@ -57,7 +57,11 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class StudiesPage:
-    """The study list with its filters and the picked study."""
+    """The study list with its filters and the picked study.
+
+    Attributes:
+        stopped_clauses: By which a patient may stop the use of a study, which then does not show here.
+    """
 
     count_line: str
     search: str
@@ -71,6 +75,7 @@ class StudiesPage:
     next_href: str
     is_filtered: bool
     chosen: Chosen | None
+    stopped_clauses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

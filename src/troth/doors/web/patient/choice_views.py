@@ -49,13 +49,20 @@ class ReceiptView:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A consent that is asked for: yes and no weigh the same."""
+    """A consent: yes and no weigh the same, and the answer that holds is pressed and said in words.
+
+    Attributes:
+        answer: `yes`, `no`, or empty where none was given.
+        since: Since when it holds.
+    """
 
     anchor: str
     text: str
     clauses: tuple[str, ...]
     yes: Press
     no: Press
+    answer: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +72,16 @@ class Stoppable:
     Attributes:
         outcome: What would come of it, said before.
         press: None where it is stopped already.
+        href: Where the consequences are shown before it is stopped; empty where a press is enough.
+        undo: The way back where it is stopped.
     """
 
     title: str
     outcome: str
     clauses: tuple[str, ...]
     press: Press | None
+    href: str = ""
+    undo: Press | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,26 @@ class ChoicesPage:
     studies: tuple[Stoppable, ...]
     channels: tuple[Stoppable, ...]
     version: Stoppable | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopPage:
+    """Before the use of a scan, or of everything, is stopped: what follows from it.
+
+    Attributes:
+        title: What it is about.
+        is_everything: Every scan, also those that come later.
+        emergency: What follows for an emergency; empty where there is nothing to say.
+        back: Where cancelling leads.
+    """
+
+    title: str
+    organisation: str
+    is_everything: bool
+    emergency: str
+    clauses: tuple[str, ...]
+    press: Press
+    back: str
 
 
 @dataclass(frozen=True, slots=True)

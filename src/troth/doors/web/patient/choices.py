@@ -16,9 +16,9 @@ from starlette.responses import Response
 from troth.doors.web import words
 from troth.doors.web.desk import Desk, clauses_of, go, id_of
 from troth.doors.web.patient import choosing
-from troth.doors.web.patient.choice_views import ChoicesPage, Press, ReceiptPage, Stoppable
+from troth.doors.web.patient.choice_views import ChoicesPage, Press, ReceiptPage, Stoppable, StopPage
 from troth.doors.web.render import Page
-from troth.kit.errors import Unprocessable
+from troth.kit.errors import NotFound, Unprocessable
 from troth.notice import NoticeVersion
 from troth.people import Choice, Restriction, Said
 from troth.policy import Actor, Permit, Target
@@ -26,6 +26,7 @@ from troth.policy import Actor, Permit, Target
 ROLES = ("patient", "clinician", "referrer", "office", "admin")
 RECORDED = "What you choose is written down, and counts from the next moment"
 PURPOSES = ("rights", "own_access")
+STOP = "/choices/stop"
 _HOW = "page"
 _LONGEST_REASON = 2_000
 
@@ -74,6 +75,33 @@ class ChoicePages:
             raise Unprocessable("This cannot be chosen here", hint="Go back and choose again.")
         permit = await self._permit(actor, "choose")
         return go(f"/choices#{await self._acts[act](permit, about, said)}")
+
+    async def stop(self, http_request: Request) -> Response:
+        """What follows when the use of a scan, or of everything, is stopped: before it is."""
+        visitor, actor = await self._desk.signed_in(http_request, "patient")
+        permit = await self._permit(actor, "restrict")
+        about, rooms = http_request.query_params.get("about", ""), self._desk.rooms
+        title, back = "everything about you", "/choices"
+        if about != choosing.EVERYTHING:
+            study_id, studies = _uuid(about), await rooms.archive.studies_of_subject(permit, _holder(permit))
+            study = next((each for each in studies if each.id == study_id), None)
+            if study is None:
+                raise NotFound
+            title, back = f"{words.scan(study.modalities)}, {words.day(study.study_date)}", f"/scans/{study.id}"
+        version = await self._desk.version(actor)
+        view = StopPage(
+            title=title,
+            organisation=actor.organisation,
+            is_everything=about == choosing.EVERYTHING,
+            emergency=_in_emergency(version, has_override=rooms.policy.grants("clinician", "override")),
+            clauses=clauses_of(version.notice if version else None, "right", right="restrict"),
+            press=Press("stop", about, "Stop using everything" if about == choosing.EVERYTHING else "Stop its use"),
+            back=back,
+        )
+        return await self._desk.page(
+            http_request, visitor, "Stop the use", Page("patient/stop.html", view), here="/choices", permit=permit,
+            recorded=RECORDED,
+        )  # fmt: skip
 
     async def receipt(self, http_request: Request) -> Response:
         """One receipt as a page, or as the signed record."""
@@ -175,7 +203,6 @@ class ChoicePages:
         holder = await choices.holder(permit, holder_id)
         versions = await choices.versions_for(holder)
         by_kind: dict[tuple[str, str], str] = {(each.kind, each.key): each.state for each in standing}
-        answered = [key for kind, key in by_kind if kind == "consent"]
         activities = await choices.activities_for(permit, holder_id)
         restrictions = await choices.restrictions_of(permit, holder_id)
         studies, titles = await self._studies(actor, restrictions)
@@ -188,7 +215,7 @@ class ChoicePages:
         return ChoicesPage(
             organisation=actor.organisation,
             receipts=(*stopped, *receipts),
-            questions=choosing.questions_of((each.notice for each in versions), holder.audience, answered),
+            questions=choosing.questions_of((each.notice for each in versions), holder.audience, standing),
             activities=tuple(choosing.activity_line(each, by_kind.get(("objection", each.key))) for each in activities),
             studies=studies,
             channels=_channels(versions, by_kind),
@@ -206,19 +233,23 @@ class ChoicePages:
         if actor.subject_id is None or not await policy.may(actor, "restrict", own, purpose):
             return (), titles
         permit = await self._desk.permit(actor, "restrict", own, purpose)
-        stopped = {each.study_id for each in restrictions}
+        stopped = {each.study_id: each.id for each in restrictions}
         version = await self._desk.version(actor)
         clauses = clauses_of(version.notice if version else None, "right", right="restrict")
         lines = []
         for study in await self._desk.rooms.archive.studies_of_subject(permit, actor.subject_id):
             title = f"{words.scan(study.modalities)}, {words.day(study.study_date)}"
             titles[study.id] = title
-            if not {None, study.id} & stopped:
-                press = Press("stop", str(study.id), "Stop using it", f": {title}")
-                lines.append(Stoppable(title, "It stays stored. Nobody but you opens it.", clauses, press))
-        if lines and None not in stopped:
-            press = Press("stop", choosing.EVERYTHING, "Stop using everything")
-            lines.append(Stoppable(titles[None], "Nothing is opened, searched or shared any more.", clauses, press))
+            if not {None, study.id} & stopped.keys():
+                press = Press("stop", str(study.id), "Stop its use", f": {title}")
+                lines.append(Stoppable(title, "In use to treat you.", clauses, press, href=f"{STOP}?about={study.id}"))
+            else:
+                undo = Press("allow", str(stopped.get(study.id, stopped.get(None))), "Allow use again", f": {title}")
+                lines.append(Stoppable(title, "You stopped its use.", clauses, None, undo=undo))
+        if lines and not stopped:
+            press = Press("stop", choosing.EVERYTHING, "Stop everything")
+            words_of = "Every scan, also those that come later."
+            lines.append(Stoppable(titles[None], words_of, clauses, press, href=f"{STOP}?about={choosing.EVERYTHING}"))
         return tuple(lines), titles
 
 
@@ -267,6 +298,35 @@ def _channels(versions: list[NoticeVersion], by_kind: Mapping[tuple[str, str], s
                         channel, Stoppable(title, "News and offers may come this way.", (clause.id,), press)
                     )
     return tuple(found.values())
+
+
+def _in_emergency(version: NoticeVersion | None, *, has_override: bool) -> str:
+    """What a restriction comes to in an emergency, as the notice says it."""
+    if version is None or not has_override:
+        return ""
+    for clause in version.notice.all("right"):
+        allowed = getattr(clause, "still_allowed", None)
+        if allowed is not None and "emergency" in allowed.purposes:
+            return "An emergency doctor still can, with a written reason."
+    return "A doctor in an emergency cannot open it either."
+
+
+async def undo_of(desk: Desk, actor: Actor, study_id: UUID) -> Press | None:
+    """The way back from a restriction of one's own on a scan; None where there is none.
+
+    Args:
+        desk: What every handler works with.
+        actor: The person.
+        study_id: The scan.
+    """
+    own = Target("subject", actor.subject_id, actor.tenant, actor.subject_id)
+    if actor.subject_id is None or not await desk.rooms.policy.may(actor, "restrict", own, "rights"):
+        return None
+    permit = await desk.permit(actor, "restrict", own, "rights")
+    for each in await desk.rooms.choices.restrictions_of(permit, actor.subject_id):
+        if each.study_id in (None, study_id):
+            return Press("allow", str(each.id), "Allow use again")
+    return None
 
 
 def _holder(permit: Permit) -> UUID:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from troth.doors.web import words
 from troth.doors.web.patient.choice_views import Press, Question, ReceiptView, Stoppable
-from troth.notice import Notice, NoticeVersion
+from troth.notice import Clause, Notice, NoticeVersion
 from troth.people import Activity, Choice, Restriction
 
 EVERYTHING = "everything"
@@ -83,9 +83,9 @@ def _undo(choice: Choice) -> Press | None:
         case "channel", "given":
             return Press("channel_off", about, "Stop it", more)
         case "channel", _:
-            return Press("channel_on", about, "Have it again", more)
+            return Press("channel_on", about, "Turn back on", more)
         case "objection", "granted" | "waiting":
-            return Press("stand_back", about, "Let it go on", more)
+            return Press("stand_back", about, "Withdraw objection", more)
         case "version", "refused":
             return Press("accept", str(choice.record.get("notice", {}).get("version", "")), "Accept it after all", more)
     return None
@@ -105,32 +105,56 @@ def restriction_receipt(restriction: Restriction, title: str, notice: str) -> Re
         clauses=(restriction.clause,) if restriction.clause else (),
         reference=restriction.reference,
         href="",
-        undo=Press("allow", str(restriction.id), "Allow the use again", f": {title}"),
+        undo=Press("allow", str(restriction.id), "Allow use again", f": {title}"),
     )
 
 
-def questions_of(notices: Iterable[Notice], audience: str, answered: Sequence[str]) -> tuple[Question, ...]:
-    """The consents that a person is asked for and has not answered."""
+def questions_of(notices: Iterable[Notice], audience: str, standing: Sequence[Choice]) -> tuple[Question, ...]:
+    """The consents that a person can give or refuse here, with the answer that holds.
+
+    Args:
+        notices: In force for them.
+        audience: `patients` or `users`.
+        standing: What they chose.
+    """
+    answers = {choice.key: choice for choice in standing if choice.kind == "consent"}
     found: dict[str, Question] = {}
     for notice in notices:
         for clause in notice.all("consent"):
             channels: tuple[str, ...] = getattr(clause, "channels", ())
             for about in [f"{clause.key}:{channel}" for channel in channels] or [clause.key]:
-                if audience not in clause.audiences or about in answered:
-                    continue
-                asked = getattr(clause, "wording_shown", "") or clause.sentence(notice)
-                way = f" ({CHANNELS[about.partition(':')[2]]})" if channels else ""
-                found.setdefault(
-                    about,
-                    Question(
-                        anchor=f"ask-{about.replace(':', '-')}",
-                        text=asked + way,
-                        clauses=(clause.id,),
-                        yes=Press("yes", about, "Yes", f", {asked}"),
-                        no=Press("no", about, "No", f", {asked}"),
-                    ),
-                )
+                channel = about.partition(":")[2]
+                if audience in clause.audiences and _is_choosable(notice, clause, channel):
+                    asked = getattr(clause, "wording_shown", "") or clause.sentence(notice)
+                    way = f" ({CHANNELS[channel]})" if channel else ""
+                    found.setdefault(about, _question(about, asked + way, clause.id, answers.get(about)))
     return tuple(found.values())
+
+
+def _question(about: str, text: str, clause: str, choice: Choice | None) -> Question:
+    state = choice.state if choice is not None else ""
+    answer = "yes" if state == "given" else "no" if state in ("refused", "withdrawn") else ""
+    return Question(
+        anchor=f"ask-{about.replace(':', '-')}",
+        text=text,
+        clauses=(clause,),
+        yes=Press("yes", about, "Yes", f", {text}"),
+        no=Press("take_back" if answer == "yes" else "no", about, "No", f", {text}"),
+        answer=answer,
+        since=choice.made_at if choice is not None and answer else None,
+    )
+
+
+def _is_choosable(notice: Notice, clause: Clause, channel: str) -> bool:
+    """Whether anything here would heed the answer: nobody is asked about what is not done."""
+    if clause.not_yet is True:
+        return False
+    purposes = {key: notice.find("purpose", key) for key in getattr(clause, "purposes", ())}
+    if not any(found is not None and found.not_yet is not True for found in purposes.values()):
+        return False
+    sending = [each for each in notice.all("marketing") if getattr(each, "consent", "") == clause.key]
+    missing = {part for each in sending if isinstance(each.not_yet, tuple) for part in each.not_yet}
+    return channel not in missing
 
 
 def activity_line(activity: Activity, state: str | None) -> Stoppable:

@@ -16,6 +16,7 @@ from troth.doors.web import looked, words
 from troth.doors.web.desk import Desk, go, id_of, of_subject
 from troth.doors.web.patient import thread as threads
 from troth.doors.web.patient.asking import asks, request_line
+from troth.doors.web.patient.choices import undo_of
 from troth.doors.web.patient.views import HomePage, LookedPage, ScanLine, StudyPage
 from troth.doors.web.render import Page
 from troth.kit import clock
@@ -87,10 +88,11 @@ class PatientPages:
         shown = [event for event in thread.events if looked.is_kind(event, chosen)]
         here = f"/scans/{study.id}"
         view = StudyPage(
+            id=study.id,
             title=words.scan(study.modalities),
             line=" · ".join(filter(None, (words.day(study.study_date), actor.organisation))),
             description=study.description,
-            film=film(found) if self._desk.has_images and not study.is_restricted else (),
+            film=film(found) if await self._may_see(actor, permit) else (),
             images=study.instance_count,
             pictures_href=f"{here}/images",
             has_no_pictures=http_request.query_params.get("none") == "pictures",
@@ -102,6 +104,8 @@ class PatientPages:
             kept_clauses=clauses,
             is_past=kept_until is not None and kept_until <= clock.today(),
             is_restricted=study.is_restricted,
+            undo=await undo_of(self._desk, actor, study.id) if study.is_restricted else None,
+            can_stop=self._desk.rooms.policy.grants("patient", "restrict"),
             is_cut=len(thread.events) == MOST_OF_STUDY,
         )
         page = Page("patient/study.html", view)
@@ -156,6 +160,10 @@ class PatientPages:
             before=before,
             with_proofs=with_proofs,
         )
+
+    async def _may_see(self, actor: Actor, permit: Permit) -> bool:
+        """Whether images of a study can be shown to the person they are of, also while its use is stopped."""
+        return self._desk.has_images and await self._desk.rooms.policy.may(actor, "retrieve", permit.target, OWN)
 
     async def _requests(self, actor: Actor) -> Sequence[RightsRequest]:
         permit = await self._desk.permit(actor, "see_request", of_subject(actor), OWN)
@@ -212,6 +220,7 @@ def scan_line(study: StudySummary, born: date | None, notice: Notice | None, *, 
         kept_until=until,
         kept_clauses=clauses,
         is_past=until is not None and until <= clock.today(),
+        is_restricted=study.is_restricted,
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from troth.doors.web.forms import Fault
 from troth.doors.web.looked import CompleteLine, Filter, Looked
+from troth.doors.web.patient.choice_views import Press
 from troth.doors.web.requested import Chip, ItemLine, StepLine
 from troth.doors.web.words import Clock
 
@@ -39,6 +40,7 @@ class ScanLine:
     kept_until: date | None
     kept_clauses: tuple[str, ...]
     is_past: bool = False
+    is_restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,11 @@ class StudyPage:
 
     Attributes:
         is_cut: Older entries about it stand on the page of all entries only.
+        undo: Allows the use again, where this person stopped it.
+        can_stop: The notice lets them stop it.
     """
 
+    id: UUID
     title: str
     line: str
     description: str
@@ -93,6 +98,8 @@ class StudyPage:
     is_restricted: bool
     is_cut: bool = False
     has_no_pictures: bool = False
+    undo: Press | None = None
+    can_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
