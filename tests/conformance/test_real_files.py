@@ -42,13 +42,7 @@ NOT_FOR_DCMTK = {
 }
 #: Of what no picture is made here, and why; the viewer has decoders of its own. They leave as they are.
 NOT_DRAWN = {
-    "test_files/JPEG-lossy.dcm": "Pillow reads no JPEG with 12 bits",
-    "test_files/JPGExtended.dcm": "Pillow reads no JPEG with 12 bits",
-    "data/JPEG-LL.dcm": "Pillow reads no lossless JPEG with 16 bits",
     "test_files/JPEG2000-embedded-sequence-delimiter.dcm": "its stream is broken; pydicom reads it neither",
-    "data/bad_sequence.dcm": "Pillow reads no lossless JPEG with 16 bits",
-    "data/gdcm-US-ALOKA-16.dcm": "its palette comes in segments",
-    "data/gdcm-US-ALOKA-16_big.dcm": "its palette comes in segments",
 }
 PADDING = 0xFFFCFFFC  # behind the data set; dcmtk leaves it away when it sends
 

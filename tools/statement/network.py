@@ -107,7 +107,7 @@ def syntaxes() -> Table:
             leaves = "as held, or Explicit or Implicit VR Little Endian"
         elif uid == offered.DEFLATED:
             leaves = "as Explicit or Implicit VR Little Endian"
-        said = ("8 bits a sample" if uid in codecs._JPEG else "yes") if uid in codecs.DECODED else "no"
+        said = "yes" if uid in codecs.DECODED else "no"
         if uid in _UNTRIED:
             said += "; no file to try it on"
         rows.append(Fact(f"syntax {uid}", (name_of(uid), f"`{uid}`", kept, leaves, said)))

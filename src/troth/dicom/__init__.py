@@ -23,6 +23,7 @@ from troth.dicom.errors import (
 from troth.dicom.fragments import Fragments
 from troth.dicom.frames import FrameTable, frame_table, swapped
 from troth.dicom.header import Header, is_uid
+from troth.dicom.jpeg import contradicts
 from troth.dicom.metadata import BulkPlace, find_bulk, to_json, write_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
 from troth.dicom.picture import DRAWING_BYTES, Picture
@@ -59,6 +60,7 @@ __all__ = [
     "UidInvalid",
     "animate",
     "can_recode",
+    "contradicts",
     "corrected",
     "dictionary",
     "draft",

@@ -5,14 +5,12 @@ Per: DICOM PS3.5 8.1 and 8.2, Annex G (RLE).
 
 from __future__ import annotations
 
-import io
 import struct
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from troth.dicom import syntaxes
+from troth.dicom import jpeg, syntaxes
 from troth.dicom.errors import CannotRender
 from troth.dicom.picture import PIXEL_LIMIT, Picture
 
@@ -33,7 +31,7 @@ _JPEG_2000 = frozenset(
 )
 _JPEG_LS = frozenset({syntaxes.JPEG_LS_LOSSLESS, syntaxes.JPEG_LS_NEAR})
 
-#: Transfer syntaxes whose frames are decoded here. JPEG of any process is decoded with 8 bits a sample, not with more.
+#: Transfer syntaxes whose frames are decoded here.
 DECODED = syntaxes.NATIVE | {syntaxes.RLE} | _JPEG | _JPEG_2000 | _JPEG_LS
 
 
@@ -136,17 +134,12 @@ def _check_size(picture: Picture, rows: int, columns: int, samples: int) -> None
 
 
 def _jpeg(frame: bytes, picture: Picture) -> tuple[Samples, bool]:
-    from PIL import Image
-
-    if picture.bits_allocated > 8:
-        raise CannotRender("There is no decoder for JPEG with more than 8 bits here")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(frame), formats=["JPEG"]) as image:
-            _check_size(picture, image.height, image.width, len(image.getbands()))
-            if picture.photometric == "RGB" and "adobe_transform" not in image.info:
-                image.draft("YCbCr", image.size)  # no conversion: the samples are RGB as they are
-            return np.asarray(image), True
+    stream = jpeg.described(frame)
+    _check_size(picture, stream.rows, stream.columns, stream.samples)
+    if stream.bits > picture.bits_allocated:
+        raise CannotRender("The compressed frame has more bits than the instance says")
+    values = jpeg.decoded(frame, stream, picture.photometric)
+    return values.astype(_unsigned(picture.bits_allocated), copy=False), True
 
 
 def _jpeg_2000(frame: bytes, picture: Picture) -> tuple[Samples, bool]:

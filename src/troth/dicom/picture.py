@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import sys
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,8 @@ _DECODER_BYTES = dict.fromkeys(
     ),
     4,
 )
+#: Palette data to the same in segments.
+_SEGMENTED = {f"0028120{colour}": f"0028122{colour}" for colour in (1, 2, 3)}
 _SHARED, _PER_FRAME = "52009229", "52009230"
 
 
@@ -209,7 +213,10 @@ def _lookup(place: Mapping[str, Any], descriptor: str, content: str, *, is_signe
     if is_signed and first > 0x7FFF:
         first -= 0x10000
     entry = place.get(content, {})
-    if "InlineBinary" in entry:
+    segments = place.get(_SEGMENTED.get(content, ""), {})
+    if not entry and "InlineBinary" in segments:
+        raw = _expanded(base64.b64decode(segments["InlineBinary"]), count)
+    elif "InlineBinary" in entry:
         raw = base64.b64decode(entry["InlineBinary"])
         if len(raw) < count * 2:  # 8-bit entries, two to a word (PS3.3 C.7.6.3.1.6)
             raw = b"".join(bytes((value, 0)) for value in raw[:count])
@@ -217,3 +224,38 @@ def _lookup(place: Mapping[str, Any], descriptor: str, content: str, *, is_signe
         raw = b"".join((value & 0xFFFF).to_bytes(2, "little") for value in entry.get("Value", ()))
     raw = raw[: count * 2]
     return Lookup(first, bits if 8 <= bits <= 16 else 16, raw) if len(raw) >= 2 else None
+
+
+def _expanded(raw: bytes, count: int) -> bytes:
+    """A table that came in segments, as entries of 16 bits; empty where it does not come to that many.
+
+    Per: DICOM PS3.3 C.7.9.2.2.
+    """
+    words = array("H", raw[: len(raw) & ~1])
+    if sys.byteorder == "big":
+        words.byteswap()
+    out = array("H")
+    todo = [(0, len(words), False)]  # where to go on, how many segments more, whether they are copied
+    try:
+        for _ in range(2 * count):  # each segment has an entry or more, or it is no table
+            if not todo or len(out) >= count:
+                break
+            at, left, is_copy = todo.pop()
+            if not left or at >= len(words):
+                continue
+            code, length = words[at], words[at + 1]
+            if code == 0:
+                out.extend(words[at + 2 : at + 2 + length])
+                todo.append((at + 2 + length, left - 1, is_copy))
+            elif code == 1 and out:
+                first, last = out[-1], words[at + 2]
+                out.extend(first + round((last - first) * step / length) for step in range(1, length + 1))
+                todo.append((at + 3, left - 1, is_copy))
+            elif code == 2 and not is_copy:  # so many segments from there once more
+                todo.append((at + 4, left - 1, False))
+                todo.append((words[at + 2] // 2 | words[at + 3] << 15, length, True))
+            else:
+                return b""
+    except (IndexError, ZeroDivisionError):
+        return b""
+    return out[:count].tobytes() if len(out) >= count else b""

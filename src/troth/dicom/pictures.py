@@ -56,11 +56,13 @@ def drawn(
 def load() -> None:
     """Load what decoding and drawing load late: in a confined child no file can be opened afterwards."""
     import _CharLS  # type: ignore[import-not-found]  # noqa: F401
+    import imagecodecs
     import jpeg_ls  # noqa: F401
     import openjpeg.utils  # noqa: F401
     from PIL import GifImagePlugin, Image, ImageFont, JpegImagePlugin, PngImagePlugin  # noqa: F401
 
     from troth.dicom import codecs, painting, picture  # noqa: F401
 
+    imagecodecs.jpeg8_version()  # loads the decoder itself
     Image.init()
     ImageFont.load_default(10)

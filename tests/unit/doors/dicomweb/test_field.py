@@ -8,10 +8,11 @@ import pytest
 
 from tests.common import objects
 from tests.common.objects import Made, fragments, video
-from tests.unit.dicom.files import flat_memory
+from tests.unit.dicom.files import flat_memory, wheel
 from tests.unit.doors.dicomweb.conftest import House
-from tests.unit.doors.dicomweb.test_app import message, stow
+from tests.unit.doors.dicomweb.test_app import message, path_of, stow
 from troth.dicom import syntaxes
+from troth.dicom.specimens import retagged
 from troth.doors.dicomweb import retrieving
 
 STREAM = (b"\x00\x00\x00\x18ftypmp42" + bytes(1000), b"moov" * 20, b"mdat" + bytes(range(200)))
@@ -135,3 +136,12 @@ async def test_what_is_large_beside_the_pixels_goes_in_and_out(house: House, mad
 async def pieces_of(content: bytes) -> AsyncIterator[bytes]:
     for at in range(0, len(content), 64 << 10):
         yield content[at : at + (64 << 10)]
+
+
+async def test_jpeg_of_twelve_bits_is_drawn_in_the_confined_child(house: House) -> None:
+    content = retagged(wheel("JPGExtended.dcm"), seed=12)
+    assert (await stow(house, content)).status_code == 200
+    async with house.clinician() as client:
+        for asked in ("rendered", "thumbnail", "frames/1/rendered"):
+            drawn = await client.get(f"{path_of(content)}/{asked}", headers={"Accept": "image/png"})
+            assert (drawn.status_code, drawn.content[:4]) == (200, b"\x89PNG")
