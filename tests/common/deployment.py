@@ -66,6 +66,7 @@ from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.people import Assignment, Organisation, User
 from troth.policy import Actor, Permit, Target
+from troth.proofs import Result
 from troth.rights import Fulfilment
 
 NOTICES = Path(__file__).parents[2] / "notices"
@@ -295,6 +296,11 @@ class Deployment:
         )
 
     # What happened
+
+    async def looked(self) -> Result:
+        """What our own programs find of the promises now: pages only read it."""
+        await self.sequencer.drain()
+        return await self.rooms.runs.run()
 
     async def ledgered(
         self,

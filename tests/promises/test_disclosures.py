@@ -125,6 +125,7 @@ async def test_no_recipient_for_what_the_notice_rules_out(place: Deployment, off
     )  # fmt: skip
     assert answer.status_code == 422
     assert "broker" not in await office.recipients()
+    await place.looked()
     page = await place.anybody().web.get("/do-not-sell", headers={"Sec-GPC": "1"})
     assert page.status_code == 200
     assert "Recipients registered for a sale: 0" in page.text

@@ -138,6 +138,7 @@ async def test_the_contacts_stand_on_the_page(vendor: Deployment) -> None:
 async def test_the_promises_of_every_notice_are_counted(maker: Deployment, vendor: Deployment) -> None:
     for place in (maker, vendor):
         clauses = [clause for version in await place.rooms.notices.current() for clause in version.notice.clauses]
+        await place.looked()
         page = await place.anybody().web.get("/promises")
         statements = [clause for clause in clauses if clause.is_statement and not clause.not_yet]
         assert f"{len(clauses) - len(statements)} promises and {len(statements)} statements" in words(page)

@@ -170,6 +170,7 @@ async def test_a_proposal_is_withdrawn_and_another_may_follow(place: Deployment)
 
 async def test_the_office_reads_what_is_looked_for_and_what_is_missing(place: Deployment) -> None:
     office = await place.staff("office")
+    await place.looked()
     page = await office.web.get("/office/promises")
     assert page.status_code == 200
     told = json.loads((await office.web.get("/office/promises.json")).text)

@@ -128,6 +128,9 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "notice:version:published": "A version of the privacy notice was published.",
         "outreach:amendment:mailed": "An account was written to about a change of the privacy notice.",
         "outreach:amendment:told": "A change of the privacy notice was told to everybody it is about.",
+        "proofs:run:ended": "The promises were held against everything that happened.",
+        "proofs:clause:broken": "A promise was found broken.",
+        "proofs:clause:mended": "A promise that was broken is not broken any more.",
         "ledger:key:shredded": "The key of an access list was destroyed.",
         "main:node:started": "A server started.",
     }

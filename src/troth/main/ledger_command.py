@@ -13,7 +13,6 @@ import typer
 
 from troth.kit.errors import Unprocessable
 from troth.ledger import AlteredRow, Verification
-from troth.main.adopting import notices_in_force
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
@@ -88,7 +87,7 @@ def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) 
     """
 
     async def work(rooms: Rooms) -> list[Report]:
-        found = [await rooms.proofs.report(notice) for notice in await notices_in_force(rooms)]
+        found = list((await rooms.runs.run()).reports)
         if pdf is not None:
             drawn = as_pdf(found)
             pdf.write_bytes(drawn)

@@ -22,6 +22,7 @@ from troth.main.descriptors import raise_open_files
 from troth.main.dicom_tls import dicom_tls
 from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
+from troth.main.proof_runs import ProofRuns
 from troth.main.settings import Settings
 from troth.main.tls import Certificate, certificate
 from troth.main.upkeeping import Upkeeping
@@ -131,6 +132,7 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
             asyncio.create_task(disposal.take(stop, bell=bell)),
             asyncio.create_task(unused.take(stop)),
             asyncio.create_task(Upkeeping(rooms).take(stop)),
+            asyncio.create_task(ProofRuns(rooms).take(stop)),
         }
         ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_EXCEPTION)
         stop.set()

@@ -41,7 +41,7 @@ from troth.people import (
     SourceFacts,
 )
 from troth.policy import Actor, Facts, Policy, Target
-from troth.proofs import Proofs, Site
+from troth.proofs import Proofs, Runs, Site
 from troth.rights import Accounts, Rights
 from troth.vault import Keyring, Packs
 
@@ -63,6 +63,7 @@ class Rooms:
     rights: Rights
     compiled: Compiled
     proofs: Proofs
+    runs: Runs
     registers: Registers
     dsn_sequencer: str
     proposals: Proposals
@@ -140,12 +141,11 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices
     )  # fmt: skip
     registers = Registers(room_of_notices)
+    site = site_of(settings, registers.altered)
+    proofs = Proofs(database, ledger, server.dsn("troth_sequencer"), site, room_of_notices, serves())
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        Proofs(
-            database, ledger, server.dsn("troth_sequencer"), site_of(settings, registers.altered), room_of_notices,
-            serves(),
-        ),
+        proofs, Runs(database, ledger, room_of_notices, proofs),
         registers,
         server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, _wrong, people.are_independent),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),

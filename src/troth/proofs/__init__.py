@@ -2,8 +2,10 @@
 
 from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.paper import as_pdf, is_signed, signature_of
+from troth.proofs.result import Result
+from troth.proofs.runs import Runs
 from troth.proofs.safeguards import Site
-from troth.proofs.service import Proofs
+from troth.proofs.service import Proofs, within
 
 __all__ = [
     "Checked",
@@ -13,10 +15,13 @@ __all__ = [
     "Proofs",
     "Proven",
     "Report",
+    "Result",
+    "Runs",
     "Site",
     "Standing",
     "Verdict",
     "as_pdf",
     "is_signed",
     "signature_of",
+    "within",
 ]

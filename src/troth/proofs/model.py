@@ -156,9 +156,13 @@ class Departures:
         ledger_size: Entries that were computed again.
         ledger_holds: Whether every one fits.
         by_purpose: How many disclosures for each activity.
+        registered: Recipients that stand in the registers of the platform and of every organisation.
+        sellers: Those of them that stand there for a sale.
     """
 
     at: datetime
     ledger_size: int
     ledger_holds: bool
     by_purpose: Mapping[str, int]
+    registered: int = 0
+    sellers: int = 0

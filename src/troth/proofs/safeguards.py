@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from troth.exchange import PLATFORM
 from troth.kit import clock
 from troth.kit.db import Database
 from troth.ledger import AlteredRow, RowsLook, Verification
@@ -102,6 +103,23 @@ async def look(site: Site, database: Database, verification: Verification) -> li
         intact(broken, recheck),
         backups(backup, clock.now()),
     ]
+
+
+async def recipients(database: Database, purpose: str) -> tuple[int, int]:
+    """Recipients in the registers of the platform and of every organisation, and those that stand for a purpose.
+
+    Args:
+        database: As `troth_app`.
+        purpose: Such as `sale`.
+    """
+    async with database.transaction(None) as connection:
+        tenants = await store.tenants(connection)
+    registered = meant = 0
+    for tenant in (PLATFORM, *tenants):
+        async with database.transaction(_Space(tenant)) as connection:
+            here = await store.recipients(connection, purpose)
+        registered, meant = registered + here[0], meant + here[1]
+    return registered, meant
 
 
 def intact(broken: int, recheck: Mapping[str, Any] | None) -> Checked:

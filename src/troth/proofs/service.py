@@ -17,10 +17,9 @@ from troth.ledger import Ledger, Verification
 from troth.notice import Clause, Notice, Notices, Serves, is_marked, unserved
 from troth.proofs.looks import Looks, Text
 from troth.proofs.model import Checked, Departures, Finding, Proven, Report, Standing, Verdict
-from troth.proofs.safeguards import Site, look
+from troth.proofs.safeguards import Site, look, recipients
 
-DEPARTED = "exchange:disclosure:recorded"
-"""What is written before anything leaves for somebody outside."""
+SALE: Final = "sale"
 
 WHOLE: Final = frozenset({"sealed_at_rest", "sealed_in_transit", "tamper_evident", "apart"})
 """Measures whose live checks compute the whole sentence; a check of another can break it, and not show it."""
@@ -54,8 +53,8 @@ class Proofs:
         self._notices = notices
         self._serves = serves
 
-    async def reports(self) -> list[Report]:
-        """The state of every promise of the notices in force, computed now over all that happened."""
+    async def computed(self) -> tuple[list[Report], Departures]:
+        """The state of every promise of the notices in force, and what left, computed now over all that happened."""
         current = tuple(version.notice for version in await self._notices.current())
         return await self._computed(Text(current, await self._published(current)))
 
@@ -69,21 +68,21 @@ class Proofs:
         """
         current = tuple({each.notice.name: each.notice for each in await self._notices.current()}.values())
         others = tuple(each for each in current if each.name != notice.name)
-        found = await self._computed(Text((notice, *others), await self._published((notice, *others))))
+        found, _ = await self._computed(Text((notice, *others), await self._published((notice, *others))))
         return within(found[0], scope) if scope is not None else found[0]
 
     async def _published(self, current: Sequence[Notice]) -> tuple[Notice, ...]:
         """Every version that was ever in force: what was done under one of them is measured by it."""
         return (*current, *(version.notice for version in await self._notices.versions()))
 
-    async def _computed(self, text: Text) -> list[Report]:
+    async def _computed(self, text: Text) -> tuple[list[Report], Departures]:
         """One pass over the ledger for all notices, in the snapshot that is verified."""
         looks = Looks(text)
         verification = await self._ledger.verify(self._dsn, heed=looks.see)
         checks = await look(self._site, self._database, verification)
         now = clock.now()
         found = looks.found(now)
-        return [
+        reports = [
             Report(
                 notice.name,
                 notice.version,
@@ -99,17 +98,9 @@ class Proofs:
             )
             for notice in text.current
         ]
-
-    async def departures(self) -> Departures:
-        """What was disclosed on the whole platform, by purpose, and whether the ledger that says so holds."""
-        verification = await self._ledger.verify(self._dsn)
-        everybody = Database(self._dsn, max_size=1)
-        try:
-            async with everybody.transaction(None) as connection:
-                counted = await self._ledger.purposes_of(connection, DEPARTED)
-        finally:
-            await everybody.close()
-        return Departures(clock.now(), verification.size, verification.is_sound, counted)
+        registered, sellers = await recipients(self._database, SALE)
+        left = Departures(now, verification.size, verification.is_sound, dict(looks.departures), registered, sellers)
+        return reports, left
 
     def _proven(
         self,

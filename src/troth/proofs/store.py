@@ -72,3 +72,14 @@ async def broken_instances(connection: Connection) -> int:
     )
     (row,) = await cursor.fetchall()
     return int(row["number"])
+
+
+async def recipients(connection: Connection, purpose: str) -> tuple[int, int]:
+    """Recipients in force in the register of the transaction's space, and those of them that stand for a purpose."""
+    cursor = await connection.execute(
+        "select count(*) as registered, count(*) filter (where %s = any(purposes)) as meant from exchange_recipient"
+        " where ended_at is null",
+        (purpose,),
+    )
+    (row,) = await cursor.fetchall()
+    return int(row["registered"]), int(row["meant"])

@@ -14,7 +14,7 @@ from troth.notice import Notices, Proposals
 from troth.outreach import Outreach
 from troth.people import Assignments, Choices, Contacts, People
 from troth.policy import Policy
-from troth.proofs import Proofs
+from troth.proofs import Runs
 from troth.rights import Accounts, Rights
 
 
@@ -130,5 +130,5 @@ class Rooms(Protocol):
         """Who receives data, and what left."""
 
     @property
-    def proofs(self) -> Proofs:
-        """Whether each promise is kept."""
+    def runs(self) -> Runs:
+        """Whether each promise is kept, as the last run found it."""

@@ -1,20 +1,15 @@
-"""Whether the promises are kept: the last report, made again beside the pages when it is old."""
+"""Whether the promises are kept, as the last run found it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from troth.doors.web.ports import Rooms
-from troth.kit import clock
-from troth.notice import Notice
-from troth.policy import Permit
-from troth.proofs import Departures, Proven, Report, Standing
+from troth.kit.errors import TrothError
+from troth.proofs import Proven, Result, Standing
 
-FRESH = timedelta(seconds=30)
 WORDS: Mapping[str, str] = {
     "kept": "Kept",
     "broken": "Broken",
@@ -58,61 +53,23 @@ def counted_words(promise: Proven) -> str:
 
 
 class Promises:
-    """Reports by notice, kept for half a minute.
+    """What the last run of our own programs found; a page reads it, and nobody who reads it makes anything computed.
 
     Args:
         rooms: What the platform gives this door.
     """
 
     def __init__(self, rooms: Rooms) -> None:
-        self._proofs = rooms.proofs
-        self._reports: dict[str, Report] = {}
-        self._departures: Departures | None = None
-        self._counting = asyncio.Lock()
-        self._making: dict[str, asyncio.Task[None]] = {}
+        self._runs = rooms.runs
 
-    async def report(self, notice: Notice) -> Report | None:
-        """The last report of a notice; the first one is waited for, later ones are made beside.
+    async def last(self) -> Result | None:
+        """What was found last.
 
         Returns:
-            None when it could not be made; the pages then say that nothing was checked.
+            None before the first run, or when it cannot be read; the pages then say that nothing was checked.
         """
-        held = self._reports.get(notice.label)
-        if held is None or clock.now() - held.at > FRESH:
-            task = self._making.get(notice.label)
-            if task is None or task.done():
-                task = self._making[notice.label] = asyncio.create_task(self._make(notice))
-            if held is None:
-                await asyncio.shield(task)
-        return self._reports.get(notice.label)
-
-    async def departures(self) -> Departures | None:
-        """What left for somebody outside, counted at most half a minute ago.
-
-        Returns:
-            None when it could not be counted; the page then says so.
-        """
-        if self._departures is None or clock.now() - self._departures.at > FRESH:
-            async with self._counting:
-                if self._departures is None or clock.now() - self._departures.at > FRESH:
-                    try:
-                        self._departures = await self._proofs.departures()
-                    except Exception as fault:  # the page still says what is promised
-                        _logger.warning("what left could not be counted: %s", type(fault).__name__)
-                        return None
-        return self._departures
-
-    async def within(self, notice: Notice, permit: Permit) -> Report:
-        """A report made now, with the evidence of one organisation.
-
-        Args:
-            notice: The notice.
-            permit: To see proofs there.
-        """
-        return await self._proofs.report(notice, permit)
-
-    async def _make(self, notice: Notice) -> None:
         try:
-            self._reports[notice.label] = await self._proofs.report(notice)
-        except Exception as fault:  # a page about promises must not fall with the proof of one
-            _logger.warning("the promises could not be checked: %s", type(fault).__name__)
+            return await self._runs.last()
+        except TrothError as fault:  # a page about promises must not fall with the proof of one
+            _logger.warning("the last run could not be read: %s", fault.slug)
+            return None

@@ -5,7 +5,7 @@ A kind of clause without a look here stays unproven, whatever happened.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -23,6 +23,9 @@ from troth.proofs.looks.requests import OfRequests, OfRestriction
 from troth.proofs.looks.shape import OfNever, OfPurpose, OfRole, Shape
 from troth.proofs.model import Finding
 
+DEPARTED: Final = "exchange:disclosure:recorded"
+"""What is written before anything leaves for somebody outside."""
+
 __all__ = ["Leaf", "LeafUnreadable", "Look", "Looks", "Text"]
 
 
@@ -34,6 +37,8 @@ class Looks:
     """
 
     def __init__(self, text: Text) -> None:
+        self.departures: Counter[str] = Counter()
+        """How often something left for somebody outside, by activity."""
         self._shape = Shape()
         self._registers = Registers()
         self._of: dict[tuple[str, str], list[Look]] = {}
@@ -54,6 +59,8 @@ class Looks:
             leaf = Leaf.read(octets)
         except LeafUnreadable:
             return
+        if leaf.kind == DEPARTED and leaf.is_done:
+            self.departures[leaf.purpose] += 1
         self._shape.see(leaf)
         self._registers.see(leaf)
         for look in self._of_all:

@@ -71,6 +71,11 @@ class House:
         await sequencer.drain()
         await sequencer.close()
 
+    async def looked(self) -> None:
+        """Let our own programs look at the promises."""
+        await self.sequence()
+        await self.rooms.runs.run()
+
     def mails(self) -> list[str]:
         """Texts of the mails sent so far, oldest first."""
         files = sorted(self.outbox.glob("**/*.eml"))

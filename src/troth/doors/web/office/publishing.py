@@ -17,7 +17,7 @@ from troth.doors.web.promises import WORDS, counted_words, kind_of
 from troth.doors.web.render import Page
 from troth.notice import Proposal
 from troth.policy import Actor, Permit, Target
-from troth.proofs import Checked, Proven, Report
+from troth.proofs import Checked, Proven, Report, within
 
 PUBLISHING = "administration"
 SEEING = "rights"
@@ -177,8 +177,9 @@ class PublishingPages:
         return Response(told, media_type="application/json")
 
     async def _reports(self, permit: Permit) -> list[Report]:
-        current = await self._desk.rooms.notices.current()
-        return [await self._desk.promises.within(each.notice, permit) for each in current]
+        """As the last run found it, with the counter-examples of this organisation."""
+        found = await self._desk.promises.last()
+        return [within(each, permit) for each in found.reports] if found is not None else []
 
     async def _publishing(self, actor: Actor) -> Permit:
         return await self._desk.permit(actor, "publish_notice", notice_of(actor), PUBLISHING)

@@ -99,8 +99,8 @@ class NoticePages:
         """Every promise of the notices in force, and whether it is kept."""
         visitor = await self._desk.visitor(http_request)
         notices = [each.notice for each in await self._desk.rooms.notices.current()]
-        reports = [(notice, await self._desk.promises.report(notice)) for notice in notices]
-        view = promises_page([(notice, report) for notice, report in reports if report is not None])
+        found = await self._desk.promises.last()
+        view = promises_page([(notice, found.of(notice.name) if found else None) for notice in notices])
         return await self._desk.page(
             http_request, visitor, "Promises", Page("public/promises.html", view), here="/promises"
         )
@@ -113,11 +113,10 @@ class NoticePages:
         before = max(earlier, key=lambda each: each.number, default=None)
         return notice_page(version, audience, reports, before)
 
-    async def _reports(self) -> list[Report]:
-        """The state of all promises in force; what could not be checked is left out."""
-        notices = [each.notice for each in await self._desk.rooms.notices.current()]
-        found = [await self._desk.promises.report(notice) for notice in notices]
-        return [report for report in found if report is not None]
+    async def _reports(self) -> Sequence[Report]:
+        """The state of all promises in force, as the last run found it; none before the first."""
+        found = await self._desk.promises.last()
+        return found.reports if found is not None else ()
 
 
 def _audience(http_request: Request, actor: Actor | None, current: Sequence[NoticeVersion]) -> str:
@@ -275,21 +274,19 @@ def _changes(before: Notice, after: Notice, audience: str) -> tuple[ChangeView, 
     return tuple(changes)
 
 
-def promises_page(found: Sequence[tuple[Notice, Report]]) -> PromisesPage:
+def promises_page(found: Sequence[tuple[Notice, Report | None]]) -> PromisesPage:
     """All promises at once; exceptions first.
 
     Args:
-        found: The notices in force, each with the state of its promises.
+        found: The notices in force, each with the state of its promises, or None where nothing was checked yet.
     """
     if not found:
         return PromisesPage(0, 0, "No notice is in force here, so nothing was promised.", "", (), (), ())
     unsorted = [section for notice, report in found for section in _all_sections(notice, by_clause(report))]
     sections = tuple(sorted(unsorted, key=lambda each: each.number))
-    report = min((each for _, each in found), key=lambda each: each.at)
+    report = min((each for _, each in found if each is not None), key=lambda each: each.at, default=None)
     clauses = [each for section in sections for each in section.clauses]
     counts = Counter(each.state.kind for each in clauses)
-    holds = all(each.ledger_holds for _, each in found)
-    book = "and every one fits" if holds else "and something in it was altered"
     notes = {
         "broken": "Something that happened speaks against them",
         "blind": "What would show them cannot be read at present",
@@ -304,14 +301,21 @@ def promises_page(found: Sequence[tuple[Notice, Report]]) -> PromisesPage:
         statements=counts["stated"],
         lead="Taken from the notice in force here. A promise is kept when its sentence was computed over everything "
         "that happened; that something of the kind happened proves nothing.",
-        checked=f"Checked {words.moment(report.at)} · "
-        f"{words.counted(report.ledger_size, 'ledger entry', 'ledger entries')} computed again, {book}",
+        checked=_checked_line(report),
         tallies=tuple(
             Tally(kind, label, counts[kind]) for kind, label in TALLIED if counts[kind] or kind in ("kept", "broken")
         ),
         sections=sections,
         groups=tuple(Group(kind, named[kind], note, _of_kind(clauses, kind)) for kind, note in notes.items()),
     )
+
+
+def _checked_line(report: Report | None) -> str:
+    if report is None:
+        return "Nothing was checked yet: our programs do it within a minute of their start"
+    book = "and every one fits" if report.ledger_holds else "and something in it was altered"
+    entries = words.counted(report.ledger_size, "ledger entry", "ledger entries")
+    return f"Checked {words.moment(report.at)} · {entries} computed again, {book}"
 
 
 def _all_sections(notice: Notice, proven: Mapping[str, Proven]) -> Iterable[SectionView]:

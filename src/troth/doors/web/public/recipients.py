@@ -127,9 +127,8 @@ class RecipientPages:
 
     async def do_not_sell(self, http_request: Request) -> Response:
         """What the notice says of selling, and the registers that show it."""
-        permit = await self._permit()
+        await self._permit()
         visitor = await self._desk.visitor(http_request)
-        held = await self._desk.rooms.exchange.recipients(permit)
         notices = await self._notices()
         ruled_out = [
             (clause, notice)
@@ -137,11 +136,12 @@ class RecipientPages:
             for clause in notice.all("never")
             if SALE in getattr(clause, "purposes", ())
         ]
-        left = await self._desk.promises.departures()
+        found = await self._desk.promises.last()
+        left = found.departures if found is not None else None
         view = SalePage(
             sentences=tuple((clause.id, clause.sentence(notice)) for clause, notice in ruled_out),
-            sellers=sum(1 for each in held if SALE in each.purposes and each.ended_at is None),
-            checked=len(held),
+            sellers=left.sellers if left is not None else 0,
+            checked=left.registered if left is not None else 0,
             given=_given(left.by_purpose if left else {}, [clause for clause, _ in ruled_out], notices),
             total=sum(left.by_purpose.values()) if left else 0,
             read=_read(left),
