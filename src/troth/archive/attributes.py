@@ -10,6 +10,7 @@ from typing import Any
 from troth.archive import sequences
 from troth.archive.model import Level
 from troth.dicom import dictionary
+from troth.kit import numbers
 
 STUDY_DATE = 0x00080020
 STUDY_TIME = 0x00080030
@@ -105,6 +106,7 @@ _SEALED: Mapping[Level, frozenset[int]] = {"study": STUDY_TAGS, "series": SERIES
 LEVELS: tuple[Level, ...] = ("study", "series", "instance")
 
 _WHOLE = frozenset({"IS", "US", "UL", "SS", "SL", "UV", "SV"})
+_LARGEST = (1 << 64) - 1
 _DECIMAL = frozenset({"DS", "FL", "FD"})
 #: One value is one JSON string.
 _PLAIN = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
@@ -225,8 +227,6 @@ def _single_text(vr: str, single: str) -> str:
         return _quoted(single)
     if vr == "PN" and single and "=" not in single:
         return f'{{"Alphabetic":{_quoted(single)}}}'
-    if vr in _WHOLE and single.isascii() and single.isdecimal():
-        return str(int(single))
     return _encoded(_single(vr, single))
 
 
@@ -236,11 +236,9 @@ def _single(vr: str, single: str) -> Any:
     if vr == "PN":
         names = zip(("Alphabetic", "Ideographic", "Phonetic"), single.split("="), strict=False)
         return {group: name for group, name in names if name}
-    try:
-        if vr in _WHOLE:
-            return int(single)
-        if vr in _DECIMAL:
-            return float(single)
-    except ValueError:
-        return single
-    return single
+    number: float | None = None
+    if vr in _WHOLE:
+        number = numbers.whole(single, least=-_LARGEST, most=_LARGEST)
+    elif vr in _DECIMAL:
+        number = numbers.decimal(single)
+    return single if number is None else number

@@ -15,6 +15,7 @@ from troth.archive import sequences
 from troth.archive.attributes import keyword_of, vr_of
 from troth.archive.errors import SearchValueInvalid
 from troth.archive.tokens import fold_name, name_groups
+from troth.kit import numbers
 
 _WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?$")
@@ -157,8 +158,10 @@ def compiled(tag: int, value: str) -> re.Pattern[str]:
 def parsed_day(text: str) -> date | None:
     """A stored DICOM date, or None when it is none."""
     digits = text.strip().replace(".", "")
+    if len(digits) != 8 or numbers.whole(digits, most=99_999_999) is None:
+        return None
     try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 else None
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return None
 
@@ -248,15 +251,11 @@ def _in_seconds(found: re.Match[str], fill: str) -> float:
 
 
 def _number(tag: int, value: str) -> Matcher:
-    try:
-        wanted = float(value)
-    except ValueError:
-        raise SearchValueInvalid(f"The value of {keyword_of(tag)} is not a number.") from None
+    wanted = numbers.decimal(value)
+    if wanted is None:
+        raise SearchValueInvalid(f"The value of {keyword_of(tag)} is not a number.")
 
     def rule(stored: str) -> bool:
-        try:
-            return any(float(single) == wanted for single in stored.split("\\") if single.strip())
-        except ValueError:
-            return False
+        return any(numbers.decimal(single) == wanted for single in stored.split("\\"))
 
     return rule

@@ -12,6 +12,7 @@ from troth.archive.model import Received
 from troth.archive.receiver import locators_of
 from troth.archive.sealing import InstanceSecrets
 from troth.dicom import Header
+from troth.kit import numbers
 from troth.vault import KeyRef, Keyring
 
 _MODALITY: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
@@ -61,11 +62,7 @@ def modality_of(header: Header) -> str:
 
 def number_of(text: str) -> int | None:
     """An IS value for an integer column, or None when it does not fit."""
-    try:
-        number = int(text.split("\\")[0])
-    except ValueError:
-        return None
-    return number if abs(number) <= _LARGEST_INT4 else None
+    return numbers.whole(text.split("\\", 1)[0], least=-_LARGEST_INT4, most=_LARGEST_INT4)
 
 
 def as_bytea(content: bytes) -> str:

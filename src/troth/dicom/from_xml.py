@@ -9,13 +9,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 from troth.dicom.errors import Malformed, TooDeep
+from troth.kit import numbers
 from troth.kit.budgets import Budget, Cost
 
 _SPACE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
 _DEPTH = 16
 _PIECE_BYTES = 64 << 10
 _MOST_MISSING = 16
-_MOST_FIGURES = 32
+_MOST_NUMBER = 1 << 32
+_LARGEST = (1 << 64) - 1
 _PARTS_OF_NAME = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _WHOLE = frozenset({"IS", "US", "UL", "SS", "SL", "UV", "SV"})
 _REAL = frozenset({"FL", "FD"})
@@ -94,15 +96,15 @@ def _element(attribute: ElementTree.Element, depth: int) -> dict[str, Any]:
 
 
 def _number(child: ElementTree.Element) -> int:
-    told = child.attrib["number"]
-    return int(told) if len(told) <= _MOST_FIGURES else 0
+    return numbers.whole(child.attrib["number"], most=_MOST_NUMBER) or 0
 
 
 def _value(vr: str, text: str) -> Any:
     if vr in _WHOLE or vr in _REAL:
-        if len(text) > _MOST_FIGURES:
+        number = numbers.whole(text, least=-_LARGEST, most=_LARGEST) if vr in _WHOLE else numbers.decimal(text)
+        if number is None:
             raise Malformed("The XML is not the Native DICOM Model")
-        return int(text) if vr in _WHOLE else float(text)
+        return number
     return text
 
 

@@ -12,6 +12,7 @@ from troth.dicom.errors import UidInvalid
 from troth.dicom.fragments import Fragments
 from troth.dicom.text import charset_of
 from troth.dicom.walk import Walker
+from troth.kit import numbers
 
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _NAME = 0x00100010
@@ -102,8 +103,8 @@ class Header:
     def number(self, tag: int, default: int = 0) -> int:
         """The first value of a whole-number attribute; the default where it is absent, or no number that can be."""
         text = self.values.get(tag, "").split("\\", 1)[0].strip()
-        number = int(text) if text.isdecimal() and len(text) <= 10 else default
-        return number if number <= _LARGEST else default
+        number = numbers.whole(text, most=_LARGEST)
+        return default if number is None else number
 
     @property
     def frame_bits(self) -> int:
@@ -144,6 +145,10 @@ def build(
                 values[tag] = decode(raw, is_name=tag in _NAMES).strip(_PAD)
             else:
                 values[tag] = raw.decode("ascii").strip(_PAD)
+    for tag in values.keys() & tags.longest_numbers().keys():
+        most = tags.longest_numbers()[tag]
+        if len(values[tag]) > most and any(len(one.strip()) > most for one in values[tag].split("\\")):
+            del values[tag]  # no number that any reader has to take; the instance keeps it as it is
     if _NAME in values:
         values[_NAME] = values[_NAME].rstrip("=")
     nested = {

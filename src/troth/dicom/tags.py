@@ -82,6 +82,13 @@ def vr_table() -> dict[int, bytes]:
 
 
 @cache
+def longest_numbers() -> dict[int, int]:
+    """Index attributes that are numbers written as text, with the most characters of one value (PS3.5 6.2)."""
+    longest = {b"IS": 12, b"DS": 16}
+    return {tag: longest[vr] for tag in INDEX if (vr := vr_table().get(tag, b"")) in longest}
+
+
+@cache
 def sequence_tags() -> frozenset[int]:
     """The attributes that the standard defines as sequences."""
     return frozenset(tag for tag, vr in vr_table().items() if vr == b"SQ")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from troth.dicom.text import Charset
+from troth.kit import numbers
 
 #: Value representation to (struct code, bytes) of binary numbers.
 _NUMBERS = {
@@ -21,6 +22,7 @@ BINARY_UNITS = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _IN_CHARSET = frozenset({"LO", "SH", "UC", "LT", "ST", "UT"})
 _SINGLE = frozenset({"LT", "ST", "UT", "UR"})
 _PAD = " \0"
+_LARGEST = (1 << 64) - 1
 
 
 def unit_bytes(vr: str) -> int:
@@ -85,11 +87,8 @@ def _decimal(text: str) -> float | str | None:
     text = text.strip(_PAD)
     if not text:
         return None
-    try:
-        number = float(text) if "_" not in text else math.nan
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
+    number = numbers.decimal(text)
+    return text if number is None else number
 
 
 def _integer(text: str) -> int | str | None:
@@ -97,8 +96,9 @@ def _integer(text: str) -> int | str | None:
     text = text.strip(_PAD)
     if not text:
         return None
-    if len(text) <= 32 and text.lstrip("+-").isdecimal() and text.isascii():
-        return int(text)
+    figures = numbers.whole(text, least=-_LARGEST, most=_LARGEST)
+    if figures is not None:
+        return figures
     number = _decimal(text)
     return int(number) if isinstance(number, float) and number.is_integer() and abs(number) < 2**53 else text
 

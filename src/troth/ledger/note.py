@@ -13,6 +13,7 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from troth.kit import numbers
 from troth.ledger.errors import CheckpointBroken
 from troth.ledger.merkle import HASH_BYTES
 from troth.ledger.sealer import Sealer
@@ -70,9 +71,10 @@ def parse(note: str) -> Checkpoint:
     except binascii.Error as fault:
         raise CheckpointBroken("the checkpoint's root is not base64") from fault
     digits = lines[1]
-    if not (digits.isascii() and digits.isdecimal()) or str(int(digits)) != digits or len(root) != HASH_BYTES:
+    size = numbers.whole(digits, most=(1 << 63) - 1)
+    if size is None or str(size) != digits or len(root) != HASH_BYTES:
         raise CheckpointBroken("the checkpoint's size or root cannot be read")
-    return Checkpoint(lines[0], int(digits), root, note)
+    return Checkpoint(lines[0], size, root, note)
 
 
 def open_checkpoint(note: str, key: str) -> Checkpoint:

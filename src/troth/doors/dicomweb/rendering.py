@@ -19,6 +19,7 @@ from troth.doors.dicomweb.answers import base_url, bytes_answer, stream_answer
 from troth.doors.dicomweb.errors import NothingAcceptable, ParameterInvalid
 from troth.doors.dicomweb.gate import Gate
 from troth.doors.dicomweb.resources import frame_numbers, records_of, related, url_of
+from troth.kit import numbers
 
 Handler = Callable[[Request], Any]
 
@@ -109,11 +110,8 @@ def window(text: str | None) -> tuple[tuple[float, float] | None, str]:
     if not text:
         return None, ""
     parts = text.split(",")
-    try:
-        centre, width = float(parts[0]), float(parts[1])
-    except (ValueError, IndexError):
-        raise ParameterInvalid("window is centre,width,function.") from None
-    if not width > 0 or len(parts) > 3 or not abs(centre) <= 1e9 or not width <= 1e9:
+    centre, width = numbers.decimal(parts[0]), numbers.decimal(parts[1] if len(parts) > 1 else "")
+    if centre is None or width is None or not 0 < width <= 1e9 or len(parts) > 3 or not abs(centre) <= 1e9:
         raise ParameterInvalid("window is centre,width,function.")
     function = _FUNCTIONS.get(parts[2].strip().lower()) if len(parts) == 3 else ""
     if function is None:
@@ -128,29 +126,30 @@ def viewport(text: str | None) -> tuple[tuple[int, int] | None, tuple[int, int, 
     parts = text.split(",")
     if len(parts) not in (2, 6):
         raise ParameterInvalid("viewport is width,height or width,height,left,top,width,height.")
-    try:
-        numbers = [int(float(part)) if part.strip() else 0 for part in parts]
-    except (ValueError, OverflowError):
-        raise ParameterInvalid("viewport is made of numbers.") from None
-    if not all(0 < side <= _MOST_PIXELS for side in numbers[:2]):
+    told = [numbers.decimal(part) if part.strip() else 0.0 for part in parts]
+    sides = [int(side) for side in told if side is not None]
+    if len(sides) != len(told):
+        raise ParameterInvalid("viewport is made of numbers.")
+    if not all(0 < side <= _MOST_PIXELS for side in sides[:2]):
         raise ParameterInvalid(f"viewport is 1 to {_MOST_PIXELS} pixels each way.")
-    if len(numbers) == 2:
-        return (numbers[0], numbers[1]), None
-    left, top, width, height = numbers[2:]
+    if len(sides) == 2:
+        return (sides[0], sides[1]), None
+    left, top, width, height = sides[2:]
     most = 1 << 20
     if left < 0 or top < 0 or max(left, top, abs(width), abs(height)) > most:
         raise ParameterInvalid("The part of a viewport lies within the picture.")
     # A side that is left out reaches to the edge.
-    return (numbers[0], numbers[1]), (left, top, width or most, height or most)
+    return (sides[0], sides[1]), (left, top, width or most, height or most)
 
 
 def quality(text: str | None) -> int:
     """JPEG quality. Per: PS3.18 8.3.5.1.2."""
     if not text:
         return 90
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:4]) <= 100:
+    asked = numbers.whole(text, least=1, most=100)
+    if asked is None:
         raise ParameterInvalid("quality is 1 to 100.")
-    return int(text)
+    return asked
 
 
 def notes_of(viewing: Viewing, record: InstanceRecord, asked: frozenset[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from troth.archive import InstanceRecord, NoPixels, Viewing
 from troth.doors.dicomweb.errors import ParameterInvalid
 from troth.doors.dicomweb.gate import Gate, checked
+from troth.kit import numbers
 
 _MOST_FRAMES = 4096
 
@@ -57,9 +58,10 @@ def frame_numbers(text: str) -> list[int]:
         ParameterInvalid: They are none.
         NoPixels: They count from nought.
     """
-    numbers = text.split(",")
-    if len(numbers) > _MOST_FRAMES or not all(one.isascii() and one.isdecimal() and len(one) < 9 for one in numbers):
+    told = [numbers.whole(one, most=99_999_999) for one in text.split(",", _MOST_FRAMES)]
+    asked = [one for one in told if one is not None]
+    if len(told) > _MOST_FRAMES or len(asked) != len(told):
         raise ParameterInvalid("Frames are a list of whole numbers.")
-    if "0" in (one.lstrip("0") or "0" for one in numbers):
+    if 0 in asked:
         raise NoPixels
-    return [int(one) for one in numbers]
+    return asked

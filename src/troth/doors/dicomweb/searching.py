@@ -20,6 +20,7 @@ from troth.doors.dicomweb.accept import XML, told_type
 from troth.doors.dicomweb.answers import PRIVATE, base_url, bytes_answer, xml_answer
 from troth.doors.dicomweb.errors import ParameterInvalid
 from troth.doors.dicomweb.gate import Gate, checked
+from troth.kit import numbers
 from troth.kit.errors import BadInput
 
 _USUAL_LIMIT = 1000
@@ -32,6 +33,8 @@ _MODALITIES = 0x00080061
 _PATIENT_ID, _ISSUER = 0x00100020, 0x00100021
 _STUDY_UID, _SERIES_UID, _RETRIEVE_URL = 0x0020000D, 0x0020000E, 0x00081190
 _NO_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+_LEFT_OUT = "These are held and left out here, as they cannot be told:"
+_MOST_NAMED = 10
 _MORE = "There are additional results that can be requested."
 _NOT_INDEXED = "Attributes that are not indexed cannot be included; retrieve the metadata for them."
 
@@ -76,18 +79,32 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
             raise
         if page.is_more:
             asked.warnings.append(_MORE)
-        base = base_url(http_request)
+        base, path = base_url(http_request), http_request.path_params
+        rows, left = _rows(page.found, media_type, base, path, asked)
+        if left:
+            asked.warnings.append(f"{_LEFT_OUT} {' '.join(left[:_MOST_NAMED])}")
         warned = {"Warning": ", ".join(f'299 {base}: "{text}"' for text in asked.warnings)} if asked.warnings else {}
         if not page.found:
             return Response(status_code=204, headers=PRIVATE | warned)
-        path = http_request.path_params
-        told = [_told(found, base, path, asked) for found in page.found]
         if media_type == XML:
-            return xml_answer([archive.to_json(one) for one in told], warned)
-        written = ",".join(archive.to_json_text(one) for one in told)
-        return bytes_answer(f"[{written}]".encode("utf-8", "replace"), media_type, headers=warned)
+            return xml_answer(rows, warned)
+        return bytes_answer(f"[{','.join(rows)}]".encode("utf-8", "replace"), media_type, headers=warned)
 
     return handle
+
+
+def _rows(
+    page: Sequence[Found], media_type: str, base: str, path: Mapping[str, str], asked: _Asked
+) -> tuple[list[Any], list[str]]:
+    """The results as they are told, and the UIDs of those that cannot be: one that is broken hides no other."""
+    tell: Callable[[Mapping[int, str]], Any] = archive.to_json if media_type == XML else archive.to_json_text
+    rows, left = [], []
+    for found in page:
+        try:
+            rows.append(tell(_told(found, base, path, asked)))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            left.append(found.instance_uid or found.series_uid or found.study.study_uid)
+    return rows, left
 
 
 def _asked(http_request: Request) -> _Asked:
@@ -171,9 +188,10 @@ def _truth(name: str, value: str) -> bool:
 def _whole(text: str | None, usual: int) -> int:
     if not text:
         return usual
-    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+    number = numbers.whole(text, most=999_999_999)
+    if number is None:
         raise ParameterInvalid("limit and offset are whole numbers.")
-    return int(text)
+    return number
 
 
 def _told(found: Found, base: str, path: Mapping[str, str], asked: _Asked) -> dict[int, str]:

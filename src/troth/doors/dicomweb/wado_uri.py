@@ -20,6 +20,7 @@ from troth.doors.dicomweb.answers import bytes_answer, stream_answer
 from troth.doors.dicomweb.errors import NothingAcceptable, ParameterInvalid
 from troth.doors.dicomweb.gate import Gate, checked
 from troth.doors.dicomweb.resources import frame_numbers
+from troth.kit import numbers
 
 _UIDS = ("studyUID", "seriesUID", "objectUID")
 _NOT_DONE = ("anonymize", "presentationUID", "presentationSeriesUID")
@@ -74,15 +75,15 @@ def _media_type(asked: str, record: InstanceRecord) -> str:
 
 async def _drawn(http_request: Request, viewing: Viewing, record: InstanceRecord, media_type: str) -> bytes:
     parameters = http_request.query_params
-    numbers = frame_numbers(parameters.get("frameNumber", "1"))
-    if len(numbers) != 1:
+    asked = frame_numbers(parameters.get("frameNumber", "1"))
+    if len(asked) != 1:
         raise ParameterInvalid("frameNumber is one number.")
     window = None
     if "windowCenter" in parameters or "windowWidth" in parameters:
         window, _ = rendering.window(f"{parameters.get('windowCenter', '')},{parameters.get('windowWidth', '')}")
     return await viewing.rendered(
         record,
-        numbers,
+        asked,
         media_type=media_type,
         window=window,
         size=_size(parameters),
@@ -96,12 +97,10 @@ def _size(parameters: Mapping[str, str]) -> tuple[int, int] | None:
     sides = []
     for name in ("columns", "rows"):
         text = parameters.get(name, "")
-        if not text:
-            sides.append(_MOST_PIXELS)
-        elif not text.isascii() or not text.isdecimal() or not 0 < int(text[:6]) <= _MOST_PIXELS:
+        side = numbers.whole(text, least=1, most=_MOST_PIXELS) if text else _MOST_PIXELS
+        if side is None:
             raise ParameterInvalid(f"{name} is 1 to {_MOST_PIXELS}.")
-        else:
-            sides.append(int(text))
+        sides.append(side)
     return None if sides == [_MOST_PIXELS, _MOST_PIXELS] else (sides[0], sides[1])
 
 
@@ -109,10 +108,11 @@ def _region(text: str | None, record: InstanceRecord) -> tuple[int, int, int, in
     """The part of `left,top,right,bottom`, each from 0 to 1. Per: PS3.18 9.1.2.2.2 (region)."""
     if not text:
         return None
-    try:
-        left, top, right, bottom = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ParameterInvalid("region is left,top,right,bottom, each from 0 to 1.") from None
+    told = [numbers.decimal(part) for part in text.split(",")]
+    edges = [edge for edge in told if edge is not None]
+    if len(told) != 4 or len(edges) != 4:
+        raise ParameterInvalid("region is left,top,right,bottom, each from 0 to 1.")
+    left, top, right, bottom = edges
     if not 0 <= left < right <= 1 or not 0 <= top < bottom <= 1:
         raise ParameterInvalid("region is left,top,right,bottom, each from 0 to 1.")
     wide, high = record.columns or 0, record.rows or 0

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from troth import archive, dicom
 from troth.doors.dimse.errors import IdentifierWrong, KeyNotHonoured
 from troth.doors.dimse.offered import EXPLICIT_LITTLE, Root
+from troth.kit import numbers
 
 AskedLevel = Literal["PATIENT", "STUDY", "SERIES", "IMAGE"]
 
@@ -190,8 +191,8 @@ def element(tag: int, value: bytes, is_explicit: bool, vr: str = "") -> bytes:
 
 def _bytes_of(tag: int, text: str) -> bytes:
     if archive.vr_of(tag) == "US":
-        numbers = [int(single) for single in text.split("\\") if single.isascii() and single.isdecimal()]
-        return b"".join(struct.pack("<H", number & 0xFFFF) for number in numbers)
+        told = (numbers.whole(single, most=0xFFFF) for single in text.split("\\"))
+        return b"".join(struct.pack("<H", number) for number in told if number is not None)
     return text.encode("utf-8")
 
 

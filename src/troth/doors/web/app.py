@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from troth.doors.web import assets
+from troth.doors.web import assets, convertors
 from troth.doors.web.admin.damaged import DamagedPages
 from troth.doors.web.admin.numbers import NumberPages
 from troth.doors.web.admin.people import PeoplePages
@@ -65,6 +65,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None =
     Returns:
         An ASGI application.
     """
+    convertors.register()
     desk = Desk(rooms, has_images=dicomweb is not None)
     faults = FaultPages(desk)
     mounted: list[BaseRoute] = [*routes(desk), Route("/static/{edition}/{name:path}", assets.serve)]
@@ -107,11 +108,11 @@ def _public(desk: Desk) -> list[BaseRoute]:
         Route("/", doors.start),
         Route("/notice", notice.notice),
         Route("/notice/versions", versions.versions),
-        Route("/notice/versions/{number:int}/changes", versions.changes),
+        Route("/notice/versions/{number:version}/changes", versions.changes),
         Route("/notice/register", versions.register),
         Route("/notice/register.csv", versions.register_csv),
         Route("/notice/register.jsonld", versions.register_jsonld),
-        Route("/notice/versions/{number:int}", notice.notice),
+        Route("/notice/versions/{number:version}", notice.notice),
         Route("/promises", notice.promises),
         Route("/sign-in", doors.sign_in, methods=BOTH),
         Route("/sign-in/sent", doors.sent),

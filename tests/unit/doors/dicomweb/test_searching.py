@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import struct
 from io import BytesIO
+from typing import Any
 
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import instance
 from tests.unit.doors.dicomweb.conftest import House
+from tests.unit.doors.dicomweb.test_app import stow, uids
+from troth import archive, dicom
 
 
 @pytest.mark.parametrize(
@@ -154,3 +161,72 @@ async def test_what_is_included(house: House) -> None:
             assert set(tags.split()) - {"00080005"} <= set(found), resource
         too_many = "&".join(f"includefield={number:08X}" for number in range(300))
         assert (await client.get(f"/studies?{too_many}")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [("InstanceNumber", "IS", "9" * 10_000), ("InstanceNumber", "IS", "1_0"), ("InstanceNumber", "IS", "\u0663"),
+     ("SeriesNumber", "IS", "9" * 5_000), ("NumberOfFrames", "IS", "9" * 13), ("WindowCenter", "DS", "nan"),
+     ("WindowCenter", "DS", "1e999"), ("RescaleSlope", "DS", "9" * 5_000)],
+)  # fmt: skip
+async def test_a_number_that_is_none_hides_nothing(house: House, keyword: str, vr: str, value: str) -> None:
+    content = altered(instance(SpecificCharacterSet="ISO_IR 192"), keyword, vr, value)
+    stored = await stow(house, content)
+    assert stored.status_code == 200
+    study = f"/studies/{uids(content).StudyInstanceUID}"
+    async with house.clinician() as client:
+        for path in (study + "/instances", study + "/series", "/instances?limit=1000", "/series?limit=1000"):
+            for kind in ("application/dicom+json", "multipart/related; type=application/dicom+xml"):
+                answer = await client.get(path, params={"includefield": "all"}, headers={"Accept": kind})
+                assert answer.status_code == 200, path
+        assert (await client.get(study + "/metadata")).status_code == 200
+        for number in ("9" * 5_000, "1" * 10, "\u00b2", "1_0", "-1", "1e3"):
+            for name in ("limit", "offset", "quality", "columns", "viewport", "window"):
+                base = {"requestType": "WADO", "studyUID": "1.2", "seriesUID": "1.3", "objectUID": "1.4"}
+                for path, more in (("/studies", {}), (study + "/rendered", {}), ("/wado", base)):
+                    answer = await client.get(path, params={**more, name: number})
+                    assert answer.status_code < 500, (path, name, number)
+
+
+async def test_a_row_that_cannot_be_told_is_left_out_and_named(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = generate_uid()
+    contents = [instance(StudyInstanceUID=study) for _ in range(3)]
+    await stow(house, *contents)
+    broken = uids(contents[1]).SOPInstanceUID
+    told = archive.to_json_text
+
+    def fails(values: Any) -> str:
+        if values.get(0x00080018) == broken:
+            raise ValueError("it cannot be told")
+        return told(values)
+
+    monkeypatch.setattr(archive, "to_json_text", fails)
+    async with house.clinician() as client:
+        answer = await client.get(f"/studies/{study}/instances")
+    assert answer.status_code == 200
+    assert {one["00080018"]["Value"][0] for one in answer.json()} == {
+        uids(one).SOPInstanceUID for one in contents if one is not contents[1]
+    }
+    assert broken in answer.headers["warning"]
+
+
+def altered(content: bytes, keyword: str, vr: str, value: str) -> bytes:
+    """The same instance with a value that no toolkit would write."""
+    dataset = pydicom.dcmread(BytesIO(content))
+    tag = int(pydicom.datadict.tag_for_keyword(keyword) or 0)
+
+    def written(elements: Dataset) -> bytes:
+        buffer = DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, False
+        write_dataset(buffer, elements)
+        return buffer.getvalue()
+
+    before, after = Dataset(), Dataset()
+    for element in dataset:
+        if element.tag != tag:
+            (before if element.tag < tag else after).add(element)
+    text = value.encode("utf-8")
+    text += b" " * (len(text) & 1)
+    new = struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), len(text)) + text
+    front = dicom.part10(dataset.SOPClassUID, dataset.SOPInstanceUID, "1.2.840.10008.1.2.1")
+    return front + written(before) + new + written(after)

@@ -35,7 +35,9 @@ async def test_filters_work(house: House, query: str, found: str, missing: str) 
         assert missing not in page
 
 
-@pytest.mark.parametrize("query", ["modality=XX", "days=2", "page=0", "page=x", "study=abc"])
+@pytest.mark.parametrize(
+    "query", ["modality=XX", "days=2", "page=0", "page=x", "study=abc", "page=" + "1" * 5000, "page=%C2%B2"]
+)
 async def test_a_filter_that_does_not_exist_is_refused_not_ignored(house: House, query: str) -> None:
     async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
         assert (await clinician.get(f"/studies?{query}")).status_code == 404

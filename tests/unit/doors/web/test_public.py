@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 
 from tests.common.arrivals import shown_in, take_second_step
 from tests.unit.doors.web.conftest import ORIGIN, House, token_in
 from troth.doors.web import assets
+from troth.doors.web.public import doors
 
 LINK = re.compile(r"http://\S+/sign-in/(\S+)")
 
@@ -169,3 +171,22 @@ async def test_pages_of_others_are_not_there(house: House) -> None:
             answer = await clinician.get(path)
             assert answer.status_code == 404
             assert "There is nothing here that you may see" in answer.text
+
+
+@pytest.mark.parametrize("number", ["1" * 5_000, "1" * 10, "%C2%B2", "1_0", "-1", "0"])
+async def test_a_number_that_no_page_has_is_no_page(house: House, number: str) -> None:
+    async with house.client() as anybody:
+        for path in (f"/notice/versions/{number}", f"/notice/versions/{number}/changes"):
+            assert (await anybody.get(path)).status_code == 404
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        for query in (f"page={number}", f"days={number}", f"study={number}"):
+            assert (await clinician.get(f"/studies?{query}")).status_code == 404
+
+
+@pytest.mark.parametrize("text", ["1" * 5_000, "\u00b2", "\u0663", "1_0", "-1"])
+def test_a_day_that_is_none_is_said_at_its_field(text: str) -> None:
+    typed = {"name": "A", "code": "1", "email": "a@b", "day": "1", "month": "1", "year": "1980"}
+    for name in ("day", "month", "year"):
+        assert [fault.field for fault in doors._faults(typed | {name: text})] == [name]
+    assert doors._birth_date(typed) == date(1980, 1, 1)
+    assert doors._birth_date(typed | {"day": "31", "month": "2"}) is None

@@ -13,6 +13,7 @@ from troth.doors.web.admin.views import PeerRow, ServiceRow, SystemPage, Systems
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
+from troth.kit import numbers
 from troth.people import TOKEN_ROLES, FieldMalformed, Peer, PeerExists, PeerNotFound, SessionNotFound
 from troth.policy import Actor, Permit
 
@@ -188,8 +189,7 @@ def _peer(each: Peer) -> PeerRow:
 
 def _port(fields: Mapping[str, str]) -> int:
     """The port that was typed; 0, which none is, where it is no number."""
-    typed = fields.get("port", "")
-    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= 5 else 0
+    return numbers.whole(fields.get("port"), most=99_999) or 0
 
 
 def _said(refused: FieldMalformed | PeerExists) -> str:

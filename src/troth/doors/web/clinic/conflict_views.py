@@ -157,7 +157,7 @@ def _value(side: Side | None, tag: int) -> str:
         return words.person_name(text)
     if tag == _SEX:
         return words.sex(text)
-    if tag in _DATES and len(text) == 8 and text.isdigit() and 1 <= int(text[4:6]) <= 12:
+    if tag in _DATES and len(text) == 8 and text.isascii() and text.isdigit() and 1 <= int(text[4:6]) <= 12:
         return f"{int(text[6:])} {words.MONTHS[int(text[4:6]) - 1]} {text[:4]}"
     if tag in _TIMES and text[:4].isdigit() and len(text) >= 4:
         return f"{text[:2]}:{text[2:4]}" + (f":{text[4:6]}" if text[4:6].strip("0") else "")

@@ -17,7 +17,7 @@ from troth.doors.web.clinic.views import Chosen, Prior, StudiesPage, StudyRow
 from troth.doors.web.desk import Desk, clauses_of, go, id_of, of_organisation
 from troth.doors.web.looked import Filter
 from troth.doors.web.render import Page
-from troth.kit import clock
+from troth.kit import clock, numbers
 from troth.kit.errors import NotFound
 from troth.policy import Actor, Permit, Target
 
@@ -197,12 +197,11 @@ def asked_of(http_request: Request) -> Asked:
         NotFound: A filter that does not exist.
     """
     fields = http_request.query_params
-    days, modality, page = fields.get("days", ""), fields.get("modality", ""), fields.get("page", "1")
-    if (days and days not in DAYS) or (modality and modality not in MODALITIES):
+    days, modality = fields.get("days", ""), fields.get("modality", "")
+    page = numbers.whole(fields.get("page", "1"), least=1, most=MOST_PAGES)
+    if page is None or (days and days not in DAYS) or (modality and modality not in MODALITIES):
         raise NotFound
-    if not (page.isascii() and page.isdigit() and 1 <= int(page) <= MOST_PAGES):
-        raise NotFound
-    return Asked(fields.get("q", "").strip()[:64], days, modality, int(page), fields.get("study", ""))
+    return Asked(fields.get("q", "").strip()[:64], days, modality, page, fields.get("study", ""))
 
 
 def _searches(text: str) -> list[tuple[Match, ...]]:
@@ -238,7 +237,7 @@ def title(study: StudySummary) -> str:
 def born(study: StudySummary) -> str:
     """Birth date as a list shows it; what is no date is shown as it stands."""
     text = study.birth_date
-    if len(text) == 8 and text.isdigit() and 1 <= int(text[4:6]) <= 12:
+    if len(text) == 8 and text.isascii() and text.isdigit() and 1 <= int(text[4:6]) <= 12:
         return f"{int(text[6:])} {words.MONTHS[int(text[4:6]) - 1]} {text[:4]}"
     return text
 

@@ -18,6 +18,7 @@ from troth.doors.web.desk import Desk, clauses_of, go, id_of
 from troth.doors.web.patient import choosing
 from troth.doors.web.patient.choice_views import ChoicesPage, Press, ReceiptPage, Stoppable, StopPage
 from troth.doors.web.render import Page
+from troth.kit import numbers
 from troth.kit.errors import NotFound, Unprocessable
 from troth.notice import NoticeVersion
 from troth.people import Choice, Restriction, Said
@@ -148,10 +149,11 @@ class ChoicePages:
 
     def _version(self, *, is_accepted: bool) -> Callable[[Permit, str, Said], Awaitable[str]]:
         async def act(permit: Permit, about: str, said: Said) -> str:
-            if not about.isdecimal() or len(about) > 6:
+            number = numbers.whole(about, least=1, most=999_999)
+            if number is None:
                 raise Unprocessable("There is no such version")
             choices = self._desk.rooms.choices
-            made = await choices.answer_version(permit, _holder(permit), int(about), said, is_accepted=is_accepted)
+            made = await choices.answer_version(permit, _holder(permit), number, said, is_accepted=is_accepted)
             return made.reference
 
         return act

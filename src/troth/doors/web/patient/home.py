@@ -19,7 +19,7 @@ from troth.doors.web.patient.asking import asks, request_line
 from troth.doors.web.patient.choices import undo_of
 from troth.doors.web.patient.views import HomePage, LookedPage, ScanLine, StudyPage
 from troth.doors.web.render import Page
-from troth.kit import clock
+from troth.kit import clock, numbers
 from troth.kit.errors import NotFound
 from troth.notice import Notice
 from troth.policy import Actor, Permit
@@ -242,7 +242,7 @@ def film(found: Sequence[Found]) -> tuple[str, ...]:
 
 
 def _whole_number(text: str) -> int:
-    return int(text) if text.strip().isdigit() else 0
+    return numbers.whole(text, most=999_999_999) or 0
 
 
 def _event_id(text: str) -> UUID | None:

@@ -16,6 +16,7 @@ from troth.doors.web import looked, words
 from troth.doors.web.desk import Desk, id_of, of_subject
 from troth.doors.web.patient import thread as threads
 from troth.doors.web.render import Page
+from troth.kit import numbers
 from troth.kit.errors import NotFound
 from troth.policy import Actor
 
@@ -256,9 +257,8 @@ def page_of(study_href: str, parts: Sequence[Part], asked: Mapping[str, str]) ->
 
 def _within(text: str, least: int, most: int, otherwise: int) -> int:
     """A number of an address within its bounds; what is no short number is as if nothing had been said."""
-    if not text or len(text) > 6 or not text.removeprefix("-").isascii() or not text.removeprefix("-").isdigit():
-        return otherwise
-    return min(max(int(text), least), most)
+    number = numbers.whole(text, least=-99_999, most=999_999)
+    return otherwise if number is None else min(max(number, least), most)
 
 
 def _number(found: Found, tag: int) -> int:

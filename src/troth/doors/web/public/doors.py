@@ -25,6 +25,7 @@ from troth.doors.web.frame import home_of
 from troth.doors.web.public.accepted import CHANGED, accepted_of, for_anybody, is_outdated
 from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage, WhoLine, WhoPage
 from troth.doors.web.render import Page
+from troth.kit import numbers
 from troth.kit.errors import NotFound
 from troth.people import (
     Challenge,
@@ -229,11 +230,10 @@ def _faults(fields: Mapping[str, str]) -> tuple[Fault, ...]:
     if not fields.get("name"):
         faults.append(Fault("name", "Write your name"))
     for name, most in (("day", 31), ("month", 12)):
-        value = fields.get(name, "")
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= most):
+        if numbers.whole(fields.get(name), least=1, most=most) is None:
             faults.append(Fault(name, f"Write the {name} as a number from 1 to {most}"))
     year = fields.get("year", "")
-    if not (year.isascii() and year.isdigit() and len(year) == 4):
+    if len(year) != 4 or numbers.whole(year, most=9999) is None:
         faults.append(Fault("year", "Write the year as four figures, like 1980"))
     if not fields.get("code"):
         faults.append(Fault("code", "Write the code you were given"))
@@ -244,7 +244,8 @@ def _faults(fields: Mapping[str, str]) -> tuple[Fault, ...]:
 
 def _birth_date(fields: Mapping[str, str]) -> date | None:
     """The day that was typed; None when the calendar has none such."""
+    told = [numbers.whole(fields[name], most=9999) for name in ("year", "month", "day")]
     try:
-        return date(int(fields["year"]), int(fields["month"]), int(fields["day"]))
+        return date(*(part or 0 for part in told))
     except ValueError:
         return None
