@@ -8,7 +8,6 @@ import io
 import re
 import zipfile
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -264,12 +263,8 @@ async def test_a_page_of_somebody_else_is_not_there(browser: Browser, hospital: 
 
 
 async def until(page: Page, words: str) -> None:
-    address = page.url
-    until_at = clock.now() + timedelta(seconds=90)
-    while words not in await page.inner_text("main"):
-        assert clock.now() < until_at, await page.inner_text("main")
-        await page.wait_for_timeout(400)
-        await page.goto(address)
+    """The page says it by itself: nobody reloads it."""
+    await expect(page.locator("main")).to_contain_text(words, timeout=90_000)
 
 
 def mailed(folder: Path, words: str) -> str:

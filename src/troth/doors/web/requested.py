@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from troth.doors.web import words
 from troth.kit import clock
@@ -84,12 +84,21 @@ OUTCOMES: Mapping[Outcome, Chip] = {
     Outcome.REFUSED: Chip("refused", "Refused with ground"),
     Outcome.FAILED: Chip("broken", "Failed", "broken"),
 }
+LIVE_FOR = timedelta(minutes=10)
 SETTLED = frozenset({Outcome.DONE_VERIFIED, Outcome.REFUSED})
 
 
 def has_failed(request: RightsRequest) -> bool:
     """Whether one of its items failed: such a request comes first."""
     return any(item.outcome is Outcome.FAILED for item in request.items)
+
+
+def is_live(*requests: RightsRequest) -> bool:
+    """Whether something is done about one of them at this moment, so that a page looks again by itself.
+
+    Only for a while: a page that asks keeps its session awake.
+    """
+    return any(each.is_open and clock.now() - each.opened_at < LIVE_FOR for each in requests)
 
 
 def chip_of(request: RightsRequest) -> Chip:

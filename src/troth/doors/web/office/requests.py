@@ -178,6 +178,7 @@ def _file(request: RightsRequest, name: str) -> FilePage:
         items_summary=requested.summary(request),
         is_settled=requested.is_settled(request),
         steps=requested.steps_of(request),
+        is_live=requested.is_live(request),
     )
 
 

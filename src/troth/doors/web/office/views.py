@@ -73,3 +73,4 @@ class FilePage:
     items_summary: str
     is_settled: bool
     steps: tuple[StepLine, ...]
+    is_live: bool = False

@@ -44,7 +44,11 @@ class AskingPages:
         permit = await self._desk.permit(actor, "see_request", of_subject(actor), OWN)
         assert actor.subject_id is not None
         held = requested.by_urgency(await self._desk.rooms.rights.of_subject(permit, actor.subject_id))
-        view = RequestsPage(tuple(request_line(each) for each in held), asks(None, "Get a copy", "Erase something"))
+        view = RequestsPage(
+            tuple(request_line(each) for each in held),
+            asks(None, "Get a copy", "Erase something"),
+            requested.is_live(*held),
+        )
         return await self._page(http_request, visitor, "Your requests", Page("patient/requests.html", view), permit)
 
     async def request(self, http_request: Request) -> Response:
@@ -234,6 +238,7 @@ def request_page(request: RightsRequest) -> RequestPage:
         items_summary=requested.summary(request),
         is_settled=requested.is_settled(request),
         steps=requested.steps_of(request),
+        is_live=requested.is_live(request),
     )
 
 

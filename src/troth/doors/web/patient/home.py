@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import Found, Query, StudySummary
-from troth.doors.web import looked, words
+from troth.doors.web import looked, requested, words
 from troth.doors.web.desk import Desk, go, id_of, of_subject
 from troth.doors.web.patient import thread as threads
 from troth.doors.web.patient.asking import asks, request_line
@@ -61,14 +61,16 @@ class PatientPages:
         # Of its own, so that no number of other entries hides who looked.
         news = await threads.since(self._desk.rooms, log, actor.subject_id, begin, looked.NEWS, PAGE)
         told = [event for event in news if looked.is_news(event)]
+        asked = await self._requests(actor)
         view = HomePage(
             organisation=actor.organisation,
             lead=looked.lead(looked.looking_people(news, begin), len(scans)),
-            requests=tuple(request_line(each) for each in await self._requests(actor) if each.is_open),
+            requests=tuple(request_line(each) for each in asked if each.is_open),
             studies=scans,
             entries=threads.entries(replace(thread, events=(*news, *thread.events)), actor, told[:ON_HOME]),
             complete=looked.complete_line(thread.complete),
             can_ask=asks(),
+            is_live=requested.is_live(*asked),
         )
         page = Page("patient/home.html", view)
         return await self._desk.page(

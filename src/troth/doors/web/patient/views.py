@@ -69,6 +69,7 @@ class HomePage:
     entries: tuple[Looked, ...]
     complete: CompleteLine | None
     can_ask: tuple[Ask, ...]
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class RequestsPage:
 
     requests: tuple[RequestLine, ...]
     can_ask: tuple[Ask, ...]
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class RequestPage:
     items_summary: str
     is_settled: bool
     steps: tuple[StepLine, ...]
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
