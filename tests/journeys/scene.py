@@ -29,6 +29,7 @@ LISTS = "terminology-vendor"
 NO_PAGES = {
     "/": "leads on to one's own first page",
     "/robots.txt": "for search engines",
+    "/health": "for a probe",
     "/notice/register.csv": "a file",
     "/notice/register.jsonld": "a file",
     "/scans/{id}/open": "leads on to the viewer",

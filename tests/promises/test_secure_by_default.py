@@ -41,6 +41,7 @@ OF_EVERYBODY = {
     "/sign-in/sent",
     "/invitation",
     "/robots.txt",
+    "/health",
     "/app-config.js",
     "/init-service-worker.js",
 }

@@ -16,13 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.kit.errors import NotFound, TrothError
+from troth.kit.errors import NotFound, TrothError, Unavailable
 from troth.policy import NotInLevel
 
 MEDIA_TYPE = "application/problem+json"
 _NO_STORE = {"Cache-Control": "no-store"}
 _BEARER = {"WWW-Authenticate": "Bearer"}
-_LATER = {"Retry-After": "5"}  # seconds; RFC 9110 10.2.3
+_LATER = {"Retry-After": str(Unavailable.retry_seconds)}
 _HEADERS: dict[int, dict[str, str]] = {HTTPStatus.UNAUTHORIZED: _BEARER, HTTPStatus.SERVICE_UNAVAILABLE: _LATER}
 
 _log = logging.getLogger("troth.doors")

@@ -23,6 +23,9 @@ from troth.kit.errors import Unavailable
 from troth.kit.rounds import Answer, Rounds
 from troth.kit.watching import WatchedConnection
 
+WAIT_SECONDS = 15.0
+"""How long somebody waits for a connection: as long as the database server takes to come back, usually."""
+
 _GONE = frozenset({"08", "53", "57"})  # classes of SQLSTATE: connection, resources, operator intervention
 
 Row = dict[str, Any]
@@ -83,18 +86,14 @@ class Database:
             The connection, with rows as dictionaries.
 
         Raises:
-            DatabaseUnavailable: No connection could be had.
+            DatabaseUnavailable: No connection could be had, or the server went away meanwhile.
         """
         tenant = scope.tenant if scope is not None else None
+        # One message without parameters begins and sets the tenant: a round trip less on every path.
+        plans = "; set local plan_cache_mode = 'force_generic_plan'" if with_general_plans else ""
         pool = await self._pool()
+        connection = await self._begun(pool, f"begin; set local app.tenant = '{tenant or ''}'{plans}")
         try:
-            connection = await pool.getconn(timeout=15)
-        except (PoolTimeout, psycopg.OperationalError) as fault:
-            raise DatabaseUnavailable from fault
-        try:
-            # One message without parameters begins and sets the tenant: a round trip less on every path.
-            plans = "; set local plan_cache_mode = 'force_generic_plan'" if with_general_plans else ""
-            await connection.execute(f"begin; set local app.tenant = '{tenant or ''}'{plans}")
             try:
                 yield connection
             except BaseException:
@@ -102,8 +101,40 @@ class Database:
                     await connection.execute("rollback")
                 raise
             await connection.execute("commit")
+        except psycopg.OperationalError as fault:
+            raise _as_it_is(fault) from fault
         finally:
             await pool.putconn(connection)
+
+    async def _begun(self, pool: AsyncConnectionPool[Connection], begin: str) -> Connection:
+        """A connection on which a transaction has begun; those that died in the pool are passed over."""
+        tries = self._max_size + 1
+        while True:
+            try:
+                connection = await pool.getconn(timeout=WAIT_SECONDS)
+            except (PoolTimeout, psycopg.OperationalError) as fault:
+                raise DatabaseUnavailable from fault
+            try:
+                await connection.execute(begin)
+            except psycopg.OperationalError as fault:
+                await pool.putconn(connection)
+                tries -= 1
+                if not tries or not _is_gone(fault):
+                    raise _as_it_is(fault) from fault
+            except BaseException:
+                await pool.putconn(connection)
+                raise
+            else:
+                return connection
+
+    async def answers(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            async with self.transaction(None) as connection:
+                await connection.execute("select 1")
+        except DatabaseUnavailable:
+            return False
+        return True
 
     async def call(
         self,
@@ -139,9 +170,7 @@ class Database:
                 str(tenant) if tenant is not None else "", function, parameters, is_durable=is_durable
             )
         except psycopg.OperationalError as fault:
-            if fault.sqlstate is not None and fault.sqlstate[:2] not in _GONE:
-                raise
-            raise DatabaseUnavailable from fault
+            raise _as_it_is(fault) from fault
 
     def flushing(self) -> Answer:
         """Begin to make everything durable that is committed now, whoever committed it.
@@ -213,3 +242,14 @@ class Database:
             self._pools[loop] = pool
             await pool.open()
         return pool
+
+
+def _is_gone(fault: psycopg.OperationalError) -> bool:
+    """Whether the server, and not a statement, is the reason."""
+    if isinstance(fault, psycopg.errors.QueryCanceled):
+        return False
+    return fault.sqlstate is None or fault.sqlstate[:2] in _GONE
+
+
+def _as_it_is(fault: psycopg.OperationalError) -> Exception:
+    return DatabaseUnavailable() if _is_gone(fault) else fault

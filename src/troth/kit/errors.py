@@ -144,3 +144,4 @@ class Unavailable(TrothError):
     title = "A part of the platform does not answer"
     http_status = 503
     dimse_status = 0xA700
+    retry_seconds = 5  # Retry-After, RFC 9110 10.2.3

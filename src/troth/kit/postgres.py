@@ -31,6 +31,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from troth.kit.errors import Unavailable
 
 SUPERUSER = "troth_super"
+_FIRST = {"node.lock", "troth.toml", "restoring", "keys", "packs", "secrets", "pg"}  # before a first start has ended
 ROLES = ("troth_owner", "troth_app", "troth_sequencer", "troth_flow")
 MAIN_DATABASE = "troth"
 FLOW_DATABASE = "troth_flow"
@@ -153,7 +154,7 @@ class EmbeddedServer:
         Raises:
             ServerUnavailable: It cannot be started; the detail says why and the hint what to do.
         """
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._guard_data()
         binaries = _reachable_binaries(self._account)
         if self._account:
             _require_reachable(self.data_dir, self._account)
@@ -184,6 +185,15 @@ class EmbeddedServer:
             if self._account:
                 for name in files:
                     os.chown(Path(place) / name, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
+
+    def _guard_data(self) -> None:
+        """Make the data folder, for its user alone; the server's own user, if there is one, may pass through it."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        is_ours = (self.cluster / "PG_VERSION").exists() or {path.name for path in self.data_dir.iterdir()} <= _FIRST
+        if is_ours and self.data_dir.stat().st_uid == os.geteuid():
+            if self._account:
+                os.chown(self.data_dir, -1, self._account.pw_gid)
+            self.data_dir.chmod(0o710 if self._account else 0o700)
 
     def _own_folder(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

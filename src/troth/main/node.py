@@ -34,7 +34,7 @@ RESTORING = "restoring"
 _LOCK = "node.lock"
 """Held by the node that has the data folder; it says where its pages and its viewer are reached."""
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 1, 15, 38
 
 Part = Callable[[Settings, socket.socket | None, socket.socket | None, Callable[[], None]], None]
 
@@ -65,7 +65,9 @@ def listening(settings: Settings) -> Settings:
 
 
 def bound(address: Address) -> socket.socket:
-    """A listening socket.
+    """A socket that has its port and takes no connection yet: whoever answers listens, once it can.
+
+    Until then a connection is refused, so that a probe of the port does not say "up" too early.
 
     Raises:
         Unavailable: The port is taken, or the address is not ours.
@@ -77,7 +79,6 @@ def bound(address: Address) -> socket.socket:
         listener.bind((address.host, address.port))
     except OSError as fault:
         raise Unavailable(f"{address} cannot be listened on: {fault.strerror}", hint="Choose another port.") from fault
-    listener.listen(4096)
     listener.set_inheritable(True)
     return listener
 
@@ -120,6 +121,7 @@ class Node:
                 f"a restore into {self.settings.data_dir} did not come to its end", hint="Restore into a new folder."
             )
         self.server.start()
+        os.umask(0o077)  # whatever a part makes is for its own user; folders for others were made by now
         taken: dict[str, Any] = {}
         for name in ("http", "viewer", "dicom"):
             wanted: Address = getattr(self.settings, name)
@@ -232,6 +234,7 @@ class Node:
                 os.close(self._lock)
             _name(f"troth-{name}")
             _die_with(parent)
+            _gain_nothing()
             listeners = {"web": ("http", "viewer"), "dicom": ("dicom", None), "worker": (None, None)}[name]
             first, second = (self._listeners.get(key) if key else None for key in listeners)
             self._parts[name](self.settings, first, second, partial(_say_ready, tell))
@@ -258,6 +261,11 @@ def _say_ready(tell: int) -> None:
 def _name(name: str) -> None:
     """What `ps` and `top` call this process; 15 letters at most."""
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
+
+
+def _gain_nothing() -> None:
+    """No program that this process or its children start has more rights than they have (setuid, file capabilities)."""
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _die_with(parent: int) -> None:

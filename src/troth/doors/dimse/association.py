@@ -19,6 +19,7 @@ from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
 from troth.doors.dimse.services import SERVICES
 from troth.doors.dimse.upper import State, UpperLayer
+from troth.kit.errors import Unavailable
 
 _log = logging.getLogger("troth.doors.dimse")
 
@@ -128,6 +129,8 @@ class Association:
     async def _associate(self, request: pdu.AssociateRequest) -> None:
         try:
             await self._decide(request)
+        except Unavailable:
+            self.upper.reject(2, 3, 1)  # transient, presentation provider, temporary congestion
         finally:
             self._house.decided(self)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -49,9 +52,10 @@ from troth.doors.web.public.recipients import RecipientPages
 from troth.doors.web.public.second_step import SecondStep
 from troth.doors.web.public.unsubscribe import UnsubscribePages
 from troth.doors.web.public.versions import VersionPages
-from troth.kit.errors import TrothError
+from troth.kit.errors import TrothError, Unavailable
 
 BOTH = ["GET", "POST"]
+_HEALTH_SECONDS = 3.0
 
 
 def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None = None) -> Starlette:
@@ -128,6 +132,7 @@ def _public(desk: Desk) -> list[BaseRoute]:
         Route("/stop/{link}", unsubscribe.press, methods=["POST"]),
         Route("/theme", doors.theme, methods=["POST"]),
         Route("/robots.txt", _robots),
+        Route("/health", _health(desk)),
     ]
 
 
@@ -255,6 +260,21 @@ def _exchange(desk: Desk) -> list[BaseRoute]:
         *(Route(f"/office/{name}", office.add, methods=["POST"]) for name in REGISTERS),
         *(Route(f"/office/{name}/{{id}}/end", office.end, methods=["POST"]) for name in REGISTERS),
     ]
+
+
+def _health(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    """For a probe: 200 while this node can answer, else 503; nothing else is said."""
+
+    async def health(http_request: Request) -> Response:
+        try:
+            is_up = await asyncio.wait_for(desk.rooms.database.answers(), _HEALTH_SECONDS)
+        except TimeoutError:
+            is_up = False
+        if is_up:
+            return PlainTextResponse("up\n")
+        return PlainTextResponse("not ready\n", 503, {"Retry-After": str(Unavailable.retry_seconds)})
+
+    return health
 
 
 async def _robots(http_request: Request) -> Response:

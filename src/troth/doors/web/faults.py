@@ -15,6 +15,7 @@ from troth.doors.web.frame import home_of
 from troth.doors.web.public.views import FaultPage
 from troth.doors.web.render import Page
 from troth.kit import clock
+from troth.kit.db import DatabaseUnavailable
 from troth.kit.errors import NotFound, TrothError, Unavailable
 from troth.people import ChallengeOver, SignInLinkOver, TooManyCodes
 from troth.policy import PermitDenied
@@ -48,8 +49,8 @@ class FaultPages:
         """A fault of the tree."""
         if isinstance(fault, SignInNeeded):
             return await self._sign_in(http_request)
-        if not isinstance(fault, TrothError):
-            raise fault
+        if not isinstance(fault, TrothError) or isinstance(fault, DatabaseUnavailable):
+            raise fault  # a page in its frame needs the database, too
         if isinstance(fault, PermitDenied) and fault.reason:  # only somebody who has access is told why
             text = f"It says to the patient: “{fault.reason}”"
             return await self._page(http_request, 403, FORBIDDEN, text, OTHERWISE, is_recorded=True)
@@ -67,7 +68,10 @@ class FaultPages:
             )
         heading = fault.title if fault.http_status < 500 else WRONG
         detail = fault.detail if fault.detail != heading else ""
-        return await self._page(http_request, fault.http_status, heading, detail, fault.hint)
+        answer = await self._page(http_request, fault.http_status, heading, detail, fault.hint)
+        if isinstance(fault, Unavailable):
+            answer.headers["Retry-After"] = str(fault.retry_seconds)
+        return answer
 
     async def _sign_in(self, http_request: Request) -> Response:
         """On to the second step of a sign-in that waits for it, else to its beginning."""

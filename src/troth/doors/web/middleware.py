@@ -10,11 +10,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from troth.kit.errors import Unavailable
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 BARE = (
     '<!doctype html><html lang="en-GB"><title>Troth</title><link rel="stylesheet" href="/static/now/troth.css">'
     "<h1>This did not work</h1><p>Nothing was changed. Try again in a minute.</p></html>"
 )
+BUSY = BARE.replace("Nothing was changed. Try again in a minute.", "Troth is not ready. Try again in a few seconds.")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _logger = logging.getLogger(__name__)
@@ -105,10 +108,14 @@ class Guard:
         try:
             await self._app(scope, receive, dressed)
         except Exception as fault:
-            _log_fault(fault)
+            is_away = isinstance(fault, Unavailable)
+            if not is_away:
+                _log_fault(fault)
             if has_started:
                 raise AnswerCutShort from None
-            await HTMLResponse(BARE, 500)(scope, receive, dressed)
+            later = {"Retry-After": str(fault.retry_seconds)} if isinstance(fault, Unavailable) else {}
+            answer = HTMLResponse(BUSY, 503, later) if is_away else HTMLResponse(BARE, 500)
+            await answer(scope, receive, dressed)
 
     def _is_ours(self, host: str) -> bool:
         """Only our own name: another one that resolves to us (DNS rebinding) is refused."""
