@@ -79,7 +79,9 @@ async def test_each_operation_names_the_instruction_and_none_is_done_without_one
     assert (await doctor.web.get(opening)).status_code == 303
     uri = f"/dicomweb/studies/{held.uid}/metadata"
     assert (await doctor.viewer.get(uri)).status_code == 200
-    for kind in ("archive:instances:stored", "archive:study:opened"):
+    inviting = await doctor.post(f"/studies/{held.id}/invite", {"email": "anna@x.example"})
+    assert inviting.status_code == 200
+    for kind in ("archive:instances:stored", "archive:study:opened", "people:invitation:made"):
         [event] = await place.ledgered(kind=kind, subject=held.subject_id)
         assert f"instruction:{first.id}" in event.clauses, kind
 

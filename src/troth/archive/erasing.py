@@ -17,7 +17,7 @@ from troth.kit import clock
 from troth.kit.db import Connection, Database
 from troth.ledger import Entry, Ledger
 from troth.people import People, SubjectNotFound
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 _PAGE = 500
@@ -210,6 +210,7 @@ def entry(permit: Permit, work: Row, counts: Mapping[str, int], key: KeyRef) -> 
         counts: What went.
         key: The subject's audit key, or where that is gone the organisation's.
     """
+    asked = dict(permit.target.attributes).get("request", "")
     return policy.entry(
         permit,
         "archive:study:erased",
@@ -217,6 +218,9 @@ def entry(permit: Permit, work: Row, counts: Mapping[str, int], key: KeyRef) -> 
         subject_id=work["origin_id"],
         study_id=work["study_id"],
         counts={name: counts[name] for name in _COUNTS},
+        clear=Clear(
+            refs=refs(request=UUID(asked) if asked else None), says={"ground": "request" if asked else "other"}
+        ),
     )
 
 

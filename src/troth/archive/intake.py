@@ -21,7 +21,7 @@ from troth.dicom import Header
 from troth.kit import ids
 from troth.ledger import Entry
 from troth.people import Demographics, PatientKey
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef, Keyring, SealBroken
 
 
@@ -389,6 +389,10 @@ class Batch:
             subject_id=study.subject_id if study else None,
             study_id=study.id if study else None,
             outcome="refused" if error else "done",
+            clear=Clear(
+                refs=refs(peer=permit.actor.id if permit.actor.kind == "peer" else None),
+                says={"way": payload["came_by"]} | ({"reason": error.slug} if error else {}),
+            ),
             counts={"instances": len(items), "bytes": sum(map(_length_bytes, items))} | _coerced(items),
         )
 

@@ -31,7 +31,7 @@ from troth.exchange.room import Room
 from troth.kit import clock, ids
 from troth.kit.db import Space
 from troth.notice import ACTIONS
-from troth.policy import Permit
+from troth.policy import Clear, Permit
 from troth.vault import KeyRef
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -415,7 +415,7 @@ class Registers(Room):
                 raise RegisterMalformed("A row with this short name is in the register.", hint="End it first.")
             await self._note(
                 connection, kind, permit, key=key, payload={"register": table, "row": str(row_id), **told},
-                counts={"added": 1}, grounds=_named(table, row_id),
+                counts={"added": 1}, grounds=_named(table, row_id), clear=_clear(table, row_id, "given", values),
             )  # fmt: skip
         return row_id
 
@@ -429,7 +429,7 @@ class Registers(Room):
                 raise RowNotFound
             await self._note(
                 connection, kind, permit, key=key, payload={"register": table, "row": str(row_id), "reason": reason},
-                counts={"ended": 1}, grounds=_named(table, row_id),
+                counts={"ended": 1}, grounds=_named(table, row_id), clear=_clear(table, row_id, "ended", {}),
             )  # fmt: skip
 
     async def _rows(self, permit: Permit, table: str) -> list[dict[str, Any]]:
@@ -462,6 +462,17 @@ class Registers(Room):
 
 def _named(table: str, row_id: UUID) -> tuple[str, ...]:
     return (f"{table.removeprefix('exchange_')}:{row_id}",)
+
+
+_WORDS = ("key", "kind", "country", "origin", "destination", "stands_under")
+
+
+def _clear(table: str, row_id: UUID, state: str, values: Mapping[str, Any]) -> Clear:
+    """What a register says of a row in the clear: which, in what state, its short words and its term."""
+    noun = table.removeprefix("exchange_")
+    words = {name: str(values[name]) for name in _WORDS if values.get(name)}
+    term = {name: values[name] for name in ("valid_from", "valid_until") if values.get(name) is not None}
+    return Clear(refs=((noun, row_id),), says={"register": noun, "state": state, **words}, dates=term)
 
 
 def _term(valid_from: date, valid_until: date | None) -> dict[str, date | None]:

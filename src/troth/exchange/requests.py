@@ -12,7 +12,7 @@ from troth.kit import clock, ids
 from troth.kit.db import Space
 from troth.kit.errors import RateLimited
 from troth.kit.mail import Attachment
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef
 
 MOST_AN_HOUR = 60
@@ -68,7 +68,10 @@ class Requests(Registers):
             )
             told = {"to": email, "instrument": instrument.key}
             grounds = (f"instrument:{instrument.id}",)
-            await self._note(connection, "exchange:document:asked", permit, key=key, payload=told, grounds=grounds)
+            clear = Clear(refs=refs(document=row["document_id"], instrument=instrument.id, request=request_id))
+            await self._note(
+                connection, "exchange:document:asked", permit, key=key, payload=told, grounds=grounds, clear=clear
+            )
         ending = "pdf" if document.media_type == "application/pdf" else "txt"
         words = (
             f"You asked for a copy of what transfers from {instrument.origin} to {instrument.destination} rest on.\n"
@@ -78,5 +81,7 @@ class Requests(Registers):
         await self._mail.send(email, "The copy you asked for", words, attachments=[attachment])
         async with self._db.transaction(Space(space.tenant)) as connection:
             await store.sent(connection, request_id, clock.now())
-            await self._note(connection, "exchange:document:sent", permit, key=key, payload=told, grounds=grounds)
+            await self._note(
+                connection, "exchange:document:sent", permit, key=key, payload=told, grounds=grounds, clear=clear
+            )
         return request_id

@@ -17,7 +17,7 @@ from troth.kit.mail import Mail
 from troth.ledger import Ledger
 from troth.notice import Notice, Notices
 from troth.people import Peer, People
-from troth.policy import Facts, Permit
+from troth.policy import NOTHING, Clear, Facts, Permit
 from troth.vault import KeyRef, Keyring, Packs
 
 Send = Callable[[Sequence[bytes], Peer], Awaitable[Sequence[int]]]
@@ -109,6 +109,7 @@ class Room:
         counts: Mapping[str, int] | None = None,
         outcome: str = "done",
         grounds: tuple[str, ...] = (),
+        clear: Clear = NOTHING,
     ) -> UUID:
         """Write into the ledger, in the transaction that does it.
 
@@ -123,6 +124,7 @@ class Room:
             counts: Numbers.
             outcome: How it went.
             grounds: What it rests on besides the permit, such as `contract:<id>`.
+            clear: What it says in the clear.
         """
         return await self._ledger.append(
             connection,
@@ -136,6 +138,7 @@ class Room:
                 outcome=outcome,
                 counts=counts,
                 grounds=grounds,
+                clear=clear,
             ),
         )
 

@@ -21,7 +21,7 @@ from troth.kit.db import Row, Space
 from troth.kit.errors import Gone, NotFound, TrothError
 from troth.kit.mail import Attachment
 from troth.people import Peer, Subject
-from troth.policy import Actor, Permit, Target
+from troth.policy import Actor, Clear, Permit, Target, refs
 from troth.vault import KeyDestroyed, KeyRef
 
 _YEARS_BACK = 6  # 45 CFR 164.528(a)(1)
@@ -328,6 +328,7 @@ class Exchange(Requests):
                 connection, "exchange:disclosure:recorded", permit, key=about.key,
                 subject_id=about.subject_id, study_id=about.study_id, payload=told,
                 counts={"instances": about.instances}, grounds=_grounds(passed),
+                clear=_clear(disclosure_id, passed, wanted),
             )  # fmt: skip
             await store.insert(
                 connection,
@@ -366,6 +367,7 @@ class Exchange(Requests):
                 connection, f"exchange:disclosure:{state}", permit, key=about.key, subject_id=about.subject_id,
                 study_id=about.study_id, payload=told, counts={"instances": arrived},
                 outcome="done" if state == "left" else "failed", grounds=_grounds(departure.rests_on),
+                clear=Clear(refs=_refs(departure.id, departure.rests_on)),
             )  # fmt: skip
 
     async def _write_refused(
@@ -386,6 +388,10 @@ class Exchange(Requests):
             await self._note(
                 connection, "exchange:disclosure:refused", permit, key=about.key,
                 subject_id=about.subject_id, study_id=about.study_id, payload=told, outcome="refused",
+                clear=Clear(
+                    refs=refs(recipient=recipient.id if recipient is not None else None),
+                    says={"kind": wanted.kind, "category": wanted.category, "reason": refused.reason},
+                ),
             )  # fmt: skip
 
     def _accounted(self, row: Row, subject: Subject) -> Accounted:
@@ -470,6 +476,19 @@ def _grounds(passed: gate.Passed) -> tuple[str, ...]:
         ("legal_order", passed.order),
     )
     return tuple(f"{word}:{row.id}" for word, row in found if row is not None)
+
+
+def _refs(disclosure_id: UUID, passed: gate.Passed) -> tuple[tuple[str, UUID], ...]:
+    rows = {"recipient": passed.recipient, "contract": passed.contract, "instrument": passed.instrument}
+    found = {noun: row.id for noun, row in {**rows, "order": passed.order}.items() if row is not None}
+    return refs(disclosure=disclosure_id, **found)
+
+
+def _clear(disclosure_id: UUID, passed: gate.Passed, wanted: Disclosure) -> Clear:
+    says = {
+        "kind": wanted.kind, "category": wanted.category, "country": passed.recipient.country, "basis": passed.basis,
+    }  # fmt: skip
+    return Clear(refs=_refs(disclosure_id, passed), says={name: word for name, word in says.items() if word})
 
 
 def _was_taken(status: int) -> bool:

@@ -5,6 +5,7 @@ tree (RFC 6962) and signs the tree's size and root; anybody can check a `Proof` 
 """
 
 from troth.ledger.builder import Acting, Allowed, act, entry
+from troth.ledger.clear import NOTHING, Bind, Clear, refs
 from troth.ledger.errors import (
     CheckpointBroken,
     EntryRefused,
@@ -29,6 +30,7 @@ from troth.ledger.model import (
     Verification,
     verify_inclusion,
 )
+from troth.ledger.needs import NEEDS
 from troth.ledger.note import Checkpoint, open_checkpoint
 from troth.ledger.rows import AlteredRow, RowsLook
 from troth.ledger.sealer import Sealer
@@ -37,14 +39,18 @@ from troth.ledger.service import ORIGIN, Ledger
 
 __all__ = [
     "KINDS",
+    "NEEDS",
+    "NOTHING",
     "ORIGIN",
     "Acting",
     "Allowed",
     "AlteredRow",
     "Arrival",
+    "Bind",
     "Broken",
     "Checkpoint",
     "CheckpointBroken",
+    "Clear",
     "Completeness",
     "Entry",
     "EntryRefused",
@@ -67,6 +73,7 @@ __all__ = [
     "act",
     "entry",
     "open_checkpoint",
+    "refs",
     "sentence",
     "verify_inclusion",
 ]

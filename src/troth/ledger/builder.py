@@ -7,10 +7,12 @@ permit, so that none of it can be forgotten. Rooms above `policy` use both as `p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
 from troth.kit.db import HasTenant
+from troth.ledger.clear import NOTHING, Clear
 from troth.ledger.model import Entry
 
 
@@ -41,6 +43,14 @@ class Acting(Protocol):
     def organisation(self) -> str:
         """Display name of the organisation."""
 
+    @property
+    def session_id(self) -> UUID | None:
+        """The sign-in or token that stands behind the actor."""
+
+    @property
+    def surface(self) -> str:
+        """Where it came in."""
+
 
 class Allowed(Protocol):
     """What was allowed to whom; `policy.Permit` fits, and only `policy` makes one."""
@@ -69,6 +79,10 @@ class Allowed(Protocol):
     def decision_id(self) -> UUID:
         """Id of the decision."""
 
+    @property
+    def notice_version(self) -> str:
+        """Names and versions of the notices that decided."""
+
 
 def entry(
     permit: Allowed,
@@ -82,11 +96,13 @@ def entry(
     counts: Mapping[str, int] | None = None,
     grounds: tuple[str, ...] = (),
     space: HasTenant | None = None,
+    clear: Clear = NOTHING,
 ) -> Entry:
     """The entry of an act that a permit allowed.
 
     Args:
-        permit: What allowed it: gives actor, role, purpose, grounds, decision and the space.
+        permit: What allowed it: gives actor, role, session, surface, action, purpose, grounds, decision, the version
+            of the notice and the space.
         kind: One of `kinds.KINDS`.
         key: Seals the payload: the subject's audit key, else the organisation's. Without one nothing personal is said.
         payload: The personal part besides the names of the actor and its organisation, which are in it by themselves.
@@ -96,10 +112,11 @@ def entry(
         counts: Numbers, in the clear; nothing personal.
         grounds: What it rests on besides the permit, such as `contract:<id>`.
         space: Where the permit's own is not the one: of the organisation that the platform works on, or the platform.
+        clear: What is meant, words, clocks, further people and bound rows; `needs.NEEDS` says what a kind has to say.
 
     Raises:
         UnknownKind: The kind is not in the vocabulary.
-        EntryRefused: The clear part holds free text, or there is a payload without a key.
+        EntryRefused: The clear part holds free text or lacks what its kind has to say, or a payload has no key.
     """
     actor = permit.actor
     return Entry(
@@ -117,6 +134,11 @@ def entry(
         decision_id=permit.decision_id,
         outcome=outcome,
         counts=counts or {},
+        notice=_named(permit.notice_version),
+        action=permit.action,
+        via=actor.surface,
+        session=actor.session_id,
+        clear=clear,
     )
 
 
@@ -133,6 +155,8 @@ def act(
     counts: Mapping[str, int] | None = None,
     grounds: tuple[str, ...] = (),
     space: HasTenant | None = None,
+    clear: Clear = NOTHING,
+    action: str = "",
 ) -> Entry:
     """The entry of an act that no permit stands behind: signing in and out, an attempt, a refusal, a task of our own.
 
@@ -148,10 +172,12 @@ def act(
         counts: As for `entry`.
         grounds: Ids of the clauses that it rests on, or that forbade it.
         space: Where the actor's own is not the one.
+        clear: As for `entry`.
+        action: What was tried, where it is a word of the notice's vocabulary.
 
     Raises:
         UnknownKind: The kind is not in the vocabulary.
-        EntryRefused: The clear part holds free text, or there is a payload without a key.
+        EntryRefused: The clear part holds free text or lacks what its kind has to say, or a payload has no key.
     """
     return Entry(
         kind=kind,
@@ -167,6 +193,10 @@ def act(
         clauses=grounds,
         outcome=outcome,
         counts=counts or {},
+        action=action,
+        via=actor.surface,
+        session=actor.session_id,
+        clear=clear,
     )
 
 
@@ -175,3 +205,9 @@ def _said(actor: Acting, key: bytes | None, payload: Mapping[str, Any] | None) -
         return payload or {}  # what has no key to seal it is refused, not left out
     names = {"actor": actor.name, "organisation": actor.organisation}
     return {**{word: name for word, name in names.items() if name}, **(payload or {})}
+
+
+@lru_cache(maxsize=64)
+def _named(label: str) -> str:
+    """Notices as an entry names them: `imaging-cloud 3, vendor-eea 1` is `imaging-cloud@3+vendor-eea@1`."""
+    return label.replace(", ", "+").replace(" ", "@")

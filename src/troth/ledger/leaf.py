@@ -3,6 +3,12 @@
 A leaf is JSON in the manner of RFC 8785 (sorted keys, no blanks, whole numbers only) of every clear column, the hash of
 the sealed payload, and the entry's place. It holds commitments and our random ids, nothing personal, so it stays when
 a key is destroyed.
+
+Version 2 adds `notice`, `action`, `via`, `session`, the parts of `clear.Clear` and `payload_commit`, each only where
+there is something to say. Version 1 has none of them.
+
+Each entry also carries a code (HMAC-SHA256 under a key of the keyring) over all its columns, made where it is written:
+somebody with all power over the database alone can insert a row, but none that the sequencer would give a leaf.
 """
 
 from __future__ import annotations
@@ -14,12 +20,16 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from troth.ledger.clear import PARTS
 from troth.ledger.merkle import leaf_hash
 from troth.ledger.model import PLATFORM, Broken
 
-VERSION = 1
+VERSION = 2
+"""Of the leaves that are written now. Those of version 1 stay as they are: `fields` picks by the row's own version."""
 
-Value = str | int | None | list[str] | dict[str, int]
+Value = str | int | None | list[Any] | dict[str, Any]
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical(fields: Mapping[str, Any]) -> bytes:
@@ -27,7 +37,7 @@ def canonical(fields: Mapping[str, Any]) -> bytes:
 
     Per: RFC 8785. Keys are ASCII here, so sorting by code point is sorting by UTF-16 unit.
     """
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODE(fields).encode()
 
 
 def fields(row: Mapping[str, Any], index: int, subject_seq: int | None, subject_prev: bytes | None) -> dict[str, Value]:
@@ -40,8 +50,8 @@ def fields(row: Mapping[str, Any], index: int, subject_seq: int | None, subject_
         subject_prev: Hash of the subject's leaf before.
     """
     at: datetime = row["at"]
-    return {
-        "v": VERSION,
+    found: dict[str, Value] = {
+        "v": row["v"],
         "index": index,
         "id": str(row["id"]),
         "tenant": None if row["tenant"] == PLATFORM else str(row["tenant"]),
@@ -62,6 +72,43 @@ def fields(row: Mapping[str, Any], index: int, subject_seq: int | None, subject_
         "subject_seq": subject_seq,
         "subject_prev": _hex(subject_prev),
     }
+    if row["v"] > 1:
+        more: Mapping[str, Any] = row["more"] or {}
+        added = {
+            "notice": row["notice"],
+            "action": row["action"],
+            "via": row["via"],
+            "session": _id(row["session"]),
+            "payload_commit": _hex(row["payload_commit"]),
+            **{name: more.get(name) for name in PARTS},
+            "more": sorted(set(more).difference(PARTS)),  # which nobody wrote
+        }
+        found.update((name, value) for name, value in added.items() if value)
+    return found
+
+
+def covered(row: Mapping[str, Any]) -> bytes:
+    """What the code of an entry is made over: every column, the payload by its hash, NUL between them.
+
+    No column can hold a NUL and their number is fixed, so two different rows never give the same bytes.
+
+    Args:
+        row: The row as it is to be written, or as it is found.
+    """
+    at: datetime = row["at"]
+    payload, more = row["payload"], row["more"]
+    return "\0".join(
+        (
+            str(row["v"]), row["tenant"].hex, row["id"].hex, at.astimezone(UTC).isoformat(), row["kind"],
+            _short(row["actor_id"]), row["actor_kind"], row["role"], _short(row["subject_id"]), _short(row["study_id"]),
+            row["purpose"], ",".join(row["clauses"]), _short(row["decision_id"]), row["outcome"],
+            ",".join(f"{name}={count}" for name, count in sorted(row["counts"].items())),
+            row["key"].hex() if row["key"] is not None else "",
+            sha256(payload).hexdigest() if payload is not None else "", row["notice"], row["action"], row["via"],
+            _short(row["session"]), _ENCODE(more) if more else "",
+            row["payload_commit"].hex() if row["payload_commit"] is not None else "",
+        )
+    ).encode()  # fmt: skip
 
 
 def differences(leaf: bytes, found: Mapping[str, Value]) -> list[str]:
@@ -97,6 +144,10 @@ def check(row: Mapping[str, Any]) -> list[Broken]:
 
 def _id(value: UUID | None) -> str | None:
     return None if value is None else str(value)
+
+
+def _short(value: UUID | None) -> str:
+    return "" if value is None else value.hex
 
 
 def _hex(value: bytes | None) -> str | None:

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from troth.ledger import kinds
+from troth.ledger import kinds, needs
+from troth.ledger.clear import NOTHING, Clear
 from troth.ledger.errors import EntryRefused, ProofBroken
 from troth.ledger.merkle import leaf_hash, proves_inclusion
 from troth.ledger.note import Checkpoint, open_checkpoint
@@ -22,6 +23,7 @@ PLATFORM = UUID(int=0)  # stands for "no tenant" in the tables, so that keys and
 
 # The clear part takes words and numbers of clauses only: no blank, no @, so no name, no address.
 _WORD = re.compile(r"[A-Za-z0-9_.:/#-]{0,64}")
+_NOTICE = re.compile(r"[a-z0-9_.+@-]{0,1024}")  # of the label that the policy gives, never typed by anybody
 _COUNT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MOST_WORDS = 64  # clauses, and counts: a leaf stays below the 65,535 bytes of a C2SP entry bundle
 _LARGEST_COUNT = 2**53 - 1  # RFC 8785 3.2.2.3: integers beyond are not the same everywhere
@@ -46,10 +48,15 @@ class Entry:
         decision_id: Id of the policy decision.
         outcome: `done`, `refused` or `failed`.
         counts: Numbers, in the clear; nothing personal.
+        notice: The versions of the notices that decided, such as `imaging-cloud@3`.
+        action: What was allowed, or refused: a word of the notice's vocabulary.
+        via: The surface that it came in by, such as `dicomweb`.
+        session: The sign-in or token that stands behind the actor.
+        clear: What else it says in the clear: what is meant, words, clocks, further people, bound rows.
 
     Raises:
         UnknownKind: The kind is not in the vocabulary.
-        EntryRefused: The clear part holds free text, or a payload has no key.
+        EntryRefused: The clear part holds free text or lacks what its kind has to say, or a payload has no key.
     """
 
     kind: str
@@ -66,6 +73,11 @@ class Entry:
     decision_id: UUID | None = None
     outcome: str = "done"
     counts: Mapping[str, int] = field(default_factory=dict)
+    notice: str = ""
+    action: str = ""
+    via: str = ""
+    session: UUID | None = None
+    clear: Clear = NOTHING
 
     def __post_init__(self) -> None:
         kinds.require(self.kind)
@@ -74,6 +86,8 @@ class Entry:
         for name, words in _words(self).items():
             if not all(_WORD.fullmatch(word) for word in words):
                 raise EntryRefused(f"{name} must be short words without blanks: nothing personal is in the clear")
+        if not _NOTICE.fullmatch(self.notice):
+            raise EntryRefused("a notice is its name and version, such as imaging-cloud@3")
         if len(self.clauses) > _MOST_WORDS or len(self.counts) > _MOST_WORDS:
             raise EntryRefused(f"at most {_MOST_WORDS} clauses and counts")
         for name, count in self.counts.items():
@@ -81,6 +95,8 @@ class Entry:
                 raise EntryRefused("counts are whole numbers with short lower-case names")
         if self.payload and self.key is None:
             raise EntryRefused("a payload needs the key that seals it")
+        if lacking := needs.lacking(self.kind, self.clear):
+            raise EntryRefused(f"{self.kind} has to say its {', '.join(lacking)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +110,9 @@ class Event:
         index: Number in the ledger, from 0; None until it is sequenced (half a second).
         subject_seq: Number among the events of the same subject, from 1.
         checkpoint_size: Size of the first signed checkpoint that covers it.
+        notice: As in `Entry`; empty in entries of version 1, as are `action`, `via`, `session` and `clear`.
+        salt: What the payload was committed to with; see `opening.openings`. None where the payload is.
+        leaf_version: Version of the leaf: 1 for what was written before there was a clear part and a code (MAC).
     """
 
     id: UUID
@@ -116,6 +135,13 @@ class Event:
     index: int | None = None
     subject_seq: int | None = None
     checkpoint_size: int | None = None
+    notice: str = ""
+    action: str = ""
+    via: str = ""
+    session: UUID | None = None
+    clear: Clear = NOTHING
+    salt: bytes | None = field(default=None, repr=False)
+    leaf_version: int = 1
 
     @property
     def sentence(self) -> str:
@@ -284,5 +310,7 @@ def _words(entry: Entry) -> dict[str, tuple[str, ...]]:
         "actor_kind": (entry.actor_kind,),
         "role": (entry.role,),
         "purpose": (entry.purpose,),
+        "action": (entry.action,),
+        "via": (entry.via,),
         "clauses": entry.clauses,
     }

@@ -23,6 +23,9 @@ class Sealer(Protocol):
     def sign(self, message: bytes, /) -> bytes:
         """Ed25519 signature of the deployment."""
 
+    def mac(self, message: bytes, /) -> bytes:
+        """Code of the deployment over an entry, under a key that is for nothing else and is never in the database."""
+
     @property
     def public_key(self) -> bytes:
         """The Ed25519 public key, 32 bytes."""

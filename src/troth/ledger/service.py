@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,9 +12,8 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, HasTenant, Row
-from troth.kit.errors import TrothError
+from troth.ledger import columns, leaf, merkle, note, store, tiles, verify
 from troth.ledger import kinds as vocabulary
-from troth.ledger import leaf, merkle, note, store, tiles, verify
 from troth.ledger.errors import EventNotFound, NotSequenced, OffsetBeyond, TreeBroken
 from troth.ledger.model import PLATFORM, Arrival, Broken, Completeness, Entry, Event, Feed, Proof, Verification
 from troth.ledger.note import Checkpoint
@@ -181,7 +179,7 @@ class Ledger:
         for kind in kinds:
             vocabulary.require(kind)
         rows = await store.select_last_of(connection, kinds)
-        return {(row["kind"], row["clause"]): _event(row) for row in rows}
+        return {(row["kind"], row["clause"]): columns.event(row) for row in rows}
 
     async def purposes_of(self, connection: Connection, kind: str) -> dict[str, int]:
         """How many events of a kind there are, by purpose; payloads stay closed.
@@ -342,7 +340,7 @@ class Ledger:
         rows = await store.select_feed(connection, after + 1, end, kinds, limit)
         if len(rows) == limit:
             end = rows[-1]["index"] + 1
-        return Feed(tuple(_event(row) for row in rows), end - 1, end >= size)
+        return Feed(tuple(columns.event(row) for row in rows), end - 1, end >= size)
 
     async def arrivals(self, database: Database, heard: Callable[[], None] = lambda: None) -> AsyncIterator[Arrival]:
         """What kinds of things get their place in the tree, in all spaces, as it happens; nothing of what they say.
@@ -372,33 +370,9 @@ class Ledger:
 
     def _rows_of(self, entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
         new_ids = self._new_ids(len(entries))
-        return [self._row_of(entry, event_id) for entry, event_id in zip(entries, new_ids, strict=True)]
-
-    def _row_of(self, entry: Entry, event_id: UUID) -> tuple[Any, ...]:
-        tenant = entry.tenant or PLATFORM
-        clauses, counts = store.literals(entry.clauses, entry.counts)
-        key, payload = None, None
-        if entry.payload:
-            plain = json.dumps(dict(entry.payload), ensure_ascii=False, separators=(",", ":")).encode()
-            key, payload = entry.key, self._sealer.seal(entry.key, plain, _context(tenant, event_id))
-        return (
-            tenant,
-            event_id,
-            clock.now(),
-            entry.kind,
-            entry.actor_id,
-            entry.actor_kind,
-            entry.role,
-            entry.subject_id,
-            entry.study_id,
-            entry.purpose,
-            clauses,
-            entry.decision_id,
-            entry.outcome,
-            counts,
-            key,
-            payload,
-        )
+        return [
+            columns.written(entry, event_id, self._sealer) for entry, event_id in zip(entries, new_ids, strict=True)
+        ]
 
     def _new_ids(self, count: int) -> list[UUID]:
         """Ids that grow within this process, also within one millisecond, so that lists keep their order."""
@@ -417,19 +391,8 @@ class Ledger:
 
     async def _events(self, rows: Sequence[Row]) -> list[Event]:
         if len(rows) > _INLINE_SEALS:
-            return await asyncio.to_thread(lambda: [self._opened(row) for row in rows])
-        return [self._opened(row) for row in rows]
-
-    def _opened(self, row: Row) -> Event:
-        if row["payload"] is None:
-            return _event(row)
-        try:
-            plain = self._sealer.unseal(row["key"], row["payload"], _context(row["tenant"], row["id"]))
-        except TrothError:
-            # The vault is a sibling: its errors cannot be named here, but the key says which of the two it was.
-            is_alive = self._sealer.is_alive(row["key"])
-            return _event(row, is_shredded=not is_alive, is_damaged=is_alive)
-        return _event(row, payload=json.loads(plain))
+            return await asyncio.to_thread(lambda: [columns.opened(row, self._sealer) for row in rows])
+        return [columns.opened(row, self._sealer) for row in rows]
 
     async def _hashes(self, connection: Connection, ranges: list[merkle.Range]) -> list[bytes]:
         held = await store.select_tiles(connection, tiles.places_for(ranges))
@@ -440,34 +403,6 @@ class Ledger:
 
 
 _CHAIN_COLUMNS = ("id", "index", "subject_seq", "subject_prev", "leaf_hash")
-
-
-def _context(tenant: UUID, event_id: UUID) -> bytes:
-    """What the sealed payload is bound to: it opens in no other row."""
-    return b"ledger:payload:" + tenant.bytes + event_id.bytes
-
-
-def _event(row: Row, **opened: Any) -> Event:
-    return Event(
-        id=row["id"],
-        tenant=None if row["tenant"] == PLATFORM else row["tenant"],
-        at=row["at"],
-        kind=row["kind"],
-        actor_id=row["actor_id"],
-        actor_kind=row["actor_kind"],
-        role=row["role"],
-        subject_id=row["subject_id"],
-        study_id=row["study_id"],
-        purpose=row["purpose"],
-        clauses=tuple(row["clauses"]),
-        decision_id=row["decision_id"],
-        outcome=row["outcome"],
-        counts=row["counts"],
-        index=row["index"],
-        subject_seq=row["subject_seq"],
-        checkpoint_size=row["checkpoint_size"],
-        **opened,
-    )
 
 
 def _check_chain(rows: list[Row], held: int, head: bytes | None) -> list[Broken]:

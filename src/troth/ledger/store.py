@@ -35,6 +35,14 @@ COLUMNS = (
     "counts",
     "key",
     "payload",
+    "v",
+    "notice",
+    "action",
+    "via",
+    "session",
+    "more",
+    "payload_commit",
+    "mac",
 )
 
 _INSERT_ONE = f"insert into ledger_entry ({', '.join(COLUMNS)}) values ({', '.join(['%s'] * len(COLUMNS))})"  # noqa: S608
@@ -42,9 +50,10 @@ _INSERT_ONE = f"insert into ledger_entry ({', '.join(COLUMNS)}) values ({', '.jo
 _INSERT_MANY = f"""
     insert into ledger_entry ({", ".join(COLUMNS)})
     select tenant, id, at, kind, actor_id, actor_kind, role, subject_id, study_id, purpose, clauses::text[],
-           decision_id, outcome, counts, key, payload
+           decision_id, outcome, counts, key, payload, v, notice, action, via, session, more, payload_commit, mac
     from unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::uuid[],
-                %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[], %s::bytea[], %s::bytea[])
+                %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[], %s::bytea[], %s::bytea[],
+                %s::smallint[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::jsonb[], %s::bytea[], %s::bytea[])
          as row ({", ".join(COLUMNS)})
 """  # noqa: S608
 
@@ -60,12 +69,17 @@ _LAST_ID = UUID(int=2**128 - 1)
 CHANNEL = "troth_ledger"
 
 
-def literals(clauses: Collection[str], counts: Mapping[str, int]) -> tuple[str, str]:
-    """Clauses and counts as PostgreSQL's own text: a third of what it takes to hand them over as list and JSON.
+def values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A row in the order of `COLUMNS`; lists and JSON as PostgreSQL's own text: a third of what the driver takes.
 
     The words of an `Entry` need no quoting.
     """
-    return f"{{{','.join(clauses)}}}", json.dumps(dict(counts))
+    told = {
+        "clauses": f"{{{','.join(row['clauses'])}}}",
+        "counts": json.dumps(row["counts"]),
+        "more": json.dumps(row["more"]) if row["more"] else None,
+    }
+    return tuple((told[name] if name in told else row[name]) for name in COLUMNS)
 
 
 async def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -73,7 +87,7 @@ async def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Non
 
     Args:
         connection: In the caller's transaction.
-        rows: Values in the order of `COLUMNS`; see `literals` for clauses and counts.
+        rows: Values in the order of `COLUMNS`; see `values`.
 
     Raises:
         WrongScope: A row is of another tenant than the transaction.
@@ -99,7 +113,8 @@ def as_parameter(rows: Sequence[tuple[Any, ...]]) -> bytes:
     """Rows in the order of `COLUMNS` as JSON for the function `ledger_append`."""
     named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     for row in named:
-        row["counts"] = json.loads(row["counts"])  # text inside JSON would be kept as text
+        for name in ("counts", "more"):  # text inside JSON would be kept as text
+            row[name] = None if row[name] is None else json.loads(row[name])
     return json.dumps(named, default=_as_text).encode()
 
 

@@ -16,7 +16,7 @@ from troth.lifecycle.errors import HoldIncomplete, HoldNotFound
 from troth.lifecycle.facts import covered_by
 from troth.lifecycle.model import SCOPES, Hold, context, reason_of, to_bytes
 from troth.people import People
-from troth.policy import Permit, Target
+from troth.policy import Clear, Permit, Target, refs
 from troth.vault import KeyRef, Keyring
 
 ACTION = "hold"
@@ -86,7 +86,7 @@ class Lifecycle:
         told = {"reason": reason, "document": document}
         async with self._db.transaction(permit) as connection:
             await store.insert(connection, values)
-            await self._tell(connection, permit, "lifecycle:hold:placed", audit_key, told)
+            await self._tell(connection, permit, "lifecycle:hold:placed", audit_key, told, values)
         return self._hold(values)
 
     async def release_hold(self, permit: Permit, hold_id: UUID, reason: str) -> Hold:
@@ -119,7 +119,7 @@ class Lifecycle:
             )
             values = {"id": hold_id, "released_at": now, "released_by": permit.actor.id, "sealed": sealed}
             await store.release(connection, values)
-            await self._tell(connection, permit, "lifecycle:hold:released", audit_key, {"reason": reason})
+            await self._tell(connection, permit, "lifecycle:hold:released", audit_key, {"reason": reason}, row)
         return self._hold({**row, **values, "key_ref": key})
 
     async def holds(self, permit: Permit) -> list[Hold]:
@@ -167,7 +167,7 @@ class Lifecycle:
         return (await self._people.subject(permit, subject_id)).audit_key
 
     async def _tell(
-        self, connection: Connection, permit: Permit, kind: str, key: KeyRef, payload: Mapping[str, Any]
+        self, connection: Connection, permit: Permit, kind: str, key: KeyRef, payload: Mapping[str, Any], hold: Row
     ) -> None:
         target = permit.target
         entry = policy.entry(
@@ -178,6 +178,11 @@ class Lifecycle:
             subject_id=target.subject_id,
             study_id=target.id if target.kind == "study" else None,
             counts={"holds": 1},
+            clear=Clear(
+                refs=refs(hold=hold["id"], **{hold["scope"]: hold["target_id"]}),
+                says={"scope": hold["scope"]},
+                dates={name: hold[name] for name in ("review_on", "ends_on") if hold[name] is not None},
+            ),
         )
         await self._ledger.append(connection, entry)
 

@@ -58,7 +58,9 @@ OPERATOR = uuid5(NAMESPACE_URL, "troth:operator")
 
 def operator(tenant: UUID | None = None) -> Actor:
     """The person at the command line: whoever can read the data folder already holds the platform."""
-    return Actor("system", OPERATOR, tenant, "operator", name="Operator", organisation="Platform")
+    return Actor(
+        "system", OPERATOR, tenant, "operator", name="Operator", organisation="Platform", surface="command_line"
+    )
 
 
 async def permit_for(rooms: Rooms, action: str, target: Target) -> Permit:

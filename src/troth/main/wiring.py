@@ -205,6 +205,7 @@ async def _write_refusal(
                 study_id=target.id if target.kind == "study" and subject_id else None,
                 outcome="refused",
                 grounds=clauses,
+                action=action,
             ),
         )
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Database, Row, Space
-from troth.ledger import Allowed, Entry, entry
+from troth.ledger import Allowed, Clear, Entry, entry, refs
 from troth.notice import store
 from troth.notice.deployment import check_all
 from troth.notice.difference import Difference, diff
@@ -170,7 +170,9 @@ class Proposals:
                     "proposed_at": draft.proposed_at,
                 },
             )
-            await self._ledger.append(connection, _entry("notice:version:proposed", permit, notice, draft.difference))
+            await self._ledger.append(
+                connection, _entry("notice:version:proposed", permit, notice, draft.difference, draft.id)
+            )
         return await self.one(draft.id)
 
     async def agree(self, permit: Allowed, proposal_id: UUID, sha256: bytes, *, is_material: bool = False) -> Proposal:
@@ -230,7 +232,7 @@ class Proposals:
             if row["state"] != "open":
                 raise ProposalOver
             await store.decide_proposal(connection, proposal_id, "withdrawn", permit.actor.id, clock.now(), None)
-            entry = _entry("notice:version:withdrawn", permit, proposal.notice, proposal.difference)
+            entry = _entry("notice:version:withdrawn", permit, proposal.notice, proposal.difference, proposal_id)
             await self._ledger.append(connection, entry)
 
     async def one(self, proposal_id: UUID) -> Proposal:
@@ -326,6 +328,9 @@ def _against(before: NoticeVersion | None, notice: Notice) -> Difference:
     return change
 
 
-def _entry(kind: str, permit: Allowed, notice: Notice, change: Difference) -> Entry:
+def _entry(kind: str, permit: Allowed, notice: Notice, change: Difference, proposal_id: UUID) -> Entry:
     counts = {"number": notice.version, "changes": len(change), "material": int(change.is_material)}
-    return entry(permit, kind, counts=counts, space=Space(None))
+    clear = Clear(
+        refs=refs(proposal=proposal_id), says={"notice": notice.name}, dates={"effective_on": notice.head.effective_on}
+    )
+    return entry(permit, kind, counts=counts, space=Space(None), clear=clear)

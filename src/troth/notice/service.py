@@ -10,7 +10,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row, Space
-from troth.ledger import Allowed, Entry, entry
+from troth.ledger import Allowed, Clear, Entry, entry, refs
 from troth.notice import store
 from troth.notice.checking import check
 from troth.notice.difference import diff
@@ -305,6 +305,12 @@ def _entry(permit: Allowed, version: NoticeVersion) -> Entry:
         permit,
         "notice:version:published",
         space=Space(None),
+        clear=Clear(
+            refs=refs(version=version.id),
+            says={"notice": version.name, "sha256": version.sha256.hex()},
+            dates={"effective_on": version.effective_on},
+            people=() if version.second_person is None else (version.second_person,),
+        ),
         counts={
             "number": version.number,
             "clauses": len(version.notice.clauses),

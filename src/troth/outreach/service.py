@@ -15,7 +15,7 @@ from troth.notice import AMENDING, Difference, Notice, Notices, NoticeVersion, P
 from troth.outreach import store
 from troth.outreach.model import Consequences, Told, audiences_told, letter, moved_by
 from troth.people import People
-from troth.policy import Actor, Permit, Policy, Target
+from troth.policy import Actor, Clear, Permit, Policy, Target, refs
 
 WORKER = Actor("system", None, None, "worker", name="Troth", organisation="Troth")
 
@@ -149,7 +149,8 @@ class Outreach:
                 await store.sent(connection, version.id, account_id, clock.now())
                 return
             await store.sent(connection, version.id, account_id, clock.now())
-            await self._note(connection, permit, "outreach:amendment:mailed", {"number": version.number})
+            clear = Clear(refs=refs(version=version.id, account=account_id))
+            await self._note(connection, permit, "outreach:amendment:mailed", {"number": version.number}, clear)
 
     async def finish(self, version_id: UUID) -> int:
         """Write down that everybody was told.
@@ -164,7 +165,8 @@ class Outreach:
         async with self._database.transaction(None) as connection:
             if await store.finish(connection, version_id, clock.now()):
                 counts = {"number": version.number, "accounts": sent, "changes": len(change)}
-                await self._note(connection, permit, "outreach:amendment:told", counts)
+                clear = Clear(refs=refs(version=version_id))
+                await self._note(connection, permit, "outreach:amendment:told", counts, clear)
         return sent
 
     async def _change(self, version_id: UUID) -> tuple[NoticeVersion, Notice | None, Difference]:
@@ -181,11 +183,13 @@ class Outreach:
     async def _permit(self) -> Permit:
         return await self._policy.require(WORKER, "tell_change", Target("notice"), AMENDING)
 
-    async def _note(self, connection: Connection, permit: Permit | None, kind: str, counts: Mapping[str, int]) -> None:
+    async def _note(
+        self, connection: Connection, permit: Permit | None, kind: str, counts: Mapping[str, int], clear: Clear
+    ) -> None:
         if permit is not None:
-            entry = policy.entry(permit, kind, counts=counts)
+            entry = policy.entry(permit, kind, counts=counts, clear=clear)
         else:  # nobody had to be told
-            entry = policy.act(WORKER, kind, AMENDING, counts=counts)
+            entry = policy.act(WORKER, kind, AMENDING, counts=counts, clear=clear)
         await self._ledger.append(connection, entry)
 
 

@@ -21,7 +21,7 @@ from troth.people.errors import SubjectNotFound
 from troth.people.model import Organisation, Subject, demographics_from_bytes
 from troth.people.names import displayed
 from troth.people.room import Account, Room
-from troth.policy import Actor, Permit
+from troth.policy import Actor, Clear, Permit
 from troth.vault import KeyDestroyed, KeyRef
 
 AUDIENCES: Final = {"user": "users", "patient": "patients"}
@@ -195,6 +195,7 @@ class Acceptances(Room):
                 purpose="own_access" if subject else "administration",
                 payload={"address": address, "door": door, "accepted": [_named(each) for each in found]},
                 counts={"documents": written},
+                clear=_clear(account, found, door),
             )  # fmt: skip
 
     def _acceptance(self, row: Row) -> Acceptance:
@@ -224,6 +225,12 @@ class Acceptances(Room):
             context = b"member:" + tenant.bytes + row["account_id"].bytes
             return self._keyring.unseal(KeyRef(row["account_key"]), row["name_sealed"], context).decode()
         return ""
+
+
+def _clear(account: Account, found: Sequence[Document], door: str) -> Clear:
+    versions = {each.version.id: ("version", each.version.id) for each in found}
+    accepts = (f"{each.key or each.document}:{each.edition or each.version.number}" for each in found)
+    return Clear(refs=(("account", account.id), *versions.values()), says={"accepts": "+".join(accepts), "door": door})
 
 
 def _named(each: Document) -> str:

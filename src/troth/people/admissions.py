@@ -21,7 +21,7 @@ from troth.people.independence import independent
 from troth.people.invitations import Invitations
 from troth.people.model import Admission, Invitation, Organisation
 from troth.people.users import checked_role
-from troth.policy import Actor, Permit, Target
+from troth.policy import Actor, Clear, Permit, Target, refs
 
 ADMISSION_LIFETIME: Final = timedelta(days=7)
 
@@ -145,7 +145,7 @@ class Admissions(Invitations):
                 raise AdmissionOver
             await self._note(
                 connection, "people:admission:refused", permit.actor, organisation.id, organisation.key, permit=permit,
-                payload={"admission": str(admission_id)},
+                payload={"admission": str(admission_id)}, clear=Clear(refs=refs(admission=admission_id)),
             )  # fmt: skip
 
     async def are_independent(self, tenant: UUID, one: UUID, other: UUID) -> bool:
@@ -194,6 +194,7 @@ class Admissions(Invitations):
             await self._note(
                 connection, "people:admission:proposed", permit.actor, organisation.id, organisation.key,
                 permit=permit, payload=said,
+                clear=Clear(refs=refs(admission=made_id, account=account_id), says={"role": role}),
             )  # fmt: skip
             return await self._admission(connection, organisation, values)
 

@@ -37,7 +37,7 @@ from troth.people.model import (
 )
 from troth.people.sign_in import SignIn
 from troth.people.users import checked_role, require_letting
-from troth.policy import Actor, Permit
+from troth.policy import Actor, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
 _SUBJECT_TEXT = """{organisation} invites you to see your images, reports and who looked at them.
@@ -58,7 +58,7 @@ Open this link within 7 days. It works once:
 {link}
 """
 
-_NOBODY = Actor(kind="anonymous")
+_NOBODY = Actor(kind="anonymous", surface="portal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,7 @@ class Invitations(SignIn):
             await self._note(
                 connection, "people:invitation:withdrawn", permit.actor, organisation.id, organisation.key,
                 permit=permit, payload={"invitation": str(invitation_id)},
+                clear=Clear(refs=refs(invitation=invitation_id)),
             )  # fmt: skip
 
     async def resend_invitation(self, permit: Permit, invitation_id: UUID) -> Invitation:
@@ -220,7 +221,7 @@ class Invitations(SignIn):
             said = {"email": pending.email, "invitation": str(invitation_id), "role": pending.role, "again": True}
             await self._note(
                 connection, "people:invitation:made", permit.actor, organisation.id, organisation.key, permit=permit,
-                payload=said,
+                payload=said, clear=Clear(refs=refs(invitation=invitation_id), says={"role": pending.role}),
             )  # fmt: skip
         await self._mail_to_user(organisation, pending.email, made.link)
         return replace(made, id=invitation_id)
@@ -269,13 +270,13 @@ class Invitations(SignIn):
             if not await invitations_store.use(connection, held.id, clock.now()):
                 raise InvitationOver
             role = held.row["role"]
-            owner = Actor(kind="user", id=account.id, role=role)
+            owner = Actor(kind="user", id=account.id, role=role, surface="portal")
             if await self._join(connection, tenant, account, invitee["email"], invitee["name"], role):
                 by = held.row["let_in_by"]
                 await self._note_way(connection, held.organisation, account.id, role, "invitation", by)
                 await self._note_member(
                     connection, "joined", owner, held.organisation, account.id, role, way="invitation",
-                    let_in_by=" ".join(map(str, by)),
+                    let_in_by=" ".join(map(str, by)), invitation=held.id,
                 )  # fmt: skip
             await self._note_use(connection, held, owner, address)
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address)
@@ -322,7 +323,10 @@ class Invitations(SignIn):
         account = await self._account_for(self._invitee(held)["email"])
         found = await self._documents("patient", held.organisation.region)
         now = clock.now()
-        owner = Actor(kind="patient", id=account.id, tenant=subject.tenant, role="patient", subject_id=subject.id)
+        owner = Actor(
+            kind="patient", id=account.id, tenant=subject.tenant, role="patient", subject_id=subject.id,
+            surface="portal",
+        )  # fmt: skip
         link = {"tenant": subject.tenant, "subject_id": subject.id, "account_id": account.id, "matched_at": now}
         place = {"account_id": account.id, "organisation_id": subject.tenant, "kind": "patient", "made_at": now}
         async with self._db.transaction(held.organisation) as connection:
@@ -340,6 +344,7 @@ class Invitations(SignIn):
                 subject_id=subject.id,
                 purpose="own_access",
                 payload={"address": address, "matched_on": ["link", "name", "birth date", "code"]},
+                clear=Clear(refs=refs(account=account.id, invitation=held.id)),
             )
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address, subject)
             actor = self._as_patient(account.id, subject, held.organisation.name)
@@ -370,6 +375,7 @@ class Invitations(SignIn):
             outcome="refused",
             payload={"address": address},
             counts={"tries": tries, "most": MOST_TRIES},
+            clear=Clear(refs=refs(invitation=held.id)),
         )
         return TooManyTries if tries >= MOST_TRIES else MatchFailed
 
@@ -420,6 +426,7 @@ class Invitations(SignIn):
             purpose=_purpose_of(held.kind),
             outcome=outcome,
             payload={"address": address, "invitation": str(held.id)},
+            clear=Clear(refs=refs(invitation=held.id)),
         )
 
     async def _mail_to_user(self, organisation: Organisation, address: str, link: str) -> None:
@@ -468,6 +475,11 @@ class Invitations(SignIn):
             permit=permit,
             subject_id=subject_id,
             payload={"email": address, "invitation": str(made.id), **_of_staff(values)},
+            clear=Clear(
+                refs=refs(invitation=made.id),
+                says={"kind": made.kind, **({"role": values["role"]} if "role" in values else {})},
+                people=tuple(values.get("let_in_by", ())),
+            ),
         )
 
     def _code_digest(self, organisation: Organisation, invitation_id: UUID, code: str) -> bytes:

@@ -17,7 +17,7 @@ from troth.people import merges_store
 from troth.people.errors import MergeNotFound, MergeRefused, ReasonMissing, SubjectAmbiguous, SubjectNotFound
 from troth.people.model import Candidates, Demographics, IssuerRule, Merge, Organisation, PatientKey, Subject
 from troth.people.subjects import Subjects
-from troth.policy import Permit
+from troth.policy import NOTHING, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
 MOST_CANDIDATES = 100
@@ -289,7 +289,10 @@ class Merges(Subjects):
             is_made = await merges_store.insert_rule(connection, values)
             if is_made:
                 told = {"issuer": said}
-                await self._write(connection, permit, "people:rule:stated", organisation.key, None, told, {"rules": 1})
+                await self._write(
+                    connection, permit, "people:rule:stated", organisation.key, None, told, {"rules": 1},
+                    Clear(refs=refs(rule=made_id)),
+                )  # fmt: skip
         held = IssuerRule(made_id, organisation.id, said, now) if is_made else await self.rule(permit)
         if held is None or held.issuer != said:
             raise MergeRefused("Another rule is in force", why="rule", hint="End it first; what it merged is undone.")
@@ -305,7 +308,10 @@ class Merges(Subjects):
         async with self._db.transaction(permit) as connection:
             if not await merges_store.end_rule(connection, rule_id, clock.now(), permit.actor.id):
                 raise MergeNotFound
-            await self._write(connection, permit, "people:rule:ended", organisation.key, None, {}, {"rules": 1})
+            await self._write(
+                connection, permit, "people:rule:ended", organisation.key, None, {}, {"rules": 1},
+                Clear(refs=refs(rule=rule_id)),
+            )  # fmt: skip
 
     async def under_rule(
         self, scope: HasTenant, rule: IssuerRule, after: UUID | None = None, limit: int = 200
@@ -409,7 +415,10 @@ class Merges(Subjects):
         told = {"reason": reason, "merge": str(merge.id), "way": "rule" if merge.rule_id else "person"}
         for subject, state in ((merged, "merged"), (surviving, "surviving")):
             said = {**told, "state": state}
-            await self._write(connection, permit, kind, subject.audit_key, subject.id, said, {"studies": studies})
+            clear = Clear(refs=refs(merge=merge.id), says={"state": state, "way": told["way"]})
+            await self._write(
+                connection, permit, kind, subject.audit_key, subject.id, said, {"studies": studies}, clear
+            )
 
     async def _write(
         self,
@@ -420,11 +429,12 @@ class Merges(Subjects):
         subject_id: UUID | None,
         payload: Mapping[str, Any],
         counts: Mapping[str, int],
+        clear: Clear = NOTHING,
     ) -> None:
         assert permit.tenant is not None
         await self._note(
             connection, kind, permit.actor, permit.tenant, key,
-            permit=permit, subject_id=subject_id, payload=payload, counts=counts,
+            permit=permit, subject_id=subject_id, payload=payload, counts=counts, clear=clear,
         )  # fmt: skip
 
     def _merge(self, row: Row) -> Merge:

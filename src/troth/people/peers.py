@@ -21,7 +21,7 @@ from troth.people import peers_store, store
 from troth.people.errors import FieldMalformed, PeerExists, PeerNotFound
 from troth.people.model import Organisation, Peer, PeerCaller
 from troth.people.tokens import Tokens
-from troth.policy import Actor, Permit
+from troth.policy import Actor, Clear, Permit, refs
 
 _OPENED, _REFUSED = "people:association:opened", "people:association:refused"
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -168,6 +168,7 @@ class Peers(Tokens):
         await self._note(
             connection, f"people:peer:{what}", permit.actor, organisation.id, organisation.key, permit=permit,
             payload={name: value for name, value in said.items() if value}, counts={"port": peer.port},
+            clear=Clear(refs=refs(peer=peer.id)),
         )  # fmt: skip
 
     async def actor_of_peer(self, calling_ae: str, called_ae: str, address: str) -> Actor | None:
@@ -220,7 +221,7 @@ class Peers(Tokens):
         async with self._db.transaction(caller.actor) as connection:
             await self._note(
                 connection, _OPENED, caller.actor, tenant, key, purpose=caller.purpose, payload=said,
-                counts={"associations": 1},
+                counts={"associations": 1}, clear=Clear(refs=refs(peer=caller.actor.id)),
             )  # fmt: skip
 
     async def record_strangers(self, attempts: Mapping[tuple[str, str, str], int]) -> None:
@@ -235,7 +236,7 @@ class Peers(Tokens):
             for (calling, called, address), times in attempts.items()
         ]
         entry = policy.act(
-            Actor(kind="anonymous"),
+            Actor(kind="anonymous", surface="dimse"),
             _REFUSED,
             "administration",
             key=key,
@@ -296,6 +297,7 @@ def _caller(row: Row) -> PeerCaller:
         name=row["ae"],
         organisation=row["organisation"],
         via="dimse",
+        surface="dimse",
     )
     return PeerCaller(actor, row["purpose"])
 

@@ -18,7 +18,7 @@ from troth.ledger import Ledger
 from troth.people import store
 from troth.people.errors import FieldMalformed, OrganisationExists, OrganisationNotFound
 from troth.people.model import Links, Organisation
-from troth.policy import Actor, Permit
+from troth.policy import NOTHING, Actor, Clear, Permit, refs
 from troth.vault import KeyRef, Keyring
 
 _logger = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class Room:
                     await self._note(
                         connection, _ADDED, permit.actor, None, platform, permit=permit, payload=said,
                         counts={"operates": int(operates)},
+                        clear=Clear(refs=refs(organisation=made.id), says={"region": region, "capacity": capacity}),
                     )  # fmt: skip
         finally:
             if not is_added:
@@ -189,6 +190,7 @@ class Room:
                     organisation.key,
                     permit=permit,
                     payload={"before": before, "level": level},
+                    clear=Clear(says={"level": level, **({"before": before} if before else {})}),
                 )
         return changed
 
@@ -287,17 +289,19 @@ class Room:
         outcome: str = "done",
         payload: Mapping[str, Any] | None = None,
         counts: Mapping[str, int] | None = None,
+        clear: Clear = NOTHING,
     ) -> UUID:
         """Write what an actor did into the ledger, in the transaction that does it; gives the id of the entry."""
         space, said = Space(tenant), payload or {}
         if permit is not None:
             entry = policy.entry(
-                permit, kind, key=key, payload=said, subject_id=subject_id, outcome=outcome, counts=counts, space=space
-            )
+                permit, kind, key=key, payload=said, subject_id=subject_id, outcome=outcome, counts=counts, space=space,
+                clear=clear,
+            )  # fmt: skip
         else:
             entry = policy.act(
                 actor, kind, purpose, key=key, payload=said, subject_id=subject_id, outcome=outcome, counts=counts,
-                space=space,
+                space=space, clear=clear,
             )  # fmt: skip
         return await self._ledger.append(connection, entry)
 

@@ -29,7 +29,7 @@ from troth.people.names import displayed
 from troth.people.owner import subject_context
 from troth.people.subjects import Subjects
 from troth.people.users import Users, member_context
-from troth.policy import Actor, Permit
+from troth.policy import Actor, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
 _SESSION_ENDED = "people:session:ended"
@@ -65,6 +65,7 @@ class Sessions(Subjects, Users):
                     KeyRef(row["audit_key"]) if row else organisation.key,
                     subject_id=actor.subject_id,
                     purpose=_purpose(actor.kind),
+                    clear=Clear(refs=refs(session=actor.session_id)),
                 )
 
     async def sessions(self, permit: Permit) -> list[LiveSession]:
@@ -108,6 +109,7 @@ class Sessions(Subjects, Users):
                     connection, _SESSION_ENDED, actor, organisation.id,
                     KeyRef(subject["audit_key"]) if subject else organisation.key,
                     subject_id=row["subject_id"], purpose=_purpose(row["kind"]), payload={"session": str(session_id)},
+                    clear=Clear(refs=refs(session=session_id)),
                 )  # fmt: skip
                 return True
         return False
@@ -132,7 +134,8 @@ class Sessions(Subjects, Users):
                 kind = "people:token:ended" if form == "bearer" else _SESSION_ENDED
                 await self._note(
                     connection, kind, permit.actor, organisation.id, organisation.key, permit=permit,
-                    payload={"token" if form == "bearer" else "session": str(session_id)},
+                    payload={(noun := "token" if form == "bearer" else "session"): str(session_id)},
+                    clear=Clear(refs=((noun, session_id),)),
                 )  # fmt: skip
         return bool(ended)
 
@@ -197,6 +200,7 @@ class Sessions(Subjects, Users):
                 session_id=ids.uuid7(),
                 name=member.name,
                 organisation=organisation.name,
+                surface="portal",
             )
             return actor, organisation.key
         if subject_id is None or subject_id not in await store.subjects_of_account(connection, standing.account_id):
@@ -215,6 +219,7 @@ class Sessions(Subjects, Users):
             name=subject.name,
             organisation=organisation,
             via=_DOOR_OF_PATIENTS,
+            surface="portal",
         )
 
     async def _write_session(
@@ -249,6 +254,7 @@ class Sessions(Subjects, Users):
             subject_id=actor.subject_id,
             purpose=_purpose(actor.kind),
             payload={"address": address},
+            clear=Clear(refs=refs(session=actor.session_id, account=actor.id), says={"proof": proof}),
         )
         return Session(token, actor, now + SESSION_LIFETIME)
 
@@ -274,6 +280,7 @@ class Sessions(Subjects, Users):
             name=name,
             organisation=row["organisation"],
             via=_DOOR_OF_PATIENTS if row["kind"] == "patient" else "",
+            surface="portal" if form == "browser" else "",
         )
         return Bearer(actor, row["purpose"], row["expires_at"])
 

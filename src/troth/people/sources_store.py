@@ -231,6 +231,17 @@ async def untold(connection: Connection, list_id: UUID, limit: int) -> list[UUID
     return [row["id"] for row in rows]
 
 
+async def to_tell(connection: Connection, list_id: UUID) -> tuple[datetime | None, int]:
+    """By when everybody who came with a list has to be told, and how many they are."""
+    row = await _one(
+        connection,
+        "select max(tell_by) as tell_by, count(*) as people from contact_source"
+        " where list_id = %(id)s and tell_by is not null",
+        {"id": list_id},
+    )
+    return (row["tell_by"], row["people"]) if row is not None else (None, 0)
+
+
 async def claim_untold(connection: Connection, source_id: UUID) -> Row | None:
     """Lock a record whose person was not told; None when they were, or another worker has it."""
     return await _one(

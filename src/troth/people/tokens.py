@@ -11,7 +11,7 @@ from troth.people import store
 from troth.people.errors import FieldMalformed
 from troth.people.model import ROLES, LiveToken, digest_of, new_secret
 from troth.people.users import Users, checked_role
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 
 MOST_TOKEN_LIFETIME: Final = timedelta(days=31)
 TOKEN_ROLES: Final = ("peer", *ROLES)
@@ -63,8 +63,9 @@ class Tokens(Users):
         async with self._db.transaction(space) as connection:
             await store.insert_session(connection, values)
             await self._note(
-                connection, "people:token:issued", permit.actor, tenant, organisation.key, permit=permit, payload=said
-            )
+                connection, "people:token:issued", permit.actor, tenant, organisation.key, permit=permit, payload=said,
+                clear=Clear(refs=refs(token=token_id), says={"role": role, "purpose": purpose}, dates={"until": until}),
+            )  # fmt: skip
         return token
 
     async def tokens(self, permit: Permit) -> list[LiveToken]:

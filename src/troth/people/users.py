@@ -14,7 +14,7 @@ from troth.people.errors import FieldMalformed, SecondPersonNeeded, UserExists, 
 from troth.people.factors import store as factors_store
 from troth.people.model import ROLES, Organisation, User
 from troth.people.room import Account
-from troth.policy import Actor, Permit
+from troth.policy import Actor, Clear, Permit, refs
 from troth.vault import KeyRef
 
 _FOUNDERS: Final = 2
@@ -166,6 +166,7 @@ class Users(Acceptances):
         *,
         permit: Permit | None = None,
         sessions: int = 0,
+        invitation: UUID | None = None,
         **more: str,
     ) -> None:
         """Write that somebody is a member (`joined`), has another role (`changed`), or is none any more (`ended`)."""
@@ -174,6 +175,11 @@ class Users(Acceptances):
         await self._note(
             connection, f"people:member:{what}", actor, organisation.id, organisation.key, permit=permit,
             purpose="administration", payload=said, counts={"sessions": sessions} if sessions else None,
+            clear=Clear(
+                refs=refs(account=account_id, invitation=invitation),
+                says={name: word for name, word in said.items() if name in ("role", "way", "before")},
+                people=tuple(UUID(each) for each in more.get("let_in_by", "").split()),
+            ),
         )  # fmt: skip
 
     async def _join(
@@ -207,6 +213,7 @@ class Users(Acceptances):
                 connection, "people:staff:linked", Actor("system", role="worker"), organisation.id, organisation.key,
                 purpose="administration",
                 payload={"account": str(account.id), "concluded_from": "the same e-mail address"},
+                clear=Clear(refs=refs(account=account.id)),
             )  # fmt: skip
 
     def _user(self, row: Row) -> User:

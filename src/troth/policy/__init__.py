@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.ledger import act, entry
+from troth.ledger import NOTHING, Clear, act, entry, refs
 from troth.policy.decision import Verdict
 from troth.policy.errors import NotInLevel, PermitDenied
 from troth.policy.facts import Facts, FactSet, Instructed
@@ -11,9 +11,11 @@ from troth.policy.model import Actor, ActorKind, Permit, Target
 from troth.policy.service import PERMIT_LIFETIME, OnRefusal, Policy
 
 __all__ = [
+    "NOTHING",
     "PERMIT_LIFETIME",
     "Actor",
     "ActorKind",
+    "Clear",
     "Column",
     "Columns",
     "FactSet",
@@ -30,4 +32,5 @@ __all__ = [
     "Verdict",
     "act",
     "entry",
+    "refs",
 ]

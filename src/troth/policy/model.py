@@ -28,6 +28,7 @@ class Actor:
         organisation: Display name of the organisation.
         via: The service that it came in by (`dimse`, `dicomweb`, `portal`, `changes`), where there are levels of
             service; `link` for the signed link of a message; empty for what every organisation has.
+        surface: Where it came in, a word of `notice.vocabulary.SURFACES`; decides nothing, the ledger says it.
     """
 
     kind: ActorKind
@@ -39,6 +40,7 @@ class Actor:
     name: str = field(default="", repr=False)
     organisation: str = ""
     via: str = ""
+    surface: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

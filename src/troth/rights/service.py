@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from troth.kit.db import Connection, Database, Row, Space
 from troth.ledger import Ledger
 from troth.notice import Notice, Notices, RightTerms
 from troth.people import Choices, People, Subject
-from troth.policy import Permit, Policy, Target
+from troth.policy import Clear, Permit, Policy, Target, refs
 from troth.rights import store
 from troth.rights.copies import Copies
 from troth.rights.decide import Holds, decision_on, held_back, title_of
@@ -199,7 +199,8 @@ class Rights:
         await self.add_items(connection, request_id, subject, named)
         await self.write(
             connection, "rights:request:opened", permit, request_id, subject,
-            {"number": number, "right": right.value}, {"studies": len(studies)},
+            {"number": number, "right": right.value}, {"studies": len(studies)}, says={"right": right.value},
+            dates={"due": terms.due_at(now), "acknowledge_by": terms.acknowledge_by(now)},
         )  # fmt: skip
 
     async def request(self, permit: Permit, request_id: UUID) -> RightsRequest:
@@ -316,6 +317,8 @@ class Rights:
         *,
         study_id: UUID | None = None,
         outcome: str = "done",
+        says: Mapping[str, str] | None = None,
+        dates: Mapping[str, datetime] | None = None,
     ) -> UUID:
         """Write one act of this room to the ledger, in the caller's transaction."""
         clear = {name: value for name, value in counts.items() if isinstance(value, int)}
@@ -331,6 +334,7 @@ class Rights:
                 study_id=study_id,
                 outcome=outcome,
                 counts=clear,
+                clear=Clear(refs=refs(request=request_id), says=says or {}, dates=dates or {}),
             ),
         )
 

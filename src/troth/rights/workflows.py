@@ -116,6 +116,7 @@ class Fulfilment:
                 await self._rights.write(
                     connection, "rights:request:acknowledged", permit, row["id"], subject,
                     {"number": row["number"], "due": row["due_at"].isoformat()}, {},
+                    says={"right": row["right"]}, dates={"due": row["due_at"]},
                 )  # fmt: skip
         return str(row["right"])
 
@@ -225,8 +226,9 @@ class Fulfilment:
             if await store.add_step(connection, permit_tenant(permit), row["id"], "Decided", clock.now()):
                 counts = {"erase": len(todo), "keep": len(request.items) - len(todo)}
                 await self._rights.write(
-                    connection, "rights:request:decided", permit, row["id"], subject, {"number": row["number"]}, counts
-                )
+                    connection, "rights:request:decided", permit, row["id"], subject, {"number": row["number"]}, counts,
+                    says={"right": row["right"]},
+                )  # fmt: skip
         if person is None or person.outcome in SETTLED:
             return todo
         if kept is not None:
@@ -372,6 +374,7 @@ class Fulfilment:
                     connection, "rights:request:closed", permit, row["id"], subject,
                     {"number": row["number"], "state": state.value},
                     {"days": (now - row["opened_at"]).days, "items": len(request.items)},
+                    says={"right": row["right"], "state": state.value},
                 )  # fmt: skip
         return state.value
 

@@ -14,6 +14,7 @@ Formats (AES-256-GCM with a random nonce; a key may seal 2^32 values, NIST SP 80
     sealed value = 0x01 | nonce 12 | ciphertext | tag 16      additional data = "troth:seal:1:" + context
     wrapped key  = ciphertext 32 | tag 16                     additional data = "troth:key:1:" + keyring id
                                                               + own KeyRef + KeyRef of the parent
+    code of an entry = HMAC-SHA256(HKDF-Expand(root key, "troth:ledger:entry:1" + keyring id), entry)
     token, digest = HMAC-SHA256(HKDF-Expand(key, "troth:index:…:1"), length of kind (2) + kind + value)
 
 What this cannot do: reach copies that the disk itself keeps (an SSD's spare blocks, snapshots, a copy-on-write file
@@ -47,6 +48,7 @@ _KEY: Final = b"troth:key:1:"
 _SEED: Final = b"troth:signing-seed:1:"
 _TOKEN: Final = b"troth:index:token:1"
 _DIGEST: Final = b"troth:index:digest:1"
+_ENTRY: Final = b"troth:ledger:entry:1"
 
 
 class _Unwrapped:
@@ -92,6 +94,7 @@ class Keyring:
             raise KeyringDamaged("the root key does not fit this keyring") from None
         self._signing_key = Ed25519PrivateKey.from_private_bytes(seed)
         self._public_key = self._signing_key.public_key().public_bytes_raw()
+        self._entry_key = hmac.digest(root_key, _ENTRY + self._id + b"\x01", "sha256")
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False) -> Keyring:
@@ -138,6 +141,13 @@ class Keyring:
     def sign(self, message: bytes) -> bytes:
         """Sign for this deployment: 64 bytes, Ed25519. Per: RFC 8032 5.1."""
         return self._signing_key.sign(message)
+
+    def mac(self, message: bytes) -> bytes:
+        """Code over an entry of the ledger: 32 bytes, HMAC-SHA256 under a key of its own, below the root key.
+
+        Whoever has the database alone cannot make one.
+        """
+        return hmac.digest(self._entry_key, message, "sha256")
 
     def create(self, parent: KeyRef | None) -> KeyRef:
         """Make a key. It is durable in both mirrors on return.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -55,6 +56,9 @@ class SmallKeyring:
 
     def sign(self, message: bytes) -> bytes:
         return self._signing.sign(message)
+
+    def mac(self, message: bytes) -> bytes:
+        return hmac.digest(self._signing.private_bytes_raw(), message, "sha256")
 
     @property
     def public_key(self) -> bytes:

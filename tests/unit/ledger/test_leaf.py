@@ -31,6 +31,23 @@ ROW: dict[str, Any] = {
     "counts": {"series": 1, "instances": 3},
     "key": b"k",
     "payload": b"sealed",
+    "v": 1,
+}
+MORE: dict[str, Any] = {
+    "refs": [["request", str(UUID(int=8))]],
+    "says": {"right": "access"},
+    "dates": {"due": "2026-04-04"},
+}
+SECOND: dict[str, Any] = {
+    **ROW,
+    "v": 2,
+    "notice": "imaging-cloud@3",
+    "action": "retrieve",
+    "via": "viewer",
+    "session": UUID(int=7),
+    "more": MORE,
+    "payload_commit": b"commit",
+    "mac": b"code",
 }
 OTHER: dict[str, Any] = {
     **{name: UUID(int=99) for name in ("tenant", "id", "actor_id", "subject_id", "study_id", "decision_id")},
@@ -40,7 +57,13 @@ OTHER: dict[str, Any] = {
     "counts": {"series": 1, "instances": 4},
     "key": b"l",
     "payload": b"sealec",
+    **dict.fromkeys(("notice", "action", "via"), "other"),
+    "v": 3,
+    "session": UUID(int=99),
+    "more": {**MORE, "says": {"right": "erase"}},
+    "payload_commit": b"committ",
 }
+CALLED = {"payload": "payload_sha256", "more": "says"}
 
 
 def test_the_bytes_are_these() -> None:
@@ -69,11 +92,35 @@ def test_absent_is_null_and_the_zone_does_not_matter() -> None:
     assert leaf.fields(elsewhere, 0, 1, None) == leaf.fields(ROW, 0, 1, None)
 
 
-@pytest.mark.parametrize("column", store.COLUMNS)
+def test_version_two_says_more_where_there_is_more_to_say() -> None:
+    first, second = leaf.fields(ROW, 7, 2, None), leaf.fields(SECOND, 7, 2, None)
+    added = {name: value for name, value in second.items() if name not in first}
+    assert added == {
+        "notice": "imaging-cloud@3", "action": "retrieve", "via": "viewer", "session": str(UUID(int=7)),
+        "payload_commit": b"commit".hex(), **MORE,
+    }  # fmt: skip
+    silent = {**SECOND, "notice": "", "action": "", "via": "", "session": None, "more": None, "payload_commit": None}
+    assert leaf.fields(silent, 7, 2, None).keys() == leaf.fields(ROW, 7, 2, None).keys()
+
+
+def test_a_row_cannot_hide_under_names_that_nobody_writes() -> None:
+    """Else a column of JSON could say `actor_id` anew, or hold what no leaf commits to."""
+    written = leaf.fields(SECOND, 7, 2, None)
+    found = leaf.fields({**SECOND, "more": {**MORE, "actor_id": "x"}}, 7, 2, None)
+    assert leaf.differences(leaf.canonical(written), found) == ["more"]
+
+
+@pytest.mark.parametrize("column", [name for name in store.COLUMNS if name != "mac"])
+def test_each_column_is_under_the_code(column: str) -> None:
+    assert leaf.covered(SECOND) == leaf.covered({**SECOND, "at": SECOND["at"].astimezone(timezone(timedelta(hours=5)))})
+    assert leaf.covered({**SECOND, column: OTHER[column]}) != leaf.covered(SECOND)
+
+
+@pytest.mark.parametrize("column", [name for name in store.COLUMNS if name != "mac"])
 def test_each_column_is_committed(column: str) -> None:
-    written = leaf.canonical(leaf.fields(ROW, 7, 2, b"\xab"))
+    written = leaf.canonical(leaf.fields(SECOND, 7, 2, b"\xab"))
     row = {
-        **ROW,
+        **SECOND,
         "index": 7,
         "subject_seq": 2,
         "subject_prev": b"\xab",
@@ -83,7 +130,7 @@ def test_each_column_is_committed(column: str) -> None:
     assert leaf.check(row) == []
     (broken,) = leaf.check({**row, column: OTHER[column]})
     assert broken.index == 7
-    assert broken.what == f"changed: {'payload_sha256' if column == 'payload' else column}"
+    assert broken.what == f"changed: {CALLED.get(column, column)}"
 
 
 @pytest.mark.parametrize(("column", "value"), [("index", 8), ("subject_seq", 3), ("subject_prev", b"\xac")])

@@ -26,6 +26,8 @@ class Somebody:
     tenant: UUID | None = None
     name: str = "A. Person"
     organisation: str = "Example"
+    session_id: UUID | None = None
+    surface: str = "portal"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Allowed:
     purpose: str = "administration"
     tenant: UUID | None = field(default_factory=uuid4)
     grounds: tuple[str, ...] = ("4.5",)
+    notice_version: str = "small 1"
     decision_id: UUID = field(default_factory=uuid4)
 
 

@@ -77,7 +77,7 @@ class Gate:
             held = await self._bearer(bearer.strip()) if scheme.lower() == "bearer" else None
             if held is None:
                 raise Unauthenticated
-            return Caller(replace(held.actor, via="dicomweb"), held.purpose)
+            return Caller(replace(held.actor, via="dicomweb", surface="dicomweb"), held.purpose)
         token = cookie(http_request, COOKIE)
         actor = await self._actor(token) if token else None
         if actor is None:
@@ -86,7 +86,7 @@ class Gate:
             raise OriginForeign
         named = http_request.headers.get(PURPOSE_HEADER, "")
         purpose = named or _PURPOSES.get(actor.kind, _USUAL_PURPOSE)
-        return Caller(actor, purpose, is_usual=not named, is_at_viewer=True)
+        return Caller(replace(actor, surface="viewer"), purpose, is_usual=not named, is_at_viewer=True)
 
     async def permit_to_store(self, caller: Caller) -> Permit:
         """The permit to bring instances into the caller's organisation."""

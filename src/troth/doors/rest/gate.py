@@ -62,7 +62,7 @@ class Gate:
         held = await self._bearers.of(sha256(token.encode()).digest(), lambda: self._people.bearer_of_token(token))
         if held is None:
             raise Unauthenticated
-        return replace(held, actor=replace(held.actor, via="changes"))
+        return replace(held, actor=replace(held.actor, via="changes", surface="rest"))
 
     async def following(self, caller: Bearer) -> Following:
         """The caller's reading of the feed: the one that is open, or a new one, told to the ledger first.

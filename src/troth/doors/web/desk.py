@@ -30,7 +30,7 @@ SESSION_COOKIE = "troth_session"
 THEME_COOKIE = "troth_theme"
 THEMES = frozenset({"light", "dark"})
 DEPLOYMENT = "Troth"
-ANYBODY = Actor(kind="anonymous")
+ANYBODY = Actor(kind="anonymous", surface="site")
 READERS = {"patient": "patients", "user": "users"}
 AUDIENCES_HERE = ("visitors", "patients", "users")
 """The order in which audiences are offered."""

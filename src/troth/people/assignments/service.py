@@ -34,7 +34,7 @@ from troth.people.errors import (
     UserNotFound,
 )
 from troth.people.service import People
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef, Keyring
 
 _MOST = 500
@@ -239,6 +239,11 @@ class Assignments:
             subject_id=row["subject_id"],
             study_id=row["study_id"],
             counts={"assignments": 1},
+            clear=Clear(
+                refs=refs(assignment=row["id"], account=row["account_id"]),
+                says={"way": row["way"]},
+                dates={"until": row["until"]},
+            ),
         )
         await self._ledger.append(connection, entry)
 

@@ -15,7 +15,7 @@ from troth.people.choices import store
 from troth.people.choices.model import Holder, Proposal, context, from_bytes, to_bytes
 from troth.people.choices.restrictions import Restrictions
 from troth.people.errors import ChoiceNotFound, PersonNeeded
-from troth.policy import Actor, Permit
+from troth.policy import Actor, Clear, Permit, refs
 
 CLOSURE: Final = "account_closure"
 WORDS: Final = MappingProxyType({CLOSURE: "close your account, because it was not used for a long time"})
@@ -66,7 +66,10 @@ class Proposals(Restrictions):
             if not await store.insert_proposal(connection, values):
                 return None
             told = {"what": what, "ground": ground}
-            await self._tell(connection, permit, holder, "people:proposal:queued", "queued", {"queued": 1}, told)
+            clear = Clear(refs=refs(proposal=made_id), says={"key": what, "state": "queued"})
+            await self._tell(
+                connection, permit, holder, "people:proposal:queued", "queued", {"queued": 1}, told, clear=clear
+            )
         return _proposal({**values, "decided_at": None, "decided_by": None}, plain)
 
     async def proposals(self, permit: Permit) -> list[Proposal]:
@@ -122,9 +125,11 @@ class Proposals(Restrictions):
                 raise ChoiceNotFound
             told = {"what": row["what"], "reason": reason, "state": values["state"]}
             counts = {"confirmed": int(is_confirmed)}
-            await self._tell(connection, permit, holder, "people:proposal:decided", str(values["state"]), counts, told)
+            state = str(values["state"])
+            clear = Clear(refs=refs(proposal=proposal_id), says={"key": row["what"], "state": state})
+            await self._tell(connection, permit, holder, "people:proposal:decided", state, counts, told, clear=clear)
             if is_confirmed and row["what"] == CLOSURE:
-                await self._close(connection, permit, holder, reason)
+                await self._close(connection, permit, holder, reason, proposal_id)
         return _proposal({**row, **values}, plain)
 
     async def withdraw_proposal(self, permit: Permit, proposal_id: UUID, reason: str) -> None:
@@ -153,7 +158,10 @@ class Proposals(Restrictions):
         async with self._db.transaction(permit) as connection:
             if await store.decide_proposal(connection, values):
                 told = {"what": row["what"], "reason": reason, "state": "dismissed"}
-                await self._tell(connection, permit, holder, "people:proposal:decided", "dismissed", {}, told)
+                clear = Clear(refs=refs(proposal=proposal_id), says={"key": row["what"], "state": "dismissed"})
+                await self._tell(
+                    connection, permit, holder, "people:proposal:decided", "dismissed", {}, told, clear=clear
+                )
 
     async def unused_accounts(self, actor: Actor, now: datetime) -> list[UnusedAccount]:
         """Accounts of members who are not here now, with when they last were, and what of it waits already.
@@ -178,16 +186,21 @@ class Proposals(Restrictions):
         """
         holder = await self.holder(permit, holder_id, ("decide_about",))
         async with self._db.transaction(permit) as connection:
-            await self._close(connection, permit, holder, reason)
+            await self._close(connection, permit, holder, reason, None)
 
-    async def _close(self, connection: Connection, permit: Permit, holder: Holder, reason: str) -> None:
+    async def _close(
+        self, connection: Connection, permit: Permit, holder: Holder, reason: str, proposal_id: UUID | None
+    ) -> None:
         if permit.action != "decide_about" or permit.target.id != holder.id:
             raise PersonNeeded
         if await people_store.end_membership(connection, holder.id):
             await people_store.delete_standing(connection, holder.id, holder.tenant, "user")
             ended = await people_store.end_sessions(connection, clock.now(), account_id=holder.id, kind="user")
             told, counts = {"reason": reason}, {"sessions": len(ended)}
-            await self._tell(connection, permit, holder, "people:account:closed", "withdrawn", counts, told)
+            clear = Clear(refs=refs(account=holder.id, proposal=proposal_id))
+            await self._tell(
+                connection, permit, holder, "people:account:closed", "withdrawn", counts, told, clear=clear
+            )
 
     async def _with_ground(self, permit: Permit, row: Row) -> Proposal:
         holder = await self.holder(permit, row["holder_id"], (permit.action,))

@@ -27,7 +27,7 @@ from troth.people.choices.model import (
     to_bytes,
 )
 from troth.people.errors import ChoiceNotFound, SubjectNotFound
-from troth.policy import Permit
+from troth.policy import NOTHING, Clear, Permit, refs
 from troth.vault import KeyRef, Keyring
 
 CHOOSING = ("choose", "restrict", "open_request", "decide_request")
@@ -169,8 +169,9 @@ class Records:
                 **(more or {}),
             }
             event_id = await self._tell(
-                connection, permit, holder, event, state, {"receipt": receipt_number}, {"about": key, "state": state}
-            )
+                connection, permit, holder, event, state, {"receipt": receipt_number}, {"about": key, "state": state},
+                clear=_clear(made_id, kind, key, state, version, expires_at),
+            )  # fmt: skip
             values = {
                 "tenant": holder.tenant,
                 "id": made_id,
@@ -202,6 +203,7 @@ class Records:
         payload: Mapping[str, Any],
         *,
         study_id: UUID | None = None,
+        clear: Clear = NOTHING,
     ) -> UUID:
         entry = policy.entry(
             permit,
@@ -212,6 +214,7 @@ class Records:
             study_id=study_id,
             outcome="refused" if kind == "people:objection:decided" and state == "refused" else "done",
             counts=counts,
+            clear=clear,
         )
         return await self._ledger.append(connection, entry)
 
@@ -239,6 +242,16 @@ class Records:
 
 def _is_later(chosen_at: datetime | None, row: Row) -> bool:
     return chosen_at is not None and bool(chosen_at > row["merged_at"])
+
+
+def _clear(
+    made_id: UUID, kind: ChoiceKind, key: str, state: State, version: NoticeVersion, until: datetime | None
+) -> Clear:
+    """What was chosen, in words of the notice. Of an age nothing but that it was stated."""
+    what = refs(choice=made_id, version=version.id)
+    if kind == "age":
+        return Clear(refs=what)
+    return Clear(refs=what, says={"key": key, "state": state}, dates={} if until is None else {"until": until})
 
 
 def _head(

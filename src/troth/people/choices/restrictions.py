@@ -14,7 +14,7 @@ from troth.people.choices import store
 from troth.people.choices.model import Holder, Restriction, Said, context, from_bytes, to_bytes
 from troth.people.choices.objections import Objections
 from troth.people.errors import ChoiceNotFound, SubjectNotFound
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 
 _EVENT = "people:restriction:set"
 _SEEING = ("choose", "restrict", "open_request", "see_request", "query")
@@ -61,7 +61,7 @@ class Restrictions(Objections):
             told = {"state": "restricted", "reason": how.reason}
             await self._tell(
                 connection, permit, holder, _EVENT, "given", {"receipt": number, "is_restricted": 1}, told,
-                study_id=study_id,
+                study_id=study_id, clear=Clear(refs=refs(restriction=made_id), says={"state": "given"}),
             )  # fmt: skip
         return self._restriction(values, holder)
 
@@ -91,6 +91,7 @@ class Restrictions(Objections):
             await self._tell(
                 connection, permit, holder, _EVENT, "withdrawn", {"receipt": row["number"], "is_restricted": 0}, told,
                 study_id=row["study_id"],
+                clear=Clear(refs=refs(restriction=restriction_id), says={"state": "withdrawn"}),
             )  # fmt: skip
         return self._restriction({**row, "lifted_at": now}, holder)
 

@@ -18,7 +18,7 @@ from troth.people.choices.proposals import WORDS, Proposals
 from troth.people.errors import FieldMalformed, MarketingUnstoppable
 from troth.people.facts import BY_LINK
 from troth.people.model import Links
-from troth.policy import Actor, ActorKind, Permit, Target
+from troth.policy import Actor, ActorKind, Clear, Permit, Target
 from troth.vault import KeyDestroyed, KeyRef, Keyring
 
 _LONGEST = 20_000
@@ -143,7 +143,16 @@ class Choices(Proposals):
         async with self._db.transaction(permit) as connection:
             rows = await store.addresses(connection, holder_id)
             told = {"title": title, "channel": "email"}
-            await self._tell(connection, permit, holder, "people:message:sent", "given", {"addresses": len(rows)}, told)
+            await self._tell(
+                connection,
+                permit,
+                holder,
+                "people:message:sent",
+                "given",
+                {"addresses": len(rows)},
+                told,
+                clear=Clear(says={"channel": "email"}),
+            )
         for row in rows:
             context = b"account:" + row["id"].bytes
             address = self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], context).decode()

@@ -18,7 +18,7 @@ from troth.people.contacts import terms
 from troth.people.contacts.ground import ACTION, Ground
 from troth.people.contacts.model import Disposal, Due
 from troth.people.errors import ListNotFound
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef
 
 DISPOSING: Final = "dispose"
@@ -67,7 +67,15 @@ class Ending(Ground):
             if under_way := await store.disposals(connection, is_open=True):
                 return UUID(str(under_way[0]["id"]))
             await store.insert_disposal(connection, values)
-            await self.note(connection, "lifecycle:disposal:agreed", permit, organisation, {}, {"records": found})
+            await self.note(
+                connection,
+                "lifecycle:disposal:agreed",
+                permit,
+                organisation,
+                {},
+                {"records": found},
+                clear=Clear(refs=refs(disposal=made_id)),
+            )
         return made_id
 
     async def disposals(self, permit: Permit) -> list[Disposal]:
@@ -127,7 +135,15 @@ class Ending(Ground):
             row = await store.finish_disposal(connection, disposal_id, kept, clock.now())
             if row is not None:
                 counts = {"records": row["disposed"], "kept": kept}
-                await self.note(connection, "lifecycle:disposal:done", permit, organisation, {}, counts)
+                await self.note(
+                    connection,
+                    "lifecycle:disposal:done",
+                    permit,
+                    organisation,
+                    {},
+                    counts,
+                    clear=Clear(refs=refs(disposal=disposal_id)),
+                )
         return kept
 
     async def _dispose(self, permit: Permit, row: Row, disposal_id: UUID) -> int:
@@ -139,7 +155,18 @@ class Ending(Ground):
             await store.count_disposed(connection, disposal_id, 1)
             told = {"source": row["source"], "activity": row["activity"], "anchor_on": str(row["anchor_on"])}
             counts = {"contacts": int(was_last)}
-            await self.note(connection, "lifecycle:contact:disposed", permit, organisation, told, counts)
+            await self.note(
+                connection,
+                "lifecycle:contact:disposed",
+                permit,
+                organisation,
+                told,
+                counts,
+                clear=Clear(
+                    refs=refs(disposal=disposal_id, contact=row["id"], source=row["source_id"]),
+                    says={"ground": "time_over"},
+                ),
+            )
         if was_last:
             await self._destroy([KeyRef(row["key"])])
         return 1

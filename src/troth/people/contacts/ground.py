@@ -16,7 +16,7 @@ from troth.people.contacts.model import ContactRecord
 from troth.people.model import Organisation
 from troth.people.service import People
 from troth.people.sources_store import FOUND_BY
-from troth.policy import Actor, Permit
+from troth.policy import NOTHING, Actor, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef, Keyring
 
 ACTION: Final = "bring_people"
@@ -83,10 +83,11 @@ class Ground:
         told: Mapping[str, Any],
         counts: Mapping[str, int],
         key: KeyRef | None = None,
+        clear: Clear = NOTHING,
     ) -> None:
         """Write an act into the ledger, in the transaction that does it."""
         payload = {"organisation": organisation.name, **told}
-        entry = policy.entry(permit, kind, key=key or organisation.key, payload=payload, counts=counts)
+        entry = policy.entry(permit, kind, key=key or organisation.key, payload=payload, counts=counts, clear=clear)
         await self._ledger.append(connection, entry)
 
     async def note_linked(
@@ -95,8 +96,9 @@ class Ground:
         """Write down that an account was linked with a list that its employer gave."""
         told = {"account": str(account_id), "source": source, "concluded_from": "the same e-mail address"}
         entry = policy.act(
-            WORKER, "people:staff:linked", "administration", key=organisation.key, payload=told, space=organisation
-        )
+            WORKER, "people:staff:linked", "administration", key=organisation.key, payload=told, space=organisation,
+            clear=Clear(refs=refs(account=account_id)),
+        )  # fmt: skip
         await self._ledger.append(connection, entry)
 
     async def _new_keys(self, parents: Iterable[KeyRef | None]) -> list[KeyRef]:

@@ -20,7 +20,7 @@ from troth.people.contacts.reading import Line, Refused
 from troth.people.contacts.terms import Origin
 from troth.people.errors import FieldMalformed, ListMalformed, ListNotFound
 from troth.people.model import Organisation
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
 BATCH: Final = 200
@@ -90,7 +90,15 @@ class Lists(Ground):
             async with self._db.transaction(permit) as connection:
                 number = await store.insert_list(connection, values)
                 counts = {"number": number, "lines": len(found.lines), "refused": len(found.refused)}
-                await self.note(connection, "people:list:offered", permit, organisation, {"source": source}, counts)
+                await self.note(
+                    connection,
+                    "people:list:offered",
+                    permit,
+                    organisation,
+                    {"source": source},
+                    counts,
+                    clear=Clear(refs=refs(list=made_id), says={"source": source}),
+                )
             is_kept = True
         finally:
             if not is_kept:
@@ -142,7 +150,15 @@ class Lists(Ground):
             terms.origin_of(await self.notices(), row["source"], row["activity"])
             await store.change_list(connection, list_id, {"state": "agreed", "agreed_at": clock.now()})
             counts = {"number": row["number"], "lines": row["lines"]}
-            await self.note(connection, "people:list:agreed", permit, organisation, {"source": row["source"]}, counts)
+            await self.note(
+                connection,
+                "people:list:agreed",
+                permit,
+                organisation,
+                {"source": row["source"]},
+                counts,
+                clear=Clear(refs=refs(list=list_id), says={"source": row["source"]}),
+            )
 
     async def drop(self, permit: Permit, list_id: UUID) -> None:
         """Take nothing of a list in; what it held is unreadable from now on.
@@ -155,7 +171,15 @@ class Lists(Ground):
             row = await self._list(connection, list_id, "waits")
             await store.change_list(connection, list_id, {"state": "dropped", "sealed": None, "done_at": clock.now()})
             counts = {"number": row["number"]}
-            await self.note(connection, "people:list:dropped", permit, organisation, {"source": row["source"]}, counts)
+            await self.note(
+                connection,
+                "people:list:dropped",
+                permit,
+                organisation,
+                {"source": row["source"]},
+                counts,
+                clear=Clear(refs=refs(list=list_id), says={"source": row["source"]}),
+            )
         await self._destroy([KeyRef(row["key"])])
 
     async def records(self, permit: Permit, *, after: UUID | None = None) -> list[ContactRecord]:
@@ -245,12 +269,25 @@ class Lists(Ground):
                 gone = await store.end_missing(connection, row["source"], row["activity"], list_id, now)
             changed = {"state": "done", "sealed": None, "done_at": now, "ended": len(gone)}
             await store.change_list(connection, list_id, changed)
+            tell_by, untold = await store.to_tell(connection, list_id)
             counts = {
-                "number": row["number"], "lines": row["lines"], "added": row["added"], "known": row["known"],
-                "ended": len(gone),
+                "number": row["number"], "lines": row["lines"], "contacts": untold, "added": row["added"],
+                "known": row["known"], "ended": len(gone),
             }  # fmt: skip
             told = {"source": row["source"], "clause": row["clause"]}
-            await self.note(connection, "people:list:taken", permit, organisation, told, counts)
+            await self.note(
+                connection,
+                "people:list:taken",
+                permit,
+                organisation,
+                told,
+                counts,
+                clear=Clear(
+                    refs=refs(list=list_id),
+                    says={"source": row["source"]},
+                    dates={} if tell_by is None else {"told_by": tell_by},
+                ),
+            )
         await self._destroy([KeyRef(row["key"])])
         return len(gone)
 

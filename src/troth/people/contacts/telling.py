@@ -12,7 +12,7 @@ from troth.people import sources_store as store
 from troth.people.contacts.ground import Ground
 from troth.people.contacts.model import ContactRecord
 from troth.people.errors import ListNotFound
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 
 TELLING: Final = "tell_source"
 Letter = Callable[[ContactRecord], tuple[str, str]]
@@ -81,4 +81,16 @@ class Telling(Ground):
             await store.told(connection, source_id, clock.now())
             in_time = record.tell_by is not None and clock.now() <= record.tell_by
             told = {"source": record.source, "clause": record.clause, "contact": str(record.contact_id)}
-            await self.note(connection, "people:contact:told", permit, organisation, told, {"in_time": int(in_time)})
+            await self.note(
+                connection,
+                "people:contact:told",
+                permit,
+                organisation,
+                told,
+                {"in_time": int(in_time)},
+                clear=Clear(
+                    refs=refs(contact=record.contact_id, source=record.id, list=row["list_id"]),
+                    says={"source": record.source},
+                    dates={} if record.tell_by is None else {"told_by": record.tell_by},
+                ),
+            )

@@ -153,6 +153,7 @@ class OfIdentity(Look):
 
     def __init__(self) -> None:
         self._matched: set[str] = set()
+        self._merging: dict[str, set[str]] = {}
         self._tally = Tally(
             Told(
                 "everybody who acted as a patient had passed the check before",
@@ -166,7 +167,8 @@ class OfIdentity(Look):
         if leaf.kind == "people:subject:matched":
             self._matched.add(leaf.subject)
         elif leaf.kind == "people:subjects:merged":
-            both = {leaf.subject, leaf.ref("subject")}
+            both = self._merging.setdefault(leaf.ref("merge"), set()) | {leaf.subject}
+            self._merging[leaf.ref("merge")] |= both
             if both & self._matched:
                 self._matched |= both
         elif leaf.role == "patient" and leaf.is_done and leaf.is_decided and leaf.subject:

@@ -25,6 +25,7 @@ class OfHolds(Look):
     def __init__(self) -> None:
         self._holds: dict[str, Leaf] = {}
         self._merged: dict[str, str] = {}
+        self._merging: dict[str, str] = {}
         self._placed = 0
         self._tally = Tally(
             Told(
@@ -45,10 +46,13 @@ class OfHolds(Look):
         elif leaf.kind == _RELEASED:
             self._holds.pop(leaf.ref("hold"), None)
         elif leaf.kind == "people:subjects:merged":
-            if leaf.ref("subject"):
-                self._merged[leaf.ref("subject")] = leaf.subject
+            if leaf.word("state") == "merged":  # the entry of the other one comes with it, of the same merge
+                self._merging[leaf.ref("merge")] = leaf.subject
+            elif merged := self._merging.pop(leaf.ref("merge"), ""):
+                self._merged[merged] = leaf.subject
         elif leaf.kind == "people:subjects:unmerged":
-            self._merged.pop(leaf.ref("subject"), None)
+            if leaf.word("state") == "merged":
+                self._merged.pop(leaf.subject, None)
         elif leaf.is_done and any(self._covers(hold, leaf) for hold in self._holds.values()):
             self._tally.miss(leaf)
 
