@@ -36,6 +36,7 @@ VALUES: dict[tuple[str, str], Any] = {
     ("assignment", "until"): "2026-12-01T00:00:00Z",
     ("assignment", "way"): "duty",
     ("notice_version", "is_founding"): True,
+    ("admission", "invitee_sealed"): None,
 }
 OF_TYPE: dict[str, Any] = {
     "uuid": None, "bytea": b"\x01" * 16, "text": "x", "boolean": False, "integer": 1, "bigint": 1, "smallint": 1,

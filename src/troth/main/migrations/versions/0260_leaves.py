@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0260_leaves"
-down_revision = "0250_factors"
+down_revision = "0255_outbox"
 branch_labels = None
 depends_on = None
 
