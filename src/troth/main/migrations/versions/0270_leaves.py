@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0260_leaves"
-down_revision = "0255_outbox"
+revision = "0270_leaves"
+down_revision = "0260_reply"
 branch_labels = None
 depends_on = None
 
