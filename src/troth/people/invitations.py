@@ -336,16 +336,11 @@ class Invitations(SignIn):
             await store.insert_standing(connection, place)
             await self._note_use(connection, held, owner, address)
             await self._note(
-                connection,
-                "people:subject:matched",
-                owner,
-                subject.tenant,
-                subject.audit_key,
-                subject_id=subject.id,
-                purpose="own_access",
+                connection, "people:subject:matched", owner, subject.tenant, subject.audit_key,
+                subject_id=subject.id, purpose="own_access",
                 payload={"address": address, "matched_on": ["link", "name", "birth date", "code"]},
                 clear=Clear(refs=refs(account=account.id, invitation=held.id)),
-            )
+            )  # fmt: skip
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address, subject)
             actor = self._as_patient(account.id, subject, held.organisation.name)
             return await self._write_session(connection, actor, "match", address, subject.audit_key)
@@ -365,18 +360,10 @@ class Invitations(SignIn):
     ) -> type[MatchFailed | TooManyTries]:
         tries = await invitations_store.count_try(connection, held.id)
         await self._note(
-            connection,
-            "people:match:failed",
-            _NOBODY,
-            held.organisation.id,
-            held.audit_key,
-            subject_id=held.row["subject_id"],
-            purpose="own_access",
-            outcome="refused",
-            payload={"address": address},
-            counts={"tries": tries, "most": MOST_TRIES},
-            clear=Clear(refs=refs(invitation=held.id)),
-        )
+            connection, "people:match:failed", _NOBODY, held.organisation.id, held.audit_key,
+            subject_id=held.row["subject_id"], purpose="own_access", outcome="refused", payload={"address": address},
+            counts={"tries": tries, "most": MOST_TRIES}, clear=Clear(refs=refs(invitation=held.id)),
+        )  # fmt: skip
         return TooManyTries if tries >= MOST_TRIES else MatchFailed
 
     async def _organisation_claimed_by(self, secret: str) -> Organisation:
