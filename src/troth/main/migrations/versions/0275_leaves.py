@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0270_leaves"
-down_revision = "0260_reply"
+revision = "0275_leaves"
+down_revision = "0265_proofs"
 branch_labels = None
 depends_on = None
 
