@@ -249,6 +249,9 @@ def test_nothing_is_done_in_a_session_after_its_end(book: Book) -> None:
 def test_nothing_is_done_by_somebody_who_is_not_named(book: Book) -> None:
     book.write("archive:study:opened", **viewing())
     assert book.found("11.4").verdict is KEPT
+    book.write("archive:study:copied", **viewing(actor_kind="system", actor_id=None, role="worker"))
+    book.write("people:invitation:used", **viewing(actor_kind="anonymous", actor_id=None, action="register"))
+    assert book.found("11.4").verdict is KEPT
     book.write("archive:study:opened", **viewing(actor_kind="anonymous", actor_id=None))
     assert book.found("11.4").verdict is BROKEN
 
@@ -267,6 +270,9 @@ def test_a_viewing_that_ended_has_its_beginning(book: Book) -> None:
     act = viewing()
     book.write("archive:study:opened", **act)
     book.write("archive:viewing:closed", **act)
+    copied = viewing(actor_kind="system", actor_id=None, role="worker")
+    book.write("archive:study:copied", **copied)
+    book.write("archive:viewing:closed", **copied)
     assert book.found("5.4").verdict is KEPT
     book.write("archive:viewing:closed", **viewing())
     assert book.found("5.4").verdict is BROKEN

@@ -305,7 +305,9 @@ class Story:
         version = await self._version()
         report = await self.rooms.proofs.report(version.notice)
         counts = ", ".join(f"{report.count(standing)} {standing.value}" for standing in Standing)
-        holds(report.count(Standing.BROKEN) == 0 and report.count(Standing.KEPT) > 0, "no promise is broken")
+        against = [f"§ {each.clause_id}: {each.reason}" for each in report.promises if each.standing is Standing.BROKEN]
+        holds(report.count(Standing.KEPT) > 0, "promises are kept")
+        holds(not against, f"no promise is broken ({'; '.join(against)})")
         self.say(f"promises: {counts}")
         self.say(f"see them: {self.url}/promises")
 

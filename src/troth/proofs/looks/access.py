@@ -9,7 +9,8 @@ from troth.proofs.looks.base import GRACE, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding
 
-_OPENED, _CLOSED = "archive:study:opened", "archive:viewing:closed"
+_OPENED, _CLOSED, _COPIED = "archive:study:opened", "archive:viewing:closed", "archive:study:copied"
+_BEFORE_SIGN_IN = frozenset({"register", "sign_in", "open_notice"})
 
 
 class OfSignIns(Look):
@@ -28,8 +29,13 @@ class OfSignIns(Look):
 
     def see(self, leaf: Leaf) -> None:
         """An act with the data of a person, that a decision stands behind."""
-        if leaf.is_done and leaf.is_decided and leaf.subject:
-            self._tally.judge(leaf, leaf.actor_kind != "anonymous" and bool(leaf.actor or leaf.session))
+        if not (leaf.is_done and leaf.is_decided and leaf.subject) or leaf.action in _BEFORE_SIGN_IN:
+            return
+        if leaf.is_full:
+            is_ours = leaf.actor_kind == "system" and bool(leaf.role)
+            self._tally.judge(leaf, is_ours or (leaf.actor_kind != "anonymous" and bool(leaf.actor or leaf.session)))
+        else:
+            self._tally.skip(leaf)
 
     def found(self, now: datetime) -> Finding:
         """Over all of them."""
@@ -116,7 +122,7 @@ class OfViewings(Look):
     """Each viewing that ended, and each copy that was collected, has its entry from before it."""
 
     name = "logging"
-    kinds = frozenset({_OPENED, _CLOSED, "rights:copy:made", "rights:copy:collected"})
+    kinds = frozenset({_OPENED, _CLOSED, _COPIED, "rights:copy:made", "rights:copy:collected"})
 
     def __init__(self) -> None:
         self._opened: set[tuple[str, str]] = set()
@@ -131,7 +137,7 @@ class OfViewings(Look):
 
     def see(self, leaf: Leaf) -> None:
         """A beginning, or an end."""
-        if leaf.kind == _OPENED:
+        if leaf.kind in (_OPENED, _COPIED):
             self._opened.add((leaf.study, leaf.actor))
             self._tally.fit(leaf)
         elif leaf.kind == _CLOSED:
