@@ -15,9 +15,11 @@ A file of that folder has the name of a folder of `notices/`:
 
 `who` is a role; `platform` stands for an operator outside every organisation, `elsewhere` for a clinician of another
 organisation, `anybody` for nobody in particular. `to` is a kind of target in the organisation (about the patient);
-`own_account` is the subject that a member of staff is, `own_notice` the notice as the organisation publishes it. Facts
-are `is_member`, `session_alive`, `is_restricted`, `is_held`, `region`, `given` (claims), `without` (of `always`), and
-`each` (one row per claim).
+`own_account` is the subject that a member of staff is, `own_notice` and `own_platform` are the notice and the platform
+as an organisation sees them.
+
+Facts are `is_member`, `session_alive`, `is_restricted`, `is_held`, `region`, `given` (claims), `without` (of `always`),
+and `each` (one row per claim).
 
 What is allowed has its refusal beside it, on the same set-up but for one fact, so that none passes for a wrong reason.
 """
@@ -158,6 +160,8 @@ def _target(kind: str, who: str) -> Target:
         return Target(kind, HERE, HERE)
     if kind == "own_notice":
         return Target("notice", None, HERE)
+    if kind == "own_platform":
+        return Target("platform", None, HERE)
     if kind == "own_account":
         return Target("subject", SELF, HERE, SELF)
     about = (("request", str(uuid5(_SPACE, "request"))),) if who == "worker" else ()

@@ -136,6 +136,8 @@ PAGES = (
     Spot("/office/requests/{id}", "office"),
     Spot("/office/recipients", "office", everywhere=True, but="imaging-cloud"),
     Spot("/office/recipients", "newcomers_office"),
+    Spot("/office/platform/recipients", "officer"),
+    Spot("/office/platform/transfers", "officer"),
     Spot("/office/transfers", "office", everywhere=True, but="imaging-cloud"),
     Spot("/office/transfers", "newcomers_office"),
     Spot("/office/instructions", "office", everywhere=True, but="imaging-cloud"),

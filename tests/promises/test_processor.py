@@ -105,10 +105,12 @@ async def test_each_operation_names_the_instruction_and_none_is_done_without_one
 @pytest.mark.promise("EM-25")
 async def test_nothing_is_done_for_purposes_of_the_vendor(place: Deployment, american: Office) -> None:
     held = await place.study(american.house)
+    admin, doctor = await place.staff("admin", american.house), await place.staff("clinician", american.house)
     for purpose in ("product_development", "training_of_models", "advertising"):
-        program = await place.bearer("clinician", purpose, american.house)
-        answer = await program.web.get(f"/dicomweb/studies/{held.uid}/metadata")
-        assert answer.status_code in (403, 404), purpose
+        fields = {"role": "clinician", "purpose": purpose, "days": "1"}
+        assert (await admin.post("/admin/tokens", fields, page="/admin/systems")).status_code == 422, purpose
+        assert not await place.rooms.policy.may(doctor.actor, "retrieve", held.target, purpose), purpose
+    assert await place.rooms.policy.may(doctor.actor, "retrieve", held.target, "diagnosis"), "as is asked for"
     assert not await place.ledgered(kind="archive:study:opened", subject=held.subject_id)
 
 

@@ -29,6 +29,7 @@ from troth.exchange.model import (
     Term,
 )
 from troth.exchange.registers import Affected
+from troth.exchange.requests import Way
 from troth.exchange.room import Send
 from troth.exchange.service import Departure, Exchange
 from troth.exchange.totals import TOTALS
@@ -60,5 +61,6 @@ __all__ = [
     "SaleBarred",
     "Send",
     "Term",
+    "Way",
     "WrongPermit",
 ]

@@ -400,11 +400,11 @@ class Registers(Room):
         *,
         sealed: Collection[str] = (),
     ) -> UUID:
-        space, row_id, key = self._space(permit, action), ids.uuid7(), await self._key(permit.tenant)
+        space, row_id, key = self._space(permit, action), ids.uuid7(), await self._key(self._tenant(permit))
         if sealed and key is None:
             raise RegisterMalformed("This is said by an organisation.")
         hidden = {name: self._sealed(row_id, name, key, values[name]) for name in sealed if key is not None}
-        tenant = permit.tenant or PLATFORM
+        tenant = self._tenant(permit) or PLATFORM
         made = {"tenant": tenant, "id": row_id, "made_by": permit.actor.id, "made_at": clock.now()}
         kind = "exchange:instruction:given" if table == "exchange_instruction" else "exchange:register:changed"
         told = {name: value for name, value in values.items() if isinstance(value, str)}
@@ -422,7 +422,7 @@ class Registers(Room):
     async def _end(
         self, permit: Permit, action: str, table: LiteralString, row_id: UUID, reason: str, kind: str
     ) -> None:
-        space, key = self._space(permit, action), await self._key(permit.tenant)
+        space, key = self._space(permit, action), await self._key(self._tenant(permit))
         assert space.tenant is not None
         async with self._db.transaction(space) as connection:
             if not await store.end(connection, table, row_id, space.tenant, clock.now(), reason):
@@ -437,7 +437,7 @@ class Registers(Room):
             return await store.rows(connection, table)
 
     async def _own_key(self, permit: Permit) -> KeyRef:
-        key = await self._key(permit.tenant)
+        key = await self._key(self._tenant(permit))
         if key is None:
             raise RowNotFound
         return key

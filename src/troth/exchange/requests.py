@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from troth.exchange import rows, store
-from troth.exchange.errors import RegisterMalformed, RowNotFound
+from troth.exchange.errors import RegisterMalformed, RowNotFound, WrongPermit
+from troth.exchange.model import PLATFORM, Instrument
 from troth.exchange.registers import Registers
 from troth.kit import clock, ids
 from troth.kit.db import Space
@@ -18,8 +20,56 @@ from troth.vault import KeyRef
 MOST_AN_HOUR = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way abroad that somebody filed.
+
+    Attributes:
+        organisation: Whose it is; empty for the platform's own.
+    """
+
+    organisation: str
+    instrument: Instrument
+
+
 class Requests(Registers):
-    """The part of `Exchange` that answers requests for a document."""
+    """The part of `Exchange` that says to everybody what goes abroad, and answers requests for a document."""
+
+    async def ways(self, permit: Permit) -> list[Way]:
+        """The instruments of the platform and of every organisation: anybody may know on what data goes abroad.
+
+        Args:
+            permit: `open_notice` on the platform.
+        """
+        found = []
+        for organisation, space in await self._spaces(permit):
+            async with self._db.transaction(space) as connection:
+                held = await store.rows(connection, "exchange_instrument")
+            found += [Way(organisation, rows.instrument(row)) for row in held if row["tenant"] == space.tenant]
+        return found
+
+    async def _spaces(self, permit: Permit) -> list[tuple[str, Space]]:
+        """The platform's space and that of every organisation, by name.
+
+        Raises:
+            WrongPermit: It is not for everybody.
+        """
+        own = self._space(permit, "open_notice")
+        if own.tenant != PLATFORM:
+            raise WrongPermit
+        return [("", own), *((each.name, Space(each.id)) for each in await self._people.organisations())]
+
+    async def _filed_in(self, permit: Permit, instrument_id: UUID) -> Space:
+        """The space in which an instrument is filed that this permit may ask for."""
+        own = self._space(permit, "open_notice", "keep_register", "see_log")
+        if permit.action != "open_notice" or own.tenant != PLATFORM:
+            return own
+        for _, space in await self._spaces(permit):
+            async with self._db.transaction(space) as connection:
+                held = await store.rows(connection, "exchange_instrument")
+            if any(row["id"] == instrument_id and row["tenant"] == space.tenant for row in held):
+                return space
+        raise RowNotFound
 
     async def send_instrument(self, permit: Permit, instrument_id: UUID, email: str) -> UUID:
         """Mail a copy of an instrument to whoever asks for it; asking and sending are written down.
@@ -37,10 +87,10 @@ class Requests(Registers):
             RegisterMalformed: No address.
             RateLimited: Too many asked within an hour.
         """
-        space = self._space(permit, "open_notice", "keep_register", "see_log")
-        assert space.tenant is not None
         if not 3 <= len(email) <= 254 or email.count("@") != 1 or any(letter.isspace() for letter in email):
             raise RegisterMalformed("Write the address in full, like name@example.org.")
+        space = await self._filed_in(permit, instrument_id)
+        assert space.tenant is not None
         async with self._db.transaction(space) as connection:
             found = await store.rows(connection, "exchange_instrument")
             row = next((each for each in found if each["id"] == instrument_id and each["document_id"]), None)
@@ -70,7 +120,14 @@ class Requests(Registers):
             grounds = (f"instrument:{instrument.id}",)
             clear = Clear(refs=refs(document=row["document_id"], instrument=instrument.id, request=request_id))
             await self._note(
-                connection, "exchange:document:asked", permit, key=key, payload=told, grounds=grounds, clear=clear
+                connection,
+                "exchange:document:asked",
+                permit,
+                key=key,
+                payload=told,
+                grounds=grounds,
+                clear=clear,
+                space=space,
             )
         ending = "pdf" if document.media_type == "application/pdf" else "txt"
         words = (
@@ -82,6 +139,13 @@ class Requests(Registers):
         async with self._db.transaction(Space(space.tenant)) as connection:
             await store.sent(connection, request_id, clock.now())
             await self._note(
-                connection, "exchange:document:sent", permit, key=key, payload=told, grounds=grounds, clear=clear
+                connection,
+                "exchange:document:sent",
+                permit,
+                key=key,
+                payload=told,
+                grounds=grounds,
+                clear=clear,
+                space=space,
             )
         return request_id

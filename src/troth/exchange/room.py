@@ -72,7 +72,11 @@ class Room:
         """
         if permit.action not in actions or permit.expires_at <= clock.now():
             raise WrongPermit
-        return Space(permit.tenant or PLATFORM)
+        return Space(self._tenant(permit) or PLATFORM)
+
+    def _tenant(self, permit: Permit) -> UUID | None:
+        """Whose registers a permit is for; None for the platform's, wherever whoever keeps them stands."""
+        return None if permit.target.kind == "platform" else permit.tenant
 
     async def _key(self, tenant: UUID | None) -> KeyRef | None:
         """Key of an organisation; None on the platform."""
@@ -110,6 +114,7 @@ class Room:
         outcome: str = "done",
         grounds: tuple[str, ...] = (),
         clear: Clear = NOTHING,
+        space: Space | None = None,
     ) -> UUID:
         """Write into the ledger, in the transaction that does it.
 
@@ -125,7 +130,10 @@ class Room:
             outcome: How it went.
             grounds: What it rests on besides the permit, such as `contract:<id>`.
             clear: What it says in the clear.
+            space: Whose it is, where the permit's own is not the one.
         """
+        if space is None and permit.target.kind == "platform":
+            space = Space(None)
         return await self._ledger.append(
             connection,
             policy.entry(
@@ -139,6 +147,7 @@ class Room:
                 counts=counts,
                 grounds=grounds,
                 clear=clear,
+                space=Space(None) if space is not None and space.tenant == PLATFORM else space,
             ),
         )
 

@@ -32,7 +32,7 @@ from troth.doors.web.lists.pages import ListPages
 from troth.doors.web.middleware import Guard
 from troth.doors.web.office.corrections import CorrectionsPages
 from troth.doors.web.office.decisions import DecisionPages
-from troth.doors.web.office.exchange import REGISTERS, ExchangePages
+from troth.doors.web.office.exchange import PLATFORM_PAGES, PLATFORM_REGISTERS, REGISTERS, ExchangePages
 from troth.doors.web.office.holds import HoldPages
 from troth.doors.web.office.messages import MessagePages
 from troth.doors.web.office.patients import MergePages
@@ -249,6 +249,7 @@ def _lists(desk: Desk) -> list[BaseRoute]:
 
 def _exchange(desk: Desk) -> list[BaseRoute]:
     office, public, given = ExchangePages(desk), RecipientPages(desk), GivenPages(desk)
+    platform = ExchangePages(desk, is_platform=True)
     return [
         Route("/recipients", public.recipients, methods=BOTH),
         Route("/do-not-sell", public.do_not_sell),
@@ -259,6 +260,9 @@ def _exchange(desk: Desk) -> list[BaseRoute]:
         Route("/office/disclosures", office.disclose, methods=["POST"]),
         *(Route(f"/office/{name}", office.add, methods=["POST"]) for name in REGISTERS),
         *(Route(f"/office/{name}/{{id}}/end", office.end, methods=["POST"]) for name in REGISTERS),
+        *(Route(f"/office/platform/{page}", platform.show) for page in PLATFORM_PAGES),
+        *(Route(f"/office/platform/{name}", platform.add, methods=["POST"]) for name in PLATFORM_REGISTERS),
+        *(Route(f"/office/platform/{name}/{{id}}/end", platform.end, methods=["POST"]) for name in PLATFORM_REGISTERS),
     ]
 
 

@@ -202,6 +202,13 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "unsubscribe": Form("/stop/{link}", "site", MappingProxyType({"act": NOBODY, "List-Unsubscribe": NOBODY})),
         "document_request": _form("/recipients", "site", instrument=NOBODY, email="requests"),
         **{name: form for register, terms in _REGISTERS.items() for name, form in _register(register, terms)},
+        **{
+            f"platform_{name.removeprefix('office_')}": replace(
+                form, path=form.path.replace("/office/", "/office/platform/")
+            )
+            for register in ("recipients", "contracts", "instruments")
+            for name, form in _register(register, _REGISTERS[register])
+        },
         "office_message": _form(
             "/office/messages", "portal", title="mail", text="mail", person=NOBODY, topic=NOBODY, purpose=NOBODY
         ),

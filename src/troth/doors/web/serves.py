@@ -36,6 +36,7 @@ CHOICES: Final = (
     Serves("tell", "posted", "route:/notice/versions"),
     Serves("read_log", "subject", "route:/looked"),
     Serves("copy", "ask", "route:/recipients"),
+    Serves("copy", "file", "route:/office/instruments"),
 )
 
 OFFICE: Final = (

@@ -15,7 +15,7 @@ from troth.doors.web.office.exchange_views import ExchangePage, RegisterView
 from troth.doors.web.places import place
 from troth.doors.web.render import Page
 from troth.exchange import Departure, Disclosure, DisclosureRefused, NotDelivered, RegisterMalformed, SaleBarred
-from troth.policy import Actor, Permit, PermitDenied
+from troth.policy import Actor, Permit, PermitDenied, Target
 
 PURPOSE = "administration"
 RECORDED = "Every change of a register is written to the ledger"
@@ -25,15 +25,24 @@ REGISTERS = tuple(name for _, names in PAGES.values() for name in names)
 HOME: Mapping[str, str] = {name: page for page, (_, names) in PAGES.items() for name in names}
 
 
+PLATFORM_PAGES = ("recipients", "transfers")
+PLATFORM_REGISTERS = ("recipients", "contracts", "instruments")
+"""What the platform files for itself; orders and instructions are those of an organisation."""
+
+
 class ExchangePages:
-    """Handlers for the registers of what leaves.
+    """Handlers for the registers of what leaves: those of an organisation, or the platform's own.
 
     Args:
         desk: What every handler works with.
+        is_platform: The registers are the platform's, kept by the office of who runs the service.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, is_platform: bool = False) -> None:
         self._desk = desk
+        self._is_platform = is_platform
+        self._base = "/office/platform" if is_platform else "/office"
+        self._pages = PLATFORM_PAGES if is_platform else tuple(PAGES)
 
     async def show(self, http_request: Request) -> Response:
         """A page of registers."""
@@ -49,7 +58,7 @@ class ExchangePages:
             await self._add(permit, name, typed)
         except (RegisterMalformed, SaleBarred) as refused:
             return await self._show(http_request, HOME[name], name, typed, Fault("", refused.detail))
-        return go(f"/office/{HOME[name]}")
+        return go(f"{self._base}/{HOME[name]}")
 
     async def end(self, http_request: Request) -> Response:
         """End a row; of an instrument, whom that touches is shown."""
@@ -74,7 +83,7 @@ class ExchangePages:
             await exchange.end_order(permit, row_id, reason)
         else:
             await exchange.revoke_instruction(permit, row_id)
-        return go(f"/office/{HOME[name]}")
+        return go(f"{self._base}/{HOME[name]}")
 
     async def disclose(self, http_request: Request) -> Response:
         """Send a study or an account to a registered recipient, or say why nothing left."""
@@ -161,7 +170,11 @@ class ExchangePages:
 
     async def _permit(self, actor: Actor, name: str) -> Permit:
         action = ACTIONS.get(name, "keep_register")
-        return await self._desk.permit(actor, action, of_organisation(actor), PURPOSE)
+        return await self._desk.permit(actor, action, self._place(actor), PURPOSE)
+
+    def _place(self, actor: Actor) -> Target:
+        """Whose registers they are: of the actor's organisation, or the platform's, seen from there."""
+        return Target("platform", None, actor.tenant) if self._is_platform else of_organisation(actor)
 
     async def _show(
         self,
@@ -177,26 +190,41 @@ class ExchangePages:
     ) -> Response:
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         heading, names = PAGES[page]
+        names = tuple(each for each in names if not self._is_platform or each in PLATFORM_REGISTERS)
         permit = await self._permit(actor, names[0])
         exchange = self._desk.rooms.exchange
         notices = [each.notice for each in await self._desk.rooms.notices.current()]
         known = await known_words(exchange, permit, notices)
         given = typed or {}
-        tables = [await register(exchange, permit, each, given if each == name else {}, known) for each in names]
-        if page == "recipients":
+        tables = [
+            await register(exchange, permit, each, given if each == name else {}, known, self._base) for each in names
+        ]
+        if page == "recipients" and not self._is_platform:
             tables.append(_sending(given if name == "disclosures" else {}, known))
         view = ExchangePage(
             heading=heading,
-            organisation=actor.organisation,
-            tabs=tuple((f"/office/{each}", PAGES[each][0], each == page) for each in PAGES),
+            organisation="the platform itself" if self._is_platform else actor.organisation,
+            tabs=(
+                *((f"{self._base}/{each}", PAGES[each][0], each == page) for each in self._pages),
+                *await self._other_side(actor),
+            ),
             registers=tuple(tables),
             faults=faults,
             told=told,
             alert=alert,
             affected=affected,
-            cut_off=await self._cut_off(permit) if page == "transfers" else (),
+            cut_off=await self._cut_off(permit) if page == "transfers" and not self._is_platform else (),
         )
         return await self._answer(http_request, visitor, view, permit, status or (422 if faults else 200))
+
+    async def _other_side(self, actor: Actor) -> tuple[tuple[str, str, bool], ...]:
+        """The way between the registers of an organisation and those of the platform, for who may keep both."""
+        if self._is_platform:
+            return (("/office/recipients", f"Of {actor.organisation}", False),)
+        may = self._desk.rooms.policy.may
+        if not await may(actor, "keep_register", Target("platform", None, actor.tenant), PURPOSE):
+            return ()
+        return (("/office/platform/recipients", "Of the platform itself", False),)
 
     async def _cut_off(self, permit: Permit) -> tuple[str, ...]:
         """Recipients abroad to whom nothing can go now, as a person reads them."""
@@ -217,7 +245,8 @@ def _page_of(http_request: Request) -> str:
 
 
 def _register_of(http_request: Request) -> str:
-    return http_request.url.path.split("/")[2]
+    parts = http_request.url.path.removeprefix("/office/platform").removeprefix("/office").split("/")
+    return parts[1]
 
 
 def _sending(typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> RegisterView:

@@ -10,7 +10,7 @@ from troth.doors.web import words
 from troth.doors.web.office.exchange_forms import FORMS, said
 from troth.doors.web.office.exchange_views import RegisterView, RowView
 from troth.doors.web.places import place
-from troth.exchange import Contract, Exchange, Instruction, Instrument, LegalOrder, Recipient, Term
+from troth.exchange import PLATFORM, Contract, Exchange, Instruction, Instrument, LegalOrder, Recipient, Term
 from troth.kit import clock
 from troth.notice import ACTIONS, Notice
 from troth.policy import Permit
@@ -68,7 +68,12 @@ async def known_words(exchange: Exchange, permit: Permit, notices: Sequence[Noti
 
 
 async def register(
-    exchange: Exchange, permit: Permit, name: str, typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]
+    exchange: Exchange,
+    permit: Permit,
+    name: str,
+    typed: Mapping[str, str],
+    known: Mapping[str, tuple[str, ...]],
+    base: str = "/office",
 ) -> RegisterView:
     """One register as a table with its form.
 
@@ -78,6 +83,7 @@ async def register(
         name: Which.
         typed: What was typed into its form, to be shown again.
         known: Words that it may be filled with.
+        base: Where its forms lead to.
     """
     title, nothing, add_title, columns = TITLES[name]
     read: Mapping[str, Callable[[Permit], Any]] = {
@@ -93,23 +99,23 @@ async def register(
         title=title,
         nothing=nothing,
         columns=columns,
-        rows=tuple(_row(name, each, permit) for each in held),
+        rows=tuple(_row(name, each, permit, base) for each in held),
         add_title=add_title,
-        add_path=f"/office/{name}",
+        add_path=f"{base}/{name}",
         fields=tuple(each.view(typed, known) for each in FORMS[name]),
     )
 
 
-def _row(name: str, held: Any, permit: Permit) -> RowView:
+def _row(name: str, held: Any, permit: Permit, base: str) -> RowView:
     now = clock.now()
     cells, state, is_open = _CELLS[name](held, now)
-    is_own = held.tenant == permit.tenant
+    is_own = held.tenant == (PLATFORM if permit.target.kind == "platform" else permit.tenant)
     end_words = {"instruments": "Declare invalid", "instructions": "Revoke", "orders": "Close"}.get(name, "End")
     return RowView(
         id=str(held.id),
         cells=cells,
         state=state,
-        end_path=f"/office/{name}/{held.id}/end" if is_open and is_own else "",
+        end_path=f"{base}/{name}/{held.id}/end" if is_open and is_own else "",
         end_words=end_words,
         needs_reason=name in ("instruments", "orders"),
     )

@@ -15,7 +15,7 @@ from troth.doors.web.forms import Fault
 from troth.doors.web.office.exchange_forms import id_or_none, said
 from troth.doors.web.places import place
 from troth.doors.web.render import Page
-from troth.exchange import Instrument, RegisterMalformed
+from troth.exchange import RegisterMalformed, Way
 from troth.kit import clock
 from troth.notice import Clause, Notice
 from troth.policy import Permit, Target
@@ -38,7 +38,11 @@ class PlaceRow:
 
 @dataclass(frozen=True, slots=True)
 class WayRow:
-    """A way abroad and what it rests on."""
+    """A way abroad and what it rests on.
+
+    Attributes:
+        whose: The organisation that filed it; empty for the platform.
+    """
 
     id: str
     origin: str
@@ -47,6 +51,7 @@ class WayRow:
     until: str
     has_copy: bool
     state: tuple[str, str]
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,7 @@ class RecipientPages:
                 *_stated(await self._notices()),
                 *(PlaceRow(each.name, place(each.country), _uses(each.purposes), "") for each in registered),
             ),
-            ways=tuple(_way(each) for each in await exchange.instruments(permit)),
+            ways=tuple(_way(each) for each in await exchange.ways(permit)),
             faults=faults,
             email=email,
             is_sent=is_sent,
@@ -223,7 +228,8 @@ def _uses(purposes: Iterable[str]) -> str:
     return ", ".join(words.purpose(each) for each in purposes).capitalize()
 
 
-def _way(held: Instrument) -> WayRow:
+def _way(filed: Way) -> WayRow:
+    held = filed.instrument
     holds = held.holds(clock.now())
     until = words.day(held.term.until) if held.term.until is not None else "no end"
     return WayRow(
@@ -233,5 +239,6 @@ def _way(held: Instrument) -> WayRow:
         kind=said(held.kind),
         until=until,
         has_copy=held.document_id is not None and holds,
+        whose=filed.organisation,
         state=("kept", "in force") if holds else ("refused", held.reason or "not in force"),
     )
