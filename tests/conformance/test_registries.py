@@ -387,7 +387,8 @@ def test_a_transfer_syntax_of_nobody_is_refused(place: Place) -> None:
     pydicom.dcmwrite(made, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
     answer = place.stow(made.getvalue())
     assert answer.status_code == 409
-    (failure,) = answer.json()["0008119A"]["Value"]
+    (failure,) = answer.json()["00081198"]["Value"]
+    assert failure["00081155"]["Value"] == [dataset.SOPInstanceUID]
     assert failure["00081197"]["Value"] == [0xC122]
 
 

@@ -13,6 +13,7 @@ from troth.archive import attributes, errors
 from troth.dicom import codecs, walk
 from troth.dicom import errors as bytes_errors
 from troth.dicom import syntaxes as syntaxes_of
+from troth.doors import errors as shared
 from troth.doors import taking
 from troth.doors.dimse import command, committing, conversation, finding, identifier, negotiation, offered, retrieving
 from troth.doors.dimse import errors as faults
@@ -255,7 +256,7 @@ STORE_FAULTS: tuple[type[kit.TrothError], ...] = (
     bytes_errors.UidInvalid, bytes_errors.HeadTooLarge, errors.DuplicateDiffers, errors.OtherPatient,
     errors.OtherStudy, errors.WasErased, errors.CannotCoerce, kit.PermitDenied, taking.NotTaken, kit.TrothError,
 )  # fmt: skip
-NETWORK_FAULTS = (faults.UidsDiffer, faults.DatasetTooLarge)
+NETWORK_FAULTS = (shared.UidsDiffer, faults.DatasetTooLarge)
 
 
 def store_statuses() -> Table:

@@ -28,8 +28,8 @@ HTTP_FAULTS: tuple[type[kit.TrothError], ...] = (
 #: Faults of one instance of a STOW-RS message, told as its Failure Reason; those of a part that cannot be read besides.
 STOW_FAULTS = (
     *(one for one in network.STORE_FAULTS if one not in (kit.PermitDenied, taking.NotTaken, kit.TrothError)),
-    archive_errors.StudyMismatch, bytes_errors.SyntaxUnknown, errors.MediaTypeUnknown, errors.PartTooLarge,
-    errors.BulkMissing, errors.BulkUnasked,
+    archive_errors.StudyMismatch, shared.UidsDiffer, bytes_errors.SyntaxUnknown, errors.MediaTypeUnknown,
+    errors.PartTooLarge, errors.BulkMissing, errors.BulkUnasked,
 )  # fmt: skip
 
 
@@ -224,7 +224,7 @@ def reasons() -> Table:
     return Table(
         "Store: failure reasons (0008,1197)", ("reason", "meaning"),
         tuple(Fact(f"reason {code:04X}", (f"{code:04X}", meaning)) for code, meaning in rows),
-        "In Failed SOP Sequence (0008,1198) where the instance has a name, else in Other Failures Sequence "
+        "In Failed SOP Sequence (0008,1198) wherever class and instance can be read, else in Other Failures Sequence "
         "(0008,119A). The same bytes again are success; other bytes under the same SOP Instance UID are 0111, and "
         "nothing is overwritten. What is refused with 0111, C110 or C111 may be kept apart for a person to resolve: a "
         "header Warning: 299 says so (docs/decisions/0017-quarantine.md). The same holds for C-STORE, which says so in "

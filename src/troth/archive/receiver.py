@@ -66,6 +66,16 @@ class Receiver:
         self._received = Received(header, sealed[-1], bulk, _frame_table(header))
         return self._received
 
+    @property
+    def announced(self) -> tuple[str, str]:
+        """SOP class and instance that the meta group of a file names; empty where it does not."""
+        return self._scanner.announced
+
+    @property
+    def named(self) -> tuple[str, str, str, str]:
+        """Class, instance, study and series UID as far as they were read, also of what cannot be taken."""
+        return self._scanner.named
+
     def abort(self) -> None:
         """Forget it. May be called at any time, also twice or after `finish`."""
         self._underway.discard(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from troth.dicom import syntaxes, tags
 from troth.dicom.errors import Malformed, Truncated
 from troth.dicom.fragments import Fragments
-from troth.dicom.header import Header, build
+from troth.dicom.header import Header, build, is_uid
 from troth.dicom.walk import LIMITS, Limits, Walker
 
 _FIRST_BYTES = 6
@@ -110,6 +110,14 @@ class DataSet:
             bulk_bytes=self._sent,
             fragments=self._fragments,
         )
+
+    def value(self, tag: int) -> str:
+        """A UID at the top level, as far as the bytes came and wherever they broke; empty where there is none."""
+        if self._walker is None:
+            return ""
+        self._walker.collect(self._buffer)
+        uid = self._walker.values.get(tag, b"").decode("latin-1").strip(" \0")
+        return uid if is_uid(uid) else ""
 
     def _begin(self) -> Walker:
         """Find out how the elements are really written; toolkits do, so what we record must be what they would read."""

@@ -44,7 +44,17 @@ class Scanner:
     Per: DICOM PS3.10 7.1, PS3.5 7 and A.4, PS3.18 10.5.
     """
 
-    __slots__ = ("_buffer", "_claimed", "_dataset", "_holds_head", "_inflater", "_limits", "_need", "_position")
+    __slots__ = (
+        "_announced",
+        "_buffer",
+        "_claimed",
+        "_dataset",
+        "_holds_head",
+        "_inflater",
+        "_limits",
+        "_need",
+        "_position",
+    )
 
     def __init__(self, syntax: str | None = None, *, limits: Limits = LIMITS, holds_head: bool = True) -> None:
         self._limits = limits
@@ -52,6 +62,7 @@ class Scanner:
         self._buffer = bytearray()
         self._position = -1  # how far the meta group is read; -1 before it
         self._need = _PREAMBLE_BYTES
+        self._announced: dict[int, str] = {}  # class and instance that the meta group names
         self._claimed = ""  # the transfer syntax it names
         self._inflater: Inflater | None = None
         self._dataset: DataSet | None = None if syntax is None else self._begin(syntax)
@@ -74,6 +85,23 @@ class Scanner:
     def head_ready(self) -> bool:
         """Whether all bytes before the bulk are there. False until `finish` where there is no bulk."""
         return self._dataset is not None and self._dataset.head is not None
+
+    @property
+    def announced(self) -> tuple[str, str]:
+        """SOP class and instance that the meta group names; empty where it does not."""
+        return self._announced.get(2, ""), self._announced.get(3, "")
+
+    @property
+    def named(self) -> tuple[str, str, str, str]:
+        """Class, instance, study and series UID as far as they were read, also of what broke; empty where unknown."""
+        found = self._dataset.value if self._dataset is not None else lambda _tag: ""
+        sop_class, instance_uid = self.announced
+        return (
+            found(tags.SOP_CLASS) or sop_class,
+            found(tags.INSTANCE_UID) or instance_uid,
+            found(tags.STUDY_UID),
+            found(tags.SERIES_UID),
+        )
 
     def take_head(self) -> bytes:
         """The bytes of a large head that came since the last call; nothing of a small one, which the header has."""
@@ -157,8 +185,12 @@ class Scanner:
             if start + length > len(buffer):
                 self._need = start + length
                 break
-            if element == 0x10:
-                self._claimed = buffer[start : start + length].decode("ascii", "replace").strip(" \0")
+            if element in (0x02, 0x03, 0x10):
+                uid = buffer[start : start + length].decode("ascii", "replace").strip(" \0")
+                if element == 0x10:
+                    self._claimed = uid
+                elif is_uid(uid):
+                    self._announced[element] = uid
             position = start + length
         else:
             self._need = position + 12
@@ -180,8 +212,8 @@ def _start_of_meta(buffer: bytearray) -> int:
     """Where group 0002 begins; -1 for a bare data set, as old archives and some toolkits write it."""
     if buffer[128:132] == b"DICM":
         return _PREAMBLE_BYTES
-    if buffer[:6] == b"\x02\x00\x00\x00UL":
-        return 0
+    if buffer[:2] == b"\x02\x00" and bytes(buffer[4:6]) in tags.SHORT | tags.LONG:
+        return 0  # the meta group without a preamble, with its length or without
     if len(buffer) >= 8 and bytes(buffer[:2]) in (b"\x08\x00", b"\x00\x08"):
         return -1
     raise NotDicom

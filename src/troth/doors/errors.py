@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import BadInput, TooLarge
+from troth.kit.errors import BadInput, TooLarge, TrothError
 
 
 class MediaTypeUnreadable(BadInput):
@@ -24,3 +24,12 @@ class TooManyParts(TooLarge):
 
     slug = "too-many-parts"
     title = "There are more parts in one message than are taken here"
+
+
+class UidsDiffer(TrothError):
+    """The command, association or meta group names another SOP class or instance than the data set."""
+
+    slug = "uids-differ"
+    title = "The command or the meta group names another instance than the data set holds"
+    http_status = 409
+    dimse_status = 0xA900  # data set does not match SOP class, DICOM PS3.4 B.2.3

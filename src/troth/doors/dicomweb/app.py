@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,8 @@ from troth.doors.dicomweb.gate import Gate
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.problems import on_fault
 from troth.kit.errors import TrothError
+
+Handler = Callable[[Request], Any]
 
 INSTANCE_BYTES = 4 << 30
 
@@ -89,10 +91,24 @@ def routes(gate: Gate, instance_bytes: int) -> list[Route]:
     told = capabilities.told(gate)
     asked = [Route(path, told, methods=["OPTIONS"]) for path in dict.fromkeys(one.path for one in resources)]
     every = [*resources, Route("/", told, methods=["GET", "OPTIONS"]), *asked]
-    return [Route(one.path, _known(gate, one.endpoint), methods=list(one.methods or ())) for one in every]
+    # One route for an address, so that 405 names all of its methods (RFC 9110 15.5.6).
+    handlers: dict[str, dict[str, Handler]] = {}
+    for one in every:
+        handlers.setdefault(one.path, {}).update(dict.fromkeys(one.methods or (), one.endpoint))
+    return [Route(path, _known(gate, _by_method(found)), methods=list(found)) for path, found in handlers.items()]
 
 
-def _known(gate: Gate, handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    """The handlers of one address."""
+
+    async def handle(http_request: Request) -> Response:
+        answer: Response = await handlers[http_request.method](http_request)
+        return answer
+
+    return handle
+
+
+def _known(gate: Gate, handler: Handler) -> Handler:
     """The handler, for somebody who is known: nothing that a stranger wrote is read but who they say they are."""
 
     async def handle(http_request: Request) -> Response:

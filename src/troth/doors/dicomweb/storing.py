@@ -6,6 +6,7 @@ Per: DICOM PS3.18 10.5, Annex I.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,7 @@ from troth.doors.dicomweb.errors import MediaTypeUnknown, PartTooLarge
 from troth.doors.dicomweb.gate import Gate, Standing, checked
 from troth.doors.dicomweb.native_xml import to_xml
 from troth.doors.dicomweb.stow_metadata import TYPES, Assembly, Refused
-from troth.doors.errors import MultipartBroken
+from troth.doors.errors import MultipartBroken, UidsDiffer
 from troth.doors.multipart import PartBegins, PartEnds, PartReader
 from troth.doors.taking import COERCED, KEPT_APART
 from troth.kit.errors import TrothError
@@ -52,15 +53,18 @@ class Tally:
         return [outcome for outcome in self.outcomes if outcome.state == "refused"]
 
     def warned(self, base: str) -> dict[str, str]:
-        """The header that says what of the failed is kept apart; FailureReason has no place for it.
+        """The header that says in words why some failed, and what of them is kept apart; FailureReason has no place.
 
         Args:
             base: URL under which `/studies` lies.
 
         Per: RFC 7234 5.5, PS3.18 8.4.3 (Warning).
         """
-        kept = sum(outcome.is_kept for outcome in self.outcomes)
-        return {"Warning": f'299 {base}: "{kept} of the failed: {KEPT_APART}"'} if kept else {}
+        said = Counter(one.error.title for one in self.failed if one.error is not None and not one.is_kept)
+        said.update(fault.title for fault in self.others)
+        said[KEPT_APART] = sum(outcome.is_kept for outcome in self.outcomes)
+        told = ", ".join(f'299 {base}: "{count} of the failed: {why}"' for why, count in (+said).items())
+        return {"Warning": told} if told else {}
 
     @property
     def status(self) -> int:
@@ -176,21 +180,10 @@ class Intake:
         received = receiver.finish()
         header = received.header
         if self._study_uid is not None and header.study_uid != self._study_uid:
-            receiver.abort()
-            error = StudyMismatch()
-            self._untold.append(error)
-            self.tally.outcomes.append(
-                Outcome(
-                    instance_uid=header.instance_uid,
-                    sop_class=header.sop_class,
-                    study_uid=header.study_uid,
-                    series_uid=header.series_uid,
-                    state="refused",
-                    reason=error.dimse_status,
-                    error=error,
-                )
-            )
-            return
+            raise StudyMismatch
+        # As C-STORE, whose command says what the meta group of a file does.
+        if any(said not in ("", is_so) for said, is_so in zip(receiver.announced, receiver.named, strict=False)):
+            raise UidsDiffer
         self._pending.append(received)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -202,10 +195,23 @@ class Intake:
     def _refuse(self, fault: TrothError) -> None:
         self._is_refused = True
         receiver, self._receiver = self._receiver, None
+        self._untold.append(fault)
+        sop_class, instance_uid, study_uid, series_uid = receiver.named if receiver is not None else ("", "", "", "")
         if receiver is not None:
             receiver.abort()
-        self.tally.others.append(fault)
-        self._untold.append(fault)
+        if sop_class and instance_uid:
+            outcome = Outcome(
+                instance_uid=instance_uid,
+                sop_class=sop_class,
+                study_uid=study_uid,
+                series_uid=series_uid,
+                state="refused",
+                reason=fault.dimse_status,
+                error=fault,
+            )
+            self.tally.outcomes.append(outcome)
+        else:
+            self.tally.others.append(fault)
 
     def note_refused(self, refused: Sequence[Refused]) -> None:
         """Answer for what never became an instance.

@@ -13,12 +13,13 @@ from troth.doors.dimse import command as dimse
 from troth.doors.dimse import negotiation, offered, pdu
 from troth.doors.dimse.conversation import Agreement, Asked, Conversation, Ourselves
 from troth.doors.dimse.delivery import Delivery
-from troth.doors.dimse.errors import InvalidPdu, PeerGone, ProtocolFault, UidsDiffer, UnexpectedPdu
+from troth.doors.dimse.errors import InvalidPdu, PeerGone, ProtocolFault, UnexpectedPdu
 from troth.doors.dimse.gate import Gate, Shown
 from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
 from troth.doors.dimse.services import SERVICES
 from troth.doors.dimse.upper import State, UpperLayer
+from troth.doors.errors import UidsDiffer
 from troth.kit.errors import Unavailable
 
 _log = logging.getLogger("troth.doors.dimse")

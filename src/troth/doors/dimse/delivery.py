@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from troth.doors.dimse.command import CANNOT_UNDERSTAND, PROCESSING_FAILURE, SUCCESS, Command
-from troth.doors.dimse.errors import DatasetTooLarge, ProtocolFault, UidsDiffer
+from troth.doors.dimse.errors import DatasetTooLarge, ProtocolFault
 from troth.doors.dimse.gate import Gate
 from troth.doors.dimse.ports import Archive, Receiver
+from troth.doors.errors import UidsDiffer
 from troth.doors.taking import COERCED, COERCED_TOLD, KEPT_APART, NotTaken
 from troth.kit.errors import BadInput, Conflict, TrothError
 

@@ -40,15 +40,6 @@ class DatasetTooLarge(TooLarge):
     slug = "dataset-too-large"
 
 
-class UidsDiffer(TrothError):
-    """The command or the association names another SOP class or instance than the data set holds."""
-
-    slug = "uids-differ"
-    title = "The command names another instance than the data set holds"
-    http_status = 409
-    dimse_status = 0xA900  # data set does not match SOP class, DICOM PS3.4 B.2.3
-
-
 class PeerGone(TrothError):
     """The other end closed, aborted, or does not read any more: there is nobody to answer."""
 

@@ -16,6 +16,7 @@ from tests.unit.archive.rooms import instance, real_files, to_file
 from tests.unit.doors.dicomweb.conftest import House
 from troth.kit import clock
 
+NOTHING: dict[str, Any] = {"Value": []}
 STOW = 'multipart/related; type="application/dicom"; boundary="b-1"'
 
 
@@ -88,8 +89,9 @@ async def test_one_bad_part_never_stops_the_rest(house: House) -> None:
         uids(more).SOPInstanceUID,
         uid,
     }
-    assert [item["00081197"]["Value"][0] for item in told["00081198"]["Value"]] == [0x0111]
-    assert len(told["0008119A"]["Value"]) == 4
+    assert [item["00081197"]["Value"][0] for item in told["00081198"]["Value"]] == [0xC000, 0x0111]
+    assert told["00081198"]["Value"][0]["00081155"]["Value"] == [uids(cut).SOPInstanceUID]
+    assert len(told["0008119A"]["Value"]) == 3
 
 
 @pytest.mark.conformance(
@@ -396,7 +398,7 @@ async def test_bad_input_is_answered_told_and_changes_nothing(house: House, name
     response = await stow(house, content, good)
     assert response.status_code == 202
     told = response.json()
-    assert len(told["0008119A"]["Value"]) == 1
+    assert len([*told.get("0008119A", NOTHING)["Value"], *told.get("00081198", NOTHING)["Value"]]) == 1
     assert len(told["00081199"]["Value"]) == 1
     assert len(await house.rooms.events("archive:instance:refused")) == before + 1
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.common import objects
 from tests.common.objects import Made, fragments, video
-from tests.unit.dicom.files import flat_memory, wheel
+from tests.unit.dicom.files import flat_memory, nested, wheel
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import message, path_of, stow
-from troth.dicom import syntaxes
+from troth.dicom import encode, part10, syntaxes
 from troth.dicom.specimens import retagged
 from troth.doors.dicomweb import retrieving
 
@@ -145,3 +145,65 @@ async def test_jpeg_of_twelve_bits_is_drawn_in_the_confined_child(house: House) 
         for asked in ("rendered", "thumbnail", "frames/1/rendered"):
             drawn = await client.get(f"{path_of(content)}/{asked}", headers={"Accept": "image/png"})
             assert (drawn.status_code, drawn.content[:4]) == (200, b"\x89PNG")
+
+
+REFUSED = {
+    "cut in the pixels": lambda made: made.file[:-20],
+    "a level too deep": lambda made: made.raw(0x00400275, nested(40)).file,
+    "an element before its time": lambda made: made.raw(0x00200012, encode.text(0x0020000D, "UI", "1.2")).file,
+}
+
+
+@pytest.mark.parametrize("break_it", REFUSED.values(), ids=REFUSED)
+async def test_what_cannot_be_taken_is_named_with_the_reason(house: House, break_it: Callable[[Made], bytes]) -> None:
+    """PS3.18 Table 10.5.3-2: class and instance of what failed, wherever they can be read; in words in a header."""
+    made, good = Made(), Made()
+    answer = await stow(house, break_it(made), good.file)
+    assert answer.status_code == 202
+    (failed,) = answer.json()["00081198"]["Value"]
+    assert failed["00081150"]["Value"] == [made.sop_class]
+    assert failed["00081155"]["Value"] == [made.instance]
+    assert failed["00081197"]["Value"] == [0xC000]
+    assert "0008119A" not in answer.json()
+    assert "1 of the failed: " in answer.headers["warning"]
+
+
+async def test_what_has_no_name_is_told_without(house: House) -> None:
+    answer = await stow(house, b"nothing of DICOM" * 100)
+    assert answer.status_code == 409
+    assert [item["00081197"]["Value"] for item in answer.json()["0008119A"]["Value"]] == [[0xC000]]
+    assert "This is not a DICOM file" in answer.headers["warning"]
+
+
+@pytest.mark.conformance("reason A900")
+async def test_a_meta_group_that_names_another_instance_is_refused_as_c_store_does(house: House) -> None:
+    made, other = Made(), Made()
+    for sop_class, instance in ((made.sop_class, other.instance), (objects.SLIDE, made.instance)):
+        answer = await stow(house, part10(sop_class, instance, made.syntax) + made.data_set)
+        (failed,) = answer.json()["00081198"]["Value"]
+        assert (failed["00081155"]["Value"], failed["00081197"]["Value"]) == ([made.instance], [0xA900])
+
+
+async def test_files_without_a_preamble_are_taken_with_and_without_their_meta_group(house: House) -> None:
+    for content in (made := Made()).data_set, Made().file[128 + 4 :], Made().file[128 + 4 + 12 :]:
+        assert (await stow(house, content)).status_code == 200
+    assert (await stow(house, made.file)).status_code == 200, "the same once more"
+
+
+async def test_405_names_every_method_of_the_address(house: House) -> None:
+    async with house.sender() as client:
+        allowed = {one.strip() for one in (await client.delete("/studies")).headers["allow"].split(",")}
+        assert allowed >= {"GET", "POST", "OPTIONS"}
+        assert "POST" not in (await client.delete("/series")).headers["allow"]
+
+
+async def test_an_annotation_may_stand_in_quotes(house: House) -> None:
+    """PS3.18 8.3.5.1.1 writes it so."""
+    made = Made()
+    await stow(house, made.file)
+    async with house.clinician() as client:
+        bare, quoted, plain = [
+            (await client.get(f"{made.path}/rendered{query}", headers={"Accept": "image/png"})).content
+            for query in ("?annotation=patient,technique", '?annotation="patient","technique"', "")
+        ]
+    assert bare == quoted != plain
