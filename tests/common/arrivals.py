@@ -50,14 +50,7 @@ async def complete(people: People, begun: Session | Challenge, address: str = "1
         actor = await people.actor_of_session(enrolled.token)
         assert actor is not None
         return Session(enrolled.token, actor, enrolled.expires_at)
-    # Somebody in a test signs in more often than every 30 seconds, and keeps no app between its steps: the key is
-    # read where it is sealed. That no code counts twice, and whose code counts, has tests of its own.
-    async with people._db.transaction(Space(tenant_of(begun.token))) as connection:
-        held = await people._held_challenge(connection, begun.token)
-        assert held is not None
-        secret = people._unsealed(held.account_key, held.of_form("totp")[0])
-        await connection.execute("update factor set last_step = 0 where account_id = %s", (owed.account_id,))
-    return await people.show_code(begun.token, code_now(secret), address)
+    return await people.show_code(begun.token, await _code_for(people, begun.token), address)
 
 
 async def take_second_step(client: httpx.AsyncClient) -> httpx.Response:
@@ -67,3 +60,22 @@ async def take_second_step(client: httpx.AsyncClient) -> httpx.Response:
     assert key is not None, page[:2000]
     assert token is not None
     return await client.post("/second-step/app", data={"token": token[1], "code": code_now(secret_of(key[1]))})
+
+
+async def show_factor(people: People, client: httpx.AsyncClient) -> httpx.Response:
+    """Show the code of the app on the page, as a browser would."""
+    cookie = client.cookies["troth_session"]
+    token = _TOKEN.search((await client.get("/second-step")).text)
+    assert token is not None
+    return await client.post("/second-step", data={"token": token[1], "code": await _code_for(people, cookie)})
+
+
+async def _code_for(people: People, cookie: str) -> str:
+    # Somebody in a test signs in more often than every 30 seconds, and keeps no app between its steps: the key is
+    # read where it is sealed. That no code counts twice, and whose code counts, has tests of its own.
+    async with people._db.transaction(Space(tenant_of(cookie))) as connection:
+        held = await people._held_challenge(connection, cookie)
+        assert held is not None
+        secret = people._unsealed(held.account_key, held.of_form("totp")[0])
+        await connection.execute("update factor set last_step = 0 where account_id = %s", (held.account_id,))
+    return code_now(secret)

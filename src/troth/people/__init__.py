@@ -36,6 +36,7 @@ from troth.people.contacts import (
     SourceFacts,
     origins,
 )
+from troth.people.drafts import DRAFT_LIFETIME, Draft
 from troth.people.errors import (
     AdmissionOver,
     AssignmentExists,
@@ -81,6 +82,8 @@ from troth.people.facts import PeopleFacts
 from troth.people.merges import contradict
 from troth.people.merges_store import with_patient_id
 from troth.people.model import (
+    IDLE_OF_PATIENT,
+    IDLE_OF_STAFF,
     ROLES,
     Admission,
     Bearer,
@@ -110,7 +113,10 @@ from troth.people.service import People
 from troth.people.tokens import TOKEN_ROLES
 
 __all__ = [
+    "DRAFT_LIFETIME",
     "EMERGENCY_LIFETIME",
+    "IDLE_OF_PATIENT",
+    "IDLE_OF_STAFF",
     "OWNER_COLUMNS",
     "ROLES",
     "TOKEN_ROLES",
@@ -140,6 +146,7 @@ __all__ = [
     "Demographics",
     "Disposal",
     "Document",
+    "Draft",
     "Due",
     "EmailMalformed",
     "Enrolled",

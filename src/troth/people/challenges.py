@@ -10,11 +10,11 @@ from uuid import UUID
 from troth.kit import clock
 from troth.kit.db import Connection, Row, Space
 from troth.people import store as people_store
+from troth.people.drafts import Drafts
 from troth.people.errors import ChallengeOver, FactorRefused, TooManyCodes
 from troth.people.factors import Challenge, Factor, Owed, Party, PasskeyRefused, codes, store, totp
 from troth.people.factors.model import CHALLENGE_LIFETIME, FRESH, MOST_TRIES
 from troth.people.model import Session, Standing, StandingKind, digest_of, new_secret, tenant_of
-from troth.people.sessions import Sessions
 from troth.policy import Actor
 from troth.vault import KeyDestroyed, KeyRef
 
@@ -59,7 +59,7 @@ class HeldChallenge:
         return [each for each in self.factors if each["form"] == form]
 
 
-class Challenges(Sessions):
+class Challenges(Drafts):
     """The part of `People` that asks for a second factor, and looks whether it was shown.
 
     Every member of staff owes one; a patient owes one where they set one up.

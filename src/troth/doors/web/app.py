@@ -122,6 +122,7 @@ def _public(desk: Desk) -> list[BaseRoute]:
         Route("/sign-in/sent", doors.sent),
         Route("/sign-in/{secret}", doors.enter, methods=BOTH),
         Route("/second-step", second.step, methods=BOTH),
+        Route("/second-step/again", second.again, methods=["POST"]),
         Route("/second-step/app", second.app, methods=["POST"]),
         Route("/second-step/passkey", second.passkey, methods=["POST"]),
         Route("/second-step/passkey/ask", second.ask_passkey, methods=["POST"]),

@@ -49,7 +49,7 @@ LONG_BYTES: Final = 1_048_576
 
 
 def _form(path: str, surface: str, **fields: str) -> Form:
-    return Form(path, surface, MappingProxyType({"token": NOBODY, **fields}))
+    return Form(path, surface, MappingProxyType({"token": NOBODY, "here": NOBODY, **fields}))
 
 
 def _long(path: str, surface: str, **fields: str) -> Form:
@@ -91,6 +91,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "sign_in": _form("/sign-in", "site", email="account"),
         "enter": _form("/sign-in/{secret}", "site", shown=NOBODY, person=NOBODY),
         "second_step": _form("/second-step", "site", code=NOBODY),
+        "second_step_again": _form("/second-step/again", "portal"),
         "second_step_app": _form("/second-step/app", "site", code=NOBODY),
         "second_step_passkey": _form("/second-step/passkey", "site", act=NOBODY, answer=NOBODY),
         "second_step_ask": _form("/second-step/passkey/ask", "site", act=NOBODY, answer=NOBODY),
@@ -112,7 +113,14 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             "/requests",
             "portal",
             MappingProxyType(
-                {"token": NOBODY, "right": "requests", "sure": NOBODY, "study-*": NOBODY, "everything": NOBODY}
+                {
+                    "token": NOBODY,
+                    "here": NOBODY,
+                    "right": "requests",
+                    "sure": NOBODY,
+                    "study-*": NOBODY,
+                    "everything": NOBODY,
+                }
             ),
         ),
         "invite_patient": _form("/studies/{id}/invite", "portal", email="account"),
@@ -237,6 +245,41 @@ def collecting() -> Iterator[Collecting]:
         yield Collecting("form", name, form.surface, form.fields, form.by)
     for cookie in COOKIES:
         yield Collecting("cookie", cookie)
+
+
+FRESH: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "rights_request": {"right": ("erase",)},
+        "dispose_contacts": {},
+        "conflict": {"act": ("replace", "discard")},
+        "office_pair": {},
+        "office_merge": {},
+        "office_notice": {},
+        "office_disclosures": {},
+        "add_user": {},
+        "add_officer": {},
+        "admission_act": {},
+        "person_act": {},
+        "issue_token": {},
+    }
+)
+"""Forms that erase, publish, merge, export or give a role: they need a sign-in of the last five minutes. Where fields
+stand, only when one of them says this."""
+
+
+def needs_fresh(path: str, fields: Mapping[str, str]) -> bool:
+    """Whether a form may be done only shortly after whoever sends it proved who they are.
+
+    Per: ASVS 5.0 7.5.3.
+
+    Args:
+        path: Path of the request.
+        fields: Of the form.
+    """
+    for name, when in FRESH.items():
+        if _pattern(FORMS[name].path).fullmatch(path):
+            return not when or any(fields.get(field) in values for field, values in when.items())
+    return False
 
 
 def require_forms(routes: Iterable[BaseRoute]) -> None:

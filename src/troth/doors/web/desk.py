@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from troth.archive import Found, Query, StudySummary
 from troth.doors.cookies import cookie
 from troth.doors.web import forms, words
-from troth.doors.web.errors import SignInNeeded
-from troth.doors.web.frame import Frame, Standing, nav_of, standing_of
+from troth.doors.web.declared import needs_fresh
+from troth.doors.web.errors import FreshSignInNeeded, SignInNeeded
+from troth.doors.web.frame import Frame, Standing, home_of, nav_of, standing_of
 from troth.doors.web.ports import Rooms
 from troth.doors.web.promises import Promises
+from troth.doors.web.refill import refilled
 from troth.doors.web.render import Page, Renderer
 from troth.kit import clock
 from troth.kit.errors import NotFound
 from troth.notice import Cookies, Notice, NoticeVersion, applying
-from troth.people import Challenge, Enrolled, Session
+from troth.people import IDLE_OF_PATIENT, IDLE_OF_STAFF, Challenge, Draft, Enrolled, Session
 from troth.policy import Actor, Permit, Target
 
 SESSION_COOKIE = "troth_session"
 THEME_COOKIE = "troth_theme"
+KEPT = "kept"
+MOST_ADDRESS = 2_000
 THEMES = frozenset({"light", "dark"})
 DEPLOYMENT = "Troth"
 ANYBODY = Actor(kind="anonymous", surface="site")
@@ -99,7 +103,27 @@ class Desk:
         """
         fields = dict(await forms.read(http_request))
         forms.require_token(fields, visitor.session)
+        if visitor.actor is not None:
+            if needs_fresh(http_request.url.path, fields):
+                await self.require_fresh(visitor.actor)
+            await self.rooms.people.drop_draft(visitor.actor)
         return fields
+
+    async def require_fresh(self, actor: Actor) -> None:
+        """Refuse an act whose actor did not prove lately who they are.
+
+        Raises:
+            FreshSignInNeeded: More than five minutes ago.
+        """
+        if not await self.rooms.people.is_fresh(actor):
+            raise FreshSignInNeeded
+
+    async def onward(self, actor: Actor) -> str:
+        """Where somebody goes on who signed in: back to what they had typed, else to their own page."""
+        draft = await self.rooms.people.draft(actor)
+        if draft is None or not is_local(draft.page):
+            return home_of(actor)
+        return f"{draft.page}{'&' if '?' in draft.page else '?'}{KEPT}=1" if draft.fields else draft.page
 
     def address(self, http_request: Request) -> str:
         """Where somebody comes from on the network; goes into the ledger, sealed."""
@@ -182,7 +206,19 @@ class Desk:
             status: HTTP status.
         """
         frame = await self._frame(http_request, visitor, title, here, _standing(visitor.actor, permit, recorded))
-        return self._renderer.answer(page, frame, status)
+        draft = await self._kept(http_request, visitor)
+        if draft is None:
+            return self._renderer.answer(page, frame, status)
+        html = self._renderer.html(page, replace(frame, kept=True))
+        return HTMLResponse(refilled(html, draft.path, draft.fields), status)
+
+    async def _kept(self, http_request: Request, visitor: Visitor) -> Draft | None:
+        """What was typed into a form of this page before the session ended."""
+        if visitor.actor is None or forms.is_sent(http_request) or KEPT not in http_request.query_params:
+            return None
+        draft = await self.rooms.people.draft(visitor.actor)
+        is_here = draft is not None and draft.page.partition("?")[0] == http_request.url.path
+        return draft if is_here else None
 
     async def _frame(
         self, http_request: Request, visitor: Visitor, title: str, here: str, standing: Standing | None
@@ -201,6 +237,8 @@ class Desk:
             nav=nav_of(actor, self.rooms.policy.grants),
             here=here,
             path=http_request.url.path,
+            address=address_of(http_request),
+            until=clock.now() + (IDLE_OF_STAFF if is_staff else IDLE_OF_PATIENT) if actor is not None else None,
             theme=theme if theme in THEMES and THEME_COOKIE in cookies else "",
             can_choose_theme=THEME_COOKIE in cookies,
             cookie_clause=_cookie_clause(version.notice) if version else "",
@@ -232,6 +270,21 @@ class Desk:
         """Take the session cookie away."""
         answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")
         return answer
+
+
+def is_local(address: str) -> bool:
+    """Whether an address leads to one of our own pages: a path, and nothing that a browser takes for a host."""
+    return address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
+
+
+def address_of(http_request: Request) -> str:
+    """The page somebody is at, with its query; after a form was sent, the page the form stood on."""
+    sent = getattr(http_request.state, "here", "")
+    if sent and is_local(sent) and len(sent) <= MOST_ADDRESS:
+        return str(sent)
+    query = http_request.url.query
+    asked = "&".join(each for each in query.split("&") if each and not each.startswith((f"{KEPT}=", "told=")))
+    return http_request.url.path + (f"?{asked}" if asked else "")
 
 
 def go(path: str) -> RedirectResponse:

@@ -9,6 +9,13 @@ class SignInNeeded(Unauthenticated):
     """The page is for somebody signed in."""
 
 
+class FreshSignInNeeded(Unauthenticated):
+    """An act that is done only shortly after whoever does it proved who they are."""
+
+    slug = "fresh-sign-in-needed"
+    title = "Show that it is you"
+
+
 class FormForeign(TrothError):
     """A form that none of our pages made for this session."""
 

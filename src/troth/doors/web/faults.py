@@ -9,15 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.cookies import cookie
-from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, go
-from troth.doors.web.errors import SignInNeeded
+from troth.doors.web import forms
+from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, address_of, go
+from troth.doors.web.errors import FreshSignInNeeded, SignInNeeded
 from troth.doors.web.frame import home_of
-from troth.doors.web.public.views import FaultPage
+from troth.doors.web.public.views import AgainPage, FaultPage
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.db import DatabaseUnavailable
 from troth.kit.errors import NotFound, TrothError, Unavailable
-from troth.people import ChallengeOver, SignInLinkOver, TooManyCodes
+from troth.people import ChallengeOver, Draft, SignInLinkOver, TooManyCodes
 from troth.policy import PermitDenied
 
 SECOND_STEP = "/second-step"
@@ -49,6 +50,8 @@ class FaultPages:
         """A fault of the tree."""
         if isinstance(fault, SignInNeeded):
             return await self._sign_in(http_request)
+        if isinstance(fault, FreshSignInNeeded):
+            return await self._fresh(http_request)
         if not isinstance(fault, TrothError) or isinstance(fault, DatabaseUnavailable):
             raise fault  # a page in its frame needs the database, too
         if isinstance(fault, PermitDenied) and fault.reason:  # only somebody who has access is told why
@@ -78,8 +81,32 @@ class FaultPages:
         shown = cookie(http_request, SESSION_COOKIE)
         if not shown:
             return go("/sign-in")
-        is_halfway = not http_request.url.path.startswith(SECOND_STEP) and await self._desk.rooms.people.owed(shown)
-        return go(SECOND_STEP if is_halfway else "/sign-in?over=1")
+        if not http_request.url.path.startswith(SECOND_STEP) and await self._desk.rooms.people.owed(shown):
+            return go(SECOND_STEP)
+        is_kept = forms.is_sent(http_request) and await self._keep(http_request, shown)
+        return go("/sign-in?over=kept" if is_kept else "/sign-in?over=1")
+
+    async def _keep(self, http_request: Request, shown: str) -> bool:
+        """Keep a form that was sent when its session was over, if it was a form of that session."""
+        try:
+            fields = dict(await forms.read(http_request))
+            forms.require_token(fields, shown)
+        except TrothError:
+            return False
+        del fields["token"]
+        draft = Draft(http_request.url.path, address_of(http_request), fields)
+        return await self._desk.rooms.people.keep_draft(shown, draft)
+
+    async def _fresh(self, http_request: Request) -> Response:
+        """An act that needs a fresh sign-in: what was typed is kept, and whoever it is shows the factor again."""
+        shown, people = cookie(http_request, SESSION_COOKIE), self._desk.rooms.people
+        if forms.is_sent(http_request):
+            await self._keep(http_request, shown)
+            return go(SECOND_STEP if await people.ask_again(shown) else "/sign-in?fresh=1")
+        visitor = await self._desk.visitor(http_request)
+        view = AgainPage(address_of(http_request))
+        page = Page("layout/again.html", view)
+        return await self._desk.page(http_request, visitor, "Show that it is you", page, status=401)
 
     async def http(self, http_request: Request, fault: Exception) -> Response:
         """No such route, or not by this method."""

@@ -95,6 +95,8 @@ async def read(http_request: Request) -> Mapping[str, str]:
         FormTooSlow: It did not come to its end in time, however steadily it dripped.
         FieldUndeclared: A field that the form has not.
     """
+    if hasattr(http_request.state, "fields"):  # a body comes once
+        return dict(http_request.state.fields)
     path = http_request.scope.get("path", "")
     most = limit_bytes(path)
     try:
@@ -105,6 +107,8 @@ async def read(http_request: Request) -> Mapping[str, str]:
     kind = http_request.headers.get("content-type", "")
     fields = _parts(kind, content) if kind.startswith("multipart/form-data") else _pairs(content)
     require_fields(path, fields)
+    http_request.state.here = fields.pop("here", "")
+    http_request.state.fields = fields
     return fields
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from troth.doors.web import words
 from troth.policy import Actor
@@ -46,6 +47,9 @@ class Frame:
         density: `is-read` for patients and the public, `is-work` for those who work here.
         here: The navigation entry this page belongs to.
         path: Where the theme switch leads back to.
+        address: The page with its query: a form says where it stands, so that what is typed finds its way back.
+        kept: What was typed before the session ended stands in the form again.
+        until: When the session ends if nothing is done.
         theme: `light`, `dark`, or empty to follow the device.
         can_choose_theme: The notice names the cookie that would remember the choice; without it there is no choice.
         cookie_clause: The clause about cookies.
@@ -62,6 +66,9 @@ class Frame:
     nav: tuple[NavItem, ...]
     here: str
     path: str
+    address: str = ""
+    kept: bool = False
+    until: datetime | None = None
     theme: str = ""
     can_choose_theme: bool = False
     cookie_clause: str = ""

@@ -221,8 +221,47 @@ async def renew_session(connection: Connection, session_id: UUID, digest: bytes,
     )  # fmt: skip
 
 
+# Drafts
+
+
+async def session_that_was(connection: Connection, digest: bytes, since: datetime) -> Row | None:
+    """Whose session a secret is or was, where nobody ended it and it was used since an instant."""
+    return await _one(
+        connection,
+        "select s.account_id, s.subject_id, a.key as account_key from session s join account a on a.id = s.account_id"
+        " where s.digest = %s and s.form = 'browser' and s.ended_at is null and s.seen_at + s.idle > %s",
+        digest, since,
+    )  # fmt: skip
+
+
+async def put_draft(connection: Connection, values: dict[str, Any]) -> None:
+    """Keep a draft in the place of the one before."""
+    await connection.execute(
+        b"insert into draft (tenant, account_id, holder_id, sealed, made_at, expires_at) values (%(tenant)s,"
+        b" %(account_id)s, %(holder_id)s, %(sealed)s, %(made_at)s, %(expires_at)s)"
+        b" on conflict (tenant, account_id, holder_id) do update set sealed = excluded.sealed,"
+        b" made_at = excluded.made_at, expires_at = excluded.expires_at",
+        values,
+    )
+
+
+async def draft(connection: Connection, account_id: UUID, holder_id: UUID, now: datetime) -> Row | None:
+    """What is kept for somebody."""
+    return await _one(
+        connection,
+        "select sealed from draft where account_id = %s and holder_id = %s and expires_at > %s",
+        account_id, holder_id, now,
+    )  # fmt: skip
+
+
+async def delete_draft(connection: Connection, account_id: UUID | None, holder_id: UUID | None) -> None:
+    """Take it away."""
+    await connection.execute("delete from draft where account_id = %s and holder_id = %s", (account_id, holder_id))
+
+
 async def sweep(connection: Connection, before: datetime) -> int:
-    """Delete challenges and resets that were over before an instant."""
+    """Delete challenges, resets and drafts that were over before an instant."""
     challenges = await connection.execute("delete from challenge where expires_at < %s", (before,))
     resets = await connection.execute("delete from factor_reset where expires_at < %s", (before,))
-    return challenges.rowcount + resets.rowcount
+    drafts = await connection.execute("delete from draft where expires_at < %s", (before,))
+    return challenges.rowcount + resets.rowcount + drafts.rowcount

@@ -92,6 +92,7 @@ class AccountPages:
     async def copy(self, http_request: Request) -> Response:
         """The same for programs."""
         _, actor = await self._desk.signed_in(http_request, *ROLES[1:])
+        await self._desk.require_fresh(actor)
         own = await self._desk.rooms.accounts.own(await self._permit(actor))
         headers = {"Content-Disposition": 'attachment; filename="account.json"', "Cache-Control": "no-store"}
         content = json.dumps(own.as_json(), indent=1, ensure_ascii=False)

@@ -94,6 +94,7 @@ class AskingPages:
     async def copy(self, http_request: Request) -> Response:
         """The copy itself; that it is taken is written before the first byte leaves."""
         _, actor = await self._desk.signed_in(http_request, "patient")
+        await self._desk.require_fresh(actor)
         permit, held = await self._own(actor, id_of(http_request), "copy", RIGHTS)
         name, length_bytes, chunks = await self._desk.rooms.rights.copy_stream(permit, held.id)
         headers = {

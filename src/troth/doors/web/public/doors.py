@@ -65,7 +65,8 @@ class Doors:
         """Ask for a one-time link. The answer is the same whether the address is known or not."""
         visitor = await self._desk.visitor(http_request)
         if not forms.is_sent(http_request):
-            return go(home_of(visitor.actor)) if visitor.actor else await self._sign_in_page(http_request, visitor, "")
+            is_here = visitor.actor is not None and "fresh" not in http_request.query_params
+            return go(home_of(visitor.actor)) if is_here else await self._sign_in_page(http_request, visitor, "")
         email = (await forms.read(http_request)).get("email", "")
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
         try:
@@ -76,8 +77,15 @@ class Doors:
         return go("/sign-in/sent")
 
     async def _sign_in_page(self, http_request: Request, visitor: Visitor, email: str, *faults: Fault) -> Response:
-        is_over = "over" in http_request.query_params
-        view = SignInPage(email, faults, await self._written_down(), is_over=is_over)
+        asked = http_request.query_params
+        view = SignInPage(
+            email,
+            faults,
+            await self._written_down(),
+            is_over="over" in asked,
+            is_kept=asked.get("over") == "kept",
+            is_fresh="fresh" in asked,
+        )
         page = Page("public/sign_in.html", view)
         return await self._desk.page(http_request, visitor, "Sign in", page, status=FAULT_STATUS if faults else 200)
 
@@ -111,11 +119,11 @@ class Doors:
             page, status = Page("public/enter.html", view), FAULT_STATUS if view.faults else 200
             return await self._desk.page(http_request, visitor, "Sign in", page, status=status)
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
-        return self._let_in(await people.sign_in(secret, self._desk.address(http_request), chosen))
+        return await self._let_in(await people.sign_in(secret, self._desk.address(http_request), chosen))
 
-    def _let_in(self, begun: Session | Challenge) -> Response:
-        """On to one's own page, or to the second factor that is owed."""
-        onward = "/second-step" if isinstance(begun, Challenge) else home_of(begun.actor)
+    async def _let_in(self, begun: Session | Challenge) -> Response:
+        """Back to what one had typed or to one's own page, or on to the second factor that is owed."""
+        onward = "/second-step" if isinstance(begun, Challenge) else await self._desk.onward(begun.actor)
         return self._desk.with_session(go(onward), begun)
 
     async def sign_out(self, http_request: Request) -> Response:
@@ -155,7 +163,7 @@ class Doors:
         if is_outdated(fields, await self._accepted_by(opened)):
             return await self._register_page(http_request, visitor, opened, fields, CHANGED)
         if opened.kind == "user":
-            return self._let_in(await people.accept_invitation(secret, address))
+            return await self._let_in(await people.accept_invitation(secret, address))
         faults = _faults(fields)
         if faults:
             return await self._register_page(http_request, visitor, opened, fields, *faults)
@@ -166,7 +174,7 @@ class Doors:
         except MatchFailed:
             fault = Fault("", f"What you wrote is not what {opened.organisation} holds. Look at each field once more")
             return await self._register_page(http_request, visitor, opened, fields, fault)
-        return self._let_in(session)
+        return await self._let_in(session)
 
     async def _register_page(
         self,

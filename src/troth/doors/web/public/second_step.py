@@ -9,16 +9,16 @@ from starlette.responses import Response
 
 from troth.doors.cookies import cookie
 from troth.doors.web import forms
-from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, clauses_of, go
+from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, address_of, clauses_of, go
 from troth.doors.web.errors import SignInNeeded
 from troth.doors.web.forms import Fault
-from troth.doors.web.frame import HOMES, home_of
 from troth.doors.web.public.square import Square, square_of
 from troth.doors.web.render import Page
-from troth.people import Enrolled, FactorRefused, Owed, Session
+from troth.people import Draft, Enrolled, FactorRefused, Owed, Session
 
 FAULT_STATUS = 422
 PATH = "/second-step"
+ROLES = ("patient", "clinician", "referrer", "office", "admin")
 WRONG = Fault("code", "This code is wrong, or was used already. Type the one that the app shows now")
 UNPROVED = Fault("", "The passkey did not work. Try again, or use a code")
 
@@ -72,7 +72,15 @@ class SecondStep:
             session = await people.show_code(shown, fields.get("code", ""), address)
         except FactorRefused:
             return await self._page(http_request, shown, WRONG)
-        return self._go_on(session)
+        return await self._go_on(session)
+
+    async def again(self, http_request: Request) -> Response:
+        """Ask for the factor once more, before a page that needs a fresh sign-in is opened."""
+        visitor, _ = await self._desk.signed_in(http_request, *ROLES)
+        await self._desk.sent(http_request, visitor)
+        people, here = self._desk.rooms.people, address_of(http_request)
+        await people.keep_draft(visitor.session, Draft("", here, {}))
+        return go(PATH if await people.ask_again(visitor.session) else "/sign-in?fresh=1")
 
     async def app(self, http_request: Request) -> Response:
         """Set an app for codes up, by the code that it shows."""
@@ -101,7 +109,7 @@ class SecondStep:
         try:
             if fields.get("act") == "make":
                 return await self._enrolled(http_request, await people.enrol_passkey(shown, answer, address))
-            return self._go_on(await people.show_passkey(shown, answer, address))
+            return await self._go_on(await people.show_passkey(shown, answer, address))
         except FactorRefused:
             return await self._page(http_request, shown, UNPROVED)
 
@@ -145,12 +153,13 @@ class SecondStep:
         return await self._desk.page(http_request, Visitor(None, ""), title, page, status=status)
 
     async def _enrolled(self, http_request: Request, enrolled: Enrolled) -> Response:
-        onward = HOMES.get(enrolled.role, "/notice")
+        actor = await self._desk.rooms.people.actor_of_session(enrolled.token)
+        onward = await self._desk.onward(actor) if actor is not None else "/"
         if not enrolled.codes:
             return self._desk.with_session(go(onward), enrolled)
         page = Page("public/recovery_codes.html", CodesPage(enrolled.codes, onward))
         answer = await self._desk.page(http_request, Visitor(None, ""), "Save your recovery codes", page)
         return self._desk.with_session(answer, enrolled)
 
-    def _go_on(self, session: Session) -> Response:
-        return self._desk.with_session(go(home_of(session.actor)), session)
+    async def _go_on(self, session: Session) -> Response:
+        return self._desk.with_session(go(await self._desk.onward(session.actor)), session)

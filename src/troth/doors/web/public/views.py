@@ -133,12 +133,16 @@ class SignInPage:
 
     Attributes:
         is_over: Who comes was signed in, and is not any more.
+        is_kept: What they were writing is kept.
+        is_fresh: They are signed in, and have to be so anew for what they do.
     """
 
     email: str = ""
     faults: tuple[Fault, ...] = ()
     clauses: tuple[str, ...] = ()
     is_over: bool = False
+    is_kept: bool = False
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +225,17 @@ class RegisterPage:
     faults: tuple[Fault, ...] = ()
     clauses: tuple[str, ...] = ()
     accepted: AcceptedView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgainPage:
+    """Before something is opened that needs a fresh sign-in.
+
+    Attributes:
+        page: What is opened then.
+    """
+
+    page: str
 
 
 @dataclass(frozen=True, slots=True)
