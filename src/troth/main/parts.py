@@ -186,6 +186,6 @@ def _uvicorn(app: object, settings: Settings, shown: Certificate | None) -> uvic
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
         proxy_headers=bool(settings.public_url),
-        forwarded_allow_ips="127.0.0.1",
+        forwarded_allow_ips=settings.trusted_proxies,
         ssl_context_factory=(lambda config, default: shown.context) if shown else None,
     )

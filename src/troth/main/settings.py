@@ -52,6 +52,8 @@ class Settings:
         ae: Our application entity title.
         public_url: How people reach the pages, if not by the listener's address; https switches on HSTS and Secure.
         viewer_url: The same for the viewer's origin.
+        trusted_proxies: Addresses and networks of the proxies in front, with commas between: with a `public_url`, who
+            asks is taken from their `X-Forwarded-For`, for the ledger and the limits of sign-in; nobody else's counts.
         database_url: A managed PostgreSQL 17 or later instead of the embedded one.
         smtp: HOST:PORT of the mail server; without it mails go to the outbox folder.
         mail_from: Sender of our mails.
@@ -75,6 +77,7 @@ class Settings:
     ae: str = "TROTH"
     public_url: str = ""
     viewer_url: str = ""
+    trusted_proxies: str = "127.0.0.1"
     database_url: str = ""
     smtp: str = ""
     mail_from: str = "privacy@troth.invalid"

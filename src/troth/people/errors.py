@@ -39,8 +39,7 @@ TrothError
 │   └── SubjectAmbiguous
 └── RateLimited
     ├── TooManyTries           the invitation is closed for good
-    ├── TooManyCodes           this sign-in is closed
-    └── TooManyAttempts        wait a little
+    └── TooManyCodes           this sign-in is closed
 """
 
 from __future__ import annotations
@@ -291,10 +290,3 @@ class TooManyCodes(RateLimited):
 
     slug = "too-many-codes"
     title = "Too many wrong codes; sign in again from the beginning"
-
-
-class TooManyAttempts(RateLimited):
-    """Sign-in was asked for too often from here or for this address."""
-
-    slug = "too-many-attempts"
-    title = "Too many attempts; wait a quarter of an hour"

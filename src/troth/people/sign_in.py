@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 from troth.kit import clock, ids
@@ -12,7 +14,6 @@ from troth.people.errors import (
     SignInLinkOver,
     StandingNeeded,
     StandingNotFound,
-    TooManyAttempts,
     UserNotFound,
 )
 from troth.people.factor_resets import FactorResets
@@ -23,8 +24,17 @@ from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef
 
 ATTEMPT_WINDOW = timedelta(minutes=15)
-MOST_ATTEMPTS_PER_EMAIL = 5
-MOST_ATTEMPTS_PER_ADDRESS = 30
+MOST_OF_PAIR = 5
+"""Links for one mailbox, asked for from one network. A link lives as long as the window: one of them is open."""
+MOST_OF_MAILBOX = 20
+"""Links for one mailbox, from anywhere."""
+MOST_REPEATED = 30
+"""From then on a network, which may be all of a hospital, has one link for each mailbox."""
+MOST_OF_NETWORK = 300
+BUCKETS = 1 << 18
+"""Most rows that are kept of networks, of mailboxes and of both; two that share a row share its count."""
+
+_logger = logging.getLogger(__name__)
 
 _SIGN_IN_TEXT = """Someone asked to sign in with this address.
 
@@ -42,29 +52,49 @@ class SignIn(FactorResets):
     async def start_sign_in(self, email: str, address: str) -> None:
         """Mail a one-time link if the e-mail address is known. The answer, and its time, are the same if it is not.
 
+        Who asks too often is sent no more mail, and told nothing of it: links that are open go on working, so nobody
+        can be kept out by others who ask for them.
+
         Args:
             email: As typed.
             address: IP address it came from.
 
         Raises:
             EmailMalformed: Mail cannot be sent there.
-            TooManyAttempts: For this e-mail address or from this address; known or not makes no difference.
         """
         wanted = emails.normalised(email)
+        if await self._may_be_mailed(wanted, network_of(address)):
+            self._do_later(self._mail_sign_in_link(wanted))
+
+    async def _may_be_mailed(self, email: str, network: str) -> bool:
+        """Count who asks, and for whom; whether one more mail is sent."""
         platform = await self._platform_key()
-        limits = {
-            self._keyring.token(platform, "attempt_email", wanted): MOST_ATTEMPTS_PER_EMAIL,
-            self._keyring.token(platform, "attempt_address", address): MOST_ATTEMPTS_PER_ADDRESS,
-        }
-        is_over = False
+        from_there = _bucket(0, self._keyring.token(platform, "attempt_network", network))
+        this_pair = _bucket(1, self._keyring.token(platform, "attempt_pair", f"{network} {email}"))
+        this_mailbox = _bucket(2, self._keyring.token(platform, "attempt_email", email))
+        now = clock.now()
         async with self._db.transaction(None) as connection:
+            asked = await store.count_attempt(connection, from_there, now, ATTEMPT_WINDOW)
+            if asked > MOST_OF_NETWORK:  # and nothing more is kept of it, whatever is typed
+                self._refused("network", asked, MOST_OF_NETWORK)
+                return False
             # In one order everywhere, so that two of them never wait for each other.
-            for bucket, most in sorted(limits.items()):
-                tries = await store.count_attempt(connection, bucket, clock.now(), ATTEMPT_WINDOW)
-                is_over |= tries > most
-        if is_over:
-            raise TooManyAttempts
-        self._do_later(self._mail_sign_in_link(wanted))
+            by_pair = await store.count_attempt(connection, this_pair, now, ATTEMPT_WINDOW)
+            by_mailbox = await store.count_attempt(connection, this_mailbox, now, ATTEMPT_WINDOW)
+        if by_pair > MOST_OF_PAIR:
+            self._refused("mailbox from one network", by_pair, MOST_OF_PAIR)
+        elif by_mailbox > MOST_OF_MAILBOX:
+            self._refused("mailbox", by_mailbox, MOST_OF_MAILBOX)
+        elif asked > MOST_REPEATED and by_pair > 1:
+            self._refused("network that repeats itself", asked, MOST_REPEATED)
+        else:
+            return True
+        return False
+
+    def _refused(self, whose: str, tries: int, most: int) -> None:
+        """Write down that no mail is sent, once in a window; neither whose mailbox nor from where."""
+        if tries == most + 1:
+            _logger.warning("sign-in: no more links are mailed to a %s for %s", whose, ATTEMPT_WINDOW)
 
     async def issue_sign_in_link(self, permit: Permit, user_id: UUID) -> str:
         """A one-time link for a member of the permit's organisation, to be handed over by its administrator.
@@ -199,3 +229,22 @@ class SignIn(FactorResets):
 
 def _named(place: Standing, actor: Actor, subject_id: UUID | None) -> Standing:
     return Standing(place.account_id, place.organisation_id, place.organisation, place.kind, subject_id, actor.name)
+
+
+def network_of(address: str) -> str:
+    """Who asks, as far as limits go: one IPv4 address, or the 64 bits of an IPv6 address that one line has.
+
+    Args:
+        address: IP address; anything else counts as one.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((int(found), 64), strict=False))
+
+
+def _bucket(lane: int, token: int) -> int:
+    return lane * BUCKETS + token % BUCKETS
