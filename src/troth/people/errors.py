@@ -9,6 +9,7 @@ TrothError
 │   ├── ListMalformed          a list of people cannot be read
 │   ├── SourceUnlisted         no notice names where it comes from
 │   ├── MatchFailed            one answer for every wrong field
+│   ├── RegistrationImpossible nobody could answer the invitation
 │   └── FactorRefused          a code or passkey that does not count
 ├── Unauthenticated
 │   ├── SignInLinkOver
@@ -80,6 +81,13 @@ class MatchFailed(Unprocessable):
 
     slug = "match-failed"
     title = "This does not agree with what the organisation holds"
+
+
+class RegistrationImpossible(Unprocessable):
+    """No name or no whole birth date of the subject is held, so nobody could prove to be them."""
+
+    slug = "registration-impossible"
+    title = "No whole date of birth is on file, so nobody could answer the invitation"
 
 
 class SignInLinkOver(Unauthenticated):

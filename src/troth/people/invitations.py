@@ -18,7 +18,13 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
 from troth.people import emails, invitations_store, store
 from troth.people.accepting import BY_INVITATION
-from troth.people.errors import InvitationOver, MatchFailed, OrganisationNotFound, TooManyTries
+from troth.people.errors import (
+    InvitationOver,
+    MatchFailed,
+    OrganisationNotFound,
+    RegistrationImpossible,
+    TooManyTries,
+)
 from troth.people.factors import Challenge, codes
 from troth.people.model import (
     INVITATION_LIFETIME,
@@ -104,9 +110,12 @@ class Invitations(SignIn):
         Raises:
             SubjectNotFound: Not in this organisation.
             EmailMalformed: Mail cannot be sent there.
+            RegistrationImpossible: No name or no whole birth date is held: nobody could answer the invitation.
         """
         address = emails.normalised(email)
         subject = await self.subject(permit, subject_id)
+        if not subject.can_register:
+            raise RegistrationImpossible
         organisation = await self.organisation(subject.tenant)
         made = self._new_invitation(subject.tenant, "patient", ids.code())
         values = {

@@ -265,6 +265,11 @@ class Subject:
         """The name as it is written in a letter."""
         return names.displayed(self.demographics.name)
 
+    @property
+    def can_register(self) -> bool:
+        """Whether somebody could prove to be this subject: name and whole birth date are held."""
+        return bool(self.name) and self.demographics.birth_date is not None
+
     def is_described_by(self, name: str, birth_date: date | None) -> bool:
         """Whether a typed name and birth date are this subject's. Takes the same work whatever is wrong."""
         held = self.demographics.birth_date

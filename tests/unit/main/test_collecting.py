@@ -43,7 +43,7 @@ def test_what_is_held_is_known_to_the_language() -> None:
 
 def test_the_forms_of_the_registers_are_those_of_the_pages() -> None:
     for name, terms in REGISTERS.items():
-        assert set(declared.FORMS[f"office_{name}"].fields) == {"token", *(term.name for term in terms)}
+        assert set(declared.FORMS[f"office_{name}"].fields) == {"token", "here", *(term.name for term in terms)}
 
 
 def test_a_form_without_a_line_is_refused() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,10 +12,10 @@ from troth.archive import StudySummary
 from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES, born
 from troth.doors.web.clinic.views import InvitePage
-from troth.doors.web.desk import Desk, Visitor, clauses_of, id_of
+from troth.doors.web.desk import Desk, Visitor, clauses_of, go, id_of
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
-from troth.people import EmailMalformed, Invitation
+from troth.people import Draft, EmailMalformed
 from troth.policy import Permit, Target
 
 RECORDED = "An invitation is written to the ledger, and the patient can read it"
@@ -29,20 +32,26 @@ class InvitePages:
         self._desk = desk
 
     async def invite(self, http_request: Request) -> Response:
-        """Ask for the address; then mail the link and show the code once."""
+        """Ask for the address; then mail the link, and lead to the page that shows the code."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         study, _ = await self._desk.study(actor, id_of(http_request), "query", PURPOSE)
         target = Target("subject", study.subject_id, study.tenant, study.subject_id)
         permit = await self._desk.permit(actor, "invite", target, INVITING)
-        if not forms.is_sent(http_request):
-            return await self._page(http_request, visitor, permit, study, "")
+        can_register = (await self._desk.rooms.people.subject(permit, study.subject_id)).can_register
+        if not forms.is_sent(http_request) or not can_register:
+            return await self._page(http_request, visitor, permit, study, "", can_register=can_register)
         email = (await self._desk.sent(http_request, visitor)).get("email", "")
         try:
             made = await self._desk.rooms.people.invite_subject(permit, study.subject_id, email)
         except EmailMalformed:
             fault = Fault("email", "Write the address in full, like name@mail.example")
             return await self._page(http_request, visitor, permit, study, email, fault)
-        return await self._page(http_request, visitor, permit, study, "", made=made)
+        # A page of its own: nobody invites twice by loading it again. The code is kept for them, sealed, for half
+        # an hour: it cannot stand in an address.
+        page = f"/studies/{study.id}/invite?told=sent"
+        shown = {"code": f"{made.code[:3]} {made.code[3:]}", "until": made.expires_at.isoformat()}
+        await self._desk.rooms.people.keep_draft(visitor.session, Draft("", page, shown))
+        return go(page)
 
     async def _page(
         self,
@@ -52,8 +61,9 @@ class InvitePages:
         study: StudySummary,
         email: str,
         *faults: Fault,
-        made: Invitation | None = None,
+        can_register: bool = True,
     ) -> Response:
+        made = await self._made(http_request, visitor)
         version = await self._desk.version(visitor.actor)
         view = InvitePage(
             patient=words.person_name(study.name) or "No name",
@@ -63,8 +73,10 @@ class InvitePages:
             back_href=f"/studies?study={study.id}",
             clauses=clauses_of(version.notice if version else None, "safeguard", measure="identity_check"),
             email=email,
-            code=f"{made.code[:3]} {made.code[3:]}" if made is not None else "",
-            expires_at=made.expires_at if made is not None else None,
+            code=made.get("code", ""),
+            expires_at=datetime.fromisoformat(made["until"]) if made else None,
+            can_register=can_register,
+            correct_href=f"/studies/{study.id}/correct",
             faults=faults,
         )
         return await self._desk.page(
@@ -77,3 +89,11 @@ class InvitePages:
             recorded=RECORDED,
             status=422 if faults else 200,
         )
+
+    async def _made(self, http_request: Request, visitor: Visitor) -> Mapping[str, str]:
+        """The code of the invitation that was just made on this page; nothing where none was, or half an hour ago."""
+        if visitor.actor is None or http_request.query_params.get("told") != "sent":
+            return {}
+        kept = await self._desk.rooms.people.draft(visitor.actor)
+        here = f"{http_request.url.path}?told=sent"
+        return kept.fields if kept is not None and kept.page == here and "code" in kept.fields else {}

@@ -80,7 +80,12 @@ class StudiesPage:
 
 @dataclass(frozen=True, slots=True)
 class InvitePage:
-    """Inviting a patient, and the code that is shown once."""
+    """Inviting a patient, and the code.
+
+    Attributes:
+        can_register: Their whole birth date is held, without which nobody could answer the invitation.
+        correct_href: Where the birth date is put right.
+    """
 
     patient: str
     patient_id: str
@@ -92,3 +97,5 @@ class InvitePage:
     code: str = ""
     expires_at: datetime | None = None
     faults: tuple[Fault, ...] = ()
+    can_register: bool = True
+    correct_href: str = ""
