@@ -16,7 +16,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
-from troth.people import emails, invitations_store, store
+from troth.people import emails, invitations_store, store, texts
 from troth.people.accepting import BY_INVITATION
 from troth.people.errors import (
     InvitationOver,
@@ -45,24 +45,6 @@ from troth.people.sign_in import SignIn
 from troth.people.users import checked_role, require_letting
 from troth.policy import Actor, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
-
-_SUBJECT_TEXT = """{organisation} invites you to see your images, reports and who looked at them.
-
-Open this link within 7 days. It works once:
-
-{link}
-
-You will be asked for your name, your birth date and the six-digit code that
-{organisation} gave you apart from this message. Nobody will ever ask you for
-that code by mail or telephone.
-"""
-
-_USER_TEXT = """{organisation} invites you to work with it on its imaging platform.
-
-Open this link within 7 days. It works once:
-
-{link}
-"""
 
 _NOBODY = Actor(kind="anonymous", surface="portal")
 
@@ -126,7 +108,7 @@ class Invitations(SignIn):
         async with self._db.transaction(permit) as connection:
             await invitations_store.end_of_subject(connection, subject_id, clock.now())
             await self._write_invitation(connection, permit, made, values, subject.audit_key, address, subject_id)
-        text = _SUBJECT_TEXT.format(organisation=organisation.name, link=made.link)
+        text = texts.SUBJECT_TEXT.format(organisation=organisation.name, link=made.link)
         await self._mail.send(address, "An invitation to your images", text, {})
         return made
 
@@ -426,7 +408,7 @@ class Invitations(SignIn):
         )
 
     async def _mail_to_user(self, organisation: Organisation, address: str, link: str) -> None:
-        text = _USER_TEXT.format(organisation=organisation.name, link=link)
+        text = texts.USER_TEXT.format(organisation=organisation.name, link=link)
         await self._mail.send(address, "An invitation to work together", text, {})
 
     def _pending(self, organisation: Organisation, row: Row) -> PendingInvitation:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0270_draft"
-down_revision = "0265_proofs"
+revision = "0277_draft"
+down_revision = "0275_leaves"
 branch_labels = None
 depends_on = None
 
