@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
@@ -143,6 +143,13 @@ class Ledger:
     ) -> list[Event]:
         """What happened to a study, newest first; see `of_subject`."""
         return await self._events(await store.select_of_study(connection, study_id, limit, before))
+
+    async def tally(
+        self, connection: Connection, *subject_ids: UUID, study_id: UUID | None = None
+    ) -> Mapping[str, int]:
+        """How many entries of a subject there are by each kind of actor; see `of_subject`."""
+        rows = await store.tally_of_subjects(connection, subject_ids, study_id)
+        return {row["actor_kind"]: row["entries"] for row in rows}
 
     async def latest(
         self,

@@ -151,6 +151,16 @@ async def select_of_study(connection: Connection, study_id: UUID, limit: int, be
     )
 
 
+async def tally_of_subjects(connection: Connection, subject_ids: Collection[UUID], study_id: UUID | None) -> list[Row]:
+    """How many entries of subjects there are by each kind of actor; only about one study where it is given."""
+    return await _rows(
+        connection,
+        "select actor_kind, count(*) as entries from ledger_entry where subject_id = any(%s)"
+        " and (%s::uuid is null or study_id = %s) group by actor_kind",
+        (list(subject_ids), study_id, study_id),
+    )
+
+
 async def select_latest(
     connection: Connection, kinds: Collection[str] | None, clause: str, limit: int, before: UUID | None
 ) -> list[Row]:

@@ -26,8 +26,8 @@ SAID: Mapping[str, str] = {
     "archive:instances:stored": "Sent {images}of {what}",
     "archive:instance:refused": "Sent something that was refused when it arrived",
     "archive:study:opened": "Opened {what}{images_after}",
-    "archive:viewing:closed": "Closed {what} again{images_after}",
-    "archive:studies:queried": "Looked at what is listed of {what}",
+    "archive:viewing:closed": "Closed {what}{images_after}",
+    "archive:studies:queried": "Saw {what} in a list",
     "archive:study:copied": "Made a copy of {what}",
     "archive:study:erased": "Erased {what}",
     "archive:study:refused_tombstone": "Sent a scan that had been erased; it was refused and not stored",
@@ -66,6 +66,14 @@ NEWS = frozenset(
         "policy:access:refused",
     }
 )
+FILTERS: Mapping[str, str] = {
+    "": "Others",
+    "care": "To treat me",
+    "refused": "Refused",
+    "you": "You",
+    "steps": "Automatic steps",
+    "all": "Everything",
+}
 SEALED_AWAY = "Something that only a destroyed key could open"
 
 
@@ -177,7 +185,7 @@ def _who(event: Event, reader: Actor, *, is_you: bool, is_refused: bool) -> tupl
     if is_you:
         return "You", ""
     if event.actor_kind == "system":
-        return "The platform", "by itself"
+        return "The platform", "automatically"
     if event.actor_kind == "peer":
         name = str(told.get("actor") or "An imaging system")
         return ("A program" if name == words.BEARER else name), reader.organisation
@@ -223,42 +231,59 @@ def _images(event: Event) -> int:
     return event.counts.get("instances", event.counts.get("images", 0))
 
 
-def complete_line(complete: Completeness) -> CompleteLine:
-    """Whether the list is all there is, in words."""
+def complete_line(complete: Completeness, tally: Mapping[str, int], *, is_of_study: bool = False) -> CompleteLine:
+    """Whether the list is all there is, in words, and what it is made of.
+
+    Args:
+        complete: What was counted and followed just now, of the whole list.
+        tally: Entries by each kind of actor.
+        is_of_study: The tally is of what is about one scan.
+    """
     waiting = f" {words.counted(complete.pending, 'entry', 'entries')} will be sealed within a second." * (
         complete.pending > 0
     )
-    if complete.is_complete:
-        counted = f"{words.number(complete.shown)} of {words.counted(complete.held, 'entry', 'entries')}"
+    whole = f"{words.number(complete.shown)} of {words.counted(complete.held, 'entry', 'entries')}"
+    if not complete.is_complete:
+        return CompleteLine(
+            "broken",
+            "This list is not complete",
+            f"{whole} fit. The privacy office is bound to find out why: tell it what you see here.",
+        )
+    own, steps = tally.get("patient", 0), tally.get("system", 0)
+    others = sum(tally.values()) - own - steps
+    made_of = (
+        f"{words.number(others)} by people and systems, {words.number(own)} by you, {words.number(steps)} automatic"
+    )
+    followed = "Counted and followed from the first entry to the last, just now." + waiting
+    if is_of_study:
+        held = words.counted(sum(tally.values()), "entry", "entries")
         return CompleteLine(
             "kept",
-            f"Complete: {counted}",
-            "Counted in the ledger and followed from the first entry to the last, just now." + waiting,
+            "This list is complete",
+            f"{held} about this scan: {made_of}. Of everything about you: {whole}. {followed}",
         )
-    return CompleteLine(
-        "broken",
-        "This list is not complete",
-        f"{words.number(complete.shown)} of {words.counted(complete.held, 'entry', 'entries')} fit. "
-        "The privacy office is bound to find out why: tell it what you see here.",
-    )
+    return CompleteLine("kept", "This list is complete", f"{whole}: {made_of}. {followed}")
 
 
 def is_kind(event: Event, chosen: str) -> bool:
-    """Whether an event belongs to a filter: `care`, `you`, `refused`, or empty for all."""
+    """Whether an event belongs to a filter of `FILTERS`; the empty one is what others did."""
+    is_refused = event.outcome == "refused" or event.kind in {"policy:access:refused", "people:match:failed"}
     if chosen == "refused":
-        return event.outcome == "refused" or event.kind in {"policy:access:refused", "people:match:failed"}
+        return is_refused
     if chosen == "care":
-        return event.purpose in {"diagnosis", "care"} and event.outcome != "refused"
+        return event.purpose in {"diagnosis", "care"} and event.outcome != "refused" and event.actor_kind != "patient"
     if chosen == "you":
         return event.actor_kind == "patient"
-    return True
+    if chosen == "steps":
+        return event.actor_kind == "system"
+    return chosen == "all" or event.actor_kind not in {"patient", "system"}
 
 
 def filters(base: str, chosen: str) -> tuple[Filter, ...]:
     """The filters of a list at an address."""
-    labels = (("", "Everyone"), ("care", "To treat me"), ("you", "You"), ("refused", "Refused"))
     return tuple(
-        Filter(label, f"{base}?show={key}#looked" if key else f"{base}#looked", key == chosen) for key, label in labels
+        Filter(label, f"{base}?show={key}#looked" if key else f"{base}#looked", key == chosen)
+        for key, label in FILTERS.items()
     )
 
 

@@ -96,12 +96,25 @@ def test_images_are_counted_together_as_they_arrive() -> None:
     )
 
 
+def test_each_entry_is_in_one_of_three_lists_and_in_everything() -> None:
+    events = [event(), event(actor_kind="patient"), event(actor_kind="system"), event(actor_kind="peer")]
+    for one in events:
+        assert [key for key in ("", "you", "steps") if looked.is_kind(one, key)] != []
+        assert sum(looked.is_kind(one, key) for key in ("", "you", "steps")) == 1
+        assert looked.is_kind(one, "all")
+
+
 def test_a_list_that_is_not_complete_says_so() -> None:
-    whole = looked.complete_line(Completeness(6, 6, 0, b""))
-    assert (whole.kind, whole.words) == ("kept", "Complete: 6 of 6 entries")
-    assert "1 entry will be sealed" in looked.complete_line(Completeness(6, 6, 1, b"")).detail
+    tally = {"user": 2, "peer": 1, "patient": 2, "system": 1}
+    whole = looked.complete_line(Completeness(6, 6, 0, b""), tally)
+    assert (whole.kind, whole.words) == ("kept", "This list is complete")
+    assert "6 of 6 entries: 3 by people and systems, 2 by you, 1 automatic." in whole.detail
+    assert "1 entry will be sealed" in looked.complete_line(Completeness(6, 6, 1, b""), tally).detail
+    scan = looked.complete_line(Completeness(9, 9, 0, b""), tally, is_of_study=True).detail
+    assert "6 entries about this scan" in scan
+    assert "Of everything about you: 9 of 9 entries." in scan
     for broken in (Completeness(5, 6, 0, b""), Completeness(6, 6, 0, b"", (Broken(1, None, "changed"),))):
-        assert looked.complete_line(broken).kind == "broken"
+        assert looked.complete_line(broken, tally).kind == "broken"
 
 
 def test_the_first_sentence_counts_people_not_looks() -> None:

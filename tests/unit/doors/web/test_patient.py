@@ -43,7 +43,7 @@ async def test_a_study_says_who_looked_why_and_by_which_clause_with_proof(house:
         await house.sequence()
         page = (await patient.get(path)).text
         assert "The entry is in the book, unchanged" in page
-        assert "Complete: " in page
+        assert "This list is complete" in page
         assert "CT1" in page
         treating = (await patient.get(f"{path}?show=care")).text
         assert "Dr B. Specimen" in treating
@@ -78,12 +78,18 @@ async def test_the_whole_list_has_pages(house: House, session: str) -> None:
         assert "Dr B. Specimen" in home
         nothing = (await patient.get("/looked?show=refused")).text
         assert "Nothing of this kind is written" not in nothing
-        page = (await patient.get("/looked")).text
-        further = re.search(r'href="(/looked\?show=&amp;before=[^"]+)"', page)
+        others = (await patient.get("/looked")).text
+        assert "Saw your scans in a list" not in others, "one's own visits are in a list of their own"
+        assert "Dr B. Specimen" in others
+        page = (await patient.get("/looked?show=you")).text
+        assert "Saw your scans in a list, 50 times" in page
+        page = (await patient.get("/looked?show=all")).text
+        further = re.search(r'href="(/looked\?show=all&amp;before=[^"]+)"', page)
         assert further is not None
         earlier = (await patient.get(further[1].replace("&amp;", "&"))).text
         assert "CT1" in earlier
-        assert (await patient.get("/looked?before=abc")).status_code == 404
+        for query in ("before=abc", "show=nothing", "show=" + "a" * 5000):
+            assert (await patient.get(f"/looked?{query}")).status_code == 404
 
 
 async def test_the_viewer_opens_own_studies_only(house: House, session: str) -> None:

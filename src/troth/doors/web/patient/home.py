@@ -54,7 +54,7 @@ class PatientPages:
         permit = await self._desk.permit(actor, "query", of_subject(actor), OWN)
         found = await self._desk.rooms.archive.query(permit, Query(limit=MOST_STUDIES))
         born, notice = await self._born(permit), await self._notice(permit.actor)
-        thread = await self._thread(actor, limit=PAGE, with_proofs=False)
+        thread = await self._thread(actor, "all", limit=PAGE, with_proofs=False)
         scans = tuple(scan_line(each.study, born, notice, has_images=self._desk.has_images) for each in found.found)
         begin, log = clock.now() - RECENT, await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
         assert actor.subject_id is not None
@@ -68,7 +68,7 @@ class PatientPages:
             requests=tuple(request_line(each) for each in asked if each.is_open),
             studies=scans,
             entries=threads.entries(replace(thread, events=(*news, *thread.events)), actor, told[:ON_HOME]),
-            complete=looked.complete_line(thread.complete),
+            complete=looked.complete_line(thread.complete, thread.tally),
             can_ask=asks(),
             is_live=requested.is_live(*asked),
         )
@@ -83,11 +83,10 @@ class PatientPages:
         query = Query(level="instance", limit=MOST_LISTED)
         found, permit = await self._desk.listed(actor, id_of(http_request), "query", OWN, query)
         study = found[0].study
-        chosen = http_request.query_params.get("show", "")
-        thread = await self._thread(actor, study_id=study.id, limit=MOST_OF_STUDY)
+        chosen = _shown(http_request)
+        thread = await self._thread(actor, chosen, study_id=study.id, limit=MOST_OF_STUDY)
         born, notice = await self._born(permit), await self._notice(permit.actor)
         kept_until, clauses = kept(study, born, notice)
-        shown = [event for event in thread.events if looked.is_kind(event, chosen)]
         here = f"/scans/{study.id}"
         view = StudyPage(
             id=study.id,
@@ -100,15 +99,15 @@ class PatientPages:
             has_no_pictures=http_request.query_params.get("none") == "pictures",
             can_ask=asks(study.id, "Get a copy", "Erase it"),
             filters=looked.filters(here, chosen),
-            entries=threads.entries(thread, actor, shown),
-            complete=looked.complete_line(thread.complete),
+            entries=threads.entries(thread, actor, thread.events),
+            complete=looked.complete_line(thread.complete, thread.tally, is_of_study=True),
             kept_until=kept_until,
             kept_clauses=clauses,
             is_past=kept_until is not None and kept_until <= clock.today(),
             is_restricted=study.is_restricted,
             undo=await undo_of(self._desk, actor, study.id) if study.is_restricted else None,
             can_stop=self._desk.rooms.policy.grants("patient", "restrict"),
-            is_cut=len(thread.events) == MOST_OF_STUDY,
+            is_cut=thread.is_cut,
         )
         page = Page("patient/study.html", view)
         return await self._desk.page(
@@ -124,17 +123,16 @@ class PatientPages:
     async def looked(self, http_request: Request) -> Response:
         """Everything that was done with what is held about the patient."""
         visitor, actor = await self._desk.signed_in(http_request, "patient")
-        chosen = http_request.query_params.get("show", "")
+        chosen = _shown(http_request)
         before = http_request.query_params.get("before", "")
         permit = await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
-        thread = await self._thread(actor, limit=PAGE, before=_event_id(before))
-        shown = [event for event in thread.events if looked.is_kind(event, chosen)]
-        further = f"/looked?show={quote(chosen)}&before={thread.events[-1].id}" if len(thread.events) == PAGE else ""
+        thread = await self._thread(actor, chosen, limit=PAGE, before=_event_id(before))
+        further = f"/looked?show={quote(chosen)}&before={thread.events[-1].id}" if thread.is_cut else ""
         view = LookedPage(
             organisation=actor.organisation,
             filters=looked.filters("/looked", chosen),
-            entries=threads.entries(thread, actor, shown),
-            complete=looked.complete_line(thread.complete),
+            days=threads.by_day(threads.entries(thread, actor, thread.events)),
+            complete=looked.complete_line(thread.complete, thread.tally),
             next_href=further,
         )
         page = Page("patient/looked.html", view)
@@ -145,6 +143,7 @@ class PatientPages:
     async def _thread(
         self,
         actor: Actor,
+        chosen: str,
         *,
         study_id: UUID | None = None,
         limit: int,
@@ -161,6 +160,7 @@ class PatientPages:
             limit=limit,
             before=before,
             with_proofs=with_proofs,
+            is_shown=lambda event: looked.is_kind(event, chosen),
         )
 
     async def _may_see(self, actor: Actor, permit: Permit) -> bool:
@@ -245,6 +245,18 @@ def film(found: Sequence[Found]) -> tuple[str, ...]:
 
 def _whole_number(text: str) -> int:
     return numbers.whole(text, most=999_999_999) or 0
+
+
+def _shown(http_request: Request) -> str:
+    """The filter that an address names.
+
+    Raises:
+        NotFound: There is none of this name.
+    """
+    chosen = http_request.query_params.get("show", "")
+    if chosen not in looked.FILTERS:
+        raise NotFound
+    return chosen
 
 
 def _event_id(text: str) -> UUID | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 from troth.doors.web import words
@@ -18,16 +19,30 @@ from troth.policy import Actor, Permit
 
 PROVED_AT_ONCE = 25
 _PAGE = 100
+_NAMING = frozenset({"archive:instances:stored"})
+"""What arrived says what kind of scan it is; other entries know its number only."""
+_MOST_NAMED = 500
+_MOST_PAGES = 50
+"""Of one answer: who has more entries than these between two that are shown looks at all of them."""
 FOLDED = frozenset({"archive:studies:queried", "archive:instances:stored"})
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Events about a subject, newest first, and whether the list is all there is."""
+    """Events about a subject, newest first, and whether the list is all there is.
+
+    Attributes:
+        tally: How many entries there are in all by each kind of actor, about the study where one was asked for.
+        titles: What the patient calls each study, by our id.
+        is_cut: Older ones of the same sort follow.
+    """
 
     events: tuple[Event, ...]
     complete: Completeness
     checked: Mapping[UUID, Checked]
+    tally: Mapping[str, int] = field(default_factory=dict)
+    titles: Mapping[UUID, str] = field(default_factory=dict)
+    is_cut: bool = False
 
 
 async def read(
@@ -39,6 +54,7 @@ async def read(
     limit: int = 100,
     before: UUID | None = None,
     with_proofs: bool = True,
+    is_shown: Callable[[Event], bool] = lambda event: True,
 ) -> Thread:
     """Read the list.
 
@@ -50,17 +66,26 @@ async def read(
         limit: Most entries.
         before: The last entry of the page before.
         with_proofs: Compute and check the proof of the first entries.
+        is_shown: Only such entries; what lies between them is read over.
     """
+    events: list[Event] = []
     async with rooms.database.transaction(permit) as connection:
         kin = await rooms.people.kin_of(connection, subject_id)  # of merged identifiers, all lists are one
-        if study_id is not None:
-            events = await rooms.ledger.of_study(connection, study_id, limit=limit, before=before)
-            events = [event for event in events if event.subject_id in kin]
-        else:
-            events = await rooms.ledger.of_subject(connection, *kin, limit=limit, before=before)
+        for _ in range(_MOST_PAGES):
+            if study_id is not None:
+                page = await rooms.ledger.of_study(connection, study_id, limit=_PAGE, before=before)
+                events += [event for event in page if event.subject_id in kin and is_shown(event)]
+            else:
+                page = await rooms.ledger.of_subject(connection, *kin, limit=_PAGE, before=before)
+                events += [event for event in page if is_shown(event)]
+            if len(page) < _PAGE or len(events) > limit:
+                break
+            before = page[-1].id
         complete = await rooms.ledger.complete_for(connection, *kin)
-        checked = await _prove(rooms, connection, events[:PROVED_AT_ONCE]) if with_proofs else {}
-    return Thread(tuple(events), complete, checked)
+        named = await rooms.ledger.of_subject(connection, *kin, limit=_MOST_NAMED, kinds=_NAMING)
+        tally = await rooms.ledger.tally(connection, *kin, study_id=study_id)
+        checked = await _prove(rooms, connection, events[: min(PROVED_AT_ONCE, limit)]) if with_proofs else {}
+    return Thread(tuple(events[:limit]), complete, checked, tally, titles_of(named), len(events) > limit)
 
 
 async def since(
@@ -142,6 +167,11 @@ def _sort_of(event: Event) -> tuple[object, ...]:
     )
 
 
+def by_day(shown: Sequence[Looked]) -> tuple[tuple[str, tuple[Looked, ...]], ...]:
+    """Entries under the day on which each happened, by the reader's clock."""
+    return tuple((day, tuple(some)) for day, some in groupby(shown, key=lambda each: words.day(each.at)))
+
+
 def entries(thread: Thread, reader: Actor, events: Sequence[Event], *, unfold: bool = True) -> tuple[Looked, ...]:
     """Entries for the page; the proof of the first look by somebody else is shown at once.
 
@@ -151,7 +181,7 @@ def entries(thread: Thread, reader: Actor, events: Sequence[Event], *, unfold: b
         events: Which of the events to show.
         unfold: Show one proof at once.
     """
-    titles = titles_of(thread.events)
+    titles = {**thread.titles, **titles_of(thread.events)}
     shown = [
         entry_of(group[0], reader, titles, thread.checked.get(group[0].id), alike=group) for group in grouped(events)
     ]

@@ -109,7 +109,7 @@ class LookedPage:
 
     organisation: str
     filters: tuple[Filter, ...]
-    entries: tuple[Looked, ...]
+    days: tuple[tuple[str, tuple[Looked, ...]], ...]
     complete: CompleteLine | None
     next_href: str
 
