@@ -24,6 +24,7 @@ from troth.kit.postgres import EmbeddedServer
 from troth.main import beside, commands
 from troth.notice import Notice, load, notice_files
 from troth.people import Organisation
+from troth.policy import Actor, Target
 
 DEPLOYMENTS = ("imaging-cloud", "imaging-host", "equipment-maker", "terminology-vendor")
 
@@ -211,3 +212,35 @@ async def test_two_logins_publish_at_the_command_line(
     agreed = await run("bob", "agree")
     assert agreed.exit_code == 0, agreed.output
     assert (await cloud.rooms.notices.versions())[0].number == shipped.version + 1
+
+
+async def invited_by(place: Deployment, officer: Person, house: Organisation) -> Person:
+    """Somebody whom one privacy officer alone lets in as another, and who comes in."""
+    email = f"puppet-{len(place.mails())}@x.example"
+    asked = await officer.post("/office/people", {"name": "Pup Pet", "email": email})
+    assert asked.headers["location"] == "/office/people?told=invited"
+    secret = re.findall(r"/invitation/(\S+)", place.mails()[-1])[0]
+    await place.rooms.people.accept_invitation(secret, "127.0.0.1")
+    inside = place.set_up_permit("administer", Target("organisation", house.id, house.id))
+    [user] = [each for each in await place.rooms.people.users(inside) if each.email == email]
+    return await place.sign_in_again(place._person(Actor("anonymous"), user=user, email=email))
+
+
+@pytest.mark.promise("IH-16", shows="who agrees was not let in by who proposed, nor both by one")
+async def test_who_was_let_in_by_the_other_agrees_to_no_notice(place: Deployment) -> None:
+    house = operator_of(place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    puppet = await invited_by(place, first, house)
+    twin = await invited_by(place, first, house)
+    sent = await typed(puppet, changed(publishing(place)), "propose")
+    assert sent.status_code == 303, sent.text
+    [proposal] = [each for each in await place.rooms.proposals.all() if each.is_open]
+    path, fields = f"/office/notice/{proposal.id}", {"act": "agree", "sha256": proposal.sha256.hex()}
+    for nobody in (first, twin):
+        refused = await nobody.post(path, fields, page="/office/notice")
+        assert refused.status_code == 422, "one person may be behind both accounts"
+    assert (await place.rooms.proposals.one(proposal.id)).is_open
+    assert (await second.post(path, fields, page="/office/notice")).status_code == 303
+    published = (await place.rooms.proposals.one(proposal.id)).version_id
+    [version] = [each for each in await place.rooms.notices.versions() if each.id == published]
+    assert {version.published_by, version.second_person} == {puppet.actor.id, second.actor.id}
