@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from troth.doors.web import assets, convertors
 from troth.doors.web.admin.damaged import DamagedPages
+from troth.doors.web.admin.factors import MemberFactorPages
 from troth.doors.web.admin.numbers import NumberPages
 from troth.doors.web.admin.people import PeoplePages
 from troth.doors.web.admin.person import PersonPages
@@ -40,6 +41,7 @@ from troth.doors.web.office.proposing import ProposingPages
 from troth.doors.web.office.publishing import PublishingPages
 from troth.doors.web.office.requests import OfficePages
 from troth.doors.web.own.account import AccountPages
+from troth.doors.web.own.factors import FactorPages
 from troth.doors.web.patient.asking import AskingPages
 from troth.doors.web.patient.choices import ChoicePages
 from troth.doors.web.patient.given import GivenPages
@@ -184,6 +186,7 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/office/notice/{id}", publishing.decide, methods=["POST"]),
         Route("/office/promises", publishing.promises),
         Route("/office/promises.json", publishing.promises_json),
+        Route("/admin/factors", MemberFactorPages(desk).factors, methods=BOTH),
         Route("/admin/damaged", DamagedPages(desk).damaged),
         Route("/conflicts", conflicts.conflicts),
         Route("/conflicts/{id}", conflicts.conflict, methods=BOTH),
@@ -238,6 +241,7 @@ def _lists(desk: Desk) -> list[BaseRoute]:
     lists, own = ListPages(desk), AccountPages(desk)
     return [
         Route("/account", own.account),
+        Route("/account/factors", FactorPages(desk).factors, methods=BOTH),
         Route("/account/copy.json", own.copy),
         Route("/account/support", own.support, methods=["POST"]),
         Route("/lists", lists.lists, methods=BOTH),

@@ -95,6 +95,8 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "second_step_app": _form("/second-step/app", "site", code=NOBODY),
         "second_step_passkey": _form("/second-step/passkey", "site", act=NOBODY, answer=NOBODY),
         "second_step_ask": _form("/second-step/passkey/ask", "site", act=NOBODY, answer=NOBODY),
+        "own_factors": _form("/account/factors", "portal", act=NOBODY, factor=NOBODY),
+        "member_factors": _form("/admin/factors", "portal", act=NOBODY, about=NOBODY),
         "sign_out": _form("/sign-out", "portal"),
         "invitation": _form("/invitation", "site", link=NOBODY),
         "register": _form(
@@ -261,6 +263,8 @@ FRESH: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
         "admission_act": {},
         "person_act": {},
         "issue_token": {},
+        "own_factors": {},
+        "member_factors": {},
     }
 )
 """Forms that erase, publish, merge, export or give a role: they need a sign-in of the last five minutes. Where fields

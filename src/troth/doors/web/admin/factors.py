@@ -1,0 +1,126 @@
+"""Second factors of those who work here: who has one; letting somebody back in who lost theirs, by two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from troth.doors.web import forms
+from troth.doors.web.desk import Desk, go, of_organisation
+from troth.doors.web.own.factors import FORMS
+from troth.doors.web.render import Page
+from troth.kit.errors import NotFound
+
+PATH = "/admin/factors"
+PURPOSE = "administration"
+TOLD = {
+    "asked": "Somebody else has to agree within three days",
+    "agreed": "They set up a new one at the next sign-in; their sessions ended, and mail tells them",
+    "dropped": "Nothing was changed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """One member."""
+
+    id: UUID
+    name: str
+    role: str
+    forms: str
+    is_self: bool
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRow:
+    """One reset that waits for a second person."""
+
+    id: UUID
+    name: str
+    asked_by: str
+    asked_at: datetime
+    can_agree: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FactorsOfMembersPage:
+    """Who has a second factor, and what waits."""
+
+    organisation: str
+    members: tuple[MemberRow, ...]
+    waiting: tuple[ResetRow, ...]
+    told: str
+
+
+class MemberFactorPages:
+    """Handlers for the second factors of members.
+
+    Args:
+        desk: What every handler works with.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def factors(self, http_request: Request) -> Response:
+        """The members; asking for a reset, agreeing to one, dropping it."""
+        visitor, actor = await self._desk.signed_in(http_request, "admin")
+        people, place = self._desk.rooms.people, of_organisation(actor)
+        if forms.is_sent(http_request):
+            fields = await self._desk.sent(http_request, visitor)
+            permit = await self._desk.permit(actor, "end_access", place, PURPOSE)
+            asked = _id(fields.get("about", ""))
+            act = fields.get("act", "")
+            if act == "ask":
+                await people.ask_reset(permit, asked)
+            elif act == "agree":
+                await people.agree_reset(permit, asked)
+            else:
+                await people.drop_reset(permit, asked)
+            return go(f"{PATH}?told={ {'ask': 'asked', 'agree': 'agreed'}.get(act, 'dropped') }")
+        permit = await self._desk.permit(actor, "administer", place, PURPOSE)
+        users = {each.id: each for each in await people.users(permit) if each.is_active}
+        held, resets = await people.forms_of_members(permit), await people.resets(permit)
+        waiting = {each.user_id for each in resets}
+        view = FactorsOfMembersPage(
+            actor.organisation,
+            tuple(
+                MemberRow(
+                    each.id,
+                    each.name,
+                    each.role,
+                    ", ".join(FORMS[form] for form in sorted(held.get(each.id, ()))),
+                    each.id == actor.id,
+                    each.id in waiting,
+                )
+                for each in users.values()
+            ),
+            tuple(
+                ResetRow(
+                    each.id,
+                    users[each.user_id].name,
+                    users[each.asked_by].name if each.asked_by in users else "Somebody who left",
+                    each.asked_at,
+                    actor.id not in (each.asked_by, each.user_id),
+                )
+                for each in resets
+                if each.user_id in users
+            ),
+            TOLD.get(http_request.query_params.get("told", ""), ""),
+        )
+        return await self._desk.page(
+            http_request, visitor, "Second factors", Page("admin/factors.html", view), here="/admin", permit=permit,
+            recorded="A reset is written to the ledger",
+        )  # fmt: skip
+
+
+def _id(typed: str) -> UUID:
+    try:
+        return UUID(typed)
+    except ValueError:
+        raise NotFound from None
