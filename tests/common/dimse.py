@@ -119,6 +119,7 @@ class KnownPeers:
     """Who is known: (calling AE, called AE)."""
 
     known: set[tuple[str, str]] = field(default_factory=lambda: {("MODALITY", "TROTH")})
+    tenants: dict[str, UUID] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     associations: list[tuple[UUID | None, str, str]] = field(default_factory=list)
     strangers: list[dict[tuple[str, str, str], int]] = field(default_factory=list)
@@ -129,7 +130,9 @@ class KnownPeers:
         self.asked.append((calling_ae, called_ae, address))
         if (calling_ae, called_ae) not in self.known:
             return None
-        return PeerCaller(Actor(kind="peer", id=UUID(int=9), tenant=TENANT, role="peer"), "care")
+        return PeerCaller(
+            Actor(kind="peer", id=UUID(int=9), tenant=self.tenants.get(calling_ae, TENANT), role="peer"), "care"
+        )
 
     async def organisations(self) -> list[Organisation]:
         return []

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from troth import dicom
 
-_STEP_BYTES = 1 << 20
+_STEP_BYTES = 256 << 10
 
 Read = Callable[[int, int], Awaitable[bytes]]
 

@@ -20,6 +20,8 @@ MOST_FIELDS = 100
 MOST_AHEAD_BYTES = 1 << 20
 """Of a body, how much may wait for whoever reads it; what is read from the socket at once can come on top."""
 HEAD_SECONDS = 15.0
+STALL_SECONDS = 60.0
+"""How long a piece of an answer, of some hundred thousand bytes at most, waits for its reader to take it."""
 MOST_IDLE = 2_000
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _AMBIGUOUS = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -44,6 +46,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bare_bytes = 0
         self._is_refused = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """A connection opens."""
@@ -54,7 +57,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._busy()
+        self._flows()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer does not take what we send as fast as we do; what waits for it is kept small, and not for ever."""
+        super().pause_writing()
+        if self._stall_timer is None:
+            self._stall_timer = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+        self._flows()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
@@ -134,6 +149,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _flows(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)

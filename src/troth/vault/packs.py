@@ -31,6 +31,7 @@ from troth.vault.syncs import Syncs
 PACK_BYTES: Final = 256 * 1024 * 1024
 _EXTENT_SEGMENTS: Final = 16
 _INLINE_BYTES: Final = 1 << 20
+_CHUNK_BYTES: Final = 256 << 10  # three of them wait with each reader; larger ones cost more, as they leave the cache
 
 
 @dataclass(slots=True, eq=False)
@@ -118,7 +119,7 @@ class Packs:
         assert plain is not None
         return plain
 
-    async def stream(self, locator: bytes, key: bytes, chunk_bytes: int = 1 << 20) -> AsyncIterator[bytes]:
+    async def stream(self, locator: bytes, key: bytes, chunk_bytes: int = _CHUNK_BYTES) -> AsyncIterator[bytes]:
         """All plain bytes of an object, in order; the next chunk is opened while one is being sent.
 
         Args:

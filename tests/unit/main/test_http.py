@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from troth.main import http
@@ -22,10 +22,25 @@ async def count(http_request: Request) -> Response:
     return PlainTextResponse(str(len(await http_request.body())))
 
 
+ENDED = asyncio.Event()
+
+
+async def endless(_http_request: Request) -> Response:
+    async def content() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(65_536)
+                await asyncio.sleep(0)
+        finally:
+            ENDED.set()
+
+    return StreamingResponse(content())
+
+
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    app = Starlette(routes=[Route("/", count, methods=["GET", "POST"])])
+    app = Starlette(routes=[Route("/", count, methods=["GET", "POST"]), Route("/endless", endless)])
     server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, log_level="error", lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
@@ -121,6 +136,23 @@ async def test_who_does_not_come_to_the_end_of_the_headers_is_let_go(
     writer.write(begin)
     answer = await asyncio.wait_for(reader.read(), 10)
     assert answer.count(b"200 OK") == (b"\r\n\r\n" in begin)
+    writer.close()
+
+
+async def test_who_takes_nothing_of_an_answer_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "STALL_SECONDS", 0.2)
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.transport.pause_reading()
+    writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.wait_for(ENDED.wait(), 10)
+    writer.close()
+    ENDED.clear()
+    slow, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+    for _ in range(20):
+        await slow.read(1 << 20)
+        await asyncio.sleep(0.02)
+    assert not ENDED.is_set(), "who reads slowly is not let go"
     writer.close()
 
 

@@ -56,6 +56,7 @@ class Association:
         self.upper = upper
         self.calling_ae = ""
         self.peer_id: UUID | None = None
+        self.tenant: UUID | None = None
         self._rooms = rooms
         self._limits = limits
         self._house = house
@@ -151,6 +152,7 @@ class Association:
             self.upper.reject(1, 1, 3)  # calling AE title not recognised, whatever was wrong
             return
         self.calling_ae, self.peer_id = request.calling_ae, caller.actor.id
+        self.tenant = caller.actor.tenant
         if not self._house.take_place(self):
             self.upper.reject(2, 3, 2)  # transient, local limit exceeded
             return

@@ -17,7 +17,9 @@ class Limits:
         pending: Sockets that said nothing yet or were turned away; above it the oldest makes room for the newest.
         deciding: Association requests that wait for the answer who the peer is.
         associations: Associations open at once.
-        associations_per_peer: Of them for one calling AE title.
+        associations_per_peer: Of them for one calling AE title of an organisation.
+        associations_kept: Places that each organisation has even when the others have taken all of them.
+        associations_in_all: Associations open at once with those; the most that this process bears.
         artim_seconds: Wait for an association request, or for the peer to close (DICOM PS3.8 9.1.5).
         idle_seconds: Wait for the next whole PDU inside an association.
         drain_seconds: How long `stop` lets a running C-STORE end.
@@ -38,6 +40,8 @@ class Limits:
     deciding: int = 64
     associations: int = 100
     associations_per_peer: int = 32
+    associations_kept: int = 4
+    associations_in_all: int = 200
     artim_seconds: float = 10.0
     idle_seconds: float = 60.0
     drain_seconds: float = 10.0

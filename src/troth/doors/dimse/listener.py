@@ -45,7 +45,7 @@ class Listener:
         self._outside: dict[Association, None] = {}  # silent, or turned away; oldest first
         self._deciding: set[Association] = set()
         self._open: set[Association] = set()
-        self._open_of: Counter[str] = Counter()
+        self._open_of: Counter[object] = Counter()  # of an organisation, and of a title of it
         self._is_stopping = False
         self._strangers = Strangers(rooms.people)
         self.reporter = Reporter(rooms, limits, ourselves, self._talk_of)
@@ -146,15 +146,16 @@ class Listener:
 
     def take_place(self, association: Association) -> bool:
         """A place among the open associations, or False when all are taken."""
-        peer = association.calling_ae
-        if len(self._open) >= self._limits.associations or self._is_stopping:
+        limits, organisation, peer = self._limits, association.tenant, _peer_of(association)
+        has_kept = self._open_of[organisation] < limits.associations_kept
+        if len(self._open) >= (limits.associations_in_all if has_kept else limits.associations) or self._is_stopping:
             return False
-        if self._open_of[peer] >= self._limits.associations_per_peer:
+        if self._open_of[peer] >= limits.associations_per_peer:
             return False
         if association not in self._all:
             return False  # went away while we asked who it was
         self._open.add(association)
-        self._open_of[peer] += 1
+        self._open_of.update((organisation, peer))
         self.tally.associated += 1
         return True
 
@@ -165,9 +166,10 @@ class Listener:
         self._deciding.discard(association)
         if association in self._open:
             self._open.remove(association)
-            self._open_of[association.calling_ae] -= 1
-            if not self._open_of[association.calling_ae]:
-                del self._open_of[association.calling_ae]
+            for counted in (association.tenant, _peer_of(association)):
+                self._open_of[counted] -= 1
+                if not self._open_of[counted]:
+                    del self._open_of[counted]
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -208,3 +210,8 @@ class Listener:
             now = loop.time()
             for association in tuple(self._all):
                 association.upper.expire(now)
+
+
+def _peer_of(association: Association) -> tuple[object, str]:
+    """Two organisations may have a machine of one title."""
+    return association.tenant, association.calling_ae

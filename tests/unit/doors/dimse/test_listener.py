@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import struct
+from uuid import UUID
 
 import psutil
 import pytest
@@ -44,7 +45,9 @@ async def test_ten_thousand_silent_sockets_do_not_stop_service() -> None:
 async def test_associations_are_limited_for_one_peer_and_for_all() -> None:
     rooms = RecordingRooms()
     rooms.people.known.add(("SECOND", "TROTH"))
-    async with Served(rooms, Limits(associations=3, associations_per_peer=2, drain_seconds=1.0)) as served:
+    async with Served(
+        rooms, Limits(associations=3, associations_per_peer=2, associations_kept=0, drain_seconds=1.0)
+    ) as served:
         first = [await served.associate() for _ in range(2)]
         third = await served.dial()
         third.send(wire.associate_request())
@@ -58,6 +61,34 @@ async def test_associations_are_limited_for_one_peer_and_for_all() -> None:
             await asyncio.sleep(0.01)
         await still_serves(served)
         for peer in (*first, second, third, fourth):
+            peer.hang_up()
+
+
+@pytest.mark.conformance("limit associations_kept", "limit associations_in_all")
+async def test_an_organisation_that_takes_every_place_leaves_others_theirs() -> None:
+    rooms = RecordingRooms()
+    crowd = [f"CROWD{number}" for number in range(4)]
+    rooms.people.known |= {(title, "TROTH") for title in crowd}
+    rooms.people.tenants |= {"OTHER": UUID(int=8), "THIRD": UUID(int=9)}
+    rooms.people.known |= {("OTHER", "TROTH"), ("THIRD", "TROTH")}
+    limits = Limits(
+        associations=6, associations_per_peer=2, associations_kept=2, associations_in_all=9, drain_seconds=1.0
+    )
+    async with Served(rooms, limits) as served:
+        held = [await served.associate(calling=title) for title in crowd[:3] for _ in range(2)]
+
+        async def is_refused(title: str) -> bool:
+            peer = await served.dial()
+            held.append(peer)
+            peer.send(wire.associate_request(calling=title))
+            return await peer.pdu() == (3, b"\0\2\3\2")
+
+        assert await is_refused(crowd[3])
+        held += [await served.associate(calling="OTHER") for _ in range(2)]
+        assert await is_refused("OTHER")
+        held.append(await served.associate(calling="THIRD"))
+        assert await is_refused("THIRD"), "there are nine in all"
+        for peer in held:
             peer.hang_up()
 
 
