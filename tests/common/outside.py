@@ -40,6 +40,11 @@ class Office:
         there = f"/office/{page.get(register, 'recipients')}"
         return await self.person.post(f"/office/{register}/{row_id}/end", {"reason": reason}, page=there)
 
+    async def reviewed(self, order_id: Any, by: Person | None = None) -> httpx.Response:
+        """A second person of the office says that they have read an order."""
+        reader = by or await self.place.staff("office", self.house)
+        return await reader.post(f"/office/orders/{order_id}/review", {}, page="/office/transfers")
+
     async def contract(self, key: str, kind: str = "processor", **typed: Any) -> None:
         """File a contract."""
         await self.filed("contracts", **{"key": key, "kind": kind, "party": "Outside", "valid_from": SINCE, **typed})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -254,6 +255,14 @@ async def test_a_court_gets_nothing_without_the_document_of_its_order(host: Depl
     assert court.associations == 0
 
     whole = await ordered("High Court of Samples", document="Order 7 of 2026, in full.")
+    alone = await office.disclose(held, "high_court", "legal_orders", "law", order=whole)
+    assert alone.status_code == 409
+    assert "The notice forbids it (§ 5.12)" in unescape(alone.text)
+    assert (await office.reviewed(whole, office.person)).status_code == 422  # whoever filed it has read it already
+    assert (await office.disclose(held, "high_court", "legal_orders", "law", order=whole)).status_code == 409
+    assert court.associations == 0
+    assert (await office.reviewed(whole)).status_code == 303
+    assert (await office.reviewed(whole)).status_code == 404  # once
     sent = await office.disclose(held, "high_court", "legal_orders", "law", order=whole)
     assert sent.status_code == 200, sent.text
     assert len(court.uids) == 1

@@ -161,6 +161,11 @@ async def test_courts_get_something_only_on_an_order_that_is_on_file(
     other = await place.study(american.house)
     beyond = await american.disclose(other, "county_court", "court_orders", "law", order=str(filed.id))
     assert "not about this study" in beyond.text
+    assert (
+        await american.disclose(held, "county_court", "court_orders", "law", order=str(filed.id))
+    ).status_code == 409
+    assert workshop.associations == before
+    assert (await american.reviewed(filed.id)).status_code == 303
     sent = await american.disclose(held, "county_court", "court_orders", "law", order=str(filed.id))
     assert sent.status_code == 200, sent.text
 

@@ -99,8 +99,9 @@ async def _of_order(connection: Connection, order_id: str) -> set[str]:
     order = rows.order(row, lambda _row, _name: "")
     if not order.holds(clock.now()):
         return set()
-    # Whoever files an order has read it: the register takes none without what it demands.
-    return {"order_document", "order_review", f"legal_order:{order.id}"}
+    # Who files an order has read it; that is no review, which takes another person.
+    reviewed = {"order_review"} if order.is_reviewed else set()
+    return {"order_document", f"legal_order:{order.id}", *reviewed}
 
 
 def _claims(row: Row) -> Iterator[str]:

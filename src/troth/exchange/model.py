@@ -198,6 +198,8 @@ class LegalOrder:
         study_ids: The studies it is about; empty for none.
         answer: What was answered to it.
         document_id: The order itself; without it nothing is disclosed.
+        made_by: Who filed it.
+        reviewed_by: Who looked at it afterwards; another person, or nobody yet.
     """
 
     id: UUID
@@ -210,6 +212,13 @@ class LegalOrder:
     document_id: UUID | None
     term: Term
     answer: str = ""
+    made_by: UUID | None = None
+    reviewed_by: UUID | None = None
+
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether another person than who filed it has looked at it."""
+        return self.reviewed_by is not None and self.reviewed_by != self.made_by
 
     def holds(self, now: datetime) -> bool:
         """Whether something may be disclosed on it: it is in force and its document is on file."""

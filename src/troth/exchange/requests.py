@@ -9,7 +9,7 @@ from uuid import UUID
 from troth.exchange import rows, store
 from troth.exchange.errors import RegisterMalformed, RowNotFound, WrongPermit
 from troth.exchange.model import PLATFORM, Instrument
-from troth.exchange.registers import Registers
+from troth.exchange.reviews import Reviews
 from troth.kit import clock, ids
 from troth.kit.db import Space
 from troth.kit.errors import RateLimited
@@ -32,7 +32,7 @@ class Way:
     instrument: Instrument
 
 
-class Requests(Registers):
+class Requests(Reviews):
     """The part of `Exchange` that says to everybody what goes abroad, and answers requests for a document."""
 
     async def ways(self, permit: Permit) -> list[Way]:

@@ -90,6 +90,8 @@ def order(row: Row, opened: Opened) -> LegalOrder:
         document_id=row["document_id"],
         term=_term(row, row["ended_at"]),
         answer=row["answer"],
+        made_by=row["made_by"],
+        reviewed_by=row["reviewed_by"],
     )
 
 

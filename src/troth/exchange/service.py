@@ -64,6 +64,10 @@ class _About:
     totals: Mapping[str, int] = field(default_factory=dict)
 
 
+def _counts(about: _About) -> dict[str, int]:
+    return {"instances": about.instances, **({"smallest_group": min(about.totals.values())} if about.totals else {})}
+
+
 class Exchange(Requests):
     """Registers, the gate, and the accounting; see `Room` for what it is given."""
 
@@ -327,7 +331,7 @@ class Exchange(Requests):
             event_id = await self._note(
                 connection, "exchange:disclosure:recorded", permit, key=about.key,
                 subject_id=about.subject_id, study_id=about.study_id, payload=told,
-                counts={"instances": about.instances}, grounds=_grounds(passed),
+                counts=_counts(about), grounds=_grounds(passed),
                 clear=_clear(disclosure_id, passed, wanted),
             )  # fmt: skip
             await store.insert(

@@ -130,6 +130,17 @@ async def recipient_by_key(connection: Connection, key: str) -> Row | None:
     return await cursor.fetchone()
 
 
+async def review_order(connection: Connection, order_id: UUID, tenant: UUID, account_id: UUID, at: datetime) -> bool:
+    """Note who looked at an order, once; not who filed it."""
+    cursor = await connection.execute(
+        "update exchange_order set reviewed_by = %(account)s, reviewed_at = %(at)s where id = %(id)s"
+        " and tenant = %(tenant)s and ended_at is null and reviewed_by is null"
+        " and made_by is distinct from %(account)s",
+        {"id": order_id, "tenant": tenant, "account": account_id, "at": at},
+    )
+    return cursor.rowcount == 1
+
+
 async def order(connection: Connection, order_id: UUID) -> Row | None:
     """One legal order."""
     return await (await connection.execute("select * from exchange_order where id = %s", [order_id])).fetchone()

@@ -114,6 +114,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "rights:copy:erased": "A copy of everything held was erased.",
         "rights:request:closed": "A request was closed.",
         "exchange:register:changed": "A register of who may receive data, or on what terms, was changed.",
+        "exchange:order:reviewed": "A legal order was looked at by a second person.",
         "exchange:disclosure:recorded": "Something is about to leave for somebody outside.",
         "exchange:disclosure:refused": "Nothing left: a disclosure was refused.",
         "exchange:disclosure:left": "What was disclosed arrived.",

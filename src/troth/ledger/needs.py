@@ -85,6 +85,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "exchange:instruction:given": Needs(refs=("instruction",), says=("key",), dates=("valid_from",)),
         "exchange:instruction:revoked": Needs(refs=("instruction",)),
         "exchange:transfer:invalidated": Needs(refs=("instrument",)),
+        "exchange:order:reviewed": Needs(refs=("order",)),
         "exchange:disclosure:recorded": _DISCLOSURE._replace(says=("category", "country")),
         "exchange:disclosure:left": _DISCLOSURE,
         "exchange:disclosure:failed": _DISCLOSURE,

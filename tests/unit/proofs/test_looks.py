@@ -166,11 +166,18 @@ def test_a_hold_that_was_released_holds_nothing(book: Book, scope: str) -> None:
 
 
 def test_a_hold_on_a_person_covers_the_numbers_that_were_merged_with_theirs(book: Book) -> None:
-    survivor, merged = str(uuid4()), str(uuid4())
-    merge = uuid4()
-    for subject, state in ((merged, "merged"), (survivor, "surviving")):  # one entry in each access list
-        book.write("people:subjects:merged", subject_id=subject, refs={"merge": merge}, says={"state": state})
+    survivor, merged, refs = str(uuid4()), str(uuid4()), {"merge": uuid4()}
     book.write("lifecycle:hold:placed", refs={"hold": uuid4(), "subject": survivor}, says={"scope": "subject"})
+
+    def both(kind: str) -> None:
+        for subject, state in ((merged, "merged"), (survivor, "surviving")):  # one entry in each access list
+            book.write(kind, subject_id=subject, refs=refs, says={"state": state})
+
+    both("people:subjects:merged")
+    both("people:subjects:unmerged")
+    book.write("archive:study:erased", subject_id=merged, study_id=str(uuid4()), action="erase")
+    assert book.found("8.2").verdict is KEPT
+    both("people:subjects:merged")
     book.write("archive:study:erased", subject_id=merged, study_id=str(uuid4()), action="erase")
     assert book.found("8.2").verdict is BROKEN
 

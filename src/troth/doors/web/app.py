@@ -263,6 +263,7 @@ def _exchange(desk: Desk) -> list[BaseRoute]:
         Route("/office/transfers", office.show),
         Route("/office/instructions", office.show),
         Route("/office/disclosures", office.disclose, methods=["POST"]),
+        Route("/office/orders/{id}/review", office.review, methods=["POST"]),
         *(Route(f"/office/{name}", office.add, methods=["POST"]) for name in REGISTERS),
         *(Route(f"/office/{name}/{{id}}/end", office.end, methods=["POST"]) for name in REGISTERS),
         *(Route(f"/office/platform/{page}", platform.show) for page in PLATFORM_PAGES),

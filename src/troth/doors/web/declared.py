@@ -219,6 +219,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             for register in ("recipients", "contracts", "instruments")
             for name, form in _register(register, _REGISTERS[register])
         },
+        "office_order_review": _form("/office/orders/{id}/review", "portal"),
         "office_message": _form(
             "/office/messages", "portal", title="mail", text="mail", person=NOBODY, topic=NOBODY, purpose=NOBODY
         ),

@@ -46,6 +46,7 @@ OFFICE: Final = (
     Serves("instruct", "revoke", "route:/office/instructions/{id}/end"),
     Serves("file", "agreement", "route:/office/contracts"),
     Serves("order", "document", "route:/office/orders"),
+    Serves("order", "review", "route:/office/orders/{id}/review"),
     Serves("gate", "aggregate", "route:/office/disclosures"),
     Serves("take", "subject", "route:/invitation/{secret}"),
     Serves("take", "list", "route:/lists"),

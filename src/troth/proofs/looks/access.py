@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from troth.notice import Clause
-from troth.proofs.looks.base import GRACE, Look, Tally, Told
+from troth.proofs.looks.base import GRACE, Kin, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding
 
@@ -159,7 +159,7 @@ class OfIdentity(Look):
 
     def __init__(self) -> None:
         self._matched: set[str] = set()
-        self._merging: dict[str, set[str]] = {}
+        self._kin = Kin()
         self._tally = Tally(
             Told(
                 "everybody who acted as a patient had passed the check before",
@@ -172,13 +172,10 @@ class OfIdentity(Look):
         """A match, two numbers of one person, or an act as a patient."""
         if leaf.kind == "people:subject:matched":
             self._matched.add(leaf.subject)
-        elif leaf.kind == "people:subjects:merged":
-            both = self._merging.setdefault(leaf.ref("merge"), set()) | {leaf.subject}
-            self._merging[leaf.ref("merge")] |= both
-            if both & self._matched:
-                self._matched |= both
+        elif leaf.kind.startswith("people:subjects:"):
+            self._kin.see(leaf)
         elif leaf.role == "patient" and leaf.is_done and leaf.is_decided and leaf.subject:
-            self._tally.judge(leaf, leaf.subject in self._matched)
+            self._tally.judge(leaf, bool(self._kin.of(leaf.subject) & self._matched))
 
     def found(self, now: datetime) -> Finding:
         """Over all such acts."""

@@ -93,6 +93,31 @@ def example(leaf: Leaf) -> Example:
     return Example(leaf.index, leaf.kind, at, UUID(leaf.tenant) if leaf.tenant else None)
 
 
+class Kin:
+    """Which identifiers were one person's at the time: both entries of a merge name the merge, and not each other."""
+
+    def __init__(self) -> None:
+        self._merges: dict[str, set[str]] = {}
+
+    def see(self, leaf: Leaf) -> None:
+        """A merge, or the end of one."""
+        if leaf.kind == "people:subjects:merged":
+            self._merges.setdefault(leaf.ref("merge"), set()).add(leaf.subject)
+        elif leaf.kind == "people:subjects:unmerged":
+            self._merges.pop(leaf.ref("merge"), None)
+
+    def of(self, subject: str) -> frozenset[str]:
+        """All identifiers of the person behind one of them."""
+        found, waiting = {subject}, [subject]
+        while waiting:
+            one = waiting.pop()
+            for pair in self._merges.values():
+                if one in pair:
+                    waiting += pair - found
+                    found |= pair
+        return frozenset(found)
+
+
 class Look(ABC):
     """One universal sentence over a domain of entries.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from troth.notice import Clause
-from troth.proofs.looks.base import Look, Tally, Told
+from troth.proofs.looks.base import Kin, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding
 
@@ -24,9 +24,7 @@ class OfHolds(Look):
 
     def __init__(self) -> None:
         self._holds: dict[str, Leaf] = {}
-        self._merged: dict[str, str] = {}
-        self._merging: dict[str, str] = {}
-        self._placed = 0
+        self._kin = Kin()
         self._tally = Tally(
             Told(
                 "nothing was erased while it was held",
@@ -45,14 +43,8 @@ class OfHolds(Look):
             self._tally.fit(leaf)
         elif leaf.kind == _RELEASED:
             self._holds.pop(leaf.ref("hold"), None)
-        elif leaf.kind == "people:subjects:merged":
-            if leaf.word("state") == "merged":  # the entry of the other one comes with it, of the same merge
-                self._merging[leaf.ref("merge")] = leaf.subject
-            elif merged := self._merging.pop(leaf.ref("merge"), ""):
-                self._merged[merged] = leaf.subject
-        elif leaf.kind == "people:subjects:unmerged":
-            if leaf.word("state") == "merged":
-                self._merged.pop(leaf.subject, None)
+        elif leaf.kind.startswith("people:subjects:"):
+            self._kin.see(leaf)
         elif leaf.is_done and any(self._covers(hold, leaf) for hold in self._holds.values()):
             self._tally.miss(leaf)
 
@@ -63,14 +55,9 @@ class OfHolds(Look):
             case "study":
                 return (hold.ref("study") or hold.study) == erased.study
             case "subject":
-                return self._person(hold.ref("subject") or hold.subject) == self._person(erased.subject)
+                return erased.subject in self._kin.of(hold.ref("subject") or hold.subject)
             case _:
                 return True
-
-    def _person(self, subject: str) -> str:
-        while subject in self._merged and self._merged[subject] != subject:
-            subject = self._merged[subject]
-        return subject
 
     def found(self, now: datetime) -> Finding:
         """Over all holds."""

@@ -208,8 +208,7 @@ class OfGate(OfDepartures):
 
     def fits(self, leaf: Leaf) -> bool:
         """It is of totals, and its smallest group is no smaller than the clause says."""
-        smallest = leaf.counts.get("smallest_group")
-        return leaf.word("kind") == "totals" and smallest is not None and smallest >= self._smallest
+        return leaf.word("kind") == "totals" and leaf.counts.get("smallest_group", 0) >= self._smallest
 
 
 class OfInstructions(Look):

@@ -85,6 +85,17 @@ class ExchangePages:
             await exchange.revoke_instruction(permit, row_id)
         return go(f"{self._base}/{HOME[name]}")
 
+    async def review(self, http_request: Request) -> Response:
+        """Say that one has read an order that somebody else filed."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        await self._desk.sent(http_request, visitor)
+        permit = await self._permit(actor, "orders")
+        try:
+            await self._desk.rooms.exchange.review_order(permit, id_of(http_request))
+        except RegisterMalformed as refused:
+            return await self._show(http_request, HOME["orders"], "", {}, Fault("", refused.detail))
+        return go(f"/office/{HOME['orders']}")
+
     async def disclose(self, http_request: Request) -> Response:
         """Send a study or an account to a registered recipient, or say why nothing left."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)

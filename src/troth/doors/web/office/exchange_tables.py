@@ -118,7 +118,14 @@ def _row(name: str, held: Any, permit: Permit, base: str) -> RowView:
         end_path=f"{base}/{name}/{held.id}/end" if is_open and is_own else "",
         end_words=end_words,
         needs_reason=name in ("instruments", "orders"),
+        review_path=f"/office/orders/{held.id}/review" if is_own and is_open and _waits(held, permit) else "",
     )
+
+
+def _waits(held: Any, permit: Permit) -> bool:
+    """Whether it is an order that whoever looks at the page could review."""
+    is_order = isinstance(held, LegalOrder) and held.document_id is not None
+    return is_order and held.reviewed_by is None and held.made_by != permit.actor.id
 
 
 _Cells = tuple[tuple[str, ...], tuple[str, str], bool]
@@ -150,6 +157,7 @@ def _instrument(held: Instrument, now: datetime) -> _Cells:
 
 def _order(held: LegalOrder, now: datetime) -> _Cells:
     document = "on file" if held.document_id is not None else "not on file"
+    document += ", read by a second person" if held.is_reviewed else ", waits for a second person to read it"
     cells = (held.authority, place(held.country), held.scope, document, held.answer or "none yet")
     return cells, _state(held.holds(now)), held.term.ended_at is None
 

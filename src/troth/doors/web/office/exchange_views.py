@@ -16,6 +16,7 @@ class RowView:
         state: Kind of rings and the word beside them.
         end_path: Where the form that ends it leads; empty where it cannot be ended here.
         needs_reason: Whoever ends it has to say why.
+        review_path: Where the form leads by which a second person says that they have read it; else empty.
     """
 
     id: str
@@ -24,6 +25,7 @@ class RowView:
     end_path: str = ""
     end_words: str = ""
     needs_reason: bool = False
+    review_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
