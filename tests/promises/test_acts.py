@@ -263,6 +263,33 @@ async def _registered(scene: Scene, end: Callable[[str], Awaitable[httpx.Respons
                  {"dimse": answers})  # fmt: skip
 
 
+async def account(scene: Scene) -> Given:
+    patient = await scene.place.patient(scene.held)
+    path = f"/dicomweb/studies/{scene.held.uid}/metadata"
+    email, people = patient.email, scene.place.rooms.people
+
+    async def end() -> httpx.Response:
+        """It can be used to sign in until then, and not after."""
+        assert patient.actor.id is not None
+        answer = await patient.post("/account/close", page="/account")
+        before = len(scene.place.mails())
+        await people.start_sign_in(email, "127.0.0.1")
+        await people.settled()
+        assert len(scene.place.mails()) == before
+        return answer
+
+    return Given(
+        ("subject", str(scene.held.subject_id)),
+        lambda: _shows(patient, "/account", "Close my account"),
+        end,
+        {
+            "pages": lambda: _is(patient.web.get(f"/scans/{scene.held.id}"), 200),
+            "viewer": lambda: _is(patient.viewer.get(path, headers={"Accept": JSON}), 200),
+            "dicomweb": lambda: _is(patient.web.get(path, headers={"Accept": JSON}), 200),
+        },
+    )
+
+
 async def assignment(scene: Scene) -> Given:
     lead = await scene.place.staff("clinician", scene.house)
     await scene.opens(lead)
@@ -283,7 +310,7 @@ async def assignment(scene: Scene) -> Given:
 
 GIVING: dict[str, Callable[[Scene], Awaitable[Given]]] = {
     "member": member, "role": role, "invitation": invitation, "proposal": proposal, "session": session,
-    "own session": own_session, "token": token, "machine": machine, "certificate": certificate,
+    "own session": own_session, "token": token, "machine": machine, "certificate": certificate, "account": account,
     "assignment": assignment,
 }  # fmt: skip
 
@@ -319,6 +346,8 @@ async def about(scene: Scene, given: Given) -> list[Event]:
     name, value = given.key
     if not name:
         return [each for each in found if each.kind.startswith("people:assignment:")]
+    if name == "subject":
+        return [each for each in found if str(each.subject_id) == value and each.kind.split(":")[0] == "people"]
     if name == "session":  # where one begins, its id is the session's of who began it
         started = [each for each in found if each.kind == "people:session:started"]
         return started + [each for each in found if (each.payload or {}).get(name) == value]

@@ -74,6 +74,10 @@ ACTS: Final = (
         "peer change", ("dimse",),
     ),
     Act(
+        "account", "people:subject:matched", "people:account:closed", "/account", "/account/close", "",
+        ("pages", "viewer", "dicomweb"),
+    ),
+    Act(
         "assignment", "people:assignment:made", "people:assignment:ended", "/studies/{id}/care", "/studies/{id}/care",
         "", ("pages", "viewer", "dicomweb"),
     ),

@@ -157,6 +157,7 @@ __all__ = [
     "Invitation",
     "InvitationOver",
     "IssuerRule",
+    "LastAdministrator",
     "LastFactor",
     "LinkedAccount",
     "Links",

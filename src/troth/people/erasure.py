@@ -10,7 +10,7 @@ from troth.kit import clock
 from troth.people import store
 from troth.people.errors import SubjectNotFound
 from troth.people.letters import Letters
-from troth.policy import Permit
+from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef
 
 _ERASED = "people:subject:erased"
@@ -76,6 +76,40 @@ class Erasure(Letters):
         async with self._db.transaction(None) as connection:
             await store.delete_accounts(connection, [each["id"] for each in over])
         return Forgotten(gone, len(over), sessions, event_id)
+
+    async def close_account(self, permit: Permit) -> None:
+        """Close a patient's own account here: link, sessions, sign-in; the account itself where it stands nowhere else.
+
+        What the organisation holds of them stays: that is erased by a request.
+
+        Args:
+            permit: To `choose` about themselves.
+
+        Raises:
+            SubjectNotFound: It is not their own, or they are not signed in as a patient.
+        """
+        actor, subject_id = permit.actor, permit.actor.subject_id
+        if permit.action != "choose" or actor.kind != "patient" or actor.id is None or subject_id is None:
+            raise SubjectNotFound
+        if permit.target.subject_id != subject_id or permit.tenant is None:
+            raise SubjectNotFound
+        subject = await self.subject(permit, subject_id)
+        async with self._db.transaction(permit) as connection:
+            row = await store.account(connection, actor.id)
+            if row is None or not await store.unlink_account(connection, actor.id):
+                raise SubjectNotFound
+            await store.delete_standing(connection, actor.id, permit.tenant, "patient")
+            ended = await store.end_sessions(connection, clock.now(), account_id=actor.id, kind="patient")
+            is_over = not await store.standings(connection, actor.id)
+            await self._note(
+                connection, "people:account:closed", actor, permit.tenant, subject.audit_key, permit=permit,
+                subject_id=subject_id, counts={"sessions": len(ended), "erased": int(is_over)},
+                clear=Clear(refs=refs(account=actor.id)),
+            )  # fmt: skip
+        if is_over:
+            await self._destroy([KeyRef(row["key"])])
+            async with self._db.transaction(None) as connection:
+                await store.delete_accounts(connection, [actor.id])
 
     async def write_once(self, permit: Permit, address: str, title: str, text: str) -> None:
         """Mail somebody whose account is gone: the answer to what they asked for, to where they asked from.

@@ -192,6 +192,13 @@ class AdmissionOver(Conflict):
     title = "This was decided already, or nobody agreed to it in time"
 
 
+class LastAdministrator(Conflict):
+    """Without the only administrator nobody could let anybody in, or end anything, any more."""
+
+    slug = "last-administrator"
+    title = "This is the only administrator: let in another one first"
+
+
 class SecondPersonNeeded(Conflict):
     """It takes two people, and whoever acts is not a second one."""
 

@@ -463,6 +463,16 @@ async def delete_subjects(connection: Connection, subject_ids: Sequence[UUID]) -
     return (await connection.execute("delete from subject where id = any(%s)", (list(subject_ids),))).rowcount
 
 
+async def unlink_account(connection: Connection, account_id: UUID) -> list[UUID]:
+    """Take the links of an account to subjects of the scope's organisation away; gives the subjects."""
+    rows = await _all(
+        connection,
+        "delete from subject_account where account_id = %(account)s returning subject_id",
+        {"account": account_id},
+    )
+    return [row["subject_id"] for row in rows]
+
+
 async def delete_accounts(connection: Connection, account_ids: Sequence[UUID]) -> None:
     """Take accounts away that stand nowhere."""
     await connection.execute(

@@ -10,7 +10,7 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
 from troth.people import admissions_store, emails, sources_store, store
 from troth.people.accepting import Acceptances
-from troth.people.errors import FieldMalformed, SecondPersonNeeded, UserExists, UserNotFound
+from troth.people.errors import FieldMalformed, LastAdministrator, SecondPersonNeeded, UserExists, UserNotFound
 from troth.people.factors import store as factors_store
 from troth.people.model import ROLES, Organisation, User
 from troth.people.room import Account
@@ -105,6 +105,8 @@ class Users(Acceptances):
         role: str,
         by: Sequence[UUID],
     ) -> None:
+        if role != "admin":
+            await self._require_another_admin(connection, permit.actor, user_id)
         before = await store.set_role(connection, user_id, role)
         if before is None:
             raise UserNotFound
@@ -139,13 +141,19 @@ class Users(Acceptances):
     async def end_user(self, permit: Permit, user_id: UUID) -> None:
         """End a membership and its sessions.
 
+        Args:
+            permit: To `end_access` in the organisation; or the member's own, to `choose` about themselves.
+            user_id: The member.
+
         Raises:
+            LastAdministrator: Nobody could let anybody in any more.
             UserNotFound: No active member of this organisation.
         """
         if permit.tenant is None:
             raise UserNotFound
         organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
+            await self._require_another_admin(connection, permit.actor, user_id)
             if not await store.end_membership(connection, user_id):
                 raise UserNotFound
             await store.delete_standing(connection, user_id, organisation.id, "user")
@@ -154,6 +162,17 @@ class Users(Acceptances):
             await self._note_member(
                 connection, "ended", permit.actor, organisation, user_id, "", permit=permit, sessions=len(ended)
             )
+
+    async def _require_another_admin(self, connection: Connection, actor: Actor, user_id: UUID) -> None:
+        """Refuse to take the last administrator away; the operator may, who can let in another one.
+
+        Raises:
+            LastAdministrator: It would.
+        """
+        rows = await store.memberships(connection)
+        admins = {row["account_id"] for row in rows if row["is_active"] and row["role"] == "admin"}
+        if admins == {user_id} and actor.kind != "system":
+            raise LastAdministrator
 
     async def _note_member(
         self,

@@ -14,6 +14,7 @@ from tests.unit.people.conftest import ADDRESS, Happened, Outbox, permit_for
 from troth.kit import clock
 from troth.people import (
     AdmissionOver,
+    LastAdministrator,
     Organisation,
     People,
     PeopleFacts,
@@ -137,3 +138,18 @@ async def test_a_role_is_given_by_two_and_refused_or_lapsed_by_none(
     stranger = replace(permit_of(pair[0], "change_role"), target=letting(Actor("user", tenant=house.id), ""))
     with pytest.raises(UserNotFound):
         await people.propose_role(stranger, uuid4(), "office")
+
+
+async def test_the_last_administrator_stays_until_another_one_is_there(
+    people: People, house: Organisation, pair: tuple[User, User]
+) -> None:
+    first, second = pair
+    await people.end_user(permit_of(first, "end_access"), second.id)
+    alone = permit_of(first, "end_access")
+    with pytest.raises(LastAdministrator):
+        await people.end_user(alone, first.id)
+    with pytest.raises(LastAdministrator):
+        await people.change_role(permit_of(first, "let_in", "office"), first.id, "office")
+    assert (await people.user(permit_for(house.id), first.id)).role == "admin"
+    await people.add_user(permit_for(house.id), house.id, email(), "Third", "admin")
+    await people.end_user(alone, first.id)

@@ -206,6 +206,7 @@ def _access(desk: Desk) -> list[BaseRoute]:
         Route("/admin/systems/{id}", systems.system, methods=BOTH),
         Route("/admin/tokens", systems.issue, methods=["POST"]),
         Route("/admin/tokens/{id}", systems.revoke, methods=["POST"]),
+        Route("/account/close", AccountPages(desk).close, methods=["POST"]),
         Route("/account/sessions", AccountPages(desk).end_session, methods=["POST"]),
     ]
 

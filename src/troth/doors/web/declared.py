@@ -234,6 +234,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "system_act": _form("/admin/systems/{id}", "portal", act=NOBODY, **dict.fromkeys(_SYSTEM[:4], NOBODY)),
         "issue_token": _form("/admin/tokens", "portal", role=NOBODY, purpose=NOBODY, days=NOBODY),
         "revoke_token": _form("/admin/tokens/{id}", "portal"),
+        "close_account": _form("/account/close", "portal"),
         "own_session": _form("/account/sessions", "portal", session=NOBODY),
     }
 )

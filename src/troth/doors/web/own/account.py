@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -72,6 +73,7 @@ class AccountPage:
     is_sent: bool = False
     faults: tuple[Fault, ...] = ()
     sessions: tuple[SessionRow, ...] = ()
+    can_close: bool = False
 
 
 class AccountPages:
@@ -110,6 +112,18 @@ class AccountPages:
             raise SessionNotFound
         return go("/account?ended=1")
 
+    async def close(self, http_request: Request) -> Response:
+        """Close one's own account here: of a patient the account, of staff the membership."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        await self._desk.sent(http_request, visitor)
+        permit, people = await self._permit(actor, ("choose",)), self._desk.rooms.people
+        if actor.kind == "patient":
+            await people.close_account(permit)
+        else:
+            assert actor.id is not None
+            await people.end_user(permit, actor.id)
+        return self._desk.without_session(go("/sign-in?closed=1"))
+
     async def support(self, http_request: Request) -> Response:
         """Ask for support; only whom the notice lets."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES[1:])
@@ -141,6 +155,7 @@ class AccountPages:
             can_ask_support=may_ask,
             is_sent=is_sent,
             faults=faults,
+            can_close=policy.grants(actor.role, "choose"),
             sessions=tuple(
                 SessionRow(str(each.id), each.made_at, each.seen_at, each.organisation, each.id == actor.session_id)
                 for each in await self._desk.rooms.people.own_sessions(actor)
@@ -151,15 +166,15 @@ class AccountPages:
             recorded=RECORDED, status=422 if faults else 200,
         )  # fmt: skip
 
-    async def _permit(self, actor: Actor) -> Permit:
+    async def _permit(self, actor: Actor, actions: Sequence[str] = ("see_request", "choose")) -> Permit:
         """The permit to see what is held about oneself, for the first purpose whose clause allows it."""
         own = actor.subject_id or actor.id
         target = Target("subject", own, actor.tenant, own)
         for purpose in PURPOSES:
-            for action in ("see_request", "choose"):
+            for action in actions:
                 if await self._desk.rooms.policy.may(actor, action, target, purpose):
                     return await self._desk.permit(actor, action, target, purpose)
-        return await self._desk.permit(actor, "see_request", target, PURPOSES[0])
+        return await self._desk.permit(actor, actions[0], target, PURPOSES[0])
 
 
 def _line(each: Acceptance) -> AcceptedLine:

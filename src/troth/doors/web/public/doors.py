@@ -84,6 +84,7 @@ class Doors:
             await self._written_down(),
             is_over="over" in asked,
             is_kept=asked.get("over") == "kept",
+            is_closed="closed" in asked,
             is_fresh="fresh" in asked,
         )
         page = Page("public/sign_in.html", view)

@@ -142,6 +142,7 @@ class SignInPage:
     clauses: tuple[str, ...] = ()
     is_over: bool = False
     is_kept: bool = False
+    is_closed: bool = False
     is_fresh: bool = False
 
 
