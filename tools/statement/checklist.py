@@ -150,13 +150,13 @@ RETRIEVE = (
     ),
     Line(
         "Explicit VR Little Endian where no transfer syntax is named",
-        "differs",
+        "partly",
         ("frames application/octet-stream",),
-        "what is held leaves as it is and says which it is; nothing is transcoded",
+        "frames, and instances that are held uncompressed; whole instances that are held compressed leave as they are",
     ),
     Line("compressed frames as image/jpeg, jls, jp2, jphc, dicom-rle", "yes", ("frames image/*",)),
     Line(
-        "compressed frames as image/jpx, jxl, video",
+        "compressed frames as image/jpx, jxl",
         "no",
         because="they leave as application/octet-stream with their transfer syntax",
     ),

@@ -93,7 +93,13 @@ def frames() -> Table:
     for syntax, kind in retrieving._CODEC_TYPES.items():
         kinds.setdefault(kind, []).append(syntax)
     rows = [
-        Fact("frames application/octet-stream", ("`application/octet-stream`", "every transfer syntax that is held"))
+        Fact(
+            "frames application/octet-stream",
+            (
+                "`application/octet-stream`",
+                "every transfer syntax that is held; uncompressed where no transfer syntax is asked for",
+            ),
+        )
     ]
     rows += [
         Fact(f"frames {kind}", (f"`{kind}`", " · ".join(f"`{one}`" for one in held))) for kind, held in kinds.items()
@@ -110,8 +116,10 @@ def frames() -> Table:
     ]
     return Table(
         "Retrieve: frames", ("media type", "of what is held in"), tuple(rows),
-        "Instances, frames and bulk values leave in the transfer syntax in which they are held and say which it is; "
-        "native values leave little endian. Another transfer syntax that is asked for is 406.",
+        "Where no transfer syntax is asked for, it is Explicit VR Little Endian (8.7.3.5.2): frames are unpacked, "
+        "and instances that are held in Implicit VR or big endian are written so. `*`, and the one that is held, get "
+        "what is held. Whole instances that are held compressed leave as they are and say so, not unpacked, and "
+        "another transfer syntax of them is 406.",
     )  # fmt: skip
 
 

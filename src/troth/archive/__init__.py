@@ -65,6 +65,7 @@ from troth.archive.rechecking import Broken, Choice, Rechecked
 from troth.archive.searching import near_name_of
 from troth.archive.service import Archive
 from troth.archive.sweeping import GRACE, KEY_GRACE, Swept
+from troth.archive.transcription import transcribed
 from troth.archive.upkeep import Upkeep
 from troth.archive.viewing import LASTS as VIEWING_LASTS
 from troth.archive.viewing import Viewing
@@ -157,5 +158,6 @@ __all__ = [
     "to_json",
     "to_json_text",
     "top_of",
+    "transcribed",
     "vr_of",
 ]

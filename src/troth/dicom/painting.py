@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Region = tuple[int, int, int, int]
 
+NATIVE = "application/octet-stream"
 _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     "image/jpeg": ("JPEG", {"optimize": False}),
     "image/png": ("PNG", {"compress_level": 1}),
@@ -51,7 +52,8 @@ def render(
     Args:
         frame: Its bytes as `FrameTable.frame` gives them.
         picture: Its description.
-        media_type: ``image/jpeg``, ``image/png`` or ``image/gif``.
+        media_type: ``image/jpeg``, ``image/png`` or ``image/gif``; ``application/octet-stream`` for the values
+            themselves, uncompressed, to which no other option applies.
         window: (centre, width) instead of the instance's own.
         function: LINEAR, LINEAR_EXACT or SIGMOID for that window; empty for the instance's own.
         size: Largest (width, height) in pixels; the shape is kept, nothing is made larger than it is.
@@ -65,6 +67,8 @@ def render(
     Raises:
         CannotRender: The frame cannot be decoded, or not be given in this form.
     """
+    if media_type == NATIVE:
+        return _native(frame, picture)
     form = _FORMATS.get(media_type)
     if form is None:
         raise CannotRender
@@ -75,6 +79,17 @@ def render(
     written = io.BytesIO()
     image.save(written, kind, **options)
     return written.getvalue()
+
+
+def _native(frame: bytes, picture: Picture) -> bytes:
+    """The stored values as Explicit VR Little Endian has them; colours that the codec turned round are RGB."""
+    values, _ = decode(frame, picture)
+    if picture.bits_allocated == 1:
+        return np.packbits(values.ravel(), bitorder="little").tobytes()
+    if values.ndim == 3 and picture.is_planar:
+        values = values.transpose(2, 0, 1)
+    kind = "f" if picture.is_float else "u"
+    return values.astype(f"<{kind}{picture.bits_allocated // 8}", copy=False).tobytes()
 
 
 def animate(

@@ -1,7 +1,7 @@
 """WADO-RS: instances, metadata, frames, bulk values and pictures of a study that is open.
 
-Per: DICOM PS3.18 10.4. Instances go out in the transfer syntax in which they are stored; one that asks for another is
-answered 406.
+Per: DICOM PS3.18 10.4, 8.7.3.5: where no transfer syntax is asked for, what is native and frames go out in Explicit VR
+Little Endian; `*` asks for what is stored. Whole instances that are stored compressed go out as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.archive import InstanceRecord, NotStoredThatWay, Viewing
+from troth.archive import InstanceRecord, NotStoredThatWay, Viewing, transcribed
+from troth.dicom import part10
 from troth.doors import multipart
 from troth.doors.dicomweb import ranges
 from troth.doors.dicomweb.accept import DICOM, EXPLICIT_LITTLE, OCTETS, XML, Wanted, told_type, wanted
@@ -45,14 +46,17 @@ def instances(gate: Gate) -> Handler:
         for one in accepted:
             if not one.covers(DICOM):
                 continue
-            if any(not _is_given(one, record.syntax) for record in records):
+            syntaxes = [_given(one, record.syntax) for record in records]
+            if None in syntaxes:
                 continue
+            files = [(record, syntax or record.syntax) for record, syntax in zip(records, syntaxes, strict=True)]
             if one.is_multipart or (one.media_type == "*/*" and len(records) > 1):
-                return _as_parts(http_request, viewing, records)
+                return _as_parts(http_request, viewing, files)
             if len(records) == 1:
-                (record,) = records
-                content_type = f"{DICOM};transfer-syntax={record.syntax}"
-                return stream_answer(viewing.part10(record), content_type, length_bytes=viewing.part10_bytes(record))
+                ((record, syntax),) = files
+                length = viewing.part10_bytes(record) if syntax == record.syntax else None
+                content_type = f"{DICOM};transfer-syntax={syntax}"
+                return stream_answer(_file(viewing, record, syntax), content_type, length_bytes=length)
         raise _unacceptable(accepted)
 
     return handle
@@ -96,25 +100,36 @@ async def _array(told: Sequence[bytes | AsyncIterator[bytes]]) -> AsyncIterator[
 
 
 def frames(gate: Gate) -> Handler:
-    """Frames as they are stored: native ones little endian, compressed ones as they came."""
+    """Frames: little endian and uncompressed, or compressed as they came where that is asked for."""
 
     async def handle(http_request: Request) -> Response:
         numbers = frame_numbers(http_request.path_params["frames"])
         viewing, (record,) = await records_of(gate, http_request)
         given = _frame_type(wanted(http_request), record)
         url = f"{url_of(base_url(http_request), viewing, record)}/frames"
-        content_type = _typed(given.media_type, record)
+        content_type = f"{given.media_type};transfer-syntax={given.syntax}"
         if len(numbers) == 1:
-            (content,) = await viewing.frames(record, numbers)
+            content = await _frame(viewing, record, numbers[0], given.syntax)
             if not given.is_multipart:
                 return bytes_answer(content, content_type, location=f"{url}/{numbers[0]}")
             boundary = multipart.new_boundary()
             parts = [(content_type, f"{url}/{numbers[0]}", content)]
             return bytes_answer(multipart.message(boundary, parts), related(given.media_type, boundary))
-        await viewing.require_frames(record, numbers)
-        return _as_frames(viewing, record, numbers, content_type, given.media_type, url)
+        return await _as_frames(viewing, record, numbers, given, url)
 
     return handle
+
+
+async def _frame(viewing: Viewing, record: InstanceRecord, number: int, syntax: str) -> bytes:
+    """A frame in a transfer syntax: as it is stored, or decoded.
+
+    Raises:
+        CannotRender: It cannot be decoded here.
+    """
+    if syntax == record.syntax or record.syntax in _UNCOMPRESSED:
+        (content,) = await viewing.frames(record, [number])
+        return content
+    return await viewing.rendered(record, [number], media_type=OCTETS)
 
 
 def bulkdata(gate: Gate) -> Handler:
@@ -127,11 +142,7 @@ def bulkdata(gate: Gate) -> Handler:
         value = await viewing.bulk_value(record, path)
         if value is None:
             given = _frame_type(wanted(http_request), record)
-            numbers = list(range(1, max(record.frames, 1) + 1))
-            await viewing.require_frames(record, numbers)
-            return _as_frames(
-                viewing, record, numbers, _typed(given.media_type, record), given.media_type, f"{base}/frames"
-            )
+            return await _as_frames(viewing, record, range(1, max(record.frames, 1) + 1), given, f"{base}/frames")
         given = _bulk_type(wanted(http_request), record, path)
         location, content_type = f"{base}/bulkdata/{path}", f"{given.media_type};transfer-syntax={given.syntax}"
         if given.is_multipart:
@@ -154,21 +165,23 @@ def bulkdata(gate: Gate) -> Handler:
     return handle
 
 
-def _as_frames(
-    viewing: Viewing, record: InstanceRecord, numbers: Sequence[int], content_type: str, media_type: str, url: str
+async def _as_frames(
+    viewing: Viewing, record: InstanceRecord, numbers: Sequence[int], given: Wanted, url: str
 ) -> Response:
     """Frames as the parts of a message, each read when the one before has gone."""
+    await viewing.require_frames(record, numbers)
+    first = await _frame(viewing, record, numbers[0], given.syntax)  # what cannot be given is known before the answer
+    content_type = f"{given.media_type};transfer-syntax={given.syntax}"
 
     async def parts() -> AsyncIterator[tuple[str, str, AsyncIterator[bytes]]]:
-        for number in numbers:
-            yield content_type, f"{url}/{number}", _read(number)
+        for place, number in enumerate(numbers):
+            yield content_type, f"{url}/{number}", _read(place, number)
 
-    async def _read(number: int) -> AsyncIterator[bytes]:
-        for content in await viewing.frames(record, [number]):
-            yield content
+    async def _read(place: int, number: int) -> AsyncIterator[bytes]:
+        yield await _frame(viewing, record, number, given.syntax) if place else first
 
     boundary = multipart.new_boundary()
-    return stream_answer(multipart.streamed(boundary, parts()), related(media_type, boundary))
+    return stream_answer(multipart.streamed(boundary, parts()), related(given.media_type, boundary))
 
 
 async def _one(
@@ -192,23 +205,38 @@ def _bulk_type(accepted: Sequence[Wanted], record: InstanceRecord, path: str) ->
     raise NothingAcceptable
 
 
-def _is_given(one: Wanted, syntax: str) -> bool:
-    """Whether a range takes what is stored.
+def _given(one: Wanted, held: str) -> str | None:
+    """The transfer syntax in which a range gets an instance; None where it takes none that we can give.
 
-    Where no transfer syntax is asked for, PS3.18 8.7.3.5 prefers Explicit VR Little Endian. We do not transcode: the
-    stored one goes out and says which it is.
+    Per: DICOM PS3.18 8.7.3.5.2: Explicit VR Little Endian where nothing is said. Compressed pixels of whole instances
+    are not unpacked: those leave as they are held and say so.
     """
-    return one.syntax in ("", "*", syntax)
+    if one.syntax in ("*", held):
+        return held
+    if one.syntax == "":
+        return EXPLICIT_LITTLE if held in _UNCOMPRESSED else held
+    return one.syntax if one.syntax == EXPLICIT_LITTLE and held in _UNCOMPRESSED else None
 
 
-def _as_parts(http_request: Request, viewing: Viewing, records: Sequence[InstanceRecord]) -> Response:
+async def _file(viewing: Viewing, record: InstanceRecord, syntax: str) -> AsyncIterator[bytes]:
+    if syntax == record.syntax:
+        async for chunk in viewing.part10(record):
+            yield chunk
+        return
+    front = part10(record.sop_class, record.instance_uid, syntax)
+    async for chunk in transcribed(viewing, record, syntax):
+        yield front + chunk if front else chunk
+        front = b""
+
+
+def _as_parts(http_request: Request, viewing: Viewing, files: Sequence[tuple[InstanceRecord, str]]) -> Response:
     boundary = multipart.new_boundary()
     base = base_url(http_request)
 
     async def parts() -> AsyncIterator[tuple[str, str, AsyncIterator[bytes]]]:
-        for record in records:
-            content_type = f"{DICOM};transfer-syntax={record.syntax}"
-            yield content_type, url_of(base, viewing, record), viewing.part10(record)
+        for record, syntax in files:
+            content_type = f"{DICOM};transfer-syntax={syntax}"
+            yield content_type, url_of(base, viewing, record), _file(viewing, record, syntax)
 
     return stream_answer(multipart.streamed(boundary, parts()), related(DICOM, boundary))
 
@@ -216,18 +244,19 @@ def _as_parts(http_request: Request, viewing: Viewing, records: Sequence[Instanc
 def _frame_type(ranges: Sequence[Wanted], record: InstanceRecord) -> Wanted:
     """The form to give frames in.
 
-    Per: DICOM PS3.18 8.7.3.3. Compressed frames go out as octets with their transfer syntax, as OHIF asks for them, or
-    under the type of their codec.
+    Per: DICOM PS3.18 8.7.3.3, 8.7.3.5.2. Octets are uncompressed where nothing is said; compressed frames go out as
+    octets with their transfer syntax where that or `*` is asked for, as OHIF does, or under the type of their codec.
     """
-    compressed = _CODEC_TYPES.get(record.syntax)
+    compressed, is_native = _CODEC_TYPES.get(record.syntax), record.syntax in _UNCOMPRESSED
     for one in ranges:
+        is_multipart = one.is_multipart or one.media_type == "*/*"
         if one.covers(OCTETS):
-            is_explicit = record.syntax in _UNCOMPRESSED and one.syntax in ("", EXPLICIT_LITTLE)
-            is_any = one.syntax in ("*", record.syntax) or one.media_type == "*/*"
-            if is_explicit or is_any:
-                return Wanted(OCTETS, one.is_multipart or one.media_type == "*/*", one.syntax)
+            if one.syntax in ("*", record.syntax) or one.media_type == "*/*":
+                return Wanted(OCTETS, is_multipart, EXPLICIT_LITTLE if is_native else record.syntax)
+            if one.syntax in ("", EXPLICIT_LITTLE):
+                return Wanted(OCTETS, is_multipart, EXPLICIT_LITTLE)
         if compressed and one.covers(compressed) and one.syntax in ("", "*", record.syntax):
-            return Wanted(compressed, one.is_multipart or one.media_type == "*/*", record.syntax)
+            return Wanted(compressed, is_multipart, record.syntax)
     raise _unacceptable(ranges)
 
 
@@ -254,11 +283,6 @@ _VIDEO_TYPES = {
     for number in numbers
     for syntax in (f"1.2.840.10008.1.2.4.{number}", f"1.2.840.10008.1.2.4.{number}.1")
 }
-
-
-def _typed(media_type: str, record: InstanceRecord) -> str:
-    syntax = EXPLICIT_LITTLE if record.syntax in _UNCOMPRESSED else record.syntax
-    return f"{media_type};transfer-syntax={syntax}"
 
 
 def _unacceptable(ranges: Sequence[Wanted]) -> NothingAcceptable | NotStoredThatWay:

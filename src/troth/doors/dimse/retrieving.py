@@ -9,13 +9,12 @@ Per: DICOM PS3.4 C.4.2, C.4.3.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from troth import archive, dicom
-from troth.archive import InstanceRecord, Match, Query, Viewing
+from troth.archive import InstanceRecord, Match, Query, Viewing, transcribed
 from troth.doors.dimse import command as dimse
 from troth.doors.dimse import identifier as identifiers
 from troth.doors.dimse import offered
@@ -27,7 +26,6 @@ from troth.kit.errors import Gone, NotFound, TrothError
 
 _MOST_STUDIES = 1_000
 _MOST_FAILED_NAMED = 1_000  # a list in explicit VR has room for so many
-_INLINE_BYTES = 1 << 16
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116})  # PS3.7 C.4
 _SOME_FAILED = 0xB000
 _ALL_FAILED = 0xA702
@@ -192,7 +190,7 @@ class Retrieval:
         if syntax is None or context_id is None:
             return dimse.UNRECOGNISED_OPERATION
         try:
-            return await shelf.store(context_id, record, _dataset(viewing, record, syntax))
+            return await shelf.store(context_id, record, transcribed(viewing, record, syntax))
         except PeerGone:
             raise
         except (NotFound, Gone):
@@ -255,32 +253,3 @@ def _chosen(shelf: Shelf, record: InstanceRecord) -> str | None:
     if record.syntax in taken:
         return record.syntax
     return next((syntax for syntax in taken if dicom.can_recode(record.syntax, syntax)), None)
-
-
-async def _dataset(viewing: Viewing, record: InstanceRecord, syntax: str) -> AsyncIterator[bytes]:
-    """The data set of an instance in pieces; each is asked for again when the last decision is a second old."""
-    front = viewing.part10_bytes(record) - record.length_bytes
-    value_left = record.bulk_length or 0
-    unit = viewing.bulk_unit_bytes(record)
-    tail = bytearray()
-    async for chunk in viewing.part10(record):
-        if front:
-            yield await _recoded(chunk[front:], record.syntax, syntax)
-            front = 0
-        elif syntax == record.syntax:
-            yield chunk
-        else:
-            value, rest = chunk[:value_left], chunk[value_left:]
-            value_left -= len(value)
-            tail += rest
-            yield dicom.swapped(value, unit) if unit > 1 else value
-    if tail:
-        yield await _recoded(bytes(tail), record.syntax, syntax)
-
-
-async def _recoded(encoded: bytes, syntax: str, wanted: str) -> bytes:
-    if syntax == wanted:
-        return encoded
-    if len(encoded) < _INLINE_BYTES:
-        return dicom.recode(encoded, syntax, wanted)
-    return await asyncio.to_thread(dicom.recode, encoded, syntax, wanted)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from io import BytesIO
 
+import pydicom
 import pytest
+from pydicom.pixels import pixel_array
 
 from tests.common import objects
 from tests.common.objects import Made, fragments, video
 from tests.unit.dicom.files import flat_memory, nested, wheel
 from tests.unit.doors.dicomweb.conftest import House
-from tests.unit.doors.dicomweb.test_app import message, path_of, stow
-from troth.dicom import encode, part10, syntaxes
+from tests.unit.doors.dicomweb.test_app import message, parts_of, path_of, stow
+from troth.dicom import encode, part10, recode, scan, syntaxes
 from troth.dicom.specimens import retagged
 from troth.doors.dicomweb import retrieving
 
@@ -207,3 +210,65 @@ async def test_an_annotation_may_stand_in_quotes(house: House) -> None:
             for query in ("?annotation=patient,technique", '?annotation="patient","technique"', "")
         ]
     assert bare == quoted != plain
+
+
+OCTETS = 'multipart/related; type="application/octet-stream"'
+COMPRESSED = (
+    "MR_small_RLE.dcm",
+    "JPEG2000.dcm",
+    "MR_small_jpeg_ls_lossless.dcm",
+    "SC_rgb_rle_2frame.dcm",
+    "rtdose_rle.dcm",
+)
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+async def test_frames_are_uncompressed_where_nothing_is_said(house: House, name: str) -> None:
+    """PS3.18 8.7.3.5.2: the default is Explicit VR Little Endian."""
+    content = retagged(wheel(name), seed=COMPRESSED.index(name) + 60)
+    assert (await stow(house, content)).status_code == 200
+    peer = pydicom.dcmread(BytesIO(content))
+    last = int(peer.get("NumberOfFrames") or 1)
+    async with house.clinician() as client:
+        for accept in (OCTETS, f"{OCTETS}; transfer-syntax=1.2.840.10008.1.2.1", "application/octet-stream"):
+            answer = await client.get(f"{path_of(content)}/frames/{last}", headers={"Accept": accept})
+            assert answer.status_code == 200
+            (told, frame), *_ = parts_of(answer) if accept.startswith("multi") else [("", answer.content)]
+            assert "transfer-syntax=1.2.840.10008.1.2.1" in (told or answer.headers["content-type"])
+            assert frame == pixel_array(peer, index=last - 1).astype(f"<u{peer.BitsAllocated // 8}").tobytes()
+        every = await client.get(
+            f"{path_of(content)}/frames/{','.join(map(str, range(1, last + 1)))}", headers={"Accept": OCTETS}
+        )
+        assert len(parts_of(every)) == last
+        held = await client.get(f"{path_of(content)}/frames/1", headers={"Accept": f"{OCTETS}; transfer-syntax=*"})
+        assert peer.file_meta.TransferSyntaxUID in parts_of(held)[0][0]
+        assert parts_of(held)[0][1] == pydicom.encaps.get_frame(peer.PixelData, 0, number_of_frames=last)
+
+
+async def test_what_no_codec_reads_is_406_before_the_first_frame(house: House) -> None:
+    made = Made("1.2.840.10008.1.2.4.90").text(0x00280008, "IS", "2").raw(0x7FE00010, fragments(b"no", b"stream"))
+    await stow(house, made.file)
+    async with house.clinician() as client:
+        for frames in ("1", "1,2"):
+            answer = await client.get(f"{made.path}/frames/{frames}", headers={"Accept": OCTETS})
+            assert (answer.status_code, answer.headers["content-type"]) == (406, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "made", [Made, lambda: Made().put(0x0040A160, "UT", b"said " * 600_000)], ids=["small", "large"]
+)
+async def test_implicit_vr_goes_out_explicit_where_nothing_is_said(house: House, made: Callable[[], Made]) -> None:
+    one = made()
+    header, bulk = scan(one.file)
+    implicit = recode(header.head, syntaxes.EXPLICIT_LITTLE, syntaxes.IMPLICIT_LITTLE) + bulk
+    file = part10(one.sop_class, one.instance, syntaxes.IMPLICIT_LITTLE) + implicit
+    assert (await stow(house, file)).status_code == 200
+    kind = 'multipart/related; type="application/dicom"'
+    async with house.clinician() as client:
+        for accept in (kind, f"{kind}; transfer-syntax=1.2.840.10008.1.2.1", "application/dicom"):
+            answer = await client.get(one.path, headers={"Accept": accept})
+            (told, content), *_ = parts_of(answer) if accept.startswith("multi") else [("", answer.content)]
+            assert "transfer-syntax=1.2.840.10008.1.2.1" in (told or answer.headers["content-type"])
+            assert pydicom.dcmread(BytesIO(content)) == pydicom.dcmread(BytesIO(file))
+        held = await client.get(one.path, headers={"Accept": "application/dicom; transfer-syntax=*"})
+        assert held.content.endswith(implicit)
