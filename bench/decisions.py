@@ -13,7 +13,8 @@ import psycopg
 
 from troth import notice
 from troth.kit import migrate
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 from troth.main.node import migrations
 from troth.policy import Actor, Column, Columns, FactSet, Target
 from troth.policy.decision import Decider

@@ -28,7 +28,7 @@ from bench.scans import fresh_uid
 from bench.server import Server
 from troth.archive import attributes, sealing, searching
 from troth.kit import clock, ids
-from troth.kit.postgres import SUPERUSER
+from troth.kit.passwords import SUPERUSER
 from troth.main.node import server_for
 from troth.main.settings import load as load_settings
 from troth.vault import KeyRef, Keyring

@@ -59,7 +59,8 @@ from tests.common.servers import ServedDatabase, copy_of_template
 from troth.dicom import specimens
 from troth.doors import dicomweb, rest, viewer, web
 from troth.kit import clock, ids
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 from troth.ledger import Event, Sequencer
 from troth.main.first_start import operator, prepare
 from troth.main.settings import Settings

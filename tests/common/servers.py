@@ -14,7 +14,8 @@ import pytest
 
 from troth.kit import migrate
 from troth.kit.db import Database
-from troth.kit.postgres import MAIN_DATABASE, SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import MAIN_DATABASE, EmbeddedServer
 
 MIGRATIONS = Path(migrate.__file__).parents[1] / "main" / "migrations"
 _numbers = itertools.count(1)

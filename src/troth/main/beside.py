@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import TypeVar
 
 from troth.kit.errors import Unprocessable
-from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres, ServerUnavailable
+from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
+from troth.kit.programs import ServerUnavailable
 from troth.main.adopting import InForce
 from troth.main.node import listening, server_for
 from troth.main.settings import Settings, load, shipped_notice

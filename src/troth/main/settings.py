@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ class Settings:
     public_url: str = ""
     viewer_url: str = ""
     trusted_proxies: str = "127.0.0.1"
-    database_url: str = ""
+    database_url: str = field(default="", repr=False)
     smtp: str = ""
     mail_from: str = "privacy@troth.invalid"
     region: str = "GB"
@@ -130,7 +130,7 @@ def load(data_dir: Path | None = None, **chosen: Any) -> Settings:
         Unprocessable: A key is unknown or a value cannot be read.
     """
     folder = data_dir or Path(os.environ.get("TROTH_DATA_DIR") or default_data_dir())
-    known = {field.name for field in fields(Settings)} - {"data_dir"}
+    known = {each.name for each in fields(Settings)} - {"data_dir"}
     values: dict[str, Any] = {}
     file = folder / "troth.toml"
     if file.exists():

@@ -17,7 +17,8 @@ from tests.common.arrivals import shown_in, take_second_step
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from troth.doors import viewer, web
 from troth.doors.web.forms import token_of
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 from troth.people import Invitation
 from troth.policy import Target
 

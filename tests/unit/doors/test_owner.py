@@ -16,7 +16,8 @@ import pytest
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from troth.archive import StudyMisplaced
 from troth.kit import clock
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 from troth.policy import Target
 
 JSON = {"Accept": "application/dicom+json"}

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,8 +18,11 @@ import psycopg
 import pytest
 
 from tests.common.servers import open_folder
-from troth.kit import postgres
-from troth.kit.postgres import SUPERUSER, EmbeddedServer, ServerUnavailable, url
+from troth.kit import passwords, postgres, programs
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer, ManagedServer, url
+from troth.kit.programs import ServerUnavailable
+from troth.main.settings import Settings
 
 
 @pytest.fixture
@@ -82,10 +87,10 @@ def test_no_password_stands_in_a_statement(folder: Path) -> None:
     server.start()
     try:
         said = (folder / "postgres.log").read_text()
-        passwords = json.loads((folder / "secrets" / "database.json").read_text())
+        told = json.loads((folder / "secrets" / "database.json").read_text())
         assert "create role" in said, "the log must hold what was told to the server"
-        assert not [role for role, password in passwords.items() if password in said]
-        for role in postgres.ROLES:
+        assert not [role for role, password in told.items() if password in said]
+        for role in passwords.ROLES:
             database = postgres.FLOW_DATABASE if role == "troth_flow" else postgres.MAIN_DATABASE
             psycopg.connect(server.dsn(role, database)).close()
     finally:
@@ -124,10 +129,10 @@ def test_parent_death_stops_the_server(folder: Path) -> None:
 def test_programs_that_the_server_cannot_reach_are_copied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout in a closed folder, as a newcomer's home is, still starts."""
     state = open_folder("troth-state-")
-    monkeypatch.setattr(postgres, "_STATE", state)
-    reach = postgres._is_traversable
-    monkeypatch.setattr(postgres, "_is_traversable", lambda place, who: place != binaries and reach(place, who))
-    binaries = postgres.binaries_folder().resolve()
+    monkeypatch.setattr(programs, "_STATE", state)
+    reach = programs.is_traversable
+    monkeypatch.setattr(programs, "is_traversable", lambda place, who: place != binaries and reach(place, who))
+    binaries = programs.binaries_folder().resolve()
     server = EmbeddedServer(folder)
     server.start()
     try:
@@ -136,3 +141,60 @@ def test_programs_that_the_server_cannot_reach_are_copied(folder: Path, monkeypa
     finally:
         server.stop()
         shutil.rmtree(state)
+
+
+def test_passwords_are_never_made_anew_where_roles_exist(folder: Path) -> None:
+    """New ones would open nothing, and the old ones would be gone for good."""
+    server, file = EmbeddedServer(folder), folder / "secrets" / "database.json"
+    server.start()
+    before = file.read_bytes()
+    managed = ManagedServer(server.dsn(SUPERUSER, "postgres"), folder)
+    managed.start()
+    file.rename(file.with_name("aside"))
+    with pytest.raises(ServerUnavailable, match="are lost"):
+        managed.start()
+    assert not file.exists()
+    server.stop()
+    with pytest.raises(ServerUnavailable, match="are lost") as caught:
+        EmbeddedServer(folder).start()
+    assert "backup" in caught.value.hint
+    assert not file.exists()
+    for content in (b"", b"{}", before[:20], b"[]"):
+        file.write_bytes(content)
+        with pytest.raises(ServerUnavailable, match="cannot be read"):
+            EmbeddedServer(folder).start()
+        assert file.read_bytes() == content
+    file.write_bytes(before)
+    server.start()
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "postgresql://troth:se cret-pass word@host/db",
+        "host=db password=secret-password user",
+        "postgresql://troth:secret-password@[host/db",
+        "postgresql://troth:secret%-password@host/db",
+        "postgresql://troth:secret-password@host/db?sekret-password",
+        "password='secret-password",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_repeated(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ServerUnavailable) as caught:
+        ManagedServer(wrong, tmp_path).dsn("troth_app")
+    fault: BaseException | None = caught.value
+    assert "TROTH_DATABASE_URL" in str(fault)
+    while fault is not None:
+        for text in (*map(str, fault.args), getattr(fault, "hint", "")):
+            assert "secret" not in text
+            assert "password@" not in text
+        fault = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
+    settings = Settings(tmp_path, database_url=wrong)
+    assert "secret" not in repr(settings)
+    done = subprocess.run(
+        [sys.executable, "-m", "troth.main.cli", "serve", "--data-dir", str(tmp_path)],
+        capture_output=True, text=True, env={**os.environ, "TROTH_DATABASE_URL": wrong},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "secret" not in done.stdout + done.stderr

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from tests.common.servers import ServedDatabase
 from troth.kit.errors import Gone, TrothError
-from troth.kit.postgres import SUPERUSER
+from troth.kit.passwords import SUPERUSER
 from troth.ledger import Entry, Ledger, Sequencer, Verification
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.ledger.conftest import Deployment, Scope, SmallKeyring
 from troth.kit.db import Database
-from troth.kit.postgres import SUPERUSER
+from troth.kit.passwords import SUPERUSER
 from troth.ledger import CheckpointBroken, Fenced, Sequencer, TreeBroken
 
 

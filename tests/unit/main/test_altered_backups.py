@@ -24,7 +24,9 @@ import pytest
 from tests.common.deployment import start
 from tests.common.servers import ServedDatabase, open_folder
 from troth.kit.errors import TrothError
-from troth.kit.postgres import MAIN_DATABASE, SUPERUSER, EmbeddedServer, ServerUnavailable
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import MAIN_DATABASE, EmbeddedServer
+from troth.kit.programs import ServerUnavailable
 from troth.main.backup import Erasures, Source, Wanted, make, restore, stamps
 from troth.main.backup.files import steers
 from troth.main.node import RESTORING

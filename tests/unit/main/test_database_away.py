@@ -15,7 +15,8 @@ from tests.common.deployment import Deployment, OpenDeployment
 from troth.doors import dimse
 from troth.kit import db
 from troth.kit.db import Database, DatabaseUnavailable
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from sqlalchemy import Engine, event
 from tests.common.servers import MIGRATIONS
 from tests.unit.main.test_migrations import LEDGER, configured
 from troth.kit import migrate
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 
 TENANTS = (UUID(int=0xA1), UUID(int=0xA2))
 #: One id for everything of an organisation, so that every reference is met.

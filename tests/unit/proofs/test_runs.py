@@ -10,7 +10,8 @@ import pytest
 
 from tests.common.deployment import Deployment, OpenDeployment
 from troth.kit import clock
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 from troth.proofs import Result, Standing
 
 

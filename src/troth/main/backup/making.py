@@ -31,7 +31,9 @@ from psycopg.types.json import Jsonb
 from troth import policy
 from troth.kit import clock, ids
 from troth.kit.errors import Unavailable, Unprocessable
-from troth.kit.postgres import SUPERUSER, EmbeddedServer, Postgres, binaries_folder
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer, Postgres
+from troth.kit.programs import binaries_folder
 from troth.main.backup.files import Copied, take
 from troth.main.backup.following import Following
 from troth.main.backup.manifest import BackupBroken, BackupMissing, Manifest, stamps

@@ -23,7 +23,8 @@ import psycopg
 from troth.dicom import scan
 from troth.doors.dimse import scu
 from troth.kit import clock, ids
-from troth.kit.postgres import SUPERUSER, EmbeddedServer
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
 from troth.main.demo.cast import PATIENT_ID, Files, houses
 from troth.main.demo.people import PATIENT
 from troth.main.demo.visit import Visitor, code_shown
