@@ -19,6 +19,7 @@ from troth.kit.errors import Unprocessable
 from troth.kit.postgres import Postgres
 from troth.main import collecting
 from troth.main.adopting import InForce
+from troth.main.binding import require_keyring
 from troth.main.modules import modules
 from troth.main.node import migrations
 from troth.main.placing import misplaced
@@ -26,7 +27,6 @@ from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.notice import Notice, NoticeMalformed, Problem, check_all
 from troth.policy import Actor, Permit, Target
-from troth.vault import Keyring
 
 PURPOSE = "administration"
 
@@ -43,8 +43,7 @@ def prepare(settings: Settings, server: Postgres) -> None:
     _require(list(misplaced(notices, settings.region)))
     migrate.upgrade(server.dsn("troth_owner"), migrations())
     _require(list(collecting.unsaid(server.dsn("troth_owner"))))
-    keys = settings.data_dir / "keys"
-    Keyring.open(keys, create=not keys.exists())
+    require_keyring(server.dsn("troth_owner"), settings.data_dir / "keys")
     asyncio.run(_publish_and_found(settings, server, notices))
 
 

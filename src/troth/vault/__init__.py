@@ -8,6 +8,7 @@ from troth.vault import escrow, journal
 from troth.vault.copying import CopiedPack, copy_packs, copy_sparse
 from troth.vault.errors import (
     KeyDestroyed,
+    KeyLost,
     KeyringDamaged,
     KeyringMissing,
     KeyringUnsafe,
@@ -20,12 +21,14 @@ from troth.vault.keyring import Keyring
 from troth.vault.leftovers import Freed, KeyCensus, Named, free_unnamed, quiet_packs
 from troth.vault.model import KeyRef, PackSize, SealedObject
 from troth.vault.packs import ObjectWriter, Packs
+from troth.vault.root import write_guarded
 
 __all__ = [
     "CopiedPack",
     "Freed",
     "KeyCensus",
     "KeyDestroyed",
+    "KeyLost",
     "KeyRef",
     "Keyring",
     "KeyringDamaged",
@@ -46,4 +49,5 @@ __all__ = [
     "free_unnamed",
     "journal",
     "quiet_packs",
+    "write_guarded",
 ]

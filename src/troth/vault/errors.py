@@ -12,6 +12,13 @@ class KeyDestroyed(Gone):
     title = "This was erased: its key does not exist any more"
 
 
+class KeyLost(TrothError):
+    """The key is not in the keyring, and nobody destroyed it: a fault of ours, never an erasure."""
+
+    slug = "key-lost"
+    title = "A key is missing that was never destroyed"
+
+
 class SealBroken(TrothError):
     """Sealed bytes were changed, cut short, put in another order or used in another context."""
 

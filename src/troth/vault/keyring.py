@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from troth.vault import journal, pages, root
-from troth.vault.errors import KeyDestroyed, KeyringDamaged, KeyringMissing, SealBroken
+from troth.vault.errors import KeyDestroyed, KeyLost, KeyringDamaged, KeyringMissing, SealBroken
 from troth.vault.mirrors import Draft, Mirrors, alone
 from troth.vault.model import KeyRef
 
@@ -84,6 +84,8 @@ class Keyring:
         self._journal_path = journal_path
         self._root = AESGCM(root_key)
         self._cache: dict[KeyRef, _Unwrapped] = {}
+        self._gone: frozenset[KeyRef] = frozenset()  # what the journal told of at its length below
+        self._gone_bytes = -1
         self._cursor = 1  # no page before this one is known to have a free slot
         head = bytes(mirrors.view[: pages.PAGE_BYTES])
         self._id, _, nonce, sealed_seed = pages.read_head(head)
@@ -171,11 +173,13 @@ class Keyring:
 
         Raises:
             KeyDestroyed: A parent does not exist any more; then nothing was made.
+            KeyLost: A parent is missing, and nobody destroyed it.
         """
         above = [self._root if parent is None else self._key(parent).aead for parent in parents]
         with self._mirrors.drafting() as draft:
-            if not all(parent is None or self.is_alive(parent) for parent in parents):
-                raise KeyDestroyed  # since we looked
+            for parent in parents:
+                if parent is not None and (missing := self.missing(parent)) is not None:
+                    raise self._fault_of(missing)  # since we looked
             free = self._free_slots(draft, len(parents))
             refs = [pages.new_ref(slot) for slot in free]
             for slot, ref, parent, aead in zip(free, refs, parents, above, strict=True):
@@ -222,14 +226,29 @@ class Keyring:
 
     def is_alive(self, ref: KeyRef) -> bool:
         """Whether a key and all keys above it exist."""
+        return self.missing(ref) is None
+
+    def missing(self, ref: KeyRef) -> KeyRef | None:
+        """The first that does not exist of a key and the keys above it; None when it is alive."""
         for _ in range(_MAX_DEPTH):
             slot = self._slot(ref)
             if slot is None:
-                return False
+                return ref
             ref = KeyRef(slot[pages.PARENT])
             if ref == pages.ROOT:
-                return True
-        return False
+                return None
+        return ref
+
+    def was_destroyed(self, ref: KeyRef) -> bool:
+        """Whether somebody destroyed a key, by the journal: it is written before a slot is overwritten."""
+        size = self._journal_path.stat().st_size if self._journal_path.exists() else 0
+        if size != self._gone_bytes:
+            self._gone = frozenset(one.ref for one in journal.read(self._journal_path))
+            self._gone_bytes = size
+        return ref in self._gone
+
+    def _fault_of(self, missing: KeyRef) -> KeyDestroyed | KeyLost:
+        return KeyDestroyed() if self.was_destroyed(missing) else KeyLost()
 
     def parent_of(self, ref: KeyRef) -> KeyRef | None:
         """The key that wraps a key, as the wrapping itself authenticates it; None for the root.
@@ -250,6 +269,7 @@ class Keyring:
 
         Raises:
             KeyDestroyed: The key does not exist any more.
+            KeyLost: It is missing, and nobody destroyed it.
         """
         nonce = os.urandom(12)
         return _SEALED_FORMAT + nonce + self._key(ref).aead.encrypt(nonce, plain, _SEAL + context)
@@ -279,6 +299,7 @@ class Keyring:
 
         Raises:
             KeyDestroyed: The key does not exist any more.
+            KeyLost: It is missing, and nobody destroyed it.
         """
         index_key = self._key(ref).index_key(_TOKEN)
         return int.from_bytes(hmac.digest(index_key, _indexed(kind, value), "sha256")[:8], "big", signed=True)
@@ -288,6 +309,7 @@ class Keyring:
 
         Raises:
             KeyDestroyed: The key does not exist any more.
+            KeyLost: It is missing, and nobody destroyed it.
         """
         return hmac.digest(self._key(ref).index_key(_DIGEST), _indexed(kind, value), "sha256")
 
@@ -332,7 +354,7 @@ class Keyring:
     def _unwrap(self, ref: KeyRef, depth: int) -> _Unwrapped:
         slot = self._slot(ref)
         if slot is None or depth == 0:
-            raise KeyDestroyed
+            raise self._fault_of(ref)
         above = KeyRef(slot[pages.PARENT])
         if above == pages.ROOT:
             parent, aead = None, self._root
