@@ -150,7 +150,7 @@ class Erasing:
         while True:
             async with self._db.transaction(permit) as connection:
                 rows = await store.studies_after(connection, tenant, after, limit=_PAGE)
-                gone = [row for row in rows if not self._keyring.is_alive(KeyRef(row["key"]))]
+                gone = [row for row in rows if self._keyring.is_gone(KeyRef(row["key"]))]
                 for row in gone:
                     await self._begin(connection, permit, row)
             for row in gone:

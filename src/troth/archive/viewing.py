@@ -413,7 +413,7 @@ class Viewing:
         try:
             yield
         except (SealBroken, StoredBytesBroken) as fault:
-            if not self._shelf.keyring.is_alive(self._key):
+            if self._shelf.keyring.is_gone(self._key):
                 raise StudyNotFound from None  # erased while it was read
             rows = await self._shelf.instance_rows(self.permit, self.study.id, None, instance.instance_uid)
             if rows and rows[0]["head_locator"] != instance.head_locator:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Row
-from troth.kit.errors import TrothError
+from troth.kit.errors import Gone, TrothError
 from troth.ledger import leaf, opening, store
 from troth.ledger.clear import NOTHING, Clear
 from troth.ledger.errors import EntryRefused
@@ -63,10 +63,10 @@ def opened(row: Row, sealer: Sealer) -> Event:
         return event(row)
     try:
         plain = sealer.unseal(row["key"], row["payload"], _context(row["tenant"], row["id"]))
-    except TrothError:
-        # The vault is a sibling: its errors cannot be named here, but the key says which of the two it was.
-        is_alive = sealer.is_alive(row["key"])
-        return event(row, is_shredded=not is_alive, is_damaged=is_alive)
+    except Gone:
+        return event(row, is_shredded=True)
+    except TrothError:  # also where its key is missing that nobody destroyed
+        return event(row, is_damaged=True)
     if row["v"] == 1:
         return event(row, payload=json.loads(plain))
     payload, salt = opening.unpacked(plain)

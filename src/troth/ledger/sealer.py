@@ -17,9 +17,6 @@ class Sealer(Protocol):
     def unseal(self, ref: Any, sealed: bytes, context: bytes, /) -> bytes:
         """Open what was sealed; raises a `TrothError` where the key is gone or the bytes or context differ."""
 
-    def is_alive(self, ref: Any, /) -> bool:
-        """Whether a key can still be used."""
-
     def sign(self, message: bytes, /) -> bytes:
         """Ed25519 signature of the deployment."""
 

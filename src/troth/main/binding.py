@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 
 from troth.kit.errors import Conflict
-from troth.vault import Keyring, KeyRef, write_guarded
+from troth.vault import KeyRef, Keyring, write_guarded
 
 _NAME: Final = "deployment"
 

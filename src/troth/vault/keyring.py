@@ -239,6 +239,17 @@ class Keyring:
                 return None
         return ref
 
+    def is_gone(self, ref: KeyRef) -> bool:
+        """Whether a key, or one above it, was destroyed; what it sealed was erased.
+
+        Raises:
+            KeyLost: It is missing, and nobody destroyed it.
+        """
+        missing = self.missing(ref)
+        if missing is None or self.was_destroyed(missing):
+            return missing is not None
+        raise KeyLost
+
     def was_destroyed(self, ref: KeyRef) -> bool:
         """Whether somebody destroyed a key, by the journal: it is written before a slot is overwritten."""
         size = self._journal_path.stat().st_size if self._journal_path.exists() else 0

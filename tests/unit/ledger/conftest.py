@@ -51,9 +51,6 @@ class SmallKeyring:
         except InvalidTag as fault:
             raise SealBroken from fault
 
-    def is_alive(self, ref: bytes) -> bool:
-        return ref in self._keys
-
     def sign(self, message: bytes) -> bytes:
         return self._signing.sign(message)
 

@@ -31,7 +31,7 @@ from troth.main.backup import Erasures, Source, Wanted, make, restore, stamps
 from troth.main.backup.files import steers
 from troth.main.node import RESTORING
 from troth.policy import Target
-from troth.vault import Keyring
+from troth.vault import KeyLost, KeyRef, Keyring, escrow, journal
 
 RECOVERY = "a-recovery-key-of-many-characters"
 
@@ -308,6 +308,22 @@ def test_what_erases_is_taken_from_the_deployment_alone(backup: Backup, tmp_path
     with kept(path):
         there.write(backup.folder, stranger)
         assert "did not sign it" in refused(backup, tmp_path / "again")
+
+
+def test_a_key_that_somebody_took_out_is_no_erasure(backup: Backup, tmp_path: Path) -> None:
+    """The study it sealed is not taken away as if it had been erased."""
+    copy, forged, target = backup.keys / backup.stamp, tmp_path / "forged", open_folder("troth-lost-key-")
+    with psycopg.connect(backup.server.dsn(SUPERUSER)) as connection:
+        (key,) = connection.execute("select key from study limit 1").fetchone() or (b"",)
+    journal.append(forged, [KeyRef(bytes(key))])
+    with kept(*(copy / name for name in ("slots-a", "slots-b", "destroyed"))):
+        told = (copy / "destroyed").read_bytes()
+        assert escrow.follow(copy, forged) == 1
+        (copy / "destroyed").write_bytes(told)
+        with pytest.raises(KeyLost):
+            restore(backup.source(), target)
+    assert (target / RESTORING).exists(), "no node starts on it"
+    shutil.rmtree(target)
 
 
 def test_a_database_that_comes_up_obeys_no_file_of_the_backup(backup: Backup, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from troth.vault import (
     KeyDestroyed,
+    KeyLost,
     KeyRef,
     Keyring,
     KeyringDamaged,
@@ -155,12 +156,16 @@ def test_a_slot_that_is_used_again_is_not_the_old_key(ring: Keyring) -> None:
         ring.unseal(new, sealed, b"c")
 
 
-def test_references_that_never_were_are_like_destroyed_ones(ring: Keyring) -> None:
+def test_references_that_never_were_are_lost_and_not_erased(ring: Keyring) -> None:
     branch(ring)
     for stranger in (b"\xff" * 16, bytes(16), b"", b"short", pages.new_ref(1)):
         assert not ring.is_alive(KeyRef(stranger))
-        with pytest.raises(KeyDestroyed):
+        with pytest.raises(KeyLost):
             ring.seal(KeyRef(stranger), b"x", b"c")
+        with pytest.raises(KeyLost):
+            ring.create(KeyRef(stranger))
+        with pytest.raises(KeyLost):
+            ring.is_gone(KeyRef(stranger))
     ring.destroy([KeyRef(b"\xff" * 16), KeyRef(b"short")])
 
 
@@ -338,8 +343,32 @@ def test_a_chain_without_end_is_refused(ring: Keyring, folder: Path) -> None:
     with ring._mirrors.drafting() as draft:
         draft.put(pages.slot_of(ref), bytes(forged))
     assert not ring.is_alive(ref)
-    with pytest.raises(KeyDestroyed):
+    with pytest.raises(KeyLost):
         ring.seal(ref, b"x", b"c")
+
+
+def test_only_what_somebody_destroyed_counts_as_erased(ring: Keyring, folder: Path) -> None:
+    """A slot that is empty for another reason is a fault: nobody is told that something was erased."""
+    tenant = ring.create(None)
+    erased, lost = ring.create_many([tenant, tenant])
+    below = [ring.create(erased), ring.create(lost)]
+    ring.destroy([erased])
+    with ring._mirrors.drafting() as draft:
+        draft.count_destruction()
+        draft.put(pages.slot_of(lost), pages.EMPTY_SLOT)
+    for key in (erased, below[0]):
+        assert ring.is_gone(key)
+        with pytest.raises(KeyDestroyed):
+            ring.seal(key, b"x", b"c")
+    for key in (lost, below[1]):
+        with pytest.raises(KeyLost):
+            ring.seal(key, b"x", b"c")
+        with pytest.raises(KeyLost):
+            ring.is_gone(key)
+    other = Keyring.open(folder)
+    other.destroy([tenant])  # by another process, after we looked
+    with pytest.raises(KeyDestroyed):
+        ring.seal(tenant, b"x", b"c")
 
 
 def test_threads_share_one_keyring(ring: Keyring) -> None:

@@ -229,7 +229,7 @@ class Keeping:
         tenant = permits.allowed(permit, "administer")
         async with self._db.transaction(permit) as connection:
             keys = await store.kept_keys(connection, tenant)
-            gone = [row["id"] for row in keys if not self._keyring.is_alive(KeyRef(bytes(row["key"])))]
+            gone = [row["id"] for row in keys if self._keyring.is_gone(KeyRef(bytes(row["key"])))]
             if gone:
                 await self._tell_ended(connection, permit, await store.end(connection, tenant, gone), "key-lost")
         await self.finish(permit)
