@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0290_deployment"
-down_revision = "0277_draft"
+down_revision = "0280_order_review"
 branch_labels = None
 depends_on = None
 
