@@ -13,20 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Final
 
+from troth import dicom
 from troth.archive.errors import SourceRefused
-
-if TYPE_CHECKING:
-    import pydicom
+from troth.kit.errors import BadInput
 
 _MOST_ENTRIES: Final = 200_000
 _LARGE_BYTES: Final = 64 << 20
 _MOST_RATIO: Final = 200
-_LARGEST_DIRECTORY: Final = 64 << 20
 _DIRECTORY_NAME: Final = "DICOMDIR"
-_REFERENCED_FILE: Final = 0x00041500
-_RECORDS: Final = 0x00041220
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +59,15 @@ def files_of(place: Path) -> Iterator[Found]:
         raise SourceRefused(f"{place} is neither a folder nor a file")
     if place.name.upper() == _DIRECTORY_NAME:
         return _of_directory(place)
-    if zipfile.is_zipfile(place):
+    if not _is_dicom(place) and zipfile.is_zipfile(place):
         return _of_zip(place)
     return iter([_file(place, place.name)])
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM does (PS3.10 7.1); a zip that stands behind it is then what was hidden there."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def _of_folder(folder: Path) -> Iterator[Found]:
@@ -96,27 +98,22 @@ def _file(path: Path, name: str) -> Found:
             raise SourceRefused("not a plain file")
         return os.fdopen(fd, "rb")
 
-    mark = f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}"
+    # Names are bytes, and those of old discs are not always text.
+    place = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+    mark = f"{place}|{state.st_size}|{state.st_mtime_ns}"
     return Found(name, mark, state.st_size, opened, refused)
 
 
 def _of_directory(path: Path) -> Iterator[Found]:
     """The files that a DICOMDIR lists; one that would lead out of its folder is refused. Per: DICOM PS3.10 8.6."""
-    # Here, as it is a fifth of what a node would import, and no part of a node reads a DICOMDIR.
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    if path.stat().st_size > _LARGEST_DIRECTORY:
+    if path.stat().st_size > dicom.DICOMDIR_BYTES:
         raise SourceRefused("the DICOMDIR is too large", hint="Import the folder instead.")
     try:
-        records = pydicom.dcmread(path, specific_tags=[_RECORDS, _REFERENCED_FILE]).get(_RECORDS)
-        listed = [_components(record) for record in (records.value if records is not None else ())]
-    except (InvalidDicomError, AttributeError, ValueError, TypeError, RecursionError, OSError, KeyError) as fault:
+        listed = dicom.referenced_files(path.read_bytes())
+    except (BadInput, OSError) as fault:
         raise SourceRefused("the DICOMDIR cannot be read", hint="Import the folder instead.") from fault
     root = path.parent.resolve()
     for components in listed:
-        if not components:
-            continue
         name = "/".join(components)
         if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in components):
             yield Found(name, "", 0, _closed, "its name in the DICOMDIR leads out of the folder")
@@ -126,14 +123,6 @@ def _of_directory(path: Path) -> Iterator[Found]:
             yield Found(name, "", 0, _closed, "listed in the DICOMDIR, but not there")
         else:
             yield _file(file, name)
-
-
-def _components(record: pydicom.Dataset) -> list[str]:
-    element = record.get(_REFERENCED_FILE)
-    if element is None or element.value is None:
-        return []
-    value = element.value
-    return [value] if isinstance(value, str) else [str(part) for part in value]
 
 
 def _in_any_case(root: Path, components: list[str]) -> Path | None:

@@ -20,6 +20,8 @@ from troth.dicom.errors import (
     Truncated,
     UidInvalid,
 )
+from troth.dicom.file_sets import MOST_BYTES as DICOMDIR_BYTES
+from troth.dicom.file_sets import referenced_files
 from troth.dicom.fragments import Fragments
 from troth.dicom.frames import FrameTable, frame_table, swapped
 from troth.dicom.header import Header, is_uid
@@ -35,6 +37,7 @@ from troth.dicom.syntaxes import is_video
 from troth.dicom.walk import LIMITS, Limits
 
 __all__ = [
+    "DICOMDIR_BYTES",
     "DRAWING_BYTES",
     "IMPLEMENTATION_UID",
     "IMPLEMENTATION_VERSION",
@@ -73,6 +76,7 @@ __all__ = [
     "read_plain",
     "recode",
     "recoded_unit",
+    "referenced_files",
     "render",
     "reopen",
     "scan",

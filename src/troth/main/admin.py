@@ -13,6 +13,7 @@ from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.inside import DataDir
 from troth.main.settings import load
+from troth.main.terminal import say
 from troth.main.wiring import Rooms
 from troth.policy import Target
 
@@ -47,7 +48,7 @@ def add_organisation(
         made = await rooms.people.add_organisation(permit, name, capacity, region, operates=operates)
         return str(made.id)
 
-    typer.echo(beside(load(data_dir), work))
+    say(beside(load(data_dir), work))
 
 
 @organisation_app.command("issuer")
@@ -77,10 +78,10 @@ def state_issuer(
         else:
             done = await merging.state_rule(permit, default_issuer)
         if done.refused or done.contradicting:
-            typer.echo(f"left to a person: {done.refused + done.contradicting}", err=True)
+            say(f"left to a person: {done.refused + done.contradicting}", is_error=True)
         return str(done.merged)
 
-    typer.echo(beside(load(data_dir), work))
+    say(beside(load(data_dir), work))
 
 
 @organisation_app.command("level")
@@ -97,4 +98,4 @@ def set_level(
         await rooms.people.set_level(permit, place.id, level, rooms.policy.compiled.levels)
         return level
 
-    typer.echo(beside(load(data_dir), work))
+    say(beside(load(data_dir), work))

@@ -18,6 +18,7 @@ from troth.main.backup import Made, Source, Wanted, make, restore
 from troth.main.beside import lifetime, running
 from troth.main.first_start import permit_for
 from troth.main.settings import load, shipped_notice
+from troth.main.terminal import say
 from troth.main.upkeep_command import Progress
 from troth.main.wiring import load_notices, open_rooms
 from troth.policy import Target
@@ -68,15 +69,13 @@ def backup(
         if is_ours:
             server.stop()
     progress.end()
-    typer.echo(
-        f"database {made.database_bytes:,} bytes; {made.packs} packs with {made.bytes:,} bytes, {made.copied} copied"
-    )
-    typer.echo(f"the keys of this backup live for {keys_live} in {wanted.keys_folder / made.stamp}")
+    say(f"database {made.database_bytes:,} bytes; {made.packs} packs with {made.bytes:,} bytes, {made.copied} copied")
+    say(f"the keys of this backup live for {keys_live} in {wanted.keys_folder / made.stamp}")
     if is_new and recovery_key is None:
-        typer.echo("keep the recovery key; it is shown this once, and opens the keys of this backup:")
-        typer.echo(recovery)
+        say("keep the recovery key; it is shown this once, and opens the keys of this backup:")
+        say(recovery)
     else:
-        typer.echo(made.stamp)
+        say(made.stamp)
 
 
 def restore_command(
@@ -109,14 +108,12 @@ def restore_command(
     )  # fmt: skip
     progress.end()
     for name, value in asdict(done).items():
-        typer.echo(
-            f"{name.replace('_', ' '):15} {', '.join(value) or 'nothing' if isinstance(value, tuple) else value}"
-        )
+        say(f"{name.replace('_', ' '):15} {', '.join(value) or 'nothing' if isinstance(value, tuple) else value}")
     if done.entries_lost:
-        typer.echo(f"{done.entries_lost} entries of the ledger were signed after this backup: witnesses will see that")
+        say(f"{done.entries_lost} entries of the ledger were signed after this backup: witnesses will see that")
     if done.broken or done.ledger_broken:
         raise typer.Exit(1)
-    typer.echo(f"start it with troth serve --data-dir {data_dir}")
+    say(f"start it with troth serve --data-dir {data_dir}")
 
 
 def _recovery(path: Path | None) -> tuple[str, bool]:

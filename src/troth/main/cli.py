@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from troth.kit.errors import TrothError
+from troth.main.terminal import shown
 
 
 def main() -> None:
@@ -20,14 +21,14 @@ def main() -> None:
 
             app(standalone_mode=True)
     except TrothError as fault:
-        sys.stderr.write(f"troth: {fault.detail}\n")
+        sys.stderr.write(f"troth: {shown(fault.detail)}\n")
         if fault.hint:
-            sys.stderr.write(f"       {fault.hint}\n")
+            sys.stderr.write(f"       {shown(fault.hint)}\n")
         sys.exit(1)
     except OSError as fault:
         if fault.filename is None:
             raise
-        sys.stderr.write(f"troth: {fault.filename}: {fault.strerror}\n")
+        sys.stderr.write(f"troth: {shown(str(fault.filename))}: {fault.strerror}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -12,6 +12,7 @@ from troth.main.first_start import prepare
 from troth.main.node import Node, bound
 from troth.main.parts import PARTS
 from troth.main.settings import Settings, load, shipped_notice
+from troth.main.terminal import say
 from troth.main.tls import certificate
 
 app = typer.Typer(
@@ -70,9 +71,9 @@ def serve(
     node = Node(settings_of(data_dir, notice, http, viewer, dicom), PARTS, prepare)
     try:
         node.start()
-        typer.echo(f"pages   {node.settings.http_url}")
-        typer.echo(f"viewer  {node.settings.viewer_origin}")
-        typer.echo(f"dicom   {node.settings.ae} at {node.settings.dicom}")
+        say(f"pages   {node.settings.http_url}")
+        say(f"viewer  {node.settings.viewer_origin}")
+        say(f"dicom   {node.settings.ae} at {node.settings.dicom}")
         node.watch()
     finally:
         node.stop()
@@ -84,7 +85,7 @@ def _one_part(name: str, settings: Settings) -> None:
         certificate(settings)
     first = bound({"web": settings.http, "dicom": settings.dicom}[name]) if name != "worker" else None
     second = bound(settings.viewer) if name == "web" else None
-    PARTS[name](settings, first, second, lambda: typer.echo(f"{name} is ready"))
+    PARTS[name](settings, first, second, lambda: say(f"{name} is ready"))
 
 
 @app.command()

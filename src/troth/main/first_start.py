@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from troth.main.modules import modules
 from troth.main.node import migrations
 from troth.main.placing import misplaced
 from troth.main.settings import Settings
+from troth.main.terminal import confide
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.notice import Notice, NoticeMalformed, Problem, check_all
 from troth.policy import Actor, Permit, Target
@@ -133,6 +133,8 @@ def seeds(folder: Path) -> tuple[Seed, ...]:
         ) from fault
 
 
+FIRST_LINKS = "first-sign-in.txt"
+"""Where the links of the founding pairs are, when no person looked on at the first start."""
 FOUNDERS = (("Administrator", "admin"), ("Second administrator", "second-admin"))
 """The founding pair of an organisation and their mailboxes: what takes two people can be done from the first day."""
 
@@ -151,7 +153,8 @@ async def found(rooms: Rooms) -> None:
             for name, mailbox in FOUNDERS:
                 user = await rooms.people.add_user(inside, place.id, f"{mailbox}@{domain}", name, "admin")
                 link = await rooms.people.issue_sign_in_link(inside, user.id)
-                sys.stdout.write(f"first sign-in  {seed.name}, {name.lower()}: {link}\n")
+                where = rooms.settings.data_dir / FIRST_LINKS
+                confide(f"first sign-in  {seed.name}, {name.lower()}: {link}", where)
 
 
 async def _file(rooms: Rooms, seed: Seed, place: Target) -> None:

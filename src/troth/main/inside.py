@@ -13,6 +13,7 @@ from troth.kit.errors import Unprocessable
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import load
+from troth.main.terminal import say
 from troth.main.wiring import Rooms
 from troth.policy import Permit, Target
 
@@ -39,7 +40,7 @@ def inside(organisation: str, data_dir: Path | None, action: str, work: Work, **
         target = Target("organisation", place.id, place.id, attributes=tuple(attributes.items()))
         return await work(rooms, await permit_for(rooms, action, target))
 
-    typer.echo(beside(load(data_dir), run))
+    say(beside(load(data_dir), run))
 
 
 def id_of(text: str) -> UUID:

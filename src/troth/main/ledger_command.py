@@ -16,6 +16,7 @@ from troth.ledger import AlteredRow, Verification
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
+from troth.main.terminal import say
 from troth.main.wiring import Rooms
 from troth.policy import Target
 from troth.proofs import Report, Standing, as_pdf, signature_of
@@ -32,15 +33,15 @@ def verify_ledger(data_dir: DataDir = None) -> None:
         return await rooms.ledger.verify(rooms.dsn_sequencer), await rooms.registers.altered()
 
     verdict, altered = beside(load(data_dir), work)
-    typer.echo(f"{verdict.size} entries computed again, {verdict.signatures} signed checkpoints checked")
-    typer.echo(f"root {verdict.root.hex()}")
+    say(f"{verdict.size} entries computed again, {verdict.signatures} signed checkpoints checked")
+    say(f"root {verdict.root.hex()}")
     for broken in verdict.broken:
-        typer.echo(f"BROKEN  entry {broken.index}  id {broken.event_id}  {broken.what}")
+        say(f"BROKEN  entry {broken.index}  id {broken.event_id}  {broken.what}")
     for row in altered:
-        typer.echo(f"ALTERED  {row.register}  id {row.id}  {row.what}")
+        say(f"ALTERED  {row.register}  id {row.id}  {row.what}")
     if verdict.broken or altered:
         raise typer.Exit(1)
-    typer.echo("the ledger is whole, and so are the rows that it binds")
+    say("the ledger is whole, and so are the rows that it binds")
 
 
 @app.command("prove")
@@ -71,7 +72,7 @@ def prove(
             indent=1,
         )
 
-    typer.echo(beside(load(data_dir), work))
+    say(beside(load(data_dir), work))
 
 
 def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) -> int:
@@ -96,7 +97,7 @@ def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) 
 
     reports = beside(settings, work)
     if as_json:
-        typer.echo(json.dumps([asdict(report) for report in reports], default=str, indent=1))
+        say(json.dumps([asdict(report) for report in reports], default=str, indent=1))
     else:
         for report in reports:
             _tell(report)
@@ -116,16 +117,16 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 
 def _tell(report: Report) -> None:
-    typer.echo(f"{report.notice}, version {report.version}")
+    say(f"{report.notice}, version {report.version}")
     for promise in report.promises:
-        typer.echo(f"  § {promise.clause_id:5} {promise.standing.value:17} {promise.says}")
-        typer.echo(f"            {promise.reason}")
+        say(f"  § {promise.clause_id:5} {promise.standing.value:17} {promise.says}")
+        say(f"            {promise.reason}")
         if promise.lacks and promise.standing is not Standing.NOT_POSSIBLE:
-            typer.echo(f"            not possible here yet: {'; '.join(promise.lacks)}")
+            say(f"            not possible here yet: {'; '.join(promise.lacks)}")
         for each in promise.examples:
-            typer.echo(f"            entry {each.number}  {each.kind}  {each.at:%Y-%m-%d %H:%M}")
+            say(f"            entry {each.number}  {each.kind}  {each.at:%Y-%m-%d %H:%M}")
     for check in report.safeguards:
         holds = {True: "holds", False: "BROKEN", None: "unproven"}[check.holds]
-        typer.echo(f"  {check.measure:17} {holds:9} {check.found}")
+        say(f"  {check.measure:17} {holds:9} {check.found}")
     counts = ", ".join(f"{report.count(standing)} {standing.value}" for standing in Standing)
-    typer.echo(f"{len(report.promises)} promises: {counts}; ledger of {report.ledger_size} entries")
+    say(f"{len(report.promises)} promises: {counts}; ledger of {report.ledger_size} entries")

@@ -11,6 +11,7 @@ from troth.kit.errors import Unprocessable
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import load
+from troth.main.terminal import say
 from troth.main.wiring import Rooms
 from troth.people import PeopleList, Preview
 from troth.policy import Permit, Target
@@ -49,15 +50,15 @@ def import_list(
 
     made, preview = beside(load(data_dir), work)
     if preview is not None:
-        typer.echo(f"{preview.new} new, {preview.known} known, {preview.merged} twice, {len(preview.refused)} refused")
+        say(f"{preview.new} new, {preview.known} known, {preview.merged} twice, {len(preview.refused)} refused")
         for each in preview.refused[:_MOST_TOLD]:
-            typer.echo(f"line {each.number}: {each.why}")
+            say(f"line {each.number}: {each.why}")
         if len(preview.refused) > _MOST_TOLD:
-            typer.echo(f"and {len(preview.refused) - _MOST_TOLD} more")
+            say(f"and {len(preview.refused) - _MOST_TOLD} more")
         if made.kind == "staff":
-            typer.echo(f"{preview.ending} on the list before and not on this one")
-    typer.echo("the worker takes it in" if agree else "nothing was taken in; add --yes to take it in")
-    typer.echo(made.reference)
+            say(f"{preview.ending} on the list before and not on this one")
+    say("the worker takes it in" if agree else "nothing was taken in; add --yes to take it in")
+    say(made.reference)
 
 
 @app.command("due")
@@ -73,15 +74,13 @@ def due(
         found = await rooms.contacts.due(permit)
         for each in found:
             governed = "its contract" if each.is_under_contract else "the notice of the site"
-            typer.echo(
-                f"{each.activity}: {each.due} of {each.held} over, by {governed}, clause {each.clause or 'none'}"
-            )
+            say(f"{each.activity}: {each.due} of {each.held} over, by {governed}, clause {each.clause or 'none'}")
         total = sum(each.due for each in found)
         if dispose and total:
             await rooms.contacts.agree_to_dispose(permit)
         return total
 
-    typer.echo(beside(load(data_dir), work))
+    say(beside(load(data_dir), work))
 
 
 async def _permit(rooms: Rooms, organisation: str) -> Permit:

@@ -32,6 +32,7 @@ from troth.kit.zipping import ZipWriter
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.settings import load
+from troth.main.terminal import named, say
 from troth.main.upkeep_command import DataDir, Progress, app
 from troth.main.wiring import Rooms
 from troth.people import Organisation
@@ -78,8 +79,8 @@ def import_files(
     imported = beside(load(data_dir), work)
     progress.end()
     for name, why in refused:
-        typer.echo(f"NOT TAKEN  {name}: {why}")
-    typer.echo(", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in asdict(imported).items()))
+        say(f"NOT TAKEN  {named(name)}: {why}")
+    say(", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in asdict(imported).items()))
     if imported.refused:
         raise typer.Exit(1)
 
@@ -126,8 +127,8 @@ def export_studies(
     progress.end()
     studies = "1 study" if exported.studies == 1 else f"{exported.studies:,} studies"
     instances = "1 instance" if exported.instances == 1 else f"{exported.instances:,} instances"
-    typer.echo(f"{studies}, {instances}, {exported.bytes:,} bytes")
-    typer.echo(to)
+    say(f"{studies}, {instances}, {exported.bytes:,} bytes")
+    say(to)
 
 
 async def permit_to_store(rooms: Rooms, actor: Actor, purpose: str) -> Permit:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from troth.main import checking
+from troth.main.terminal import say
 from troth.notice import diff, load, notice_files, render
 
 
@@ -37,7 +38,7 @@ def check(
 def diff_notices(old: Path, new: Path) -> None:
     """What a newer notice adds, drops and changes, clause by clause."""
     for change in diff(load(old), load(new)).changes:
-        typer.echo(str(change))
+        say(str(change))
 
 
 @app.command("render")
@@ -46,8 +47,8 @@ def render_notice(
 ) -> None:
     """Print a notice as text for one audience."""
     page = render(load(notice_files((notice,))[0]), audience)
-    typer.echo(f"{page.cover.title}\n\n{page.cover.lead}\n")
+    say(f"{page.cover.title}\n\n{page.cover.lead}\n")
     for section in page.sections:
-        typer.echo(f"\n{section.number}  {section.title}\n")
+        say(f"\n{section.number}  {section.title}\n")
         for sentence in section.sentences:
-            typer.echo(f"  {sentence.clause_id:6}{sentence.says}")
+            say(f"  {sentence.clause_id:6}{sentence.says}")

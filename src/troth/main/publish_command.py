@@ -20,6 +20,7 @@ from troth.kit.errors import Unprocessable
 from troth.main.beside import beside
 from troth.main.first_start import PURPOSE, operator
 from troth.main.settings import load as load_settings
+from troth.main.terminal import say
 from troth.main.wiring import Rooms
 from troth.notice import Proposal, ProposalNotFound, load, notice_files
 from troth.policy import Permit, Target
@@ -77,7 +78,7 @@ def withdraw(proposal: Number = "", data_dir: DataDir = None) -> None:
         await rooms.proposals.withdraw(await _permit(rooms), (await _found(rooms, proposal)).id)
 
     beside(load_settings(data_dir), work)
-    typer.echo("withdrawn")
+    say("withdrawn")
 
 
 def proposals(data_dir: DataDir = None) -> None:
@@ -89,7 +90,7 @@ def proposals(data_dir: DataDir = None) -> None:
 
     for each in beside(load_settings(data_dir), work):
         label = f"{each.notice.name} {each.notice.version}"
-        typer.echo(f"{each.id}  {each.state:9}  {label}  from {each.effective_on}")
+        say(f"{each.id}  {each.state:9}  {label}  from {each.effective_on}")
 
 
 async def _found(rooms: Rooms, text: str) -> Proposal:
@@ -106,13 +107,13 @@ async def _found(rooms: Rooms, text: str) -> Proposal:
 
 def _show(proposal: Proposal, lines: Sequence[str]) -> None:
     notice = proposal.notice
-    typer.echo(f"{notice.name}, version {notice.version}, from {proposal.effective_on}: {proposal.state}")
+    say(f"{notice.name}, version {notice.version}, from {proposal.effective_on}: {proposal.state}")
     for change in proposal.difference:
-        typer.echo(f"  {change}")
-    typer.echo("material" if proposal.is_material else "not material")
+        say(f"  {change}")
+    say("material" if proposal.is_material else "not material")
     for line in lines:
-        typer.echo(f"  {line}")
-    typer.echo(str(proposal.id))
+        say(f"  {line}")
+    say(str(proposal.id))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -18,6 +18,7 @@ from troth.kit.errors import NotFound, Unprocessable
 from troth.main.beside import beside, lifetime
 from troth.main.first_start import operator, permit_for
 from troth.main.settings import load
+from troth.main.terminal import say
 from troth.main.wiring import Rooms
 from troth.people import Organisation
 from troth.policy import Target
@@ -83,16 +84,16 @@ def sweep(
     swept = beside(load(data_dir), work)
     progress.end()
     if as_json:
-        typer.echo(json.dumps(asdict(swept)))
+        say(json.dumps(asdict(swept)))
         return
     verb = "found" if dry_run else "freed"
-    typer.echo(f"{swept.looked} packs looked through")
-    typer.echo(
+    say(f"{swept.looked} packs looked through")
+    say(
         f"{verb}: {swept.pieces} pieces of packs with {swept.bytes:,} bytes, {swept.packs} whole packs, "
         f"{swept.subjects} subjects without anything, {swept.keys} keys"
     )
     if swept.postponed:
-        typer.echo("a transaction ran on for a minute, so not everything could be looked at; try again later")
+        say("a transaction ran on for a minute, so not everything could be looked at; try again later")
 
 
 @app.command("scrub")
@@ -120,16 +121,14 @@ def recheck(
     counts = {name: sum(each.counts()[name] for each in found) for name in ("instances", "bytes", "mended", "broken")}
     if as_json:
         rows = [{name: str(value) for name, value in asdict(one).items()} for one in broken]
-        typer.echo(json.dumps({**counts, "found": rows}))
+        say(json.dumps({**counts, "found": rows}))
     else:
         for one in broken:
-            typer.echo(
-                f"BROKEN  organisation {one.tenant}  study {one.study_id}  instance {one.instance_id}  {one.what}"
-            )
-        typer.echo(f"{counts['instances']:,} instances read back whole, {counts['bytes']:,} bytes")
+            say(f"BROKEN  organisation {one.tenant}  study {one.study_id}  instance {one.instance_id}  {one.what}")
+        say(f"{counts['instances']:,} instances read back whole, {counts['bytes']:,} bytes")
         if counts["mended"]:
-            typer.echo(f"{counts['mended']} of them were thought to be broken before")
-        typer.echo(f"{len(broken)} are broken" if broken else "nothing is broken")
+            say(f"{counts['mended']} of them were thought to be broken before")
+        say(f"{len(broken)} are broken" if broken else "nothing is broken")
     if broken:
         raise typer.Exit(1)
 

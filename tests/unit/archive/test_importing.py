@@ -8,7 +8,9 @@ import os
 import shutil
 import stat
 import time
+import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from io import BytesIO
@@ -21,6 +23,7 @@ from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import Rooms, instance, real_files
+from troth import dicom
 from troth.archive import FolderMedium, Imported, Importing, MediaWriter, SourceRefused, Viewing
 from troth.archive.sources import files_of
 from troth.kit import clock
@@ -232,3 +235,51 @@ async def test_nothing_is_written_any_more_after_an_export_that_is_cancelled(roo
     assert medium.at_work == 0, "a thread still writes to what its owner takes for closed"
     await asyncio.sleep(0.1)
     assert medium.opened == opened
+
+
+async def test_a_dicomdir_that_is_cut_short_or_deflated_is_said_to_be_unreadable(rooms: Rooms, tmp_path: Path) -> None:
+    made = FileSet()
+    for _ in range(3):
+        made.add(pydicom.dcmread(BytesIO(instance())))
+    made.write(tmp_path / "set")
+    directory = tmp_path / "set" / "DICOMDIR"
+    assert (await take(rooms, directory))[0].stored == 3
+    content = directory.read_bytes()
+    for share in (0.2, 0.5, 0.8, 0.99):
+        directory.write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(SourceRefused, match="cannot be read"):
+            await take(rooms, directory)
+    meta = dicom.part10("1.2.840.10008.1.3.10", "1.2.3", "1.2.840.10008.1.2.1.99")
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = deflate.compress(bytes(64 << 20)) + deflate.flush()
+    directory.write_bytes(meta + bomb)
+    tracemalloc.start()
+    with pytest.raises(SourceRefused, match="cannot be read"):
+        list(files_of(directory))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+async def test_a_name_that_is_no_text_stops_nothing(rooms: Rooms, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path / "old")
+    os.makedirs(os.path.join(folder, b"dossier_\xe9"))
+    for name in (b"a-good.dcm", b"\xe9tude.dcm", b"z-good.dcm", b"dossier_\xe9/1"):
+        Path(os.fsdecode(os.path.join(folder, name))).write_bytes(instance())
+    Path(os.fsdecode(os.path.join(folder, b"lisez_\xe9.txt"))).write_bytes(b"hello")
+    imported, refused = await take(rooms, tmp_path / "old")
+    assert (imported.files, imported.stored, imported.refused) == (5, 4, 1)
+    assert [os.fsencode(name) for name in refused] == [b"lisez_\xe9.txt"]
+    assert (await take(rooms, tmp_path / "old"))[0].skipped == 4
+
+
+async def test_a_dicom_file_with_a_zip_behind_it_is_imported_as_dicom(rooms: Rooms, tmp_path: Path) -> None:
+    hidden = BytesIO()
+    with zipfile.ZipFile(hidden, "w") as archive:
+        archive.writestr("other.dcm", instance())
+    polyglot = tmp_path / "scan.dcm"
+    polyglot.write_bytes(instance() + hidden.getvalue())
+    assert zipfile.is_zipfile(polyglot)
+    imported, refused = await take(rooms, polyglot)
+    assert (imported.files, imported.stored) == (1, 0)
+    assert set(refused) == {"scan.dcm"}

@@ -1,0 +1,57 @@
+"""The operator's terminal: what was named by strangers is shown there and never steers it.
+
+A file of a disc may be called `ESC ]0;owned BEL`, or turn what stands after it round. Whatever is said goes through
+here; what is not to be seen by anybody else is said only where a person looks on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+# C0 but for the line break and the tabulator, DEL, C1; marks and isolates of direction; halves of characters.
+_STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(text: str) -> str:
+    """A text in which every character that could steer a terminal stands as its escape.
+
+    Args:
+        text: Of whatever origin.
+    """
+    return _STEERS.sub(lambda found: found[0].encode("unicode_escape", "backslashreplace").decode(), text)
+
+
+def named(text: str) -> str:
+    """A name within a line: a line break of its own would begin another one."""
+    return shown(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def say(text: object = "", *, is_error: bool = False) -> None:
+    """Say a line on standard output, or on standard error.
+
+    Args:
+        text: What to say.
+        is_error: On standard error.
+    """
+    stream = sys.stderr if is_error else sys.stdout
+    stream.write(shown(str(text)) + "\n")
+    stream.flush()
+
+
+def confide(text: str, where: Path) -> None:
+    """Say what only the operator may know: on the terminal, or where nobody looks on, into a file of theirs.
+
+    Args:
+        text: One line.
+        where: The file; it is made for its owner alone, and the line is added to it.
+    """
+    if sys.stdout.isatty():
+        say(text)
+        return
+    descriptor = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(shown(text) + "\n")
+    say(f"written to {where}, for whoever may read it: {text.partition(':')[0]}")
