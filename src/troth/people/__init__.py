@@ -49,6 +49,7 @@ from troth.people.errors import (
     FactorRefused,
     FieldMalformed,
     InvitationOver,
+    LastAdministrator,
     LastFactor,
     ListMalformed,
     ListNotFound,
