@@ -76,6 +76,9 @@ async def test_a_staff_list_links_people_and_grants_support_while_they_stand_on_
     assert await ask(late) == 303
     last = (await maker.ledgered(kind="people:list:taken", house=maker.first))[-1]
     assert last.counts["ended"] == 3
+    ended = await maker.ledgered(kind="people:staff:ended", house=maker.first)
+    assert len(ended) == 3, "who drops off a list leaves an entry each"
+    assert all(each.clauses and each.actor_kind == "system" for each in ended)
 
 
 def doctor_target(maker: Deployment):  # type: ignore[no-untyped-def]

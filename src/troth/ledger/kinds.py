@@ -80,7 +80,6 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "people:age:stated": "An age was stated.",
         "people:restriction:set": "The use of something was stopped, or allowed again.",
         "people:message:sent": "A message was sent.",
-        "people:message:withheld": "A message was held back.",
         "people:objection:queued": "An objection was made and waits for a person; what it is against rests.",
         "people:assignment:made": "Somebody was assigned to the care of this person, or to duty.",
         "people:assignment:ended": "An assignment was ended.",
@@ -132,7 +131,6 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "proofs:run:ended": "The promises were held against everything that happened.",
         "proofs:clause:broken": "A promise was found broken.",
         "proofs:clause:mended": "A promise that was broken is not broken any more.",
-        "ledger:key:shredded": "The key of an access list was destroyed.",
         "main:node:started": "A server started.",
     }
 )

@@ -47,6 +47,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "people:match:failed": Needs(refs=("invitation",)),
         "people:terms:accepted": Needs(refs=("account", "version"), says=("accepts",)),
         "people:staff:linked": Needs(refs=("account",)),
+        "people:staff:ended": Needs(refs=("contact", "list"), says=("source",)),
         "people:consent:recorded": Needs(refs=("choice", "version"), says=("key", "state")),
         "people:channel:chosen": Needs(refs=("choice", "version"), says=("key", "state")),
         "people:objection:queued": Needs(refs=("choice", "version"), says=("key", "state")),

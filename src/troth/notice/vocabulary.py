@@ -246,7 +246,6 @@ CLAIMS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "support_grant": "your hospital let them in, for a stated time",
         "emergency_reason": "they wrote down why, and somebody checks it",
-        "referral": "they sent the patient for this scan",
         "assignment": "they take part in this person's care",
         "duty": "they are on duty for the whole hospital, until a day that is written down",
         "staff_list": "their employer named them on a list that it gave us",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -259,16 +259,6 @@ async def told(connection: Connection, source_id: UUID, at: datetime) -> None:
 
 
 # Disposal
-
-
-async def anchored(connection: Connection, activity: str, before: date, limit: int) -> list[Row]:
-    """Records of an activity whose time began on or before a day, oldest first; locked."""
-    return await contact_rows(
-        connection,
-        "where s.activity = %(activity)s and s.anchor_on <= %(before)s order by s.anchor_on, s.id limit %(limit)s "
-        "for update of s skip locked",
-        {"activity": activity, "before": before, "limit": limit},
-    )
 
 
 async def activities(connection: Connection) -> list[Row]:

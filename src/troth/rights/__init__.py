@@ -15,11 +15,10 @@ from troth.rights.errors import (
 from troth.rights.known import WORDS as WORDS_OF_KNOWN
 from troth.rights.known import Known, apart
 from troth.rights.model import Item, Outcome, Right, RightsRequest, State, Step
-from troth.rights.service import SERVED, Rights, SignedCertificate
+from troth.rights.service import Rights, SignedCertificate
 from troth.rights.workflows import Fulfilment
 
 __all__ = [
-    "SERVED",
     "WORDS_OF_KNOWN",
     "Accounts",
     "CopyDiffers",

@@ -10,14 +10,10 @@ from uuid import UUID
 
 
 class Right(StrEnum):
-    """What a subject may ask for (GDPR Art. 15 to 22)."""
+    """What a subject may ask for by a request (GDPR Art. 15 and 17); using one's choices is no request."""
 
     ACCESS = "access"
-    RECTIFY = "rectify"
     ERASE = "erase"
-    RESTRICT = "restrict"
-    PORT = "port"
-    OBJECT = "object"
 
 
 class State(StrEnum):

@@ -24,8 +24,6 @@ from troth.rights.errors import CopyNotReady, NothingChosen, RequestNotFound, Ri
 from troth.rights.model import PERSON, Erased, Item, Outcome, Right, RightsRequest, State, Step
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
-# What can be asked for now; the other rights of the notice are answered by a person until their workflow is there.
-SERVED = frozenset({Right.ACCESS, Right.ERASE})
 CHECK_EVERY = timedelta(seconds=1)
 
 _READS = ("see_request", "decide_request", "open_request", "copy")
@@ -447,12 +445,11 @@ def _title_context(item_id: UUID) -> bytes:
 
 def _served(right: Right | str) -> Right:
     try:
-        kind = Right(right)
+        return Right(right)
     except ValueError:
-        raise RightUnknown from None
-    if kind not in SERVED:
-        raise RightUnknown("This cannot be asked for here yet", hint="Write to the contact named in the notice.")
-    return kind
+        raise RightUnknown(
+            "This cannot be asked for here yet", hint="Write to the contact named in the notice."
+        ) from None
 
 
 def _allowed(permit: Permit, *actions: str, subject_id: UUID | None = None, request_id: UUID | None = None) -> None:

@@ -151,7 +151,7 @@ moments = st.builds(
         ),
         st.frozensets(
             st.sampled_from(
-                ["support_grant", "emergency_reason", "referral", "duty", "operates_service", "to:GB", "from:FR",
+                ["support_grant", "emergency_reason", "duty", "operates_service", "to:GB", "from:FR",
                  "recipient:other_hospitals", "contract:other_hospitals", "category:images", "order_document",
                  "instrument:model_contract", "pinned", "before:care", "before:rights", "channel:email",
                  "governed_by:licensed_products"]

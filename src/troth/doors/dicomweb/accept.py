@@ -119,15 +119,6 @@ def told_type(http_request: Request) -> str:
     raise NothingAcceptable
 
 
-def json_type(http_request: Request) -> str:
-    """The JSON type to answer a search or metadata request with.
-
-    Raises:
-        NothingAcceptable: JSON would not be taken.
-    """
-    return chosen(wanted(http_request), (JSON, PLAIN_JSON))
-
-
 def _range(told: media_types.MediaType) -> Wanted:
     media_type, parameters = told.name, told.parameters
     told_quality = parameters.get("q", "1")

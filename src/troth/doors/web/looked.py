@@ -54,7 +54,6 @@ SAID: Mapping[str, str] = {
     "rights:copy:made": "Made a copy of everything held about you",
     "rights:copy:collected": "Took the copy",
     "rights:request:closed": "Closed your request",
-    "ledger:key:shredded": "Destroyed the key of an access list",
 }
 
 NEWS = frozenset(

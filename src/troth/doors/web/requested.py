@@ -13,27 +13,15 @@ from troth.rights import Item, Outcome, Right, RightsRequest, State, Step
 
 RIGHTS: Mapping[Right, str] = {
     Right.ACCESS: "Copy",
-    Right.RECTIFY: "Correct",
     Right.ERASE: "Erase",
-    Right.RESTRICT: "Restrict",
-    Right.PORT: "Move",
-    Right.OBJECT: "Object",
 }
 HEADINGS: Mapping[Right, str] = {
     Right.ACCESS: "You asked for a copy of everything",
-    Right.RECTIFY: "You asked us to correct something",
     Right.ERASE: "You asked us to erase something",
-    Right.RESTRICT: "You asked us to stop using something",
-    Right.PORT: "You asked us to move your scans",
-    Right.OBJECT: "You objected to a use",
 }
 ASKED: Mapping[Right, str] = {
     Right.ACCESS: "a copy of everything",
-    Right.RECTIFY: "a correction",
     Right.ERASE: "to have something erased",
-    Right.RESTRICT: "to stop a use",
-    Right.PORT: "to move your scans",
-    Right.OBJECT: "to end a use",
 }
 
 

@@ -267,6 +267,11 @@ class Lists(Ground):
             gone: list[Row] = []
             if row["kind"] == "staff":
                 gone = await store.end_missing(connection, row["source"], row["activity"], list_id, now)
+            for each in gone:
+                await self.note(
+                    connection, "people:staff:ended", permit, organisation, {"source": row["source"]}, {},
+                    clear=Clear(refs=refs(contact=each["contact_id"], list=list_id), says={"source": row["source"]}),
+                )  # fmt: skip
             changed = {"state": "done", "sealed": None, "done_at": now, "ended": len(gone)}
             await store.change_list(connection, list_id, changed)
             tell_by, untold = await store.to_tell(connection, list_id)

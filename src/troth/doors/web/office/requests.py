@@ -35,11 +35,7 @@ QUEUES: Mapping[str, tuple[str, Pick]] = {
 }
 VERBS: Mapping[Right, str] = {
     Right.ACCESS: "asks for a copy of everything",
-    Right.RECTIFY: "asks for a correction",
     Right.ERASE: "asks us to erase something",
-    Right.RESTRICT: "asks us to stop a use",
-    Right.PORT: "asks to move the scans",
-    Right.OBJECT: "objects to a use",
 }
 
 
