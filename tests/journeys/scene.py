@@ -132,6 +132,8 @@ PAGES = (
     Spot("/choices/{id}", "patient"),
     Spot("/studies", "clinician"),
     Spot("/studies/{id}/invite", "clinician"),
+    Spot("/office", "office", everywhere=True),
+    Spot("/office", "newcomers_office"),
     Spot("/office/requests", "office", everywhere=True),
     Spot("/office/requests/{id}", "office"),
     Spot("/office/recipients", "office", everywhere=True, but="imaging-cloud"),

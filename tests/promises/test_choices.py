@@ -89,6 +89,12 @@ class TestImagingCloud:
         assert "9.5" in denied[-1].clauses
 
         office = await place.staff("office")
+        home = (await office.web.get("/office")).text
+        assert home.count(">Objection</a>") == 2, "the office's first page shows what waits, whatever its kind"
+        assert "days left" in home
+        number = re.search(r'Waiting <span class="count">(\d+)', home)
+        assert number is not None
+        assert f"{number[1]} items are waiting" in home
         mailed = len(place.mails())
         assert (await decide(office, held.made.name, "administration", "yes", "")).status_code == 422
         assert (

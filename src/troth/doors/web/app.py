@@ -40,6 +40,7 @@ from troth.doors.web.office.patients import MergePages
 from troth.doors.web.office.proposing import ProposingPages
 from troth.doors.web.office.publishing import PublishingPages
 from troth.doors.web.office.requests import OfficePages
+from troth.doors.web.office.waiting import WaitingPages
 from troth.doors.web.own.account import AccountPages
 from troth.doors.web.own.factors import FactorPages
 from troth.doors.web.patient.asking import AskingPages
@@ -71,8 +72,8 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None =
     Returns:
         An ASGI application.
     """
-    convertors.register()
     desk = Desk(rooms, has_images=dicomweb is not None)
+    desk.counters["/office"] = WaitingPages(desk).count
     faults = FaultPages(desk)
     mounted: list[BaseRoute] = [*routes(desk), Route("/static/{edition}/{name:path}", assets.serve)]
     # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.
@@ -95,6 +96,7 @@ def routes(desk: Desk) -> list[BaseRoute]:
     Args:
         desk: What every handler works with.
     """
+    convertors.register()
     return [
         *_public(desk),
         *_patient(desk),
@@ -173,10 +175,12 @@ def _choices(desk: Desk) -> list[BaseRoute]:
 def _staff(desk: Desk) -> list[BaseRoute]:
     studies, invite, office = StudyPages(desk), InvitePages(desk), OfficePages(desk)
     publishing, proposing, conflicts = PublishingPages(desk), ProposingPages(desk), ConflictPages(desk)
+    waiting = WaitingPages(desk)
     return [
         Route("/studies", studies.studies),
         Route("/studies/{id}/open", studies.open),
         Route("/studies/{id}/invite", invite.invite, methods=BOTH),
+        Route("/office", waiting.waiting),
         Route("/office/requests", office.console),
         Route("/office/requests/{id}", office.request),
         Route("/office/notice", publishing.proposals),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
@@ -17,7 +17,7 @@ from troth.doors.cookies import cookie
 from troth.doors.web import forms, words
 from troth.doors.web.declared import needs_fresh
 from troth.doors.web.errors import FreshSignInNeeded, SignInNeeded
-from troth.doors.web.frame import Frame, Standing, home_of, nav_of, standing_of
+from troth.doors.web.frame import Frame, NavItem, Standing, home_of, nav_of, standing_of
 from troth.doors.web.ports import Rooms
 from troth.doors.web.promises import Promises
 from troth.doors.web.refill import refilled
@@ -69,6 +69,8 @@ class Desk:
         self.rooms = rooms
         self.has_images = has_images
         self.promises = Promises(rooms)
+        self.counters: dict[str, Callable[[Actor], Awaitable[int]]] = {}
+        """Of entries of the navigation: how many things wait there for whoever reads."""
         self._renderer = Renderer()
 
     # Who is there
@@ -220,6 +222,17 @@ class Desk:
         is_here = draft is not None and draft.page.partition("?")[0] == http_request.url.path
         return draft if is_here else None
 
+    async def _nav(self, actor: Actor | None) -> tuple[NavItem, ...]:
+        items = nav_of(actor, self.rooms.policy.grants)
+        if actor is None:
+            return items
+        return tuple(
+            [
+                replace(item, count=await self.counters[item.href](actor)) if item.href in self.counters else item
+                for item in items
+            ]
+        )
+
     async def _frame(
         self, http_request: Request, visitor: Visitor, title: str, here: str, standing: Standing | None
     ) -> Frame:
@@ -234,7 +247,7 @@ class Desk:
             deployment=deployment,
             place=actor.organisation if actor is not None and is_staff else deployment,
             density="is-work" if is_staff else "is-read",
-            nav=nav_of(actor, self.rooms.policy.grants),
+            nav=await self._nav(actor),
             here=here,
             path=http_request.url.path,
             address=address_of(http_request),

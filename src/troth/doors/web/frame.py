@@ -16,11 +16,13 @@ class NavItem:
 
     Attributes:
         needs: It is shown where the notices let the role do one of these; empty: always.
+        count: How many things wait there; 0 is not said.
     """
 
     href: str
     label: str
     needs: tuple[str, ...] = ()
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,15 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
         NavItem("/promises", "Promises"),
     ),
     "office": (
+        NavItem("/office", "Waiting"),
         NavItem("/office/requests", "Requests"),
         NavItem("/office/decisions", "Decisions", ("decide_request", "review", "hold", "rectify")),
         NavItem("/office/patients", "Patients", ("merge",)),
         NavItem("/office/recipients", "Recipients", ("keep_register", "disclose")),
-        NavItem("/office/messages", "Write", ("send_message",)),
+        NavItem("/office/messages", "Messages", ("send_message",)),
         NavItem("/lists", "Lists", ("bring_people",)),
         NavItem("/office/people", "Officers", ("let_in",)),
-        NavItem("/office/notice", "Changes"),
+        NavItem("/office/notice", "Notice versions"),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
         NavItem("/office/promises", "Promises"),
@@ -132,7 +135,7 @@ HOMES = {
     "patient": "/scans",
     "clinician": "/studies",
     "referrer": "/studies",
-    "office": "/office/requests",
+    "office": "/office",
     "admin": "/admin",
 }
 
