@@ -6,6 +6,7 @@ import re
 from base64 import b32decode
 
 import httpx
+from playwright.async_api import Page
 
 from troth.kit import clock
 from troth.kit.db import Space
@@ -79,3 +80,14 @@ async def _code_for(people: People, cookie: str) -> str:
         secret = people._unsealed(held.account_key, held.of_form("totp")[0])
         await connection.execute("update factor set last_step = 0 where account_id = %s", (held.account_id,))
     return code_now(secret)
+
+
+async def take_second_step_on(page: Page) -> None:
+    """The same in a browser: an app for codes is set up on the page, and the recovery codes are put aside."""
+    await page.wait_for_url("**/second-step")
+    key = await page.locator("#key").inner_text()
+    await page.get_by_label("Code it shows now").fill(code_now(secret_of(key)))
+    await page.get_by_role("button", name="Turn on").click()
+    await page.get_by_label("I have saved them somewhere safe").check()
+    await page.get_by_role("button", name="Finish").click()
+    await page.wait_for_load_state()

@@ -201,7 +201,7 @@ class Deployment:
             invited.secret, given, held.made.birth_date, invited.code, address, ADDRESS
         )
         person = self._person(session.actor, email=address)
-        self._take_session(person, session.token)
+        await self._take_session(person, session.token)
         return person
 
     async def sign_in_again(self, person: Person) -> Person:
@@ -216,7 +216,7 @@ class Deployment:
             link = re.findall(r"\S+/sign-in/\S+", self.mails()[-1])[-1]
         session = await come_in(people, link.rpartition("/")[2], ADDRESS)
         person.actor = session.actor
-        self._take_session(person, session.token)
+        await self._take_session(person, session.token)
         return person
 
     async def bearer(self, role: str, purpose: str, house: Organisation | None = None) -> Person:
@@ -373,11 +373,12 @@ class Deployment:
         self._open += [web_client, viewer_client]
         return Person(web_client, viewer_client, actor, user, email)
 
-    @staticmethod
-    def _take_session(person: Person, token: str) -> None:
-        for client in (person.web, person.viewer):
+    async def _take_session(self, person: Person, token: str) -> None:
+        entered = await self.rooms.people.enter_viewer(await self.rooms.people.hand_over(person.actor))
+        assert entered is not None
+        for client, cookie in ((person.web, token), (person.viewer, entered.token)):
             client.cookies.clear()
-            client.cookies.set(COOKIE, token)
+            client.cookies.set(COOKIE, cookie)
 
 
 OpenDeployment = Callable[..., Awaitable[Deployment]]

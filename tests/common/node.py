@@ -33,7 +33,7 @@ ORGANISATION = "Example Hospital"  # made by the first start, as notices/imaging
 MODALITY = "MODALITY"
 OUR_AE = "TROTH"
 START_SECONDS = 120.0
-_ADDRESSES = re.compile(r"^(pages|viewer|dicom) .*?([0-9.]+):(\d+)$", re.MULTILINE)
+_ADDRESSES = re.compile(r"^(pages|viewer|dicom) .*?(localhost|[0-9.]+):(\d+)$", re.MULTILINE)
 
 
 class DidNotStart(AssertionError):
@@ -107,7 +107,7 @@ class NodeProcess:
     @property
     def url(self) -> str:
         """Origin of the pages and of DICOMweb."""
-        return f"http://127.0.0.1:{self.ports['pages']}"
+        return f"http://localhost:{self.ports['pages']}"
 
     @property
     def log(self) -> Path:

@@ -19,6 +19,7 @@ import pytest
 import requests
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright
 
+from tests.common.arrivals import take_second_step_on
 from tests.common.node import ORGANISATION, NodeProcess, a_node
 from tests.common.programs import program
 from tests.common.real_files import NO_INSTANCE, Sent, everything
@@ -173,7 +174,7 @@ async def signed_in(browser: Browser, link: str) -> BrowserContext:
     page = await context.new_page()
     await page.goto(link)
     await page.get_by_role("button", name=re.compile("^Sign in")).click()
-    await page.wait_for_load_state()
+    await take_second_step_on(page)
     await page.close()
     return context
 

@@ -43,6 +43,7 @@ NO_PAGES = {
     "/account/copy.json": "a file",
     "/emergency/{id}/open": "leads on to the viewer",
     "/conflicts/{id}/pictures/{which}": "a picture",
+    "/viewer-entry": "leads on to the viewer by itself",
 }
 
 

@@ -8,7 +8,61 @@ Per: RFC 6265 5.4.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Scope
+
+SESSION: Final = "troth_session"
+_PREFIX: Final = "__Host-"
+"""Browsers take such a cookie only over TLS, for this host alone, and from nobody else (RFC 6265bis 4.1.3.2)."""
+_SCOPE: Final = "troth.session_cookie"
+_AT_VIEWER: Final = "troth.is_viewer"
+
+
+def session_name(is_secure: bool) -> str:
+    """The name of the cookie of a session.
+
+    Args:
+        is_secure: Whether people reach this origin by https.
+    """
+    return f"{_PREFIX}{SESSION}" if is_secure else SESSION
+
+
+def session_cookie(http_request: Request) -> str:
+    """The value of the session's cookie at the origin that was asked; empty where there is none."""
+    return cookie(http_request, http_request.scope.get(_SCOPE, SESSION))
+
+
+def is_at_viewer(http_request: Request) -> bool:
+    """Whether the viewer's origin was asked."""
+    return bool(http_request.scope.get(_AT_VIEWER))
+
+
+def at_origin(scope: Scope, *, is_secure: bool, is_viewer: bool) -> Scope:
+    """The same request, with which origin it came to: doors behind it are the same at both."""
+    return {**scope, _SCOPE: session_name(is_secure), _AT_VIEWER: is_viewer}
+
+
+def refusal(scope: Scope) -> PlainTextResponse | None:
+    """The answer to a request that is not clear about whose it is or where it goes; None where it is.
+
+    Two fields `Host` are two readings of one request (RFC 9112 3.2), and of two session cookies nobody knows which one
+    this browser was given.
+    """
+    if sum(key == b"host" for key, _ in scope["headers"]) > 1:
+        return PlainTextResponse("There is more than one Host in this request\n", 400)
+    if _times(scope["headers"], scope[_SCOPE].encode()) > 1:
+        told = "Your browser sent two sign-ins at once. Delete the cookies of this site, and sign in again\n"
+        return PlainTextResponse(told, 400, {"Clear-Site-Data": '"cookies"'})
+    return None
+
+
+def _times(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> int:
+    pairs = (pair for key, line in headers if key == b"cookie" for pair in line.split(b";"))
+    return sum(pair.partition(b"=")[0].strip() == name for pair in pairs)
 
 
 def cookie(http_request: Request, name: str) -> str:

@@ -11,7 +11,7 @@ from troth.main import admin, backup_command, ledger_command, media_command, not
 from troth.main.first_start import prepare
 from troth.main.node import Node, bound
 from troth.main.parts import PARTS
-from troth.main.settings import Settings, load, shipped_notice
+from troth.main.settings import Settings, load, require_names_apart, shipped_notice
 from troth.main.terminal import say
 from troth.main.tls import certificate
 
@@ -83,6 +83,7 @@ def _one_part(name: str, settings: Settings) -> None:
     """Run one part in this process, for a cluster whose other parts run elsewhere."""
     if name == "web":
         certificate(settings)
+        require_names_apart(settings)
     first = bound({"web": settings.http, "dicom": settings.dicom}[name]) if name != "worker" else None
     second = bound(settings.viewer) if name == "web" else None
     PARTS[name](settings, first, second, lambda: say(f"{name} is ready"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from troth.doors.dimse import tls
 from troth.kit.errors import Unprocessable
-from troth.main.settings import Settings
-from troth.main.tls import Renewal, is_loopback
+from troth.main.settings import Settings, is_loopback
+from troth.main.tls import Renewal
 
 _NAMES = ("dicom_tls_certificate", "dicom_tls_key", "dicom_tls_ca")
 

@@ -25,7 +25,7 @@ from typing import Any
 from troth.kit.errors import Conflict, Unavailable
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
 from troth.main.dicom_tls import dicom_tls, warn_if_plain
-from troth.main.settings import Address, Settings
+from troth.main.settings import Address, Settings, require_names_apart
 from troth.main.tls import certificate
 
 RESTORING = "restoring"
@@ -110,9 +110,11 @@ class Node:
         Raises:
             AlreadyRunning: Another node has the data folder.
             Unavailable: A part does not come up in time.
-            Unprocessable: A listener would be plain beyond this machine, or its certificate cannot be used.
+            Unprocessable: A listener would be plain beyond this machine, its certificate cannot be used, or pages and
+                viewer have one name.
         """
         certificate(self.settings)
+        require_names_apart(self.settings)
         dicom_tls(self.settings)
         warn_if_plain(self.settings)
         self._take_lock()

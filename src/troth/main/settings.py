@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from troth.kit.errors import Unprocessable
 
@@ -39,6 +41,11 @@ class Address:
         return cls(host.strip("[]") or "127.0.0.1", int(port))
 
 
+PAGES_HERE: Final = "localhost"
+VIEWER_HERE: Final = "127.0.0.1"
+"""Two names of this machine, of which browsers keep cookies apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything an operator can set. Each field can be set as `TROTH_<FIELD>` or as a key of `troth.toml`.
@@ -51,7 +58,7 @@ class Settings:
         dicom: Listener for DICOM associations.
         ae: Our application entity title.
         public_url: How people reach the pages, if not by the listener's address; https switches on HSTS and Secure.
-        viewer_url: The same for the viewer's origin.
+        viewer_url: The same for the viewer's origin; another host name, because browsers share cookies between ports.
         trusted_proxies: Addresses and networks of the proxies in front, with commas between: with a `public_url`, who
             asks is taken from their `X-Forwarded-For`, for the ledger and the limits of sign-in; nobody else's counts.
         database_url: A managed PostgreSQL 17 or later instead of the embedded one.
@@ -95,12 +102,12 @@ class Settings:
     @property
     def http_url(self) -> str:
         """Address of the pages for people, without a slash at the end."""
-        return self.public_url.rstrip("/") or f"{self._scheme}://{self.http}"
+        return self.public_url.rstrip("/") or f"{self._scheme}://{_named(self.http, PAGES_HERE)}"
 
     @property
     def viewer_origin(self) -> str:
         """Address of the viewer for people, without a slash at the end."""
-        return self.viewer_url.rstrip("/") or f"{self._scheme}://{self.viewer}"
+        return self.viewer_url.rstrip("/") or f"{self._scheme}://{_named(self.viewer, VIEWER_HERE)}"
 
     @property
     def _scheme(self) -> str:
@@ -110,6 +117,36 @@ class Settings:
     def is_https(self) -> bool:
         """Whether people reach us by https."""
         return self.http_url.startswith("https:")
+
+
+def _named(address: Address, here: str) -> str:
+    """How people reach a listener: here by a name of its own, because cookies know no ports (RFC 6265 8.5)."""
+    return f"{here}:{address.port}" if is_loopback(address.host) else str(address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_names_apart(settings: Settings) -> None:
+    """Refuse to start where pages and viewer have one name: they would share cookies, whatever their ports.
+
+    Raises:
+        Unprocessable: They have.
+    """
+    names = urlsplit(settings.http_url).hostname, urlsplit(settings.viewer_origin).hostname
+    if names[0] == names[1]:
+        raise Unprocessable(
+            f"the pages and the viewer would both be known as {names[0]}, and share their cookies",
+            hint="Give the viewer a name of its own in the DNS, for the same address, and set viewer_url to it, such "
+            "as https://viewer.imaging.example beside public_url https://imaging.example.",
+        )
 
 
 def default_data_dir() -> Path:

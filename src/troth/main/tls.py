@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 
 from troth.kit.errors import Unprocessable
-from troth.main.settings import Settings
+from troth.main.settings import Settings, is_loopback
 
 _LOOK_SECONDS = 30.0
 
@@ -110,13 +109,3 @@ def certificate(settings: Settings) -> Certificate | None:
                 "public_url to its https address.",
             )
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -80,6 +80,7 @@ from troth.people.errors import (
 )
 from troth.people.factors import Challenge, Enrolled, Factor, Owed, Reset
 from troth.people.facts import PeopleFacts
+from troth.people.handovers import Entered
 from troth.people.merges import contradict
 from troth.people.merges_store import with_patient_id
 from troth.people.model import (
@@ -151,6 +152,7 @@ __all__ = [
     "Due",
     "EmailMalformed",
     "Enrolled",
+    "Entered",
     "Factor",
     "FactorNotFound",
     "FactorRefused",

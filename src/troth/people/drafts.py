@@ -12,8 +12,8 @@ from troth.kit import clock
 from troth.kit.db import Connection, Space
 from troth.people import store as people_store
 from troth.people.factors import store
+from troth.people.handovers import Handovers
 from troth.people.model import digest_of, tenant_of
-from troth.people.sessions import Sessions
 from troth.policy import Actor
 from troth.vault import KeyRef
 
@@ -35,7 +35,7 @@ class Draft:
     fields: Mapping[str, str] = field(repr=False)
 
 
-class Drafts(Sessions):
+class Drafts(Handovers):
     """The part of `People` that loses nothing that was typed."""
 
     async def keep_draft(self, token: str, draft: Draft) -> bool:

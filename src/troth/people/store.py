@@ -37,6 +37,8 @@ where s.digest = %(digest)s and s.form = %(form)s and {_ALIVE}
   and (s.account_id is null or m.account_id is not null or l.account_id is not null)
 """  # noqa: S608 - joined from constants
 
+RESOLVE_VIEWER = RESOLVE.replace("s.digest =", "s.viewer_digest =")
+
 FACTS = f"""
 select s.id, s.kind, s.account_id, coalesce(j.surviving_id, s.subject_id) as subject_id,
        coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
@@ -313,7 +315,20 @@ async def resolve_session(
     connection: Connection, digest: bytes, form: str, now: datetime, every: timedelta
 ) -> Row | None:
     """Who stands behind a secret, if it is alive and its standing too."""
-    return await _one(connection, RESOLVE, {"digest": digest, "form": form, "now": now, "every": every})
+    values = {"digest": digest, "form": "browser" if form == "viewer" else form, "now": now, "every": every}
+    return await _one(connection, RESOLVE_VIEWER if form == "viewer" else RESOLVE, values)
+
+
+async def enter_viewer(
+    connection: Connection, session_id: UUID, digest: bytes, issued: int, now: datetime
+) -> Row | None:
+    """Give the viewer of a living session a secret; None when it is over, or what was issued then was used."""
+    statement = (
+        "update session s set viewer_digest = %(digest)s, viewer_issued = %(issued)s where s.id = %(id)s"  # noqa: S608
+        f" and s.form = 'browser' and (s.viewer_issued is null or s.viewer_issued < %(issued)s) and {_ALIVE}"
+        " returning s.expires_at"
+    )
+    return await _one(connection, statement, {"id": session_id, "digest": digest, "issued": issued, "now": now})
 
 
 async def facts_of_session(connection: Connection, session_id: UUID, now: datetime) -> Row | None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from troth.archive import Archive, Viewing
 from troth.dicom import is_uid
-from troth.doors.cookies import cookie
+from troth.doors.cookies import is_at_viewer, session_cookie
 from troth.doors.dicomweb.errors import OriginForeign
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.dicomweb.viewings import Viewings
@@ -22,7 +22,6 @@ from troth.kit.errors import NotFound, Unauthenticated
 from troth.people import Bearer, People
 from troth.policy import Actor, Permit, Policy, Target
 
-COOKIE = "troth_session"
 PURPOSE_HEADER = "troth-purpose"
 _PURPOSES = {"patient": "own_access", "peer": "care"}
 _USUAL_PURPOSE = "diagnosis"
@@ -78,12 +77,12 @@ class Gate:
             if held is None:
                 raise Unauthenticated
             return Caller(replace(held.actor, via="dicomweb", surface="dicomweb"), held.purpose)
-        token = cookie(http_request, COOKIE)
-        actor = await self._actor(token) if token else None
+        token, at_viewer = session_cookie(http_request), is_at_viewer(http_request)
+        actor = await self._actor(token, at_viewer=at_viewer) if token else None
         if actor is None:
             raise Unauthenticated
-        if http_request.method not in _SAFE_METHODS and not is_same_origin(http_request):
-            raise OriginForeign
+        if http_request.method not in _SAFE_METHODS and (at_viewer or not is_same_origin(http_request)):
+            raise OriginForeign  # the cookie of the viewer is good for reading alone
         named = http_request.headers.get(PURPOSE_HEADER, "")
         purpose = named or _PURPOSES.get(actor.kind, _USUAL_PURPOSE)
         return Caller(replace(actor, surface="viewer"), purpose, is_usual=not named, is_at_viewer=True)
@@ -163,8 +162,9 @@ class Gate:
     async def _bearer(self, token: str) -> Bearer | None:
         return await self._bearers.of(_digest(token), lambda: self._people.bearer_of_token(token))
 
-    async def _actor(self, token: str) -> Actor | None:
-        return await self._actors.of(_digest(token), lambda: self._people.actor_of_session(token))
+    async def _actor(self, token: str, *, at_viewer: bool) -> Actor | None:
+        asked = self._people.actor_of_viewer if at_viewer else self._people.actor_of_session
+        return await self._actors.of(_digest(f"{at_viewer} {token}"), lambda: asked(token))
 
 
 class Standing:

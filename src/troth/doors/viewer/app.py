@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,14 +12,17 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from troth.doors.cookies import cookie
+from troth.doors.cookies import session_cookie, session_name
 from troth.doors.viewer.configuration import script
 from troth.doors.viewer.dist import Dist
 from troth.doors.viewer.headers import DECODER_POLICY, Headers
 from troth.doors.viewer.ports import Rooms
+from troth.kit import clock
 
-COOKIE = "troth_session"
 NO_STORE = {"Cache-Control": "no-store"}
+NO_COOKIE = "Your browser keeps no cookie of the viewer, so it cannot show pictures. Allow cookies for this address\n"
+MOST_UID = 64
+MOST_FORM_BYTES = 2_048
 MISSING = "The viewer was not fetched. Run: make setup\n"
 LEAVE = (
     "navigator.serviceWorker && navigator.serviceWorker.getRegistrations()"
@@ -48,6 +51,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, dist: Dist | None = No
         Route("/app-config.js", _configuration(rooms)),
         Route("/init-service-worker.js", _leave),
         Route("/viewer", _viewer(rooms, build)),
+        Route("/enter", _enter(rooms), methods=["POST"]),
     ]
     if dicomweb is not None:
         routes.append(Mount("/dicomweb", app=dicomweb))
@@ -68,8 +72,8 @@ def _home(rooms: Rooms) -> Handler:
 
 def _configuration(rooms: Rooms) -> Handler:
     async def configure(http_request: Request) -> Response:
-        token = cookie(http_request, COOKIE)
-        actor = await rooms.people.actor_of_session(token) if token else None
+        token = session_cookie(http_request)
+        actor = await rooms.people.actor_of_viewer(token) if token else None
         told = script(actor, rooms.settings.http_url)
         return Response(told, media_type="text/javascript; charset=utf-8", headers=NO_STORE)
 
@@ -83,10 +87,15 @@ async def _leave(http_request: Request) -> Response:
 
 def _viewer(rooms: Rooms, build: Dist) -> Handler:
     async def viewer(http_request: Request) -> Response:
-        token = cookie(http_request, COOKIE)
-        actor = await rooms.people.actor_of_session(token) if token else None
+        token = session_cookie(http_request)
+        actor = await rooms.people.actor_of_viewer(token) if token else None
         if actor is None:
-            return RedirectResponse(rooms.settings.http_url + "/sign-in", 303, headers=NO_STORE)
+            asked = http_request.query_params
+            if not token and _is_just_now(asked.get("entered", "")):
+                return PlainTextResponse(NO_COOKIE, 403, headers=NO_STORE)
+            study = asked.get("StudyInstanceUIDs", "")
+            entry = f"{rooms.settings.http_url}/viewer-entry?study={quote(study[:MOST_UID])}"
+            return RedirectResponse(entry, 303, headers=NO_STORE)
         answer = await build.answer(http_request, "index.html")
         if answer is None:
             return PlainTextResponse(MISSING, 503, headers=NO_STORE)
@@ -94,6 +103,48 @@ def _viewer(rooms: Rooms, build: Dist) -> Handler:
         return answer
 
     return viewer
+
+
+def _enter(rooms: Rooms) -> Handler:
+    """Where the pages hand a session over: for a cookie of this host, good for reading alone, that ends with it."""
+
+    async def enter(http_request: Request) -> Response:
+        origin = http_request.headers.get("origin")
+        if origin is not None and origin != rooms.settings.http_url:
+            return PlainTextResponse("This did not come from the pages\n", 403, headers=NO_STORE)
+        fields = dict(parse_qsl((await _short(http_request)).decode("ascii", "replace"), max_num_fields=4))
+        entered = await rooms.people.enter_viewer(fields.get("secret", ""))
+        study = fields.get("study", "")[:MOST_UID]
+        if entered is None:
+            return RedirectResponse(rooms.settings.http_url + "/", 303, headers=NO_STORE)
+        now = clock.now()
+        answer = RedirectResponse(
+            f"/viewer?StudyInstanceUIDs={quote(study)}&entered={int(now.timestamp())}", 303, headers=NO_STORE
+        )
+        is_secure = rooms.settings.viewer_origin.startswith("https:")
+        answer.set_cookie(
+            session_name(is_secure), entered.token, max_age=max(int((entered.expires_at - now).total_seconds()), 1),
+            path="/", httponly=True, samesite="lax", secure=is_secure,
+        )  # fmt: skip
+        return answer
+
+    return enter
+
+
+async def _short(http_request: Request) -> bytes:
+    """A form of two fields; of one that is longer, nothing."""
+    content = b""
+    async for chunk in http_request.stream():
+        content += chunk
+        if len(content) > MOST_FORM_BYTES:
+            return b""
+    return content
+
+
+def _is_just_now(typed: str) -> bool:
+    """Whether somebody came in seconds ago, and their browser kept no cookie: else they would be led in a circle."""
+    is_number = typed.isascii() and typed.isdigit() and len(typed) < 12
+    return is_number and abs(clock.now().timestamp() - int(typed)) < 10
 
 
 def _file(build: Dist) -> Handler:

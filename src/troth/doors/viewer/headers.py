@@ -8,6 +8,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from troth.doors.cookies import at_origin, refusal
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -58,6 +60,7 @@ class Headers:
     def __init__(self, app: ASGIApp, *, hashes: Sequence[str], host: str, is_secure: bool) -> None:
         self._app = app
         self._hosts = LOOPBACK | {host}
+        self._is_secure = is_secure
         self._fixed = {
             "Content-Security-Policy": content_security_policy(hashes),
             "Cross-Origin-Opener-Policy": "same-origin",
@@ -75,6 +78,10 @@ class Headers:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        scope = at_origin(scope, is_secure=self._is_secure, is_viewer=True)
+        if (refused := refusal(scope)) is not None:
+            await refused(scope, receive, send)
             return
         named = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"host"), "")
         if named.rpartition(":")[0] not in self._hosts and named not in self._hosts:

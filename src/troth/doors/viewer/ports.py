@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from troth.people import Entered
 from troth.policy import Actor
 
 
 class People(Protocol):
     """Sessions."""
 
-    async def actor_of_session(self, token: str) -> Actor | None:
-        """Who stands behind a session, or None when it has ended."""
+    async def enter_viewer(self, secret: str) -> Entered | None:
+        """Let the viewer in with what a page handed over; None where it does not count."""
+
+    async def actor_of_viewer(self, token: str) -> Actor | None:
+        """Who stands behind the viewer's cookie, or None when the session has ended."""
 
 
 class Settings(Protocol):

@@ -42,6 +42,7 @@ from troth.doors.web.office.publishing import PublishingPages
 from troth.doors.web.office.requests import OfficePages
 from troth.doors.web.office.waiting import WaitingPages
 from troth.doors.web.own.account import AccountPages
+from troth.doors.web.own.entry import EntryPages
 from troth.doors.web.own.factors import FactorPages
 from troth.doors.web.patient.asking import AskingPages
 from troth.doors.web.patient.choices import ChoicePages
@@ -246,6 +247,7 @@ def _lists(desk: Desk) -> list[BaseRoute]:
     lists, own = ListPages(desk), AccountPages(desk)
     return [
         Route("/account", own.account),
+        Route("/viewer-entry", EntryPages(desk).entry),
         Route("/account/factors", FactorPages(desk).factors, methods=BOTH),
         Route("/account/copy.json", own.copy),
         Route("/account/support", own.support, methods=["POST"]),

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from troth.archive import Found, Query, StudySummary
-from troth.doors.cookies import cookie
+from troth.doors.cookies import cookie, session_cookie, session_name
 from troth.doors.web import forms, words
 from troth.doors.web.declared import needs_fresh
 from troth.doors.web.errors import FreshSignInNeeded, SignInNeeded
@@ -28,7 +28,6 @@ from troth.notice import Cookies, Notice, NoticeVersion, applying
 from troth.people import IDLE_OF_PATIENT, IDLE_OF_STAFF, Challenge, Draft, Enrolled, Session
 from troth.policy import Actor, Permit, Target
 
-SESSION_COOKIE = "troth_session"
 THEME_COOKIE = "troth_theme"
 KEPT = "kept"
 MOST_ADDRESS = 2_000
@@ -77,7 +76,7 @@ class Desk:
 
     async def visitor(self, http_request: Request) -> Visitor:
         """Who asks, by the session cookie."""
-        secret = cookie(http_request, SESSION_COOKIE)
+        secret = session_cookie(http_request)
         actor = await self.rooms.people.actor_of_session(secret) if secret else None
         version = await self.version(actor)
         words.read_in(version.notice.zone if version is not None else UTC)
@@ -269,7 +268,7 @@ class Desk:
         For this host only, out of reach of scripts and of other sites' forms.
         """
         answer.set_cookie(
-            SESSION_COOKIE,
+            session_name(self.rooms.settings.is_https),
             session.token,
             max_age=max(int((session.expires_at - clock.now()).total_seconds()), 1),
             path="/",
@@ -281,7 +280,9 @@ class Desk:
 
     def without_session(self, answer: Response) -> Response:
         """Take the session cookie away."""
-        answer.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")
+        is_https = self.rooms.settings.is_https
+        name = session_name(is_https)
+        answer.delete_cookie(name, path="/", secure=is_https, httponly=True, samesite="lax")
         return answer
 
 

@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.cookies import cookie
+from troth.doors.cookies import session_cookie
 from troth.doors.web import forms
-from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, address_of, go
+from troth.doors.web.desk import Desk, Visitor, address_of, go
 from troth.doors.web.errors import FreshSignInNeeded, SignInNeeded
 from troth.doors.web.frame import home_of
 from troth.doors.web.public.views import AgainPage, FaultPage
@@ -78,7 +78,7 @@ class FaultPages:
 
     async def _sign_in(self, http_request: Request) -> Response:
         """On to the second step of a sign-in that waits for it, else to its beginning."""
-        shown = cookie(http_request, SESSION_COOKIE)
+        shown = session_cookie(http_request)
         if not shown:
             return go("/sign-in")
         if not http_request.url.path.startswith(SECOND_STEP) and await self._desk.rooms.people.owed(shown):
@@ -99,7 +99,7 @@ class FaultPages:
 
     async def _fresh(self, http_request: Request) -> Response:
         """An act that needs a fresh sign-in: what was typed is kept, and whoever it is shows the factor again."""
-        shown, people = cookie(http_request, SESSION_COOKIE), self._desk.rooms.people
+        shown, people = session_cookie(http_request), self._desk.rooms.people
         if forms.is_sent(http_request):
             await self._keep(http_request, shown)
             return go(SECOND_STEP if await people.ask_again(shown) else "/sign-in?fresh=1")

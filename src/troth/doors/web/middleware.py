@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import traceback
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from troth.doors.cookies import at_origin, refusal
 from troth.kit.errors import Unavailable
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -81,7 +82,14 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = at_origin(scope, is_secure=self._origin.startswith("https:"), is_viewer=False)
         headers = Headers(scope=scope)
+        if (refused := refusal(scope)) is not None:
+            await refused(scope, receive, send)
+            return
+        if (elsewhere := self._by_our_name(scope, headers)) is not None:
+            await RedirectResponse(elsewhere, 307)(scope, receive, send)
+            return
         if not self._is_ours(headers.get("host", "")):
             await PlainTextResponse("This server does not answer to that name\n", 421)(scope, receive, send)
             return
@@ -117,10 +125,18 @@ class Guard:
             answer = HTMLResponse(BUSY, 503, later) if is_away else HTMLResponse(BARE, 500)
             await answer(scope, receive, dressed)
 
+    def _by_our_name(self, scope: Scope, headers: Headers) -> str | None:
+        """Where a browser is led that opens these pages by another name of this machine, such as the viewer's."""
+        known, asked = urlsplit(self._origin).hostname or "", _name_of(headers.get("host", ""))
+        is_opening = scope["method"] in {"GET", "HEAD"} and headers.get("sec-fetch-mode") == "navigate"
+        if not is_opening or asked == known or not {asked, known} <= LOOPBACK:
+            return None
+        query = scope.get("query_string", b"").decode("latin-1")
+        return self._origin + quote(scope["path"]) + (f"?{query}" if query else "")
+
     def _is_ours(self, host: str) -> bool:
         """Only our own name: another one that resolves to us (DNS rebinding) is refused."""
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        return name in self._hosts
+        return _name_of(host) in self._hosts
 
     def _is_from_here(self, headers: Headers) -> bool:
         """Whether a change was asked for by one of our own pages, or by no browser at all.
@@ -135,6 +151,10 @@ class Guard:
         if origin == "null" and site == "same-origin":
             return True  # under our own referrer policy browsers withhold the origin of our own forms too
         return origin is None or origin in {self._origin, f"{urlsplit(self._origin).scheme}://{headers.get('host')}"}
+
+
+def _name_of(host: str) -> str:
+    return host if host.endswith("]") else host.rpartition(":")[0] or host
 
 
 def _log_fault(fault: Exception) -> None:

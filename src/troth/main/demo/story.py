@@ -171,7 +171,7 @@ class Story:
         self.say(f"and finds {len(found)} studies of PatientID {PATIENT_ID}")
         viewer = self.node.settings.viewer_origin
         base = f"{viewer}/dicomweb/studies/{self.head_uid}"
-        shell = await self.clinician.client.get(f"{viewer}/viewer", params={"StudyInstanceUIDs": self.head_uid})
+        shell = await self.clinician.open_viewer(f"{viewer}/viewer?StudyInstanceUIDs={self.head_uid}")
         holds(shell.status_code == 200 and '<div id="root"' in shell.text, "OHIF is served on its own origin")
         metadata = (await self.clinician.client.get(f"{base}/metadata", headers={"Accept": DICOM_JSON})).json()
         series, instance = metadata[0]["0020000E"]["Value"][0], metadata[0]["00080018"]["Value"][0]
@@ -232,6 +232,7 @@ class Story:
         self.say(f"the patient reads that Dr B. Specimen looked, when, why and by which clause: {self.url}/looked")
         viewer = self.node.settings.viewer_origin
         base = f"{viewer}/dicomweb/studies"
+        await self.patient.open_viewer(f"{viewer}/viewer?StudyInstanceUIDs={self.head_uid}")
         own = await self.patient.client.get(f"{base}/{self.head_uid}/metadata", headers={"Accept": DICOM_JSON})
         foreign = await self.patient.client.get(f"{base}/{self.other_uid}/metadata", headers={"Accept": DICOM_JSON})
         holds((own.status_code, foreign.status_code) == (200, 404), "the same viewer shows their study and no other")

@@ -138,6 +138,13 @@ class Visitor:
         """
         return self._read(await self.client.get(address))
 
+    async def open_viewer(self, address: str) -> httpx.Response:
+        """Open the viewer, by the page that hands the session over to it; returns what the viewer answers."""
+        await self.open(address)
+        if any(text.startswith("Open the pictures") for form in self._page.forms for text, _, _ in form.buttons):
+            await self.press("Open the pictures")
+        return self.answer
+
     async def press(self, button: str, **values: str) -> str:
         """Fill in the form with this button and press it; returns the words of the next page.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,18 +16,23 @@ from troth.doors.viewer.app import create
 from troth.doors.viewer.configuration import configuration
 from troth.doors.viewer.dist import Dist
 from troth.doors.viewer.headers import DECODER_POLICY
+from troth.kit import clock
+from troth.people import Entered
 from troth.policy import Actor
 
 ORIGIN = "http://127.0.0.1:8081"
 DECODER = "34.bundle.0123456789abcdef.js"
-WEB = "http://127.0.0.1:8080"
+WEB = "http://localhost:8080"
 INDEX = '<!doctype html><script>window.PUBLIC_URL="/"</script><script src="/app-config.js"></script><div id="root">'
 DOCTOR = Actor("user", role="clinician", name='B. "Specimen" </script>', organisation="Example Hospital")
 
 
 class People:
-    async def actor_of_session(self, token: str) -> Actor | None:
+    async def actor_of_viewer(self, token: str) -> Actor | None:
         return DOCTOR if token == "alive" else None
+
+    async def enter_viewer(self, secret: str) -> Entered | None:
+        return Entered("alive", clock.now() + timedelta(hours=1)) if secret == "handed" else None
 
 
 async def studies(http_request: Any) -> JSONResponse:
@@ -64,7 +70,29 @@ async def test_the_viewer_opens_for_who_is_signed_in_and_for_nobody_else(dist: D
         assert opened.headers["cache-control"] == "no-store"
         for stranger in (over, nobody):
             refused = await stranger.get("/viewer?StudyInstanceUIDs=1.2.3")
-            assert (refused.status_code, refused.headers["location"]) == (303, f"{WEB}/sign-in")
+            assert (refused.status_code, refused.headers["location"]) == (303, f"{WEB}/viewer-entry?study=1.2.3")
+
+
+async def test_the_pages_hand_a_session_over_and_nobody_else(dist: Dist) -> None:
+    fields = {"secret": "handed", "study": "1.2.3"}
+    async with client(dist) as browser:
+        for wrong in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": ORIGIN}):
+            refused = await browser.post("/enter", data=fields, headers=wrong)
+            assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+        over = await browser.post("/enter", data={**fields, "secret": "used"}, headers={"Origin": WEB})
+        assert (over.headers["location"], "set-cookie" in over.headers) == (f"{WEB}/", False)
+        assert (await browser.get("/enter?secret=handed")).status_code == 404
+        entered = await browser.post("/enter", data=fields, headers={"Origin": WEB})
+        cookie = entered.headers["set-cookie"]
+        for part in ("troth_session=alive", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age="):
+            assert part in cookie
+        assert entered.headers["location"].startswith("/viewer?StudyInstanceUIDs=1.2.3&entered=")
+        assert (await browser.get(entered.headers["location"])).text == INDEX
+    async with client(dist) as forgetful:
+        led = await forgetful.get(entered.headers["location"])
+        assert (led.status_code, "keeps no cookie" in led.text) == (403, True), "nobody is led in a circle"
+        twice = await forgetful.get("/viewer", headers={"Cookie": "troth_session=alive; a=b; troth_session=planted"})
+        assert (twice.status_code, "two sign-ins" in twice.text) == (400, True)
 
 
 async def test_dicomweb_is_beside_it_and_the_list_is_on_the_pages(dist: Dist) -> None:

@@ -24,7 +24,7 @@ from troth.policy import Target
 from troth.vault import Keyring
 
 NOTICE = Path(__file__).parents[4] / "notices" / "imaging-cloud" / "notice.yaml"
-ORIGIN = "http://127.0.0.1:8080"
+ORIGIN = "http://localhost:8080"
 NEW, OLD, CHEST = "1.2.826.1", "1.2.826.2", "1.2.826.3"
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.cookies import cookie
+from troth.doors.cookies import session_cookie
 from troth.doors.web import forms
-from troth.doors.web.desk import SESSION_COOKIE, Desk, Visitor, address_of, clauses_of, go
+from troth.doors.web.desk import Desk, Visitor, address_of, clauses_of, go
 from troth.doors.web.errors import SignInNeeded
 from troth.doors.web.forms import Fault
 from troth.doors.web.public.square import Square, square_of
@@ -121,7 +121,7 @@ class SecondStep:
         Raises:
             SignInNeeded: There is none.
         """
-        shown = cookie(http_request, SESSION_COOKIE)
+        shown = session_cookie(http_request)
         if not shown or await self._desk.rooms.people.owed(shown) is None:
             raise SignInNeeded
         return shown

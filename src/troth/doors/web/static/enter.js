@@ -1,0 +1,3 @@
+// Presses the one button of this page.
+"use strict";
+document.getElementById("enter").submit();
