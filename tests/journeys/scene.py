@@ -102,8 +102,8 @@ PAGES = (
     Spot("/notice", "office", everywhere=True),
     Spot("/notice", query="?for=visitors&in=NL", everywhere=True),
     Spot("/notice/versions", everywhere=True),
-    Spot("/notice/versions/{number:int}"),
-    Spot("/notice/versions/{number:int}/changes"),
+    Spot("/notice/versions/{number:version}"),
+    Spot("/notice/versions/{number:version}/changes"),
     Spot("/notice/register", everywhere=True),
     Spot("/promises", everywhere=True),
     Spot("/recipients", everywhere=True),
@@ -397,6 +397,6 @@ async def _versions(scene: Scene) -> None:
     later = next_version(after, (says[:20], says[:20].replace(" ", "  ", 1) + " "), after=timedelta(days=90))
     await place.rooms.proposals.propose(first, later)
     scene.places |= {
-        "/notice/versions/{number:int}": f"/notice/versions/{before.version}?of={before.name}",
-        "/notice/versions/{number:int}/changes": f"/notice/versions/{after.version}/changes?of={before.name}",
+        "/notice/versions/{number:version}": f"/notice/versions/{before.version}?of={before.name}",
+        "/notice/versions/{number:version}/changes": f"/notice/versions/{after.version}/changes?of={before.name}",
     }
