@@ -61,8 +61,8 @@ from troth.doors import dicomweb, rest, viewer, web
 from troth.kit import clock, ids
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
-from troth.ledger import Event, Sequencer
-from troth.main.first_start import operator, prepare
+from troth.ledger import Event, HeadFile, Sequencer
+from troth.main.first_start import operator, permit_for, prepare
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.people import Assignment, Organisation, User
@@ -168,8 +168,9 @@ class Deployment:
         who = operator(target.tenant)
         return Permit(who, action, target, purpose, (), "", "set-up", ids.uuid7(), now, now + timedelta(minutes=5))
 
-    def _inside(self, house: Organisation, action: str = "administer") -> Permit:
-        return self.set_up_permit(action, Target("organisation", house.id, house.id))
+    async def _inside(self, house: Organisation, action: str = "administer") -> Permit:
+        """The operator's own, decided: members, machines and tokens stand in the ledger as they would."""
+        return await permit_for(self.rooms, action, Target("organisation", house.id, house.id))
 
     # Who there is
 
@@ -185,7 +186,7 @@ class Deployment:
         place = house or self.first
         email = f"{role}-{ids.code().lower()}@x.example"
         called = name or f"{role.title()} {ids.code()}"
-        user = await self.rooms.people.add_user(self._inside(place), place.id, email, called, role)
+        user = await self.rooms.people.add_user(await self._inside(place), place.id, email, called, role)
         async with self.rooms.database.transaction(place) as connection:  # as if they had been there at the founding
             await connection.execute("delete from way_in where account_id = %s", (user.id,))
         person = self._person(Actor("anonymous"), user=user, email=email)
@@ -209,7 +210,7 @@ class Deployment:
         people = self.rooms.people
         if person.user is not None:
             house = await people.organisation(person.user.tenant)
-            link = await people.issue_sign_in_link(self._inside(house), person.user.id)
+            link = await people.issue_sign_in_link(await self._inside(house), person.user.id)
         else:
             await people.start_sign_in(person.email, ADDRESS)
             await people.settled()
@@ -222,7 +223,8 @@ class Deployment:
     async def bearer(self, role: str, purpose: str, house: Organisation | None = None) -> Person:
         """A bearer token for DICOMweb."""
         place = house or self.first
-        token = await self.rooms.people.issue_token(self._inside(place), place.id, role, purpose, timedelta(days=30))
+        permit = await self._inside(place)
+        token = await self.rooms.people.issue_token(permit, place.id, role, purpose, timedelta(days=30))
         actor = await self.rooms.people.actor_of_token(token)
         assert actor is not None
         return self._person(actor, {"Authorization": f"Bearer {token}"})
@@ -230,7 +232,7 @@ class Deployment:
     async def peer(self, ae: str, house: Organisation | None = None, port: int = 11113) -> Actor:
         """A registered DICOM machine at the loopback address."""
         place = house or self.first
-        await self.rooms.people.add_peer(self._inside(place), place.id, ae, ADDRESS, port)
+        await self.rooms.people.add_peer(await self._inside(place), place.id, ae, ADDRESS, port)
         actor = await self.rooms.people.actor_of_peer(ae, "TROTH", ADDRESS)
         assert actor is not None
         return actor
@@ -404,7 +406,7 @@ async def start(served: ServedDatabase, folder: Path, notice: str | Path, **chos
     await asyncio.to_thread(prepare, settings, server)
     rooms = open_rooms(settings, server, load_notices(settings))
     images = dicomweb.create(rooms)
-    sequencer = Sequencer(rooms.dsn_sequencer, rooms.keyring)
+    sequencer = Sequencer(rooms.dsn_sequencer, rooms.keyring, head=HeadFile(rooms.settings.data_dir))
     place = Deployment(
         rooms, web.create(rooms, images, rest.create(rooms)), images, await rooms.people.organisations(), sequencer
     )

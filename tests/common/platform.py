@@ -14,7 +14,7 @@ from tests.common.servers import ServedDatabase
 from troth.archive import StudySummary
 from troth.kit import clock, ids
 from troth.kit.postgres import MAIN_DATABASE
-from troth.ledger import Event, Sequencer
+from troth.ledger import Event, HeadFile, Sequencer
 from troth.main.first_start import operator
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
@@ -195,5 +195,5 @@ async def open_platform(database: ServedDatabase, folder: Path) -> Platform:
     permit = await rooms.policy.require(operator(), "administer", Target("platform"), "administration")
     first = await rooms.people.add_organisation(permit, f"First Hospital {ids.code()}")
     second = await rooms.people.add_organisation(permit, f"Second Hospital {ids.code()}")
-    sequencer = Sequencer(rooms.dsn_sequencer, rooms.keyring, poll_seconds=0.05)
+    sequencer = Sequencer(rooms.dsn_sequencer, rooms.keyring, head=HeadFile(rooms.settings.data_dir), poll_seconds=0.05)
     return Platform(rooms, first, second, sequencer)

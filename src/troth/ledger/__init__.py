@@ -18,6 +18,8 @@ from troth.ledger.errors import (
     UnknownKind,
     WrongScope,
 )
+from troth.ledger.generation import ORIGIN
+from troth.ledger.head import Head, HeadFile
 from troth.ledger.kinds import KINDS, sentence
 from troth.ledger.model import (
     Arrival,
@@ -35,7 +37,7 @@ from troth.ledger.note import Checkpoint, open_checkpoint
 from troth.ledger.rows import AlteredRow, RowsLook
 from troth.ledger.sealer import Sealer
 from troth.ledger.sequencer import Sequencer
-from troth.ledger.service import ORIGIN, Ledger
+from troth.ledger.service import Ledger
 
 __all__ = [
     "KINDS",
@@ -58,6 +60,8 @@ __all__ = [
     "EventNotFound",
     "Feed",
     "Fenced",
+    "Head",
+    "HeadFile",
     "Ledger",
     "NotSequenced",
     "OffsetBeyond",

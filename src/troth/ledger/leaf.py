@@ -13,6 +13,7 @@ somebody with all power over the database alone can insert a row, but none that 
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from uuid import UUID
 from troth.ledger.clear import PARTS
 from troth.ledger.merkle import leaf_hash
 from troth.ledger.model import PLATFORM, Broken
+from troth.ledger.sealer import Sealer
 
 VERSION = 2
 """Of the leaves that are written now. Those of version 1 stay as they are: `fields` picks by the row's own version."""
@@ -109,6 +111,11 @@ def covered(row: Mapping[str, Any]) -> bytes:
             row["payload_commit"].hex() if row["payload_commit"] is not None else "",
         )
     ).encode()  # fmt: skip
+
+
+def is_coded(row: Mapping[str, Any], sealer: Sealer) -> bool:
+    """Whether the platform wrote the entry of a row: its code is there, and is of all of its columns."""
+    return row["mac"] is not None and hmac.compare_digest(row["mac"], sealer.mac(covered(row)))
 
 
 def differences(leaf: bytes, found: Mapping[str, Value]) -> list[str]:

@@ -103,6 +103,15 @@ def open_checkpoint(note: str, key: str) -> Checkpoint:
     raise CheckpointBroken("the checkpoint has no signature of this key")
 
 
+def open_own(note: str, public_key: bytes) -> Checkpoint:
+    """Read a checkpoint of ours, whatever the log was called when it was signed; see `open_checkpoint`.
+
+    Raises:
+        CheckpointBroken: It is not a checkpoint, or no signature of this key holds.
+    """
+    return open_checkpoint(note, verifier_key(parse(note).origin, public_key))
+
+
 def _parse_key(key: str) -> tuple[str, bytes, Ed25519PublicKey]:
     name, _, rest = key.partition("+")
     identifier, _, encoded = rest.partition("+")

@@ -8,7 +8,9 @@ heads, checkpoint and the emptied queue are there together or not at all, so it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +23,10 @@ from troth.kit.db import Connection, Database, Row
 from troth.kit.errors import Unavailable
 from troth.ledger import leaf, note, store, tiles
 from troth.ledger.errors import Fenced, TreeBroken
-from troth.ledger.merkle import leaf_hash
+from troth.ledger.generation import ORIGIN, origin_of
+from troth.ledger.head import NAME, Head, HeadFile
+from troth.ledger.merkle import EMPTY_ROOT, leaf_hash
 from troth.ledger.sealer import Sealer
-from troth.ledger.service import ORIGIN
 from troth.ledger.tiles import Edge
 
 _log = logging.getLogger(__name__)
@@ -37,6 +40,8 @@ class _Batch:
 
     leaves: list[tuple[Any, ...]] = field(default_factory=list)
     heads: dict[_Subject, tuple[int, bytes]] = field(default_factory=dict)
+    refused: list[UUID] = field(default_factory=list)
+    origin: str = ""  # the new name of the log, where one of the entries gives it
 
 
 class Sequencer:
@@ -44,19 +49,29 @@ class Sequencer:
 
     Args:
         dsn: Connection string of `troth_sequencer`.
-        sealer: The keyring that signs checkpoints.
-        origin: Name of the log, the same as the `Ledger` has.
+        sealer: The keyring that signs checkpoints and knows the codes of entries.
+        head: The file that remembers how large the ledger was; without it a tail that was cut off is not noticed.
         poll_seconds: Pause between looks into an empty queue.
         batch_size: Most entries of one step.
     """
 
     def __init__(
-        self, dsn: str, sealer: Sealer, *, origin: str = ORIGIN, poll_seconds: float = 0.2, batch_size: int = 1000
+        self,
+        dsn: str,
+        sealer: Sealer,
+        *,
+        head: HeadFile | None = None,
+        poll_seconds: float = 0.2,
+        batch_size: int = 1000,
     ) -> None:
         self._dsn = dsn
         self._database = Database(dsn, min_size=0, max_size=1)
         self._sealer = sealer
-        self._origin = origin
+        self._head = head
+        self._origin = ORIGIN
+        self._coded_from = 0
+        self._signed: Head | None = None  # not in the file yet
+        self._remembered_at = 0.0
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
         self._lead: Connection | None = None
@@ -112,9 +127,9 @@ class Sequencer:
         try:
             async with self._database.transaction(None) as connection:
                 rows = await store.select_pending(connection, self._batch_size)
-                if not rows:
-                    return 0
-                return await self._integrate(connection, rows)
+                done = await self._integrate(connection, rows) if rows else 0
+            await self._remember()
+            return done
         except BaseException as fault:
             self._edge = None  # what was committed is not known here: read it again
             if isinstance(fault, Fenced):
@@ -130,10 +145,15 @@ class Sequencer:
         total = 0
         while count := await self.step():
             total += count
+        await self._remember(at_once=True)
         return total
 
     async def close(self) -> None:
         """Give up the lead and the connections."""
+        with contextlib.suppress(
+            OSError
+        ):  # the next one that leads finds the database ahead of the file, which is well
+            await self._remember(at_once=True)
         await self._stand_down()
         await self._database.close()
 
@@ -165,13 +185,17 @@ class Sequencer:
         self._kinds = {row["kind"] for row in fresh}
         subjects = {(row["tenant"], row["subject_id"]) for row in fresh if row["subject_id"] is not None}
         heads = await store.select_heads(connection, subjects)
-        batch = await asyncio.to_thread(_sequence, fresh, edge, heads)
+        batch = await asyncio.to_thread(_sequence, fresh, edge, heads, self._sealer, self._coded_from)
+        for event_id in batch.refused:
+            _log.error("an entry that the platform did not write was put into the ledger's table: %s", event_id)
+        self._origin = batch.origin or self._origin
         if batch.leaves:
             await store.insert_leaves(connection, batch.leaves)
             await store.upsert_heads(connection, batch.heads)
             await store.upsert_tiles(connection, edge.take_changed())
             checkpoint = note.sign(self._origin, edge.size, edge.root(), self._sealer)
             await store.insert_checkpoint(connection, checkpoint, previous, self._fence)
+            self._signed = Head(checkpoint.size, checkpoint.root, self._fence, self._coded_from, checkpoint.note)
             await store.announce(connection, {(row["tenant"], row["kind"]) for row in fresh})
         await store.delete_pending(connection, [row["seq"] for row in rows])
         return len(rows)
@@ -180,11 +204,11 @@ class Sequencer:
         """The right edge of the tree that was signed last.
 
         Raises:
-            TreeBroken: Leaves, tiles and checkpoint do not fit.
+            TreeBroken: Leaves, tiles and checkpoint do not fit, or the ledger is smaller than it was.
         """
         last = await store.select_checkpoint(connection)
         size = last["size"] if last else 0
-        key = note.verifier_key(self._origin, self._sealer.public_key)
+        self._origin = ORIGIN
         try:
             edge = Edge(size, await store.select_tiles(connection, tiles.edge_places(size)))
         except KeyError as fault:
@@ -192,16 +216,65 @@ class Sequencer:
         if await store.select_leaf_count(connection) != size:
             raise TreeBroken("the ledger's leaves are not as many as its last checkpoint says")
         if last is not None:
-            signed = note.open_checkpoint(last["note"], key)
+            signed = note.open_own(last["note"], self._sealer.public_key)
             if (signed.size, signed.root) != (size, edge.root()):
                 raise TreeBroken
+            self._origin = signed.origin
+        await self._compare(connection, size)
         return edge
 
+    async def _compare(self, connection: Connection, size: int) -> None:
+        """Compare the tree with what the head file remembers.
 
-def _sequence(rows: Sequence[Row], edge: Edge, heads: dict[_Subject, tuple[int, bytes]]) -> _Batch:
-    """Give each row the next index and the next number of its subject, and add its leaf to the tree."""
+        Raises:
+            TreeBroken: It is smaller, or another one; or the file is gone.
+        """
+        head = None if self._head is None else await asyncio.to_thread(self._head.read)
+        if head is not None:
+            self._coded_from = head.coded_from
+            if size < head.size or (self._fence or 0) < head.fence:
+                raise TreeBroken(f"the ledger was cut: {head.size} entries were signed, {size} are there")
+            if await self._root_at(connection, head.size) != head.root:
+                raise TreeBroken(f"the first {head.size} entries are not those that were signed")
+        elif self._head is not None and size and await store.has_coded(connection):
+            raise TreeBroken(f"the file {NAME} is gone from the data folder")
+        elif (
+            self._head is not None
+        ):  # what an earlier program wrote has no codes; nothing of ours is without from now on
+            self._coded_from = size + await store.count_uncoded(connection)
+            root = await self._root_at(connection, size)
+            await asyncio.to_thread(self._head.write, Head(size, root, self._fence or 0, self._coded_from))
+
+    async def _root_at(self, connection: Connection, size: int) -> bytes:
+        if not size:
+            return EMPTY_ROOT
+        try:
+            return tiles.subtree_hash(0, size, await store.select_tiles(connection, tiles.places_for([(0, size)])))
+        except KeyError as fault:
+            raise TreeBroken("a tile of the ledger is missing") from fault
+
+    async def _remember(self, *, at_once: bool = False) -> None:
+        """Write into the head file what was signed last, at most once a second."""
+        signed, now = self._signed, time.monotonic()
+        if self._head is None or signed is None or not (at_once or now - self._remembered_at >= 1):
+            return
+        await asyncio.to_thread(self._head.write, signed)
+        self._signed, self._remembered_at = None, now
+
+
+def _sequence(
+    rows: Sequence[Row], edge: Edge, heads: dict[_Subject, tuple[int, bytes]], sealer: Sealer, coded_from: int
+) -> _Batch:
+    """Give each row the next index and the next number of its subject, and add its leaf to the tree.
+
+    What the platform did not write gets no leaf, so nothing is signed that somebody with the database alone made up.
+    """
     batch = _Batch()
     for row in rows:
+        if (row["v"] > 1 or edge.size >= coded_from) and not leaf.is_coded(row, sealer):
+            batch.refused.append(row["id"])
+            continue
+        batch.origin = origin_of(row) or batch.origin
         subject = (row["tenant"], row["subject_id"])
         seq: int | None = None
         before: bytes | None = None

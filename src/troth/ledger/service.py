@@ -15,11 +15,11 @@ from troth.kit.db import Connection, Database, HasTenant, Row
 from troth.ledger import columns, leaf, merkle, note, store, tiles, verify
 from troth.ledger import kinds as vocabulary
 from troth.ledger.errors import EventNotFound, NotSequenced, OffsetBeyond, TreeBroken
+from troth.ledger.generation import ORIGIN
+from troth.ledger.head import HeadFile
 from troth.ledger.model import PLATFORM, Arrival, Broken, Completeness, Entry, Event, Feed, Proof, Verification
 from troth.ledger.note import Checkpoint
 from troth.ledger.sealer import Sealer
-
-ORIGIN = "troth.local/ledger"
 
 _PAGE = 500
 _FEED_WINDOW = 10_000  # leaves looked at by one call of `follow`
@@ -43,19 +43,23 @@ class Ledger:
 
     Args:
         sealer: The keyring that seals payloads and signs checkpoints.
-        origin: Name of the log, as it stands in its checkpoints.
+        head: The file that remembers how large the log was, for `verify`.
     """
 
-    def __init__(self, sealer: Sealer, *, origin: str = ORIGIN) -> None:
+    def __init__(self, sealer: Sealer, *, head: HeadFile | None = None) -> None:
         self._sealer = sealer
-        self.origin = origin
+        self._head = head
+        self._origin = ORIGIN  # as in the checkpoint that was read last
         self._last_id = 0
         self._id_lock = Lock()
 
     @property
     def verifier_key(self) -> str:
-        """The public key with which anybody checks checkpoints and proofs (C2SP signed-note)."""
-        return note.verifier_key(self.origin, self._sealer.public_key)
+        """The public key with which anybody checks checkpoints and proofs (C2SP signed-note).
+
+        Its name is that of the log in the checkpoint that was read last, so that the key fits what was just proved.
+        """
+        return note.verifier_key(self._origin, self._sealer.public_key)
 
     async def append(self, connection: Connection, entry: Entry) -> UUID:
         """Write what happened, in the caller's transaction.
@@ -283,7 +287,10 @@ class Ledger:
     async def checkpoint(self, connection: Connection, size: int | None = None) -> Checkpoint | None:
         """The latest signed checkpoint, or the one of a size; None where there is none."""
         row = await store.select_checkpoint(connection, size)
-        return None if row is None else Checkpoint(self.origin, row["size"], row["root"], row["note"])
+        if row is None:
+            return None
+        self._origin = note.parse(row["note"]).origin
+        return Checkpoint(self._origin, row["size"], row["root"], row["note"])
 
     async def prove(self, connection: Connection, event_id: UUID) -> Proof:
         """Proof that an event is in the ledger, for the latest checkpoint.
@@ -373,7 +380,8 @@ class Ledger:
             known: Signed checkpoints kept outside: they find a log that was rolled back or written anew.
             heed: Is given each leaf in its order, from the snapshot that is verified; in a thread of its own.
         """
-        return await verify.run(dsn_sequencer, self.verifier_key, known=known, heed=heed)
+        head = None if self._head is None else await asyncio.to_thread(self._head.read)
+        return await verify.run(dsn_sequencer, self._sealer, head=head, known=known, heed=heed)
 
     def _rows_of(self, entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
         new_ids = self._new_ids(len(entries))

@@ -15,6 +15,7 @@ from psycopg import errors
 from troth.kit import clock
 from troth.kit.db import Connection, Database, HasTenant, Row
 from troth.ledger.errors import WrongScope
+from troth.ledger.generation import KIND as GENERATION
 from troth.ledger.note import Checkpoint
 from troth.ledger.tiles import Place, Tile
 
@@ -288,6 +289,34 @@ async def delete_pending(connection: Connection, seqs: list[int]) -> None:
 async def select_leaf_count(connection: Connection) -> int:
     """One more than the largest index."""
     return int((await _rows(connection, "select coalesce(max(index) + 1, 0) as size from ledger_leaf", ()))[0]["size"])
+
+
+async def has_coded(connection: Connection) -> bool:
+    """Whether entries with a code are in the tree."""
+    query = (
+        "select exists (select from ledger_leaf l join ledger_entry e on e.tenant = l.tenant and e.id = l.entry_id"
+        " where e.v > 1) as has"
+    )
+    return bool((await _rows(connection, query, ()))[0]["has"])
+
+
+async def count_uncoded(connection: Connection) -> int:
+    """How many entries wait that a program wrote which made no codes."""
+    query = (
+        "select count(*) as number from ledger_pending p"
+        " join ledger_entry e on e.tenant = p.tenant and e.id = p.entry_id where e.v = 1"
+    )
+    return int((await _rows(connection, query, ()))[0]["number"])
+
+
+async def select_generations(connection: Connection) -> list[Row]:
+    """Where the log got a new name, in the order of the ledger: index, `more` and `counts` of each."""
+    return await _rows(
+        connection,
+        "select l.index, e.more, e.counts from ledger_entry e join ledger_leaf l on l.tenant = e.tenant"
+        " and l.entry_id = e.id where e.tenant = %s and e.kind = %s order by l.index",
+        (UUID(int=0), GENERATION),
+    )
 
 
 async def select_heads(

@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from uuid import UUID
 
 from troth.kit.db import Connection, Database, Row
 from troth.ledger import leaf, note, store, tiles
 from troth.ledger.errors import CheckpointBroken
+from troth.ledger.generation import BEFORE, Generation, generation
+from troth.ledger.head import NAME, Head
 from troth.ledger.merkle import HASH_BYTES, Frontier, leaf_hash
 from troth.ledger.model import Broken, Verification
 from troth.ledger.note import Checkpoint
+from troth.ledger.sealer import Sealer
 from troth.ledger.tiles import WIDTH, Edge, Place
 
 _WINDOW = 8 * WIDTH  # leaves held in memory at a time
@@ -25,17 +29,24 @@ _MOST_SIGNATURES = 1000  # 160 us each
 
 
 async def run(
-    dsn: str, verifier_key: str, *, known: Sequence[str] = (), heed: Callable[[bytes], None] | None = None
+    dsn: str,
+    sealer: Sealer,
+    *,
+    head: Head | None = None,
+    known: Sequence[str] = (),
+    heed: Callable[[bytes], None] | None = None,
 ) -> Verification:
     """Recompute the tree and compare it with everything that was signed.
 
     Found and named: an entry or leaf that was changed, removed, inserted or moved; a tile or checkpoint that was
-    changed; a log that was cut back below a checkpoint; broken chains of subjects. A log cut back together with all
-    its checkpoints is found only with a checkpoint kept outside (`known`).
+    changed; a log that was cut back below a checkpoint; broken chains of subjects; an entry that the platform did not
+    write. A log cut back together with all its checkpoints is found by the head file, and where that was written anew
+    too, only with a checkpoint kept outside (`known`).
 
     Args:
         dsn: Connection string of `troth_sequencer`, who sees all tenants.
-        verifier_key: The log's public key (C2SP signed-note).
+        sealer: The keyring that signed the checkpoints and coded the entries.
+        head: What the head file says, where there is one.
         known: Signed checkpoints kept outside.
         heed: Is given each leaf in its order, from the same snapshot; in a thread of its own.
     """
@@ -43,7 +54,7 @@ async def run(
     try:
         async with database.transaction(None) as connection:
             await store.take_snapshot(connection)
-            return await _Verifier(connection, verifier_key, heed).verdict(known)
+            return await _Verifier(connection, sealer, head, heed).verdict(known)
     finally:
         await database.close()
 
@@ -51,7 +62,8 @@ async def run(
 @dataclass
 class _Verifier:
     connection: Connection
-    key: str
+    sealer: Sealer
+    head: Head | None = None
     heed: Callable[[bytes], None] | None = None
     size: int = 0
     leaves: int = 0
@@ -60,6 +72,7 @@ class _Verifier:
     broken: list[Broken] = field(default_factory=list)
     is_cut: bool = False
     is_diverged: bool = False
+    _generations: list[Generation] = field(default_factory=list)
     _previous: int = 0
     _stride: int = 1
     _committed: Edge = field(default_factory=Edge)  # from the tiles
@@ -68,7 +81,10 @@ class _Verifier:
     async def verdict(self, known: Sequence[str]) -> Verification:
         self.size = await self._signed_size()
         self._stride = 1 + await store.count_checkpoints(self.connection) // _MOST_SIGNATURES
+        self._generations = [generation(row) for row in await store.select_generations(self.connection)]
         kept = self._kept(known)
+        if self.head is not None:
+            self._remembered(self.head, kept)
         for first in range(0, self.size, _WINDOW):
             await self._window(first, min(first + _WINDOW, self.size), kept)
         await self._beyond()
@@ -90,30 +106,58 @@ class _Verifier:
             for row in rows:
                 below = row["size"]
                 try:
-                    if note.open_checkpoint(row["note"], self.key).size == below:
+                    if note.open_own(row["note"], self.sealer.public_key).size == below:
                         return below
                     self._name(None, None, f"checkpoint {below}: changed: size")
                 except CheckpointBroken as fault:
                     self._name(None, None, f"checkpoint {below}: {fault.detail}")
         return 0
 
-    def _kept(self, known: Sequence[str]) -> dict[int, bytes]:
-        """Roots by size from checkpoints kept outside."""
-        kept: dict[int, bytes] = {}
+    def _remembered(self, head: Head, kept: dict[int, tuple[bytes, str]]) -> None:
+        """Compare with the head file; its root is compared when the tree has come to its size."""
+        if head.size > self.size:
+            self._name(None, None, f"cut: {head.size} entries were signed, {self.size} are there ({NAME})")
+        elif head.size:
+            kept.setdefault(head.size, (head.root, f"in {NAME}"))
+
+    def _kept(self, known: Sequence[str]) -> dict[int, tuple[bytes, str]]:
+        """Roots by size from checkpoints kept outside, and what they are called."""
+        kept: dict[int, tuple[bytes, str]] = {}
         for text in known:
             try:
-                checkpoint = note.open_checkpoint(text, self.key)
+                checkpoint = note.open_own(text, self.sealer.public_key)
             except CheckpointBroken as fault:
                 self._name(None, None, f"a checkpoint kept outside does not count: {fault.detail}")
                 continue
-            if checkpoint.size > self.size:
+            if (lost := self._lost(checkpoint)) is not None:
+                self._name(None, None, lost)
+            elif checkpoint.size > self.size:
                 what = f"rolled back: {checkpoint.size} leaves were signed once, now the log has {self.size}"
                 self._name(None, None, what)
-            elif kept.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
+            elif kept.setdefault(checkpoint.size, (checkpoint.root, "kept outside"))[0] != checkpoint.root:
                 self._name(None, None, f"two different logs of {checkpoint.size} leaves were signed")
         return kept
 
-    async def _window(self, first: int, end: int, kept: Mapping[int, bytes]) -> None:
+    def _lost(self, checkpoint: Checkpoint) -> str | None:
+        """What a restore lost of what a checkpoint signed; None where it lost nothing of it."""
+        names = [BEFORE, *self._generations]
+        for one, after in pairwise(names):
+            if one.origin == checkpoint.origin and checkpoint.size > after.ends:
+                return (
+                    f"entries {after.ends} to {checkpoint.size - 1} were lost when the platform was restored:"
+                    f" entry {after.index} says so"
+                )
+        return (
+            None
+            if any(one.origin == checkpoint.origin for one in names)
+            else (f"a checkpoint kept outside does not count: this log was never called {checkpoint.origin}")
+        )
+
+    def _origin_at(self, size: int) -> str:
+        """What the log is called in a checkpoint of so many leaves."""
+        return next((one.origin for one in reversed(self._generations) if one.index < size), BEFORE.origin)
+
+    async def _window(self, first: int, end: int, kept: Mapping[int, tuple[bytes, str]]) -> None:
         rows = await store.select_leaves(self.connection, first, end)
         places = [(0, index) for index in range(first // WIDTH, (end - 1) // WIDTH + 1)]
         held = await store.select_tiles(self.connection, places)
@@ -132,7 +176,7 @@ class _Verifier:
         rows: Sequence[Row],
         held: Mapping[Place, bytes],
         signed: Mapping[int, Row],
-        kept: Mapping[int, bytes],
+        kept: Mapping[int, tuple[bytes, str]],
     ) -> None:
         """Compare the rows of a window one by one, and the roots wherever one was signed."""
         by_index = {row["index"]: row for row in rows}
@@ -149,7 +193,7 @@ class _Verifier:
             if size in signed:
                 self._checkpoint(signed[size])
             if size in kept:
-                self._compare(size, kept[size], "kept outside")
+                self._compare(size, *kept[size])
 
     def _leaf(self, index: int, row: Row | None, in_tile: bytes) -> bytes:
         """Check one leaf; gives the hash that the rows now lead to."""
@@ -162,8 +206,12 @@ class _Verifier:
             self._name(index, row["entry_id"], "removed: the entry is gone")
             hashed = leaf_hash(row["leaf"])
         else:
-            for broken in leaf.check(row):
+            found = leaf.check(row)
+            for broken in found:
                 self._name(broken.index, broken.event_id, broken.what)
+            has_code = row["v"] > 1 or index >= (self.head.coded_from if self.head is not None else 0)
+            if not found and has_code and not leaf.is_coded(row, self.sealer):
+                self._name(index, row["id"], "not written by the platform: its code is another one")
             if row["leaf_subject_id"] != row["subject_id"]:
                 self._name(index, row["id"], "changed: subject_id of the leaf")
             hashed = leaf_hash(leaf.canonical(leaf.fields(row, row["index"], row["subject_seq"], row["subject_prev"])))
@@ -183,6 +231,8 @@ class _Verifier:
             self._name(None, None, f"checkpoint {size}: the one before it, of {row['previous']} leaves, is gone")
         if (checkpoint.size, checkpoint.root) != (size, row["root"]):
             self._name(None, None, f"checkpoint {size}: changed: size or root")
+        if checkpoint.origin != self._origin_at(size):
+            self._name(None, None, f"checkpoint {size}: signed under another name")
         self._compare(size, checkpoint.root, "signed")
         self.checkpoints += 1
         self._previous = size
@@ -191,7 +241,7 @@ class _Verifier:
         if self.checkpoints % self._stride and row["size"] != self.size:
             return note.parse(row["note"])
         self.signatures += 1
-        return note.open_checkpoint(row["note"], self.key)
+        return note.open_own(row["note"], self.sealer.public_key)
 
     def _compare(self, size: int, root: bytes, origin: str) -> None:
         """Compare a signed root with what tiles and rows lead to; the first difference is named."""

@@ -15,7 +15,7 @@ import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
 from troth.kit.bell import Bell
-from troth.ledger import Sequencer
+from troth.ledger import HeadFile, Sequencer
 from troth.lifecycle import ContactDisposal, UnusedAccounts
 from troth.main.adopting import InForce
 from troth.main.descriptors import raise_open_files
@@ -113,7 +113,8 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
             if may_mean_work(kinds):
                 bell.ring()
 
-        sequencing = asyncio.create_task(Sequencer(rooms.dsn_sequencer, rooms.keyring).run(stop, ring))
+        sequencer = Sequencer(rooms.dsn_sequencer, rooms.keyring, head=HeadFile(settings.data_dir))
+        sequencing = asyncio.create_task(sequencer.run(stop, ring))
         durable = Durable(server.dsn("troth_flow", "troth_flow"))
         fulfilment = Fulfilment(rooms.rights, durable)
         amendments = Amendments(rooms.outreach, durable)

@@ -17,7 +17,7 @@ from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
-from troth.ledger import Ledger, RowsLook
+from troth.ledger import HeadFile, Ledger, RowsLook
 from troth.lifecycle import Lifecycle, LifecycleFacts
 from troth.main.capabilities import serves
 from troth.main.collecting import uncovered
@@ -105,7 +105,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     database = Database(server.dsn("troth_app"), max_size=connections)
     keyring = Keyring.open(settings.data_dir / "keys")
     packs = Packs(settings.data_dir / "packs")
-    ledger = Ledger(keyring)
+    ledger = Ledger(keyring, head=HeadFile(settings.data_dir))
     mail = Mail(_mail_settings(settings))
     compiled = compile_notices(notices)
     people = People(database, keyring, ledger, mail, links=Links(settings.http_url))

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.unit.ledger.conftest import Deployment, SmallKeyring
-from troth.ledger import Ledger, Verification, leaf, merkle, note, store, verify
+from troth.ledger import ORIGIN, Ledger, Verification, leaf, merkle, note, store, verify
 
 SUBJECT = UUID(int=0x5)
 
@@ -164,6 +164,9 @@ async def test_an_inserted_entry_is_named(deployment: Deployment) -> None:
     assert named(await deployment.verify()) == [(None, UUID(int=77), "inserted: the entry is in no leaf")]
 
 
+OTHER_CODE = "not written by the platform: its code is another one"
+
+
 def rewrite(deployment: Deployment, event_id: UUID, *, with_tile: bool) -> None:
     """Change an entry as somebody would who knows how the ledger is made: leaf and hash fit again."""
     deployment.tamper("update ledger_entry set purpose = 'care' where id = %s", (event_id,))
@@ -188,13 +191,14 @@ async def test_a_rewritten_leaf_is_named_by_its_tile(deployment: Deployment) -> 
     made = await fill(deployment, 5, 5)
     rewrite(deployment, made[2], with_tile=False)
     found = named(await deployment.verify())
-    assert found == [(2, made[2], "rewritten: the leaf is not the one in the tile")]
+    assert found == [(2, made[2], OTHER_CODE), (2, made[2], "rewritten: the leaf is not the one in the tile")]
 
 
 async def test_a_rewritten_leaf_and_tile_are_found_by_the_signed_root(deployment: Deployment) -> None:
     made = await fill(deployment, 5, 5)
     rewrite(deployment, made[7], with_tile=True)
-    (found,) = named(await deployment.verify())
+    code, found = named(await deployment.verify())
+    assert code == (7, made[7], OTHER_CODE)
     assert "checkpoint 10: the root signed is another one: rows and tiles were changed since 5" in found[2]
 
 
@@ -249,13 +253,13 @@ async def test_a_log_written_anew_is_found_by_a_checkpoint_kept_outside(deployme
 
 async def test_a_checkpoint_of_a_stranger_counts_for_nothing(deployment: Deployment) -> None:
     await fill(deployment, 4)
-    stranger = note.sign(deployment.ledger.origin, 9, b"r" * 32, SmallKeyring())
+    stranger = note.sign(ORIGIN, 9, b"r" * 32, SmallKeyring())
     found = named(await deployment.verify(stranger.note))
     assert found[0][2].startswith("a checkpoint kept outside does not count")
     deployment.tamper("insert into ledger_checkpoint values (9, 4, %s, now(), 1, %s)", (stranger.root, stranger.note))
     found = named(await deployment.verify())
     assert [what for _, _, what in found] == ["checkpoint 9: the checkpoint has no signature of this key"]
-    other = Ledger(SmallKeyring(), origin=deployment.ledger.origin)
+    other = Ledger(SmallKeyring())
     assert not (await other.verify(deployment.database.dsn("troth_sequencer"))).is_sound
 
 

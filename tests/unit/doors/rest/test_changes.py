@@ -19,7 +19,7 @@ from tests.promises.test_choices import choose
 from troth.archive import CHANGES
 from troth.doors.rest import changes, gate
 from troth.kit import clock
-from troth.ledger import Sequencer
+from troth.ledger import HeadFile, Sequencer
 from troth.people import Organisation
 from troth.policy import Target
 
@@ -31,7 +31,11 @@ FOLLOWED = "archive:changes:followed"
 async def place(open_deployment: OpenDeployment) -> AsyncIterator[Deployment]:
     place = await open_deployment("imaging-cloud")
     stop = asyncio.Event()
-    sequencing = asyncio.create_task(Sequencer(place.rooms.dsn_sequencer, place.rooms.keyring).run(stop))
+    sequencing = asyncio.create_task(
+        Sequencer(place.rooms.dsn_sequencer, place.rooms.keyring, head=HeadFile(place.rooms.settings.data_dir)).run(
+            stop
+        )
+    )
     yield place
     stop.set()
     await sequencing

@@ -15,7 +15,7 @@ from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
 from tests.unit.archive.rooms import instance
 from troth.doors import web
-from troth.ledger import Sequencer
+from troth.ledger import HeadFile, Sequencer
 from troth.main.first_start import permit_for
 from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
@@ -67,7 +67,7 @@ class House:
 
     async def sequence(self) -> None:
         """Let the ledger give numbers to what was written."""
-        sequencer = Sequencer(self.rooms.dsn_sequencer, self.rooms.keyring)
+        sequencer = Sequencer(self.rooms.dsn_sequencer, self.rooms.keyring, head=HeadFile(self.rooms.settings.data_dir))
         await sequencer.drain()
         await sequencer.close()
 
