@@ -21,7 +21,7 @@ from troth.archive.errors import SourceRefused
 from troth.archive.model import Received
 from troth.archive.service import Archive
 from troth.archive.sources import Found, files_of
-from troth.dicom import Malformed
+from troth.dicom import HeadTooLarge, Malformed, SyntaxUnknown
 from troth.kit import clock
 from troth.kit.db import Database
 from troth.kit.errors import TrothError
@@ -159,7 +159,7 @@ class Importing:
                 while chunk := file.read(_CHUNK_BYTES):
                     receiver.feed(chunk)
             return _One(found, digest, receiver.finish(), "", None)
-        except Malformed as fault:
+        except (Malformed, HeadTooLarge, SyntaxUnknown) as fault:
             receiver.abort()
             return _One(found, digest, None, fault.title, fault)
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):

@@ -101,7 +101,13 @@ def _file(path: Path, name: str) -> Found:
     # Names are bytes, and those of old discs are not always text.
     place = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
     mark = f"{place}|{state.st_size}|{state.st_mtime_ns}"
-    return Found(name, mark, state.st_size, opened, refused)
+    return Found(_shown(name), mark, state.st_size, opened, refused)
+
+
+def _shown(name: str) -> str:
+    """A name for a terminal: nothing in it moves the cursor or turns the line round, and all of it can be written."""
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _of_directory(path: Path) -> Iterator[Found]:
@@ -148,10 +154,11 @@ def _of_zip(path: Path) -> Iterator[Found]:
     if unpacked > max(_LARGE_BYTES, _MOST_RATIO * path.stat().st_size):
         raise SourceRefused("the zip unpacks to far more than it holds; nothing was read")
     state = path.stat()
+    where = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
     for entry in entries:
         if not entry.is_dir() and Path(entry.filename).name.upper() != _DIRECTORY_NAME:
-            mark = f"{path.absolute()}|{state.st_mtime_ns}|{entry.header_offset}|{entry.CRC}|{entry.file_size}"
-            yield Found(entry.filename, mark, entry.file_size, _opener(archive, entry), _fault_of(entry))
+            mark = f"{where}|{state.st_mtime_ns}|{entry.header_offset}|{entry.CRC}|{entry.file_size}"
+            yield Found(_shown(entry.filename), mark, entry.file_size, _opener(archive, entry), _fault_of(entry))
 
 
 def _opener(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:

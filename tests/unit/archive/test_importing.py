@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import stat
+import struct
 import time
 import tracemalloc
 import zipfile
@@ -22,6 +23,7 @@ import pytest
 from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
+from tests.common import objects
 from tests.unit.archive.rooms import Rooms, instance, real_files
 from troth import dicom
 from troth.archive import FolderMedium, Imported, Importing, MediaWriter, SourceRefused, Viewing
@@ -261,18 +263,6 @@ async def test_a_dicomdir_that_is_cut_short_or_deflated_is_said_to_be_unreadable
     assert peak < 4 << 20
 
 
-async def test_a_name_that_is_no_text_stops_nothing(rooms: Rooms, tmp_path: Path) -> None:
-    folder = os.fsencode(tmp_path / "old")
-    os.makedirs(os.path.join(folder, b"dossier_\xe9"))
-    for name in (b"a-good.dcm", b"\xe9tude.dcm", b"z-good.dcm", b"dossier_\xe9/1"):
-        Path(os.fsdecode(os.path.join(folder, name))).write_bytes(instance())
-    Path(os.fsdecode(os.path.join(folder, b"lisez_\xe9.txt"))).write_bytes(b"hello")
-    imported, refused = await take(rooms, tmp_path / "old")
-    assert (imported.files, imported.stored, imported.refused) == (5, 4, 1)
-    assert [os.fsencode(name) for name in refused] == [b"lisez_\xe9.txt"]
-    assert (await take(rooms, tmp_path / "old"))[0].skipped == 4
-
-
 async def test_a_dicom_file_with_a_zip_behind_it_is_imported_as_dicom(rooms: Rooms, tmp_path: Path) -> None:
     hidden = BytesIO()
     with zipfile.ZipFile(hidden, "w") as archive:
@@ -283,3 +273,27 @@ async def test_a_dicom_file_with_a_zip_behind_it_is_imported_as_dicom(rooms: Roo
     imported, refused = await take(rooms, polyglot)
     assert (imported.files, imported.stored) == (1, 0)
     assert set(refused) == {"scan.dcm"}
+
+
+async def test_names_that_are_no_utf_8_stop_nothing(rooms: Rooms, tmp_path: Path) -> None:
+    """As discs and shares of Windows have them; one that turns the line round is shown by its number."""
+    folder = os.fsencode(tmp_path / "disc")
+    os.makedirs(os.path.join(folder, b"dossier_\xe9"))
+    for name in (b"a-good.dcm", b"\xe9tude.dcm", b"z-good.dcm", os.path.join(b"dossier_\xe9", b"1")):
+        Path(os.fsdecode(os.path.join(folder, name))).write_bytes(instance())
+    Path(os.fsdecode(os.path.join(folder, b"lisez_\xe9.txt"))).write_bytes(b"hello" * 100)
+    (tmp_path / "disc" / "\u202etxt.bad").write_bytes(b"hello" * 100)
+    imported, refused = await take(rooms, tmp_path / "disc")
+    assert (imported.stored, imported.refused) == (4, 2)
+    assert refused.keys() == {"lisez_\\udce9.txt", "\\u202etxt.bad"}
+    again, _ = await take(rooms, tmp_path / "disc")
+    assert (again.stored, again.skipped) == (0, 4)
+
+
+async def test_one_that_is_too_large_before_its_pixels_stops_no_other(rooms: Rooms, tmp_path: Path) -> None:
+    endless = struct.pack("<HH2sHL", 0x0040, 0xA160, b"UT", 0, 1 << 31)
+    (tmp_path / "bad").write_bytes(objects.Made("1.2.3.4").file)
+    (tmp_path / "deep").write_bytes(objects.Made().raw(0x0040A160, endless).file)
+    (tmp_path / "good").write_bytes(instance())
+    imported, refused = await take(rooms, tmp_path)
+    assert (imported.stored, refused.keys()) == (1, {"bad", "deep"})
