@@ -154,10 +154,16 @@ def search_options() -> Table:
         "includefield": "attributes that are kept, listed or repeated, or `all`; of others `Warning: 299`",
         "accept": "before the header of the same name",
     }
+    kept = ", ".join(attributes.keyword_of(tag) for tag in sorted(attributes.RETURNED_TAGS))
+    rows["includefield"] += f"; of instances also {kept}, which are no keys"
     told = [Fact(f"QIDO option {name}", (f"`{name}`", rows[name])) for name in sorted(searching._OPTIONS)]
     told += [
         Fact(f"QIDO option {name}", (f"`{name}`", "`true` is refused with 400")) for name in sorted(searching._STRICT)
     ]
+    told.append(
+        Fact("QIDO moment", ("StudyDate and StudyTime, both as ranges", "together: from the first moment to the last "
+                             "(PS3.4 C.2.2.2.5); over DIMSE, where that is not negotiated, each for itself"))
+    )  # fmt: skip
     told.append(
         Fact("QIDO unknown key", ("anything else", "400, and nothing is searched. PS3.18 8.3.4.1 would have it "
                                   "ignored: a search must not widen silently"))

@@ -4,7 +4,17 @@ Everything personal is sealed under the study's key; search runs on keyed tokens
 holds who sees it and why. `Archive` is the room's service, `Viewing` an open study.
 """
 
-from troth.archive.attributes import keyword_of, level_of, tag_of, to_json, to_json_text, top_of, vr_of
+from troth.archive.attributes import (
+    RETURNED_TAGS,
+    is_returned,
+    keyword_of,
+    level_of,
+    tag_of,
+    to_json,
+    to_json_text,
+    top_of,
+    vr_of,
+)
 from troth.archive.bulk_values import BulkValue
 from troth.archive.census import Census
 from troth.archive.changes import CHANGES, Change, Changed, Changes, Following
@@ -77,6 +87,7 @@ __all__ = [
     "GRACE",
     "KEY_GRACE",
     "NEVER_EMPTY",
+    "RETURNED_TAGS",
     "VIEWING_LASTS",
     "Against",
     "Archive",
@@ -150,6 +161,7 @@ __all__ = [
     "WasErased",
     "Written",
     "WrongPermit",
+    "is_returned",
     "keyword_of",
     "level_of",
     "listed_as",

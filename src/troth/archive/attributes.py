@@ -96,6 +96,20 @@ INSTANCE_TAGS = frozenset(
         0x00280004,  # PhotometricInterpretation
     }
 )
+#: Kept of an instance and returned where `includefield` asks for them; no search keys, and in no usual answer.
+RETURNED_TAGS = frozenset(
+    {
+        0x00180050,  # SliceThickness
+        0x00180060,  # KVP
+        0x00185100,  # PatientPosition
+        0x00200012,  # AcquisitionNumber
+        0x00200032,  # ImagePositionPatient
+        0x00201041,  # SliceLocation
+        0x00280030,  # PixelSpacing
+        0x00281050,  # WindowCenter
+        0x00281051,  # WindowWidth
+    }
+)
 #: Known from clear columns of each level.
 _CLEAR: Mapping[Level, frozenset[int]] = {
     "study": frozenset({STUDY_UID, MODALITIES, SOP_CLASSES, STUDY_SERIES_COUNT, STUDY_INSTANCE_COUNT}),
@@ -124,6 +138,16 @@ def level_of(tag: int) -> Level | None:
     if sequences.is_kept(tag):
         tag = sequences.parts(tag)[0]
     return next((level for level in LEVELS if tag in _CLEAR[level] or tag in _SEALED[level]), None)
+
+
+def is_returned(tag: int, level: Level) -> bool:
+    """Whether an attribute can be asked for in an answer.
+
+    Args:
+        tag: Its tag, or the `sequences.path` to it.
+        level: Of the answer.
+    """
+    return level_of(tag) is not None or (level == "instance" and tag in RETURNED_TAGS)
 
 
 def tag_of(name: str) -> int | None:

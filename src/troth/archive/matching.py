@@ -18,7 +18,7 @@ from troth.archive.tokens import fold_name, name_groups
 from troth.kit import numbers
 
 _WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?$")
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,20}))?)?)?$")
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*$")
 _LONGEST_VALUE = 1024
 _MOST_WILDCARDS = 16
@@ -235,6 +235,32 @@ def _time_within(tag: int, value: str) -> Matcher:
     return rule
 
 
+def moment_within(day_tag: int, days: str, time_tag: int, times: str) -> Callable[[str, str], bool]:
+    """The rule of a range of dates and one of times that belong together: from the first moment to the last.
+
+    Args:
+        day_tag: Attribute of the date.
+        days: Its range.
+        time_tag: Attribute of the time.
+        times: Its range.
+
+    Returns:
+        A function of the stored date and time; a time that is not known counts as the start of its day.
+
+    Per: DICOM PS3.4 C.2.2.2.5.
+    """
+    first_day, last_day = date_range(day_tag, days)
+    first, _, last = times.partition("-")
+    begin = (first_day, _seconds(time_tag, first, "0") if first else 0.0)
+    end = (last_day, _seconds(time_tag, last, "9") if last else 86_400.0)
+
+    def rule(day: str, time: str) -> bool:
+        on, at = parsed_day(day), _TIME.match(time.strip())
+        return on is not None and begin <= (on, _in_seconds(at, "0") if at else 0.0) <= end
+
+    return rule
+
+
 def _seconds(tag: int, text: str, fill: str) -> float:
     found = _TIME.match(text.strip())
     if found is None:
@@ -246,7 +272,7 @@ def _in_seconds(found: re.Match[str], fill: str) -> float:
     """Seconds since midnight; what is left out is filled from below or from above."""
     missing = 59 if fill == "9" else 0
     hours, minutes, seconds = (int(part) if part else missing for part in found.groups()[:3])
-    fraction = (found.group(4) or "").ljust(6, fill if not found.group(4) else "0")
+    fraction = (found.group(4) or "")[:6].ljust(6, fill if not found.group(4) else "0")
     return hours * 3600 + minutes * 60 + seconds + int(fraction) / 1_000_000
 
 

@@ -78,6 +78,8 @@ class Query:
         offset: Results to skip, at most 10,000.
         is_fuzzy: Names without wildcards also match when they are mistyped by a letter (PS3.18 8.3.4.2).
         after: Only studies that come after this place, as `Found.place` gives it: any page costs the same.
+        is_moment: Ranges of StudyDate and StudyTime together mean all from the first moment to the last (PS3.4
+            C.2.2.2.5); else each is matched for itself.
         is_of_one: Whoever asks takes all results for one person's: refused where they are of several.
     """
 
@@ -88,6 +90,7 @@ class Query:
     offset: int = 0
     is_fuzzy: bool = False
     after: tuple[date, UUID] | None = None
+    is_moment: bool = False
     is_of_one: bool = False
 
 

@@ -32,7 +32,7 @@ def instance_row(
         sent: The instance as it was sent, where that differs.
     """
     header, bulk = received.header, received.bulk
-    secrets = InstanceSecrets.of(received, tags.picked(header.values, tags.INSTANCE_TAGS), sent)
+    secrets = InstanceSecrets.of(received, tags.picked(header.values, tags.INSTANCE_TAGS | tags.RETURNED_TAGS), sent)
     return {
         "id": str(row_id),
         "instance_uid": header.instance_uid,

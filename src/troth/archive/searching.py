@@ -15,6 +15,7 @@ from troth.archive.matching import (
     Matcher,
     date_range,
     matcher,
+    moment_within,
     near_name,
     parsed_day,
     sequence_matcher,
@@ -29,6 +30,7 @@ MOST_OFFSET = 10_000
 MOST_SCANNED = 20_000
 _MOST_TOKENS = 4
 
+_MOMENT = 0  # no attribute: StudyDate and StudyTime together
 Tokenise = Callable[[str, str], int]
 Rules = Mapping[Level, tuple[tuple[int, Matcher], ...]]
 
@@ -101,7 +103,7 @@ def plan(query: Query, scope: Scope, tokenise: Tokenise) -> Plan:
     _check_page(query)
     keys = _keys(query)
     near = near_name_of(query)
-    rules = _rules(keys, near)
+    rules = _rules(keys, near, is_moment=query.is_moment)
     patient_id = _equal(keys, tags.PATIENT_ID, "patient_id", tokenise)
     accession = _equal(keys, tags.ACCESSION, "accession", tokenise)
     birth = _birth(keys, tokenise)
@@ -146,9 +148,14 @@ def near_name_of(query: Query) -> str:
     return name if is_literal and tokens.near_terms("name", name) else ""
 
 
-def _rules(keys: Mapping[int, str], near: str) -> Rules:
-    """The rules of the keys by level; those within one sequence are one rule."""
+def _rules(keys: Mapping[int, str], near: str, *, is_moment: bool) -> Rules:
+    """The rules of the keys by level; those within one sequence are one rule, and so are a range of date and time."""
     found: dict[Level, list[tuple[int, Matcher]]] = {level: [] for level in LEVELS}
+    days, times = keys.get(tags.STUDY_DATE, ""), keys.get(tags.STUDY_TIME, "")
+    if is_moment and "-" in days and "-" in times:
+        between = moment_within(tags.STUDY_DATE, days, tags.STUDY_TIME, times)
+        found["study"].append((_MOMENT, lambda stored: between(*stored.split("\n"))))
+        keys = {tag: value for tag, value in keys.items() if tag not in (tags.STUDY_DATE, tags.STUDY_TIME)}
     nested: dict[int, dict[int, str]] = {}
     for tag, value in keys.items():
         level = level_of(tag)
@@ -167,7 +174,13 @@ def _rules(keys: Mapping[int, str], near: str) -> Rules:
 
 def holds(rules: Rules, level: Level, values: Mapping[int, str], *, besides: int | None = None) -> bool:
     """Whether unsealed values meet all rules of a level, but for the one of a tag that is met already."""
-    return all(rule(values.get(tag, "")) for tag, rule in rules[level] if tag != besides)
+    return all(rule(_stored(values, tag)) for tag, rule in rules[level] if tag != besides)
+
+
+def _stored(values: Mapping[int, str], tag: int) -> str:
+    if tag == _MOMENT:
+        return f"{values.get(tags.STUDY_DATE, '')}\n{values.get(tags.STUDY_TIME, '')}"
+    return values.get(tag, "")
 
 
 def terms_of_study(values: Mapping[int, str]) -> set[Term]:

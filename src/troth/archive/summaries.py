@@ -101,7 +101,7 @@ def series_values(series: SeriesRecord) -> dict[int, str]:
     Per: DICOM PS3.18 table 10.6.3-4.
     """
     return (
-        {tags.MODALITY: series.modality}
+        {tags.MODALITY: series.modality, tags.SERIES_NUMBER: ""}
         | dict(series.values)
         | {
             tags.SERIES_UID: series.series_uid,
@@ -115,11 +115,15 @@ def instance_values(instance: InstanceRecord, values: Mapping[int, str]) -> dict
 
     Per: DICOM PS3.18 table 10.6.3-5.
     """
-    return dict(values) | {
-        tags.SOP_CLASS: instance.sop_class,
-        tags.INSTANCE_UID: instance.instance_uid,
-        tags.AVAILABILITY: "ONLINE",
-    }
+    return (
+        {tags.INSTANCE_NUMBER: ""}
+        | dict(values)
+        | {
+            tags.SOP_CLASS: instance.sop_class,
+            tags.INSTANCE_UID: instance.instance_uid,
+            tags.AVAILABILITY: "ONLINE",
+        }
+    )
 
 
 def found_series(study: StudySummary, series: SeriesRecord) -> Found:

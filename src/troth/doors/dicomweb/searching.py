@@ -29,6 +29,7 @@ _MOST_PARAMETERS = 200
 _OPTIONS = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
 _STRICT = frozenset({"emptyvaluematching", "multiplevaluematching"})
 _TRUTHS = {"true": True, "false": False, "": False}
+_CHARSET = 0x00080005
 _MODALITIES = 0x00080061
 _PATIENT_ID, _ISSUER = 0x00100020, 0x00100021
 _STUDY_UID, _SERIES_UID, _RETRIEVE_URL = 0x0020000D, 0x0020000E, 0x00081190
@@ -46,6 +47,7 @@ class _Asked:
     Attributes:
         fields: What to return besides, by tag.
         is_all: All that there is is to be returned.
+        is_at_viewer: It is the viewer that asks.
         warnings: What is not done of what was asked, for the `Warning` header.
     """
 
@@ -53,6 +55,7 @@ class _Asked:
     fields: set[int] = field(default_factory=set)
     is_all: bool = False
     is_fuzzy: bool = False
+    is_at_viewer: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
@@ -71,8 +74,9 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
         permit = await gate.permit_to_search(caller, study_uid)
         viewing = await gate.open_viewing(caller, study_uid) if study_uid is not None else None
         try:
-            asked = _asked(http_request)
-            query = _query(http_request, level, asked, is_at_viewer=caller.is_at_viewer)
+            asked = _asked(http_request, level)
+            asked.is_at_viewer = caller.is_at_viewer
+            query = _query(http_request, level, asked)
             page = await gate.archive.query(permit, query, viewing)
         except BadInput as fault:
             await gate.archive.record_search_refused(permit, fault)
@@ -107,7 +111,7 @@ def _rows(
     return rows, left
 
 
-def _asked(http_request: Request) -> _Asked:
+def _asked(http_request: Request, level: Level) -> _Asked:
     """Read the parameters.
 
     Raises:
@@ -121,7 +125,7 @@ def _asked(http_request: Request) -> _Asked:
     for name, value in parameters:
         option = name.lower()
         if option == "includefield":
-            _include(asked, value)
+            _include(asked, value, level)
         elif option == "fuzzymatching":
             asked.is_fuzzy = _truth(option, value)
         elif option in _STRICT:
@@ -135,21 +139,21 @@ def _asked(http_request: Request) -> _Asked:
     return asked
 
 
-def _include(asked: _Asked, value: str) -> None:
+def _include(asked: _Asked, value: str, level: Level) -> None:
     """What `includefield` asks for: attributes by tag, keyword or path, or all. Per: PS3.18 8.3.4.3."""
     for name in value.split(","):
         if name.strip().lower() == "all":
             asked.is_all = True
             continue
         tag = archive.tag_of(name.strip())
-        if tag is None or archive.level_of(tag) is None:
+        if tag is None or not archive.is_returned(tag, level):
             if name.strip() and _NOT_INDEXED not in asked.warnings:
                 asked.warnings.append(_NOT_INDEXED)
         else:
             asked.fields.add(archive.top_of(tag))
 
 
-def _query(http_request: Request, level: Level, asked: _Asked, *, is_at_viewer: bool) -> Query:
+def _query(http_request: Request, level: Level, asked: _Asked) -> Query:
     path, parameters = http_request.path_params, http_request.query_params
     matches = list(asked.matches)
     if "study" in path:
@@ -163,8 +167,9 @@ def _query(http_request: Request, level: Level, asked: _Asked, *, is_at_viewer: 
         limit=min(max(_whole(parameters.get("limit"), _USUAL_LIMIT), 1), _MOST),
         offset=_whole(parameters.get("offset"), 0),
         is_fuzzy=asked.is_fuzzy,
+        is_moment=True,
         # The viewer shows whatever has the number as other studies of the same patient (decision 0018).
-        is_of_one=is_at_viewer and _is_by_number(matches),
+        is_of_one=asked.is_at_viewer and _is_by_number(matches),
     )
     if asked.is_fuzzy and not archive.near_name_of(query):
         asked.warnings.append(_NO_FUZZY)
@@ -200,6 +205,9 @@ def _told(found: Found, base: str, path: Mapping[str, str], asked: _Asked) -> di
     Per: DICOM PS3.18 10.6.3.2.
     """
     values = dict(found.values)
+    if not asked.is_all:
+        for tag in archive.RETURNED_TAGS - asked.fields:
+            values.pop(tag, None)
     if "study" in path and not asked.is_all:
         kept = {_STUDY_UID, _SERIES_UID} | asked.fields
         values = {tag: text for tag, text in values.items() if tag in kept or archive.level_of(tag) != "study"}
@@ -208,6 +216,6 @@ def _told(found: Found, base: str, path: Mapping[str, str], asked: _Asked) -> di
         url += f"/series/{found.series_uid}"
     if found.instance_uid:
         url += f"/instances/{found.instance_uid}"
-    if not values.get(_MODALITIES):
+    if asked.is_at_viewer and not values.get(_MODALITIES):
         values.pop(_MODALITIES, None)  # OHIF cannot open a study whose list of modalities is there and empty
-    return values | {_RETRIEVE_URL: url}
+    return values | {_CHARSET: "ISO_IR 192", _RETRIEVE_URL: url}

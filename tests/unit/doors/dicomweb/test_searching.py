@@ -11,6 +11,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import generate_uid
 
+from tests.common.objects import Made, uid
 from tests.unit.archive.rooms import instance
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import stow, uids
@@ -230,3 +231,63 @@ def altered(content: bytes, keyword: str, vr: str, value: str) -> bytes:
     new = struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), len(text)) + text
     front = dicom.part10(dataset.SOPClassUID, dataset.SOPInstanceUID, "1.2.840.10008.1.2.1")
     return front + written(before) + new + written(after)
+
+
+MOMENTS = (("20240105", "101010"), ("20240115", "233000"), ("20240201", "0900"))
+
+
+@pytest.mark.conformance("QIDO moment")
+async def test_a_range_of_date_and_time_is_from_the_first_moment_to_the_last(house: House) -> None:
+    """PS3.4 C.2.2.2.5, where both are ranges; one of them alone is matched for itself."""
+    number = uid()[-12:]
+    for day, time in MOMENTS:
+        made = Made().text(0x00080020, "DA", day).text(0x00080030, "TM", time).text(0x00100020, "LO", number)
+        assert (await stow(house, made.file)).status_code == 200
+    async with house.clinician() as client:
+        for days, times, found in (
+            ("20240105-20240201", "100000-100000", 3), ("20240105-20240201", "101011-085959", 1),
+            ("20240105-20240201", "101010-0900", 3), ("20240106-", "000000-", 2), ("-20240115", "-233000", 2),
+            ("20240105-20240201", "100000", 0), ("20240115", "230000-240000", 1),
+        ):  # fmt: skip
+            answer = await client.get(f"/studies?PatientID={number}&StudyDate={days}&StudyTime={times}")
+            assert len(answer.json() if answer.status_code == 200 else []) == found, (days, times)
+
+
+async def test_what_a_file_lacks_is_told_empty_and_everything_in_unicode(house: House) -> None:
+    """PS3.18 10.6.3.3: attributes of type R are there, empty where the file has none; text is in ISO_IR 192."""
+    made = Made().drop(0x00200011, 0x00200013, 0x00080060, 0x00080050)
+    await stow(house, made.file)
+    async with house.sender() as client:
+        (study,) = (await client.get(f"/studies?StudyInstanceUID={made.study}")).json()
+        assert (study["00080061"], study["00080050"]) == ({"vr": "CS"}, {"vr": "SH"})
+        assert study["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
+        (series,) = (await client.get(f"/studies/{made.study}/series")).json()
+        assert (series["00200011"], series["00080060"]) == ({"vr": "IS"}, {"vr": "CS"})
+        (one,) = (await client.get(f"/studies/{made.study}/instances")).json()
+        assert one["00200013"] == {"vr": "IS"}
+    async with house.clinician() as client:
+        (study,) = (await client.get(f"/studies?StudyInstanceUID={made.study}")).json()
+        assert "00080061" not in study, "OHIF cannot open a study whose list of modalities is there and empty"
+
+
+async def test_what_viewers_sort_by_is_returned_where_it_is_asked_for(house: House) -> None:
+    told = {
+        0x00180050: ("DS", "2.5"), 0x00180060: ("DS", "120"), 0x00185100: ("CS", "HFS"), 0x00200012: ("IS", "4"),
+        0x00200032: ("DS", "1\\2\\3"), 0x00201041: ("DS", "-7.5"), 0x00280030: ("DS", "0.5\\0.5"),
+        0x00281050: ("DS", "40"), 0x00281051: ("DS", "400"),
+    }  # fmt: skip
+    made = Made()
+    for tag, (vr, value) in told.items():
+        made.text(tag, vr, value)
+    await stow(house, made.file)
+    fields = "SliceThickness,PixelSpacing,ImagePositionPatient,WindowCenter,WindowWidth,KVP,AcquisitionNumber"
+    fields += ",SliceLocation"
+    async with house.sender() as client:
+        asked = await client.get(f"/studies/{made.study}/instances?includefield={fields}&includefield=PatientPosition")
+        assert "warning" not in asked.headers
+        (one,) = asked.json()
+        assert {f"{tag:08X}" for tag in told} <= one.keys()
+        assert (one["00280030"]["Value"], one["00185100"]["Value"]) == ([0.5, 0.5], ["HFS"])
+        (usual,) = (await client.get(f"/studies/{made.study}/instances")).json()
+        assert not {f"{tag:08X}" for tag in told} & usual.keys()
+        assert (await client.get(f"/studies/{made.study}/instances?SliceThickness=2.5")).status_code == 400
