@@ -330,9 +330,9 @@ class Deployment:
         ]
         return sorted(kept, key=lambda event: (event.at, event.id))
 
-    async def fulfil(self) -> AtOnce:
+    async def fulfil(self, engine: AtOnce | None = None) -> AtOnce:
         """Carry every rights request that waits to its answer, as the worker does; returns the steps it took."""
-        engine = AtOnce()
+        engine = engine or AtOnce()
         work = Fulfilment(self.rooms.rights, engine)  # type: ignore[arg-type]
         stop = asyncio.Event()
         taking = asyncio.create_task(work.take(stop, 0.01))

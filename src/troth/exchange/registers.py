@@ -464,7 +464,7 @@ def _named(table: str, row_id: UUID) -> tuple[str, ...]:
     return (f"{table.removeprefix('exchange_')}:{row_id}",)
 
 
-_WORDS = ("key", "kind", "country", "origin", "destination", "stands_under")
+_WORDS = ("key", "kind", "country", "origin", "destination", "stands_under", "contract_key")
 
 
 def _clear(table: str, row_id: UUID, state: str, values: Mapping[str, Any]) -> Clear:

@@ -39,7 +39,8 @@ REFS = frozenset(
 
 SAYS = frozenset(
     {
-        "accepts", "activity", "audience", "basis", "before", "capacity", "category", "channel", "clause", "country",
+        "accepts", "activity", "audience", "basis", "before", "capacity", "category", "channel", "clause",
+        "contract_key", "country",
         "destination", "document", "door", "edition", "ground", "headers", "key", "kind", "level", "link", "listeners",
         "notice", "origin", "proof", "program", "purpose", "reason", "region", "register", "right", "role", "root",
         "schema", "scope", "sha256", "source", "stands_under", "state", "surfaces", "way",

@@ -120,7 +120,7 @@ async def probe(database: Database) -> Probe:
     for tenant in tenants:
         async with database.transaction(Space(tenant)) as connection:
             for table in tables:
-                held[tenant, table] = await catalogue_store.places(connection, table)
+                held[tenant, table] = await catalogue_store.places(connection, table, tenant)
     foreign: set[str] = set()
     unowned: set[str] = set()
     for scope in (*tenants, None):

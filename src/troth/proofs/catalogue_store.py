@@ -10,6 +10,7 @@ own tables, and the constraints that only say `not null`).
 from __future__ import annotations
 
 from typing import LiteralString
+from uuid import UUID
 
 from psycopg import sql
 
@@ -115,10 +116,10 @@ async def tables(connection: Connection) -> list[str]:
     return [str(row["relname"]) for row in await cursor.fetchall()]
 
 
-async def places(connection: Connection, table: str) -> list[str]:
-    """Where some rows of a table lie that the transaction's organisation has."""
-    query = sql.SQL("select ctid::text as place from {} limit 3").format(sql.Identifier(table))
-    return [str(row["place"]) for row in await (await connection.execute(query)).fetchall()]
+async def places(connection: Connection, table: str, tenant: UUID) -> list[str]:
+    """Where some rows of a table lie that are an organisation's own; what the platform has, all may read."""
+    query = sql.SQL("select ctid::text as place from {} where tenant = %s limit 3").format(sql.Identifier(table))
+    return [str(row["place"]) for row in await (await connection.execute(query, (tenant,))).fetchall()]
 
 
 async def seen(connection: Connection, table: str, at: list[str]) -> int:

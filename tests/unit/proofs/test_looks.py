@@ -317,7 +317,7 @@ def test_what_was_allowed_again_is_used(book: Book) -> None:
 def message(subject: str) -> dict[str, Any]:
     return {
         "subject_id": subject, "purpose": "newsletter", "clauses": ["4.10"], "action": "send_message", "role": "office",
-        "actor_id": str(uuid4()),
+        "actor_id": str(uuid4()), "says": {"channel": "email"},
     }  # fmt: skip
 
 
@@ -399,6 +399,7 @@ def test_what_goes_outside_goes_on_a_contract_in_force() -> None:
 
 def test_what_goes_abroad_goes_on_an_instrument_that_is_valid_then() -> None:
     book = Book("imaging-host")
+    book.write("people:organisation:added", refs={"organisation": UUID(HOUSE)}, says={"region": "GB"})
     instrument = filed(book, "instrument", key="standard_contract", origin="GB")
     act = leaving("exchange", {"instrument": instrument}, country="US")
     book.write("exchange:disclosure:recorded", **act)

@@ -53,7 +53,7 @@ class OfConsent(Look):
             self._no[about] = leaf.at
 
     def _was_yes(self, leaf: Leaf) -> bool:
-        channel = leaf.word("channel") or ("email" if self._channels and leaf.kind == _SENT else "")
+        channel = (leaf.word("channel") or "email") if self._channels else ""
         about = (leaf.subject, channel)
         if about in self._no:
             # A no counts from the next moment: what was on its way is let through for a second.

@@ -37,6 +37,7 @@ class Registers:
 
     rows: dict[str, Standing] = field(default_factory=dict)
     reviewed: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    regions: dict[str, str] = field(default_factory=dict)
 
     def see(self, leaf: Leaf) -> None:
         """A row that was filed, ended, struck down or looked at."""
@@ -46,6 +47,8 @@ class Registers:
             for noun in ("recipient", "contract", "instrument", "order", "instruction"):
                 for ref in leaf.refs(noun):
                     self._changed(ref, leaf)
+        elif leaf.kind == "people:organisation:added":
+            self.regions[leaf.ref("organisation")] = leaf.word("region")
         elif leaf.kind == _REVIEWED:
             self.reviewed.setdefault(leaf.ref("order"), (leaf.actor, leaf.at))
 
@@ -60,6 +63,19 @@ class Registers:
         """Whether a row was in force."""
         held = self.rows.get(ref)
         return held is not None and held.holds(at)
+
+    def has_contract(self, leaf: Leaf) -> bool:
+        """Whether the contract of a recipient was in force: the one that the entry names, else the one by its key."""
+        ref = leaf.ref("contract")
+        if ref:
+            return self.holds(ref, leaf.at)
+        held = self.rows.get(leaf.ref("recipient"))
+        key = held.made.word("contract_key") if held is not None else ""
+        return bool(key) and any(
+            row.made.ref("contract") and row.made.word("key") == key and row.holds(leaf.at)
+            for row in self.rows.values()
+            if row.made.tenant in (leaf.tenant, "")
+        )
 
 
 class OfDepartures(Look):
@@ -125,7 +141,7 @@ class OfOutside(OfDepartures):
 
     def fits(self, leaf: Leaf) -> bool:
         """The contract in force, the recipient in the register, the category."""
-        has_contract = not self._needs_contract or self._registers.holds(leaf.ref("contract"), leaf.at)
+        has_contract = not self._needs_contract or self._registers.has_contract(leaf)
         is_listed = self._registers.holds(leaf.ref("recipient"), leaf.at)
         return is_listed and has_contract and (not self._categories or leaf.word("category") in self._categories)
 
@@ -149,12 +165,10 @@ class OfTransfers(OfDepartures):
         self._origins = frozenset(origins)
 
     def is_meant(self, leaf: Leaf) -> bool:
-        """Whose country is one of the destinations, from an origin that the entry or its instrument names."""
-        if leaf.word("country") not in self._destinations:
-            return False
-        held = self._registers.rows.get(leaf.ref("instrument"))
-        origin = leaf.word("origin") or (held.made.word("origin") if held is not None else "")
-        return not origin or origin in self._origins
+        """From where the organisation keeps its data, to one of the destinations."""
+        return (
+            leaf.word("country") in self._destinations and self._registers.regions.get(leaf.tenant, "") in self._origins
+        )
 
     def fits(self, leaf: Leaf) -> bool:
         """The instrument was valid."""
@@ -223,7 +237,6 @@ class OfInstructions(Look):
         self._agreement = {"dpa": "processor", "baa": "baa"}.get(agreement, "")
         self._purposes = frozenset(getattr(clause, "purposes", ()))
         self._countries = frozenset(countries)
-        self._regions: dict[str, str] = {}
         self._tally = Tally(
             Told(
                 "everything done for these activities was instructed at that moment",
@@ -233,14 +246,12 @@ class OfInstructions(Look):
         )
 
     def see(self, leaf: Leaf) -> None:
-        """An organisation, or an act for one."""
-        if leaf.kind == "people:organisation:added":
-            self._regions[leaf.ref("organisation")] = leaf.word("region")
+        """An act for an organisation."""
         if not leaf.is_done or not leaf.is_decided or leaf.purpose not in self._purposes:
             return
         if not leaf.is_full:
             self._tally.skip(leaf)
-        elif not self._countries or self._regions.get(leaf.tenant, "") in self._countries:
+        elif not self._countries or self._registers.regions.get(leaf.tenant, "") in self._countries:
             self._tally.judge(leaf, self._is_instructed(leaf))
 
     def _is_instructed(self, leaf: Leaf) -> bool:
