@@ -8,7 +8,7 @@ import typer
 
 from troth.archive import ByRule
 from troth.kit.errors import Unprocessable
-from troth.main import lists_command, machines_command, members_command
+from troth.main import lists_command, machines_command, members_command, registers_command
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.inside import DataDir
@@ -30,6 +30,8 @@ app.add_typer(members_command.invitation_app, name="invitation")
 app.add_typer(members_command.session_app, name="session")
 app.add_typer(machines_command.peer_app, name="peer")
 app.add_typer(machines_command.token_app, name="token")
+app.add_typer(registers_command.instrument_app, name="instrument")
+app.add_typer(registers_command.recipient_app, name="recipient")
 app.add_typer(lists_command.app, name="contacts")
 
 
