@@ -40,7 +40,8 @@ def inside(organisation: str, data_dir: Path | None, action: str, work: Work, **
         target = Target("organisation", place.id, place.id, attributes=tuple(attributes.items()))
         return await work(rooms, await permit_for(rooms, action, target))
 
-    say(beside(load(data_dir), run))
+    if said := beside(load(data_dir), run):  # an empty list is no line
+        say(said)
 
 
 def id_of(text: str) -> UUID:

@@ -13,6 +13,7 @@ from troth.main.beside import beside
 from troth.main.first_start import permit_for
 from troth.main.inside import DataDir, Id, Work, id_of, table
 from troth.main.settings import load
+from troth.main.terminal import say
 from troth.main.wiring import Rooms
 from troth.policy import Permit, Target
 
@@ -131,7 +132,7 @@ def _keeping(organisation: str, data_dir: Path | None, work: Work) -> None:
         return await work(rooms, await permit_for(rooms, "keep_register", place))
 
     if said := beside(load(data_dir), run):
-        typer.echo(said)
+        say(said)
 
 
 def _day(text: str) -> date:
