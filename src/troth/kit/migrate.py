@@ -10,6 +10,15 @@ import psycopg
 from troth.kit.postgres import url
 
 
+def newest(scripts: Path) -> str:
+    """Name of the newest migration.
+
+    Args:
+        scripts: Folder with `env.py` and `versions/`.
+    """
+    return max(path.stem for path in (scripts / "versions").glob("[0-9]*.py"))
+
+
 def upgrade(dsn: str, scripts: Path) -> bool:
     """Run the migrations that are missing.
 
@@ -20,12 +29,12 @@ def upgrade(dsn: str, scripts: Path) -> bool:
     Returns:
         Whether anything was to be done.
     """
-    newest = max(path.stem for path in (scripts / "versions").glob("[0-9]*.py"))
+    wanted = newest(scripts)
     with psycopg.connect(dsn) as connection:
         there = connection.execute("select to_regclass('public.alembic_version')").fetchone()
         if there and there[0]:
             row = connection.execute("select version_num from alembic_version").fetchone()
-            if row and row[0] == newest:
+            if row and row[0] == wanted:
                 return False
     # Imported here: alembic and SQLAlchemy cost half a second that an ordinary start need not pay.
     from alembic import command

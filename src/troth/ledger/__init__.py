@@ -21,6 +21,7 @@ from troth.ledger.errors import (
 from troth.ledger.generation import ORIGIN
 from troth.ledger.head import Head, HeadFile
 from troth.ledger.kinds import KINDS, sentence
+from troth.ledger.merkle import EMPTY_ROOT
 from troth.ledger.model import (
     Arrival,
     Broken,
@@ -40,6 +41,7 @@ from troth.ledger.sequencer import Sequencer
 from troth.ledger.service import Ledger
 
 __all__ = [
+    "EMPTY_ROOT",
     "KINDS",
     "NEEDS",
     "NOTHING",

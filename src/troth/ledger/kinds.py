@@ -131,6 +131,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "proofs:run:ended": "The promises were held against everything that happened.",
         "proofs:clause:broken": "A promise was found broken.",
         "proofs:clause:mended": "A promise that was broken is not broken any more.",
+        "ledger:generation:opened": "The log of the platform was given a new name.",
         "main:node:started": "A server started.",
     }
 )

@@ -19,6 +19,7 @@ from troth.kit.postgres import Postgres
 from troth.main import collecting
 from troth.main.adopting import InForce
 from troth.main.binding import require_keyring
+from troth.main.generation import name_log, say_started
 from troth.main.modules import modules
 from troth.main.node import migrations
 from troth.main.placing import misplaced
@@ -71,11 +72,13 @@ async def _publish_and_found(settings: Settings, server: Postgres, notices: list
     rooms = open_rooms(settings, server, notices, connections=2)
     try:
         await InForce(rooms).look()
+        await name_log(rooms, settings, operator())
         permit = await permit_for(rooms, "publish_notice", Target("notice"))
         for notice in notices:
             await rooms.notices.put_in_force(permit, notice)
         if not await rooms.people.organisations():
             await found(rooms)
+        await say_started(rooms, settings, operator(), migrate.newest(migrations()))
     finally:
         await rooms.close()
 

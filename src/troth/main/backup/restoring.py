@@ -18,14 +18,16 @@ from troth import policy
 from troth.kit import clock
 from troth.kit.errors import Conflict, TrothError
 from troth.kit.postgres import EmbeddedServer
+from troth.ledger import EMPTY_ROOT, Head, HeadFile
 from troth.main.adopting import InForce
 from troth.main.backup.erasures import Erasures
 from troth.main.backup.files import Copied, bring
 from troth.main.backup.manifest import BackupBroken, BackupMissing, Manifest, stamps
-from troth.main.first_start import permit_for
+from troth.main.first_start import operator, permit_for
+from troth.main.generation import name_log
 from troth.main.node import RESTORING
-from troth.main.settings import load, shipped_notice
-from troth.main.wiring import load_notices, open_rooms
+from troth.main.settings import Settings, load, shipped_notice
+from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.policy import Target
 from troth.vault import Keyring, RecoveryRefused, copy_sparse, escrow, journal
 
@@ -208,6 +210,18 @@ def _copy(folder: Path, manifest: Manifest, data_dir: Path, secrets: dict[str, A
         handle.write(secrets["database"])
 
 
+async def _begin_anew(rooms: Rooms, settings: Settings, data_dir: Path) -> None:
+    """Remember the tree as it came back, and open a new generation: what was signed since the backup is lost.
+
+    It is the first entry that is written, so that no size is signed again under the name that it was signed under.
+    """
+    async with rooms.database.transaction(None) as connection:
+        checkpoint = await rooms.ledger.checkpoint(connection)
+    size, root, note = (checkpoint.size, checkpoint.root, checkpoint.note) if checkpoint else (0, EMPTY_ROOT, "")
+    await asyncio.to_thread(HeadFile(data_dir).write, Head(size, root, 0, size, note))
+    await name_log(rooms, settings, operator(), is_restored=True)
+
+
 async def _finish(
     source: Source,
     manifest: Manifest,
@@ -223,6 +237,7 @@ async def _finish(
     rooms = open_rooms(settings, server, load_notices(settings), connections=2)
     try:
         await InForce(rooms).look()
+        await _begin_anew(rooms, settings, data_dir)
         sessions = studies = instances = broken = 0
         tombstones = list(erasures.each_tombstone())
         for place in await rooms.people.organisations():
@@ -258,7 +273,8 @@ async def _finish(
                     "main:backup:restored",
                     counts={
                         "studies_erased_again": studies, "keys_destroyed_again": restored.erased_keys,
-                        "entries_lost": restored.entries_lost, "instances": instances, "broken": broken,
+                        "entries_lost": restored.entries_lost, "entries_kept": verdict.size,
+                        "entries_known": erasures.ledger_size, "instances": instances, "broken": broken,
                     },
                 ),
             )  # fmt: skip
