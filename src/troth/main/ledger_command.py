@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 
+from troth.kit.db import Space
 from troth.kit.errors import Unprocessable
 from troth.ledger import AlteredRow, Verification
 from troth.main.beside import beside
@@ -26,11 +27,18 @@ DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the 
 
 
 @app.command("verify")
-def verify_ledger(data_dir: DataDir = None) -> None:
+def verify_ledger(
+    known: Annotated[
+        list[Path] | None,
+        typer.Option("--known", help="A file of signed checkpoints that were kept elsewhere, one after the other."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
     """Recompute the whole tree from its rows and check every signature; names each row that was altered."""
+    kept = [note for file in known or () for note in notes_in(file)]
 
     async def work(rooms: Rooms) -> tuple[Verification, list[AlteredRow]]:
-        return await rooms.ledger.verify(rooms.dsn_sequencer), await rooms.registers.altered()
+        return await rooms.ledger.verify(rooms.dsn_sequencer, known=kept), await rooms.registers.altered()
 
     verdict, altered = beside(load(data_dir), work)
     say(f"{verdict.size} entries computed again, {verdict.signatures} signed checkpoints checked")
@@ -42,6 +50,52 @@ def verify_ledger(data_dir: DataDir = None) -> None:
     if verdict.broken or altered:
         raise typer.Exit(1)
     say("the ledger is whole, and so are the rows that it binds")
+
+
+@app.command("checkpoint")
+def checkpoint(
+    append: Annotated[
+        Path | None, typer.Option("--append", help="Add it to this file, where it differs from the last one there.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print the signed checkpoint of the ledger, to be kept elsewhere: `troth ledger verify --known` compares."""
+
+    async def work(rooms: Rooms) -> str:
+        async with rooms.database.transaction(Space(None)) as connection:
+            found = await rooms.ledger.checkpoint(connection)
+        return "" if found is None else found.note
+
+    note = beside(load(data_dir), work)
+    if not note:
+        raise Unprocessable("nothing is signed yet")
+    if append is None:
+        typer.echo(note, nl=False)
+    elif not append.exists() or not append.read_text().endswith(note):
+        with append.open("a") as handle:
+            handle.write(note)
+
+
+def notes_in(file: Path) -> list[str]:
+    """The signed checkpoints of a file, one after the other, each with its signatures (C2SP signed-note).
+
+    Raises:
+        Unprocessable: There is none in it.
+    """
+    found: list[str] = []
+    is_over = True
+    for line in file.read_text().splitlines(keepends=True):
+        is_signature = line.startswith("\N{EM DASH} ")
+        if is_over and not is_signature:
+            if not line.strip():
+                continue
+            found.append("")
+        is_over = is_signature
+        if found:
+            found[-1] += line
+    if not found:
+        raise Unprocessable(f"there is no signed checkpoint in {file}")
+    return [each if each.endswith("\n") else each + "\n" for each in found]
 
 
 @app.command("prove")

@@ -51,6 +51,7 @@ from troth.doors.web.patient.home import PatientPages
 from troth.doors.web.patient.pictures import PicturePages
 from troth.doors.web.ports import Rooms
 from troth.doors.web.public.doors import Doors
+from troth.doors.web.public.log import LogPages
 from troth.doors.web.public.notice import NoticePages
 from troth.doors.web.public.recipients import RecipientPages
 from troth.doors.web.public.second_step import SecondStep
@@ -112,10 +113,14 @@ def routes(desk: Desk) -> list[BaseRoute]:
 
 def _public(desk: Desk) -> list[BaseRoute]:
     doors, notice, versions, unsubscribe = Doors(desk), NoticePages(desk), VersionPages(desk), UnsubscribePages(desk)
-    second = SecondStep(desk)
+    second, log = SecondStep(desk), LogPages(desk)
     return [
         Route("/", doors.start),
         Route("/notice", notice.notice),
+        Route("/ledger/checkpoint", log.checkpoint),
+        Route("/ledger/key", log.key),
+        Route("/ledger/consistency", log.consistency),
+        Route("/ledger/tile/{level}/{index:path}", log.tile),
         Route("/notice/versions", versions.versions),
         Route("/notice/versions/{number:version}/changes", versions.changes),
         Route("/notice/register", versions.register),

@@ -27,6 +27,7 @@ from troth.doors.web.public.views import (
     Tally,
 )
 from troth.doors.web.render import Page
+from troth.kit.db import Space
 from troth.kit.errors import NotFound
 from troth.notice import AUDIENCES, Notice, NoticeVersion, applying, diff, render, sentence
 from troth.policy import Actor
@@ -66,6 +67,11 @@ class NoticePages:
             name = http_request.query_params.get("of", first)
             version = await self._desk.rooms.notices.version(asked, name)
             view = await self._view(version, audience, is_old=True)
+        rooms = self._desk.rooms
+        async with rooms.database.transaction(Space(None)) as connection:
+            signed = await rooms.ledger.checkpoint(connection)
+        if signed is not None:
+            view = replace(view, checkpoint=signed.note.rstrip("\n"), log_key=rooms.ledger.verifier_key)
         return await self._desk.page(
             http_request, visitor, "Privacy notice", Page("public/notice.html", view), here="/notice"
         )

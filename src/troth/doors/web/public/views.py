@@ -93,6 +93,8 @@ class NoticePage:
     sections: tuple[SectionView, ...] = ()
     additions: tuple[Addition, ...] = ()
     places: tuple[AudienceLink, ...] = ()
+    checkpoint: str = ""
+    log_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
