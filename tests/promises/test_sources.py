@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Coroutine
 from datetime import date, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ from troth.lifecycle import ContactDisposal
 from troth.main.first_start import operator
 from troth.outreach import Introductions
 from troth.policy import PermitDenied, Target
+from troth.proofs import Result
 
 __all__ = ["mailbox"]
 
@@ -110,7 +113,8 @@ async def test_a_list_names_its_source_and_everybody_on_it_is_told_once_in_time(
     due = re.findall(r"due by (\d+ \w+ \d{4})", contacts)
     last = place.rooms.notices and (await place.rooms.contacts.origins())["partner"].tell_by(began)
     assert last is not None
-    assert due == [f"{last.day} {last:%b} {last.year}"] * 2
+    local = last.astimezone((await place.rooms.notices.in_force("visitors")).notice.zone)
+    assert due == [f"{local.day} {local:%b} {local.year}"] * 2
     assert began + timedelta(days=28) < last <= began + timedelta(days=34), "a month, and on to a working day"
 
     told = await place.ledgered(kind="people:contact:told")
@@ -129,6 +133,38 @@ async def test_a_list_names_its_source_and_everybody_on_it_is_told_once_in_time(
     assert len([1 for whom, title, *_ in mailbox.envelopes if whom == "ada@x.example" and "address" in title]) == 1
     [law] = [each for each in (await place.rooms.notices.in_force("visitors")).notice.all("source") if each.id == "3.2"]
     assert {row.term: row.words for row in law.kept((await place.rooms.notices.in_force("visitors")).notice)}["Law"]
+
+
+@pytest.mark.promise("TV-04")
+async def test_who_is_told_after_their_day_is_told_late_and_the_promise_is_broken(
+    open_deployment: OpenDeployment,
+) -> None:
+    """In time is computed: of the same list, told on two days, one is in time and the other one is not."""
+    place = await open_deployment("terminology-vendor")
+    office = await place.staff("office")
+    await take_in(place, office, "email,name\nsoon@x.example,Soon Enough\n")
+    assert [each.counts["in_time"] for each in await place.ledgered(kind="people:contact:told")] == [1]
+    assert standing_of(await place.looked(), "3.2") == "kept"
+
+    answer = await offer(office, "email,name\nlate@x.example,Too Late\n")
+    path = str(answer.headers["location"])
+    assert (await office.post(path, {"act": "agree"})).status_code == 303
+    await work(place, Late())
+    assert [each.counts["in_time"] for each in await place.ledgered(kind="people:contact:told")] == [1, 0]
+    assert standing_of(await place.looked(), "3.2") == "broken"
+
+
+class Late(AtOnce):
+    """A worker that was away for forty days when somebody had to be told."""
+
+    def step(self, name: str, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
+        with clock.moved(timedelta(days=40 if name.startswith("mail") else 0)):
+            return super().step(name, work, *arguments)
+
+
+def standing_of(found: Result, clause: str) -> str:
+    [promise] = [each for report in found.reports for each in report.promises if each.clause_id == clause]
+    return promise.standing.value
 
 
 @pytest.mark.promise("TV-04")
