@@ -18,6 +18,10 @@ _PART_LONGEST = 4
 _GIVEN_LONGEST = 3
 _MOST_TERMS = 3
 _NEAR_SHORTEST, _NEAR_LONGEST = 3, 24
+#: Letters that are no letter with a sign, and what is typed for them.
+_PLAIN = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ŧ": "t", "ı": "i"}
+)
 _COMMON_FIRST = "aeinrlstohmdcu0123456789kgbpyfvwjzxq"
 
 
@@ -36,12 +40,13 @@ def fold_name(group: str) -> str:
 
 
 def name_groups(value: str) -> list[str]:
-    """The alphabetic, ideographic and phonetic groups of person names, folded.
+    """The alphabetic, ideographic and phonetic groups of person names, folded; also as a plain keyboard writes them.
 
     Per: DICOM PS3.5 6.2.1.2.
     """
-    groups = (fold_name(group) for name in value.split("\\") for group in name.split("="))
-    return [group for group in groups if group]
+    groups = [fold_name(group) for name in value.split("\\") for group in name.split("=")]
+    plain = [group.translate(_PLAIN) for group in groups if not group.isascii()]
+    return list(dict.fromkeys(group for group in (*groups, *plain) if group))
 
 
 def terms_of_name(kind: str, value: str) -> set[Term]:

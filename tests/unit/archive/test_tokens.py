@@ -69,3 +69,13 @@ def test_what_drives_a_search(pattern: str, first: tuple[str, str]) -> None:
 @pytest.mark.parametrize("pattern", ["*", "?", "*A*", "**", "*AB*"])
 def test_short_patterns_need_no_term(pattern: str) -> None:
     assert tokens.needs_of_name("name", pattern) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [("odegard*", "Ødegård^Åse"), ("Ødegård*", "Ødegård^Åse"), ("lodz*", "Łódź^Ewa"), ("*^soren*", "Æbel^Søren"),
+     ("aebel*", "Æbel^Søren"), ("thor*", "Þór^Jón"), ("strasse*", "Straße^A")],
+)  # fmt: skip
+def test_names_are_found_as_a_plain_keyboard_writes_them(typed: str, stored: str) -> None:
+    assert matcher(0x00100010, typed)(stored)
+    assert set(tokens.needs_of_name("name", typed)) <= tokens.terms_of_name("name", stored)

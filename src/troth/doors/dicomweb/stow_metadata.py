@@ -36,7 +36,13 @@ _SYNTAXES = {
     "image/jphc": "1.2.840.10008.1.2.4.201",
     "image/dicom-rle": "1.2.840.10008.1.2.5",
 }
-_OCTETS = frozenset({"", "application/octet-stream"})
+#: Values as they are; encapsulated documents come under types of their own (PS3.18 table 8.7.3-4, PS3.3 A.45, A.85).
+_OCTETS = frozenset(
+    {
+        "", "application/octet-stream", "application/pdf", "text/xml", "application/xml", "text/plain",
+        "model/stl", "model/obj", "model/mtl", "application/sla", "image/png",
+    }
+)  # fmt: skip
 
 Refused = Outcome | TrothError
 Reader = Callable[[bytes, bool], Awaitable[list[Draft]]]

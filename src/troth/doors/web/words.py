@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
+from unicodedata import bidirectional
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -145,6 +146,10 @@ def scan(modalities: Sequence[str]) -> str:
     return named[0] if named else "Images"
 
 
+_ISOLATES = frozenset({"LRI", "RLI", "FSI", "PDI"})
+_TURNING = _ISOLATES | {"R", "AL", "LRE", "RLE", "LRO", "RLO", "PDF"}
+
+
 def person_name(value: str) -> str:
     """A DICOM person name as a list shows it: `Sample^Anna^^Dr` becomes "Sample, Anna".
 
@@ -152,7 +157,17 @@ def person_name(value: str) -> str:
     """
     family, _, rest = value.partition("=")[0].partition("^")
     given = " ".join(part for part in rest.split("^")[:2] if part)
-    return ", ".join(part for part in (family.strip(), given.strip()) if part)
+    return isolated(", ".join(part for part in (family.strip(), given.strip()) if part))
+
+
+def isolated(text: str) -> str:
+    """A text of strangers that may run from right to left, so that it turns nothing round but itself.
+
+    Signs that override or embed a direction end with it (Unicode Standard Annex 9, 2.7: FSI and PDI around it).
+    """
+    if text.isascii() or not any(bidirectional(sign) in _TURNING for sign in text):
+        return text
+    return f"\u2068{''.join(sign for sign in text if bidirectional(sign) not in _ISOLATES)}\u2069"
 
 
 def sex(value: str) -> str:

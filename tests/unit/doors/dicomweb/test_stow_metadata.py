@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import generate_uid
 
+from tests.common.objects import Made
 from tests.unit.archive.rooms import instance
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import path_of, uids
@@ -238,3 +239,16 @@ def test_xml_too_deep() -> None:
         inner = b'<DicomAttribute tag="00400275" vr="SQ"><Item number="1">' + inner + b"</Item></DicomAttribute>"
     with pytest.raises(TooDeep):
         metadata_in.datasets(b"<NativeDicomModel>" + inner + b"</NativeDicomModel>", is_xml=True)
+
+
+@pytest.mark.parametrize("kind", ["application/pdf", "text/xml", "model/stl"])
+async def test_documents_come_under_their_own_media_type(house: House, kind: str) -> None:
+    made = Made(sop_class="1.2.840.10008.5.1.4.1.1.104.1", has_pixels=False)
+    told = dicom.to_json(made.data_set, "1.2.840.10008.1.2.1")
+    told["00420011"] = {"vr": "OB", "BulkDataURI": "document"}
+    told["00420012"] = {"vr": "LO", "Value": [kind]}
+    response = await send(house, (JSON, "", json.dumps([told]).encode()), (kind, "document", b"%PDF-1.4 and so on"))
+    assert response.status_code == 200, response.text
+    async with house.clinician() as client:
+        value = await client.get(f"{made.path}/bulkdata/00420011", headers={"Accept": "application/octet-stream"})
+        assert value.content == b"%PDF-1.4 and so on"

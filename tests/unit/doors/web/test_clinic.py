@@ -29,7 +29,13 @@ async def test_the_list_shows_the_studies_of_ones_own_organisation(house: House)
     [
         ("q=mill", "Miller, James", "Sample, Anna"),
         ("q=Sample%2C+A", "Sample, Anna", "Miller"),
+        ("q=Sample+Anna", "Sample, Anna", "Miller"),
+        ("q=Anna+Sample", "Sample, Anna", "Miller"),
+        ("q=ANNA+SAMP", "Sample, Anna", "Miller"),
+        ("q=anna", "Sample, Anna", "Miller"),
+        ("q=Sample+James", "No study matches", "Miller"),
         ("q=P-9", "Sample, Anna", "Miller"),
+        ("q=ACC-9", "Sample, Anna", "Miller"),
         ("q=ACC-99", "Sample, Anna", "Miller"),
         ("modality=CR", "Sample, Anna", "Miller"),
         ("q=nobody", "No study matches", "Miller"),

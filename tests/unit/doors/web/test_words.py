@@ -96,3 +96,9 @@ def test_who_sent_and_who_it_is_are_said_in_words() -> None:
     assert [words.sex(each) for each in ("F", "m", "O", "X", "")] == ["female", "male", "other", "X", ""]
     assert words.sender("CT1") == "CT1"
     assert words.sender(words.BEARER) == "a program with a token"
+
+
+def test_a_name_that_turns_the_line_round_turns_only_itself() -> None:
+    assert words.person_name("\u202eEvil^Name") == "\u2068\u202eEvil, Name\u2069"
+    assert words.person_name("A\u2069B\u202e^C") == "\u2068AB\u202e, C\u2069", "it cannot end its own isolation"
+    assert words.person_name("Müller^Jörg") == "Müller, Jörg"

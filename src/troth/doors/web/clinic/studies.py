@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -32,6 +33,7 @@ RECORDED = "Opening a study is written to the ledger first"
 PAGE = 50
 MOST_PAGES = 200
 PRIORS = 6
+_MOST_WORDS = 4
 DAYS: Mapping[str, tuple[str, int]] = {"1": ("Today", 0), "3": ("3 days", 2), "7": ("7 days", 6), "30": ("30 days", 29)}
 MODALITIES = ("CT", "MR", "CR", "DX", "US", "MG", "NM", "PT")
 
@@ -41,7 +43,7 @@ class Asked:
     """What the address of the list asks for.
 
     Attributes:
-        search: Start of a name, or a whole patient ID or accession number.
+        search: Starts of names in any order, or of a patient ID or accession number.
         days: Key of `DAYS`, or empty.
         modality: One of `MODALITIES`, or empty.
         page: From 1.
@@ -120,7 +122,7 @@ class StudyPages:
         return go(self._desk.viewer_of(study))
 
     async def _search(self, permit: Permit, asked: Asked) -> tuple[list[StudySummary], bool]:
-        """One page of studies. A word with a figure in it is an ID, any other the start of a name."""
+        """One page of studies, newest first, whichever of the searches of the field found them."""
         common = []
         if asked.days:
             first = clock.today() - timedelta(days=DAYS[asked.days][1])
@@ -134,7 +136,8 @@ class StudyPages:
             page = await self._desk.rooms.archive.query(permit, query)
             found |= {each.study.id: each.study for each in page.found}
             is_more = is_more or page.is_more
-        return list(found.values())[:PAGE], is_more
+        newest = sorted(found.values(), key=lambda study: (study.study_date or date.min, study.id), reverse=True)
+        return newest[:PAGE], is_more or len(newest) > PAGE
 
     async def _chosen(self, actor: Actor, permit: Permit, studies: Sequence[StudySummary], asked: Asked) -> Chosen:
         """The picked study; one that is not on this page is looked up, one that is not there is not found."""
@@ -205,14 +208,35 @@ def asked_of(http_request: Request) -> Asked:
 
 
 def _searches(text: str) -> list[tuple[Match, ...]]:
+    """The searches of the one field: the start of an ID or accession number, or of names in any order.
+
+    "Lovelace, Ada" says which is the family name; "Ada Lovelace" and "Lovelace Ada" may be either, and each part may
+    have several words. One word is the start of a family or a given name, or an ID without a figure.
+    """
     if not text:
         return [()]
-    plain = text.replace("*", "").replace("?", "").replace("\\", "").strip()
-    if any(letter.isdigit() for letter in plain):
-        return [(Match(PATIENT_ID, plain),), (Match(ACCESSION, plain),)]
-    family, _, given = plain.partition(",")
-    name = f"{family.strip()}^{given.strip()}" if given.strip() else family.strip()
-    return [(Match(PATIENT_NAME, name + "*"),)]
+    plain = re.sub(r"[*?\\^=]", " ", text).strip()
+    family, comma, given = (part.strip() for part in plain.partition(","))
+    words_of = plain.replace(",", " ").split()[:_MOST_WORDS]
+    if not words_of:
+        return [()]
+    if comma and family and given:
+        return [(Match(PATIENT_NAME, f"{family}*^{given}*"),)]
+    if len(words_of) == 1:
+        (word,) = words_of
+        ids: list[tuple[Match, ...]] = [(Match(PATIENT_ID, f"{word}*"),), (Match(ACCESSION, f"{word}*"),)]
+        if any(letter.isdigit() for letter in word):
+            return ids
+        return [(Match(PATIENT_NAME, f"{word}*"),), (Match(PATIENT_NAME, f"*^{word}*"),), *ids]
+    whole = " ".join(words_of)
+    found = [f"{whole}*"]
+    for at in range(1, len(words_of)):
+        first, second = " ".join(words_of[:at]), " ".join(words_of[at:])
+        found += [f"{first}*^{second}*", f"{second}*^{first}*"]
+    searches: list[tuple[Match, ...]] = [(Match(PATIENT_NAME, name),) for name in found]
+    if any(map(str.isdigit, whole)):
+        searches += [(Match(PATIENT_ID, whole),), (Match(ACCESSION, whole),)]
+    return searches
 
 
 def _kept(asked: Asked) -> tuple[tuple[str, str], ...]:
