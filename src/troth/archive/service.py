@@ -177,6 +177,8 @@ class Archive:
         if row is None or row["state"] != "held":
             return Target(kind="study", tenant=actor.tenant)
         target = permits.target(row)
+        if actor.kind == "patient" and target.subject_id != actor.subject_id:
+            return target  # refused whoever's it is: what is looked at further would tell by its time that it is there
         if not is_misplaced(self.keyring, row):
             return target
         await self._owners.tell(actor, target.id or row["id"])
@@ -189,10 +191,11 @@ class Archive:
             actor: Who tried.
             target: A study, as the decision saw it.
         """
-        if target.id is None or actor.tenant is None or target.tenant != actor.tenant:
+        if actor.tenant is None or target.tenant != actor.tenant:
             return target.subject_id
         async with self._db.transaction(actor) as connection:
-            row = await store.study_by_id(connection, actor.tenant, target.id)
+            # Of one that is not there, too: a refusal takes the same time.
+            row = await store.study_by_id(connection, actor.tenant, target.id or ids.uuid7())
         return row["origin_id"] if row is not None else target.subject_id
 
     async def query(self, permit: Permit, query: Query, viewing: Viewing | None = None) -> Page:

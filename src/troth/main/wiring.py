@@ -188,10 +188,12 @@ async def _write_refusal(
         return
     key = bytes((await people.organisation(actor.tenant)).key)
     subject_id: UUID | None = None
-    if owner is not None and target.tenant == actor.tenant:
+    read = owner if owner is not None and target.tenant == actor.tenant else actor.subject_id
+    if read is not None:  # of nobody's study one's own record is read, so that a refusal takes the same time
         with suppress(NotFound, Gone):  # of an erased person the attempt is kept under the organisation's key
-            subject = await people.subject(actor, owner)
-            key, subject_id = bytes(subject.audit_key), subject.id
+            subject = await people.subject(actor, read)
+            if read == owner:
+                key, subject_id = bytes(subject.audit_key), subject.id
     async with database.transaction(actor) as connection:
         await ledger.append(
             connection,
