@@ -177,24 +177,20 @@ class Archive:
         if row is None or row["state"] != "held":
             return Target(kind="study", tenant=actor.tenant)
         target = permits.target(row)
-        if actor.kind == "patient" and target.subject_id != actor.subject_id:
-            return target  # refused whoever's it is: what is looked at further would tell by its time that it is there
-        if not is_misplaced(self.keyring, row):
+        is_anothers = actor.kind == "patient" and target.subject_id != actor.subject_id
+        if is_anothers or not is_misplaced(self.keyring, row):
             return target
         await self._owners.tell(actor, target.id or row["id"])
         return replace(target, subject_id=None)
 
     async def origin_of(self, actor: Actor, target: Target) -> UUID | None:
-        """The subject in whose access list an attempt on a study belongs: the one whose identifier it came with.
+        """The subject in whose access list an attempt on a study belongs: whose identifier it came with.
 
-        Args:
-            actor: Who tried.
-            target: A study, as the decision saw it.
+        The same is looked for where there is no such study, so that both take the same time.
         """
         if actor.tenant is None or target.tenant != actor.tenant:
             return target.subject_id
         async with self._db.transaction(actor) as connection:
-            # Of one that is not there, too: a refusal takes the same time.
             row = await store.study_by_id(connection, actor.tenant, target.id or ids.uuid7())
         return row["origin_id"] if row is not None else target.subject_id
 
