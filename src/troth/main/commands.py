@@ -74,7 +74,11 @@ def serve(
         say(f"pages   {node.settings.http_url}")
         say(f"viewer  {node.settings.viewer_origin}")
         say(f"dicom   {node.settings.ae} at {node.settings.dicom}")
+        say(f"sign in at {node.settings.http_url}/sign-in with your e-mail address for a link;")
+        say(f"        {node.settings.way_of_mails}")
+        say("Ctrl-C stops it; everything stays in the data folder")
         node.watch()
+        say("stopping; what is under way is ended first")
     finally:
         node.stop()
 

@@ -85,4 +85,9 @@ def due(
 
 async def _permit(rooms: Rooms, organisation: str) -> Permit:
     place = await rooms.people.organisation_named(organisation)
+    if not rooms.policy.grants("operator", "bring_people"):
+        raise Unprocessable(
+            "no notice in force here lets anybody take in lists of people, so none is held",
+            hint="Such a clause is described in docs/reference/clauses; notices/terminology-vendor has one.",
+        )
     return await permit_for(rooms, "bring_people", Target("organisation", place.id, place.id))

@@ -110,6 +110,11 @@ class Settings:
         return self.viewer_url.rstrip("/") or f"{self._scheme}://{_named(self.viewer, VIEWER_HERE)}"
 
     @property
+    def way_of_mails(self) -> str:
+        """Where a mail with a sign-in link is found, for whoever started the node."""
+        return "it is mailed" if self.smtp else f"no mail server is set, so the mail lies in {self.data_dir / 'outbox'}"
+
+    @property
     def _scheme(self) -> str:
         return "https" if self.tls_certificate else "http"
 

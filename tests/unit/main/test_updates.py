@@ -37,6 +37,7 @@ VALUES: dict[tuple[str, str], Any] = {
     ("assignment", "until"): "2026-12-01T00:00:00Z",
     ("assignment", "way"): "duty",
     ("notice_version", "is_founding"): True,
+    ("admission", "account_id"): lambda itself: itself,
     ("admission", "invitee_sealed"): None,
 }
 OF_TYPE: dict[str, Any] = {
@@ -73,8 +74,9 @@ def fill(connection: psycopg.Connection[Any], table: str) -> None:
     columns = connection.execute(
         "select a.attname, format_type(a.atttypid, null) from pg_attribute a left join pg_attrdef d"
         " on d.adrelid = a.attrelid and d.adnum = a.attnum where a.attrelid = %s::regclass and a.attnum > 0"
-        " and not a.attisdropped and a.attnotnull and d.oid is null and a.attidentity = '' and a.attgenerated = ''",
-        (table,),
+        " and not a.attisdropped and (a.attnotnull or a.attname = any(%s)) and d.oid is null"
+        " and a.attidentity = '' and a.attgenerated = ''",
+        (table, [column for of, column in VALUES if of == table]),
     ).fetchall()
     checks = [
         text
@@ -87,7 +89,8 @@ def fill(connection: psycopg.Connection[Any], table: str) -> None:
         row = {name: _value(table, name, kind, tenant, itself, checks) for name, kind in columns}
         names = sql.SQL(", ").join(map(sql.Identifier, row))
         places = sql.SQL(", ").join(sql.Placeholder() * len(row))
-        statement = sql.SQL("insert into {} ({}) values ({})").format(sql.Identifier(table), names, places)
+        form = "insert into {} ({}) values ({})" if row else "insert into {} default values"
+        statement = sql.SQL(form).format(sql.Identifier(table), names, places)
         try:
             with connection.transaction():
                 connection.execute(statement, list(row.values()))

@@ -123,7 +123,7 @@ class Desk:
         """Where somebody goes on who signed in: back to what they had typed, else to their own page."""
         draft = await self.rooms.people.draft(actor)
         if draft is None or not is_local(draft.page):
-            return home_of(actor)
+            return home_of(actor, self.rooms.policy.grants)
         return f"{draft.page}{'&' if '?' in draft.page else '?'}{KEPT}=1" if draft.fields else draft.page
 
     def address(self, http_request: Request) -> str:

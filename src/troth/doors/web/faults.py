@@ -138,7 +138,10 @@ class FaultPages:
         onward: tuple[str, str] | None = None,
     ) -> Response:
         who = visitor or await self._desk.visitor(http_request)
-        usual = (home_of(who.actor), "Back to your page" if who.actor is not None else "Back to the notice")
+        usual = (
+            home_of(who.actor, self._desk.rooms.policy.grants),
+            "Back to your page" if who.actor is not None else "Back to the notice",
+        )
         back, back_words = onward or usual
         view = FaultPage(
             heading=heading,

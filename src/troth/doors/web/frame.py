@@ -92,7 +92,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
         NavItem("/notice", "Notice"),
     ),
     "clinician": (
-        NavItem("/studies", "Studies"),
+        NavItem("/studies", "Studies", ("query",)),
         NavItem("/emergency", "Emergency", ("override",)),
         NavItem("/conflicts", "Conflicts", ("resolve",)),
         NavItem("/choices", "Choices"),
@@ -100,7 +100,7 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
         NavItem("/promises", "Promises"),
     ),
     "referrer": (
-        NavItem("/studies", "Studies"),
+        NavItem("/studies", "Studies", ("query",)),
         NavItem("/choices", "Choices"),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
@@ -140,9 +140,16 @@ HOMES = {
 }
 
 
-def home_of(actor: Actor | None) -> str:
-    """Where somebody starts: their own page, or the notice."""
-    return HOMES.get(actor.role, "/notice") if actor is not None else "/notice"
+def home_of(actor: Actor | None, grants: Callable[[str, str], bool]) -> str:
+    """Where somebody starts: their own page, or where the notices grant nobody of their role that, the first they have.
+
+    Args:
+        actor: Who is signed in.
+        grants: Whether the notices let a role do something at all.
+    """
+    home = HOMES.get(actor.role, "/notice") if actor is not None else "/notice"
+    found = [each.href for each in nav_of(actor, grants)]
+    return home if actor is None or home in found else found[0]
 
 
 def nav_of(actor: Actor | None, grants: Callable[[str, str], bool]) -> tuple[NavItem, ...]:

@@ -23,6 +23,7 @@ import psycopg
 from troth.dicom import scan
 from troth.doors.dimse import scu
 from troth.kit import clock, ids
+from troth.kit.errors import Unprocessable
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.main.demo.cast import PATIENT_ID, Files, houses
@@ -144,17 +145,30 @@ class Story:
         place = await self.rooms.people.organisation_named(self.hospital)
         self.places[self.hospital] = place.id
         inside = await self._inside("administer", self.hospital)
-        await self.rooms.people.add_peer(inside, place.id, "CT1", "127.0.0.1", 11113)
+        people, hour = self.rooms.people, timedelta(hours=1)
+        for what, asked in (
+            (
+                "a machine that sends scans is not registered",
+                people.add_peer(inside, place.id, "CT1", "127.0.0.1", 11113),
+            ),
+            ("a token to send them with is not issued", people.issue_token(inside, place.id, "peer", TAKING_IN, hour)),
+        ):
+            is_refused = False
+            try:
+                await asked
+            except Unprocessable as fault:
+                is_refused = True
+                self.say(f"{what}: {fault.detail}")
+            holds(is_refused, what)
         sent = await asyncio.to_thread(
             scu.send, self.files.head[:1], settings.dicom.host, settings.dicom.port, calling_ae="CT1",
             called_ae=settings.ae,
         )  # fmt: skip
-        holds(all(status in (*REFUSED, -1) for status in sent), f"a scan by DICOM is refused, not {sent}")
-        self.say("a registered machine sends a scan by C-STORE: refused, for no clause allows it")
-        token = await self.rooms.people.issue_token(inside, place.id, "peer", TAKING_IN, timedelta(hours=1))
+        holds(sent == [-1], f"a scan by DICOM is refused, not {sent}")
+        self.say("a scan by C-STORE: the association is rejected")
         async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
-            answer = await client.post("/dicomweb/studies", **multipart(self.files.other, token))
-        holds(answer.status_code in (403, 404, 409), f"a scan by STOW-RS is refused, not {answer.status_code}")
+            answer = await client.post("/dicomweb/studies", **multipart(self.files.other, ids.secret(16)))
+        holds(answer.status_code == 401, f"a scan by STOW-RS is refused, not {answer.status_code}")
         self.say(f"a scan by STOW-RS: refused, {answer.status_code}")
         holds(not await self._studies(self.hospital), "nothing was kept")
         self.say("nothing was kept; people here have accounts, and no scans")

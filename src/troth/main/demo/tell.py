@@ -15,13 +15,13 @@ from pathlib import Path
 from troth.kit import clock
 from troth.kit.errors import TrothError
 from troth.main.demo.cast import files
-from troth.main.demo.people import PATIENT, one_time_links
+from troth.main.demo.people import addresses, one_time_links
 from troth.main.demo.story import DoesNotHold, Story
 from troth.main.demo.visit import NotOnThePage
 from troth.main.first_start import prepare
 from troth.main.node import Node
 from troth.main.parts import PARTS
-from troth.main.settings import Address, Settings
+from troth.main.settings import Address, Settings, shipped_notice
 from troth.main.wiring import Rooms, load_notices, open_rooms
 
 
@@ -41,21 +41,36 @@ def run(once: bool, data_dir: Path | None, settings_in: Callable[[Path], Setting
     if once:  # beside whatever else runs on this machine
         free = Address("127.0.0.1", 0)
         settings = replace(settings, http=free, viewer=free, dicom=free)
+    is_again = (folder / "pg" / "PG_VERSION").exists()
     node = Node(settings, PARTS, prepare)
     try:
         began = time.monotonic()
         node.start()
-        say(f"up in {time.monotonic() - began:.1f} s, a first start with an empty folder")
-        held = asyncio.run(tell(node))
+        took = f"up in {time.monotonic() - began:.1f} s"
+        if is_again:
+            say(f"{took}: the deployment in {folder} goes on where it was; the story was told at its first start")
+            held = True
+        else:
+            say(f"{took}, a first start with an empty folder")
+            held = asyncio.run(tell(node))
         if held and not once:
             say(f"\nThe servers stay up. Look around at {node.settings.http_url}; stop with Ctrl-C.")
+            say(_afterwards(data_dir, node.settings))
             asyncio.run(hand_out(node))
             node.watch()
+            say("\nStopping. " + _afterwards(data_dir, node.settings))
         return 0 if held else 1
     finally:
         node.stop()
         if data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _afterwards(data_dir: Path | None, settings: Settings) -> str:
+    if data_dir is None:
+        return f"Everything lies in {settings.data_dir} and is deleted at the end; --data-dir DIR keeps it."
+    notices = "" if settings.notice == (shipped_notice(),) else "".join(f" --notice {path}" for path in settings.notice)
+    return f"Everything stays in {data_dir}. Go on with: troth serve --data-dir {data_dir}{notices}"
 
 
 async def tell(node: Node) -> bool:
@@ -91,11 +106,12 @@ async def hand_out(node: Node) -> None:
 
 
 async def _links(node: Node, rooms: Rooms) -> None:
+    say("One browser holds one person at a time: open each link in a private window of its own.")
     for who, link in await one_time_links(rooms):
         say(f"     {who:32} {link}")
     say("     Staff set up a second factor at their first sign-in: any app for codes.")
-    say(f"     {'A. Doe, patient':32} {node.settings.http_url}/sign-in with {PATIENT}")
-    say(f"     {'':32} the link it mails lies in {node.settings.data_dir / 'outbox'}")
+    say(f"Each link works once, for 15 minutes. For a new one: {node.settings.http_url}/sign-in with the address of")
+    say(f"     {', '.join(addresses(rooms))}; {node.settings.way_of_mails}.")
 
 
 def open_folder() -> Path:

@@ -57,7 +57,7 @@ class Doors:
     async def start(self, http_request: Request) -> Response:
         """The first page: one's own, or the notice."""
         visitor = await self._desk.visitor(http_request)
-        return go(home_of(visitor.actor))
+        return go(home_of(visitor.actor, self._desk.rooms.policy.grants))
 
     # Signing in
 
@@ -66,7 +66,11 @@ class Doors:
         visitor = await self._desk.visitor(http_request)
         if not forms.is_sent(http_request):
             is_here = visitor.actor is not None and "fresh" not in http_request.query_params
-            return go(home_of(visitor.actor)) if is_here else await self._sign_in_page(http_request, visitor, "")
+            return (
+                go(home_of(visitor.actor, self._desk.rooms.policy.grants))
+                if is_here
+                else await self._sign_in_page(http_request, visitor, "")
+            )
         email = (await forms.read(http_request)).get("email", "")
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
         try:
