@@ -152,6 +152,20 @@ async def invitation(scene: Scene) -> Given:
     )
 
 
+async def invitation_of_patient(scene: Scene) -> Given:
+    doctor = await scene.place.staff("clinician", scene.house)
+    await scene.opens(doctor)
+    page = f"/studies/{scene.held.id}/invite"
+    assert (await doctor.post(page, {"email": "p.atient@x.example"})).status_code == 303
+    [link] = re.findall(r"http://\S+(/invitation/\S+)", scene.place.mails()[-1])
+    return Given(
+        ("subject", str(scene.held.subject_id)),
+        lambda: _shows(doctor, page, "An invitation is open"),
+        lambda: doctor.post(page, {"act": "withdraw"}),
+        {"invitation": lambda: _is(scene.place.anybody().web.get(link), 200)},
+    )
+
+
 async def proposal(scene: Scene) -> Given:
     fields = {"name": "R. Replica", "email": "r.replica@x.example", "role": "office"}
     assert (await scene.admin.post("/admin", fields)).headers["location"] == "/admin?told=proposed"
@@ -309,7 +323,8 @@ async def assignment(scene: Scene) -> Given:
 
 
 GIVING: dict[str, Callable[[Scene], Awaitable[Given]]] = {
-    "member": member, "role": role, "invitation": invitation, "proposal": proposal, "session": session,
+    "member": member, "role": role, "invitation": invitation,
+    "patient's invitation": invitation_of_patient, "proposal": proposal, "session": session,
     "own session": own_session, "token": token, "machine": machine, "certificate": certificate, "account": account,
     "assignment": assignment,
 }  # fmt: skip

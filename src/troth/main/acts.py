@@ -50,6 +50,10 @@ ACTS: Final = (
         "invitation withdraw", ("invitation",),
     ),
     Act(
+        "patient's invitation", "people:invitation:made", "people:invitation:withdrawn", "/studies/{id}/invite",
+        "/studies/{id}/invite", "", ("invitation",),
+    ),
+    Act(
         "proposal", "people:admission:proposed", "people:admission:refused", "/admin", "/admissions/{id}", "",
         ("invitation",),
     ),

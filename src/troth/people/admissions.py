@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
-from troth.people import admissions_store, emails, store
-from troth.people.errors import AdmissionOver, SecondPersonNeeded, UserExists, UserNotFound
+from troth.people import admissions_store, emails, invitations_store, store
+from troth.people.errors import AdmissionOver, InvitationOver, SecondPersonNeeded, UserExists, UserNotFound
 from troth.people.independence import independent
 from troth.people.invitations import Invitations
 from troth.people.model import Admission, Invitation, Organisation
@@ -158,6 +158,36 @@ class Admissions(Invitations):
         """
         async with self._db.transaction(await self.organisation(tenant)) as connection:
             return independent(await admissions_store.ways(connection), one, other)
+
+    # Subjects: one invitation each, which whoever may make it may take back
+
+    async def subject_invited_until(self, permit: Permit, subject_id: UUID) -> datetime | None:
+        """Until when a subject can answer the invitation that is open; None where none is."""
+        async with self._db.transaction(permit) as connection:
+            row = await invitations_store.open_of_subject(connection, subject_id, clock.now())
+        return row["expires_at"] if row is not None else None
+
+    async def withdraw_of_subject(self, permit: Permit, subject_id: UUID) -> None:
+        """Withdraw the invitation of a subject: its link is over at once.
+
+        Args:
+            permit: To `invite` the subject.
+            subject_id: Whose.
+
+        Raises:
+            InvitationOver: None is open.
+            SubjectNotFound: Not in this organisation.
+        """
+        subject = await self.subject(permit, subject_id)
+        async with self._db.transaction(permit) as connection:
+            row = await invitations_store.open_of_subject(connection, subject_id, clock.now())
+            if row is None or not await invitations_store.withdraw(connection, row["id"], clock.now()):
+                raise InvitationOver
+            await self._note(
+                connection, "people:invitation:withdrawn", permit.actor, subject.tenant, subject.audit_key,
+                permit=permit, subject_id=subject_id, payload={"invitation": str(row["id"])},
+                clear=Clear(refs=refs(invitation=row["id"])),
+            )  # fmt: skip
 
     # Inside
 

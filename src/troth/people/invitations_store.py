@@ -27,6 +27,16 @@ async def end_of_subject(connection: Connection, subject_id: UUID, now: datetime
     )
 
 
+async def open_of_subject(connection: Connection, subject_id: UUID, now: datetime) -> Row | None:
+    """The invitation of a subject that can still be answered; None where there is none."""
+    cursor = await connection.execute(
+        "select id, expires_at from invitation where subject_id = %s and used_at is null and withdrawn_at is null"
+        " and expires_at > %s order by made_at desc limit 1",
+        (subject_id, now),
+    )
+    return await cursor.fetchone()
+
+
 async def by_digest(connection: Connection, digest: bytes) -> Row | None:
     """An invitation, held by this transaction until it ends: tries are made one after the other."""
     cursor = await connection.execute(
@@ -48,9 +58,9 @@ async def of_staff(connection: Connection, invitation_id: UUID | None = None) ->
 
 
 async def withdraw(connection: Connection, invitation_id: UUID, now: datetime) -> bool:
-    """End an invitation of a future member that nobody used; False where it was used or withdrawn before."""
+    """End an invitation that nobody used; False where it was used or withdrawn before."""
     cursor = await connection.execute(
-        "update invitation set withdrawn_at = %s, expires_at = least(expires_at, %s) where id = %s and kind = 'user'"
+        "update invitation set withdrawn_at = %s, expires_at = least(expires_at, %s) where id = %s"
         " and used_at is null and withdrawn_at is null",
         (now, now, invitation_id),
     )

@@ -125,7 +125,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                 }
             ),
         ),
-        "invite_patient": _form("/studies/{id}/invite", "portal", email="account"),
+        "invite_patient": _form("/studies/{id}/invite", "portal", email="account", act=NOBODY),
         "care_team": _form("/studies/{id}/care", "portal", person=NOBODY, until=NOBODY, reason="reports", ended=NOBODY),
         "correct_study": replace(
             _form(

@@ -40,7 +40,11 @@ class InvitePages:
         can_register = (await self._desk.rooms.people.subject(permit, study.subject_id)).can_register
         if not forms.is_sent(http_request) or not can_register:
             return await self._page(http_request, visitor, permit, study, "", can_register=can_register)
-        email = (await self._desk.sent(http_request, visitor)).get("email", "")
+        fields = await self._desk.sent(http_request, visitor)
+        if fields.get("act") == "withdraw":
+            await self._desk.rooms.people.withdraw_of_subject(permit, study.subject_id)
+            return go(f"/studies/{study.id}/invite?told=withdrawn")
+        email = fields.get("email", "")
         try:
             made = await self._desk.rooms.people.invite_subject(permit, study.subject_id, email)
         except EmailMalformed:
@@ -78,6 +82,8 @@ class InvitePages:
             can_register=can_register,
             correct_href=f"/studies/{study.id}/correct",
             faults=faults,
+            open_until=await self._desk.rooms.people.subject_invited_until(permit, study.subject_id),
+            is_withdrawn=http_request.query_params.get("told") == "withdrawn",
         )
         return await self._desk.page(
             http_request,

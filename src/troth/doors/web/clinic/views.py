@@ -96,6 +96,8 @@ class InvitePage:
     email: str = ""
     code: str = ""
     expires_at: datetime | None = None
+    open_until: datetime | None = None
+    is_withdrawn: bool = False
     faults: tuple[Fault, ...] = ()
     can_register: bool = True
     correct_href: str = ""

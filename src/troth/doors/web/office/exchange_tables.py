@@ -24,7 +24,7 @@ TITLES: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
         "Contracts", "No contract is on file.", "File a contract", ("Contract", "With", "Kind", "Until", "Approved by"),
     ),
     "instruments": (
-        "Transfer instruments", "No instrument is on file: nothing goes abroad.", "File an instrument",
+        "Transfer instruments", "No instrument is on file here.", "File an instrument",
         ("Instrument", "From", "To", "Kind", "Until"),
     ),
     "orders": (

@@ -165,7 +165,7 @@ class AskingPages:
         view = AskPage(
             kind=kind,
             step=step,
-            heading=HEADINGS[kind],
+            heading="Erase everything" if is_everything and kind == "erase" else HEADINGS[kind],
             lead=_lead(kind, step, actor.organisation),
             terms=f"You have our answer by {words.day(due)} at the latest.",
             clauses=clauses_of(version.notice, "right", right=kind),
