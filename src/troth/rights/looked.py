@@ -28,10 +28,17 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class AccessList:
-    """Everything the ledger holds about a subject at one moment, newest first."""
+    """Everything the ledger holds about a subject at one moment, newest first, and what the ledger then was.
+
+    Attributes:
+        checkpoint: The signed checkpoint, verbatim; empty before the first.
+        log_key: The key to check it with (C2SP signed-note).
+    """
 
     events: tuple[Event, ...]
     completeness: Completeness
+    checkpoint: str = ""
+    log_key: str = ""
 
 
 async def access_list(ledger: Ledger, connection: Connection, kin: Sequence[UUID]) -> AccessList:
@@ -47,7 +54,9 @@ async def access_list(ledger: Ledger, connection: Connection, kin: Sequence[UUID
     while page := await ledger.of_subject(connection, *kin, limit=_PAGE, before=before):
         events += page
         before = page[-1].id
-    return AccessList(tuple(events), await ledger.complete_for(connection, *kin))
+    complete = await ledger.complete_for(connection, *kin)
+    signed = await ledger.checkpoint(connection)
+    return AccessList(tuple(events), complete, signed.note if signed else "", ledger.verifier_key if signed else "")
 
 
 def is_refused(event: Event) -> bool:
@@ -81,6 +90,7 @@ def listed(access: AccessList) -> dict[str, Any]:
                 if part.head
             ],
         },
+        "ledger": {"checkpoint": access.checkpoint, "key": access.log_key} if access.checkpoint else None,
         "entries": [_entry(event) for event in access.events],
     }
 

@@ -346,12 +346,19 @@ class Fulfilment:
             ],
             "studies_still_held": len(left),
             "stays": [{"clause": each.id, "says": each.sentence(version.notice)} for each in stays if each is not None],
+            "ledger": await self._signed_ledger(permit),
             "not_covered": "Copies that were handed out before; backups of keys until they are overwritten.",
         }
         text = canonical(content)
         async with rights.database.transaction(permit) as connection:
             await store.set_certificate(connection, row["id"], text, rights.keyring.sign(text))
         return len(erasures)
+
+    async def _signed_ledger(self, permit: Permit) -> dict[str, str] | None:
+        """The ledger as it is now, signed: whoever keeps it can show later that nothing was taken out."""
+        async with self._rights.database.transaction(permit) as connection:
+            signed = await self._rights.ledger.checkpoint(connection)
+        return {"checkpoint": signed.note, "key": self._rights.ledger.verifier_key} if signed else None
 
     async def answer(self, tenant: str, request_id: str) -> str:
         """Close the request: its state follows from the outcomes of its items and from nothing else.

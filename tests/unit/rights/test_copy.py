@@ -20,6 +20,7 @@ from pydicom.fileset import FileSet
 from tests.common.platform import Platform
 from tests.unit.rights.conftest import study_of
 from troth.dicom.specimens import phantom_cr, phantom_ct
+from troth.ledger import open_checkpoint
 from troth.policy import Target
 from troth.rights import CopyDiffers, CopyOutdated, Outcome, RightsRequest, State
 from troth.rights.copy import CopyMaker
@@ -160,6 +161,8 @@ def test_the_access_list_is_whole(folder: Path) -> None:
     assert {"archive:instances:stored", "archive:study:copied", "rights:request:opened"} <= {
         each["kind"] for each in content["entries"]
     }
+    signed = open_checkpoint(content["ledger"]["checkpoint"], content["ledger"]["key"])
+    assert signed.size > max(each["number_in_ledger"] for each in content["entries"])
 
 
 def test_nobody_else_is_in_it(folder: Path) -> None:

@@ -17,6 +17,7 @@ from troth.dicom.specimens import phantom_ct
 from troth.kit import clock
 from troth.kit.errors import Unavailable
 from troth.kit.mail import MailNotSent
+from troth.ledger import open_checkpoint
 from troth.policy import PermitDenied, Target
 from troth.rights import Outcome, Right, State, copy, workflows
 
@@ -53,6 +54,7 @@ async def test_what_no_law_keeps_is_erased_and_the_rest_is_refused_with_ground(p
     certificate = await rights.certificate(platform.on(subject, "see_request"), request.id)
     Ed25519PublicKey.from_public_bytes(certificate.public_key).verify(certificate.signature, certificate.text)
     content = json.loads(certificate.text)
+    assert open_checkpoint(content["ledger"]["checkpoint"], content["ledger"]["key"]).size > 0
     assert content["erased"][0]["counts"]["instances"] == 1
     assert content["erased"][0]["ledger_entry"]
     assert content["refused"] == [
