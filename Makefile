@@ -12,7 +12,7 @@ TARGET ?= scanner
 RUNS ?= 100000
 WORKERS ?= 2
 
-.PHONY: help setup packages demo serve test check fix bench crash fuzz promises conformance catalogue mutate wheel lock clean
+.PHONY: help setup packages demo serve test check fix bench crash fuzz hostile promises conformance catalogue mutate wheel lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,9 +58,12 @@ bench: setup ## Troth and Orthanc, measured in one run (FORMAT=json)
 crash: setup ## 200 kills under load (long; results are kept in docs/)
 	TROTH_KILLS=200 $(BIN)/python -m pytest tests/crash $(ARGS)
 
-fuzz: setup ## Fuzz what reads a stranger's bytes (TARGET=scanner|metadata|association|parts RUNS=1000000)
-	$(PIP) --require-hashes -r requirements/fuzz.txt
-	$(BIN)/python tools/fuzz.py $(TARGET) --runs $(RUNS) $(ARGS)
+fuzz: setup ## Fuzz what reads a stranger's bytes (TARGET=scanner|metadata|association|parts RUNS=1000000; TARGET=time)
+	@[ $(TARGET) = time ] || $(PIP) --require-hashes -r requirements/fuzz.txt
+	$(BIN)/python tools/$(if $(filter time,$(TARGET)),growth,fuzz).py $(TARGET) --runs $(RUNS) $(ARGS)
+
+hostile: setup ## 900 costly and hostile inputs through every door, each measured (ARGS=--keep writes docs/hostile.md)
+	$(BIN)/python -m tests.hostile.campaign $(ARGS)
 
 faults: setup ## Each system call that writes fails at each place while images come in (long)
 	TROTH_FAULTS=all $(BIN)/python -m pytest tests/crash/test_faults.py $(ARGS)
