@@ -18,9 +18,11 @@ import pydicom
 import pytest
 import requests
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright
+from reportlab.pdfgen.canvas import Canvas
 
 from tests.common.arrivals import take_second_step_on
 from tests.common.node import ORGANISATION, NodeProcess, a_node
+from tests.common.objects import Made
 from tests.common.programs import program
 from tests.common.real_files import NO_INSTANCE, Sent, everything
 from tests.journeys.conftest import FLAGS
@@ -212,6 +214,33 @@ async def test_nobody_elses_studies_stand_beside_the_open_one(room: Room) -> Non
         await room.send(octets)
     assert await room.listed(study_of(earlier), "H-2002") == 2, "this is how the viewer lists a patient's other studies"
     assert await room.listed(study_of(made["Own^Patient"]), "H-1001") == 1
+
+
+async def test_a_report_in_pdf_can_be_read(room: Room) -> None:
+    """The viewer shows an encapsulated document in an object of this origin, which its policy has to let it."""
+    made = Made(sop_class="1.2.840.10008.5.1.4.1.1.104.1", has_pixels=False).text(0x00080060, "CS", "DOC")
+    made.put(0x00420011, "OB", _pdf()).text(0x00420012, "LO", "application/pdf")
+    await room.send(made.file)
+    page, said = await room.context.new_page(), list[str]()
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    address = re.compile(re.escape(made.instance) + "/rendered")
+    try:
+        async with page.expect_response(address, timeout=60_000) as given:
+            await page.goto(f"http://127.0.0.1:{room.node.ports['viewer']}/viewer?StudyInstanceUIDs={made.study}")
+        answer = await given.value
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/pdf")
+        assert address.search(await page.locator("object").get_attribute("data") or "")
+        assert not [text for text in said if "Content Security Policy" in text]
+    finally:
+        await page.close()
+
+
+def _pdf() -> bytes:
+    written = BytesIO()
+    canvas = Canvas(written)
+    canvas.drawString(72, 720, "A report")
+    canvas.save()
+    return written.getvalue()
 
 
 def study_of(octets: bytes) -> str:

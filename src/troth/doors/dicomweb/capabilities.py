@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.dicomweb.accept import DICOM, GIF, JPEG, JSON, OCTETS, PLAIN_JSON, PNG, XML, chosen, wanted
+from troth.doors.dicomweb.accept import DICOM, GIF, JPEG, JSON, OCTETS, PDF, PLAIN_JSON, PNG, XML, chosen, wanted
 from troth.doors.dicomweb.answers import base_url, bytes_answer
 from troth.doors.dicomweb.gate import Gate
 
@@ -36,7 +36,8 @@ RESOURCES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (_SERIES + "/instances", "GET", _TOLD),
     *((path, "GET", _FILES) for path in (_STUDY, _SERIES, _INSTANCE)),
     *((path + "/metadata", "GET", _TOLD) for path in (_STUDY, _SERIES, _INSTANCE)),
-    *((path + "/rendered", "GET", _DRAWN) for path in (_STUDY, _SERIES, _INSTANCE)),
+    *((path + "/rendered", "GET", _DRAWN) for path in (_STUDY, _SERIES)),
+    (_INSTANCE + "/rendered", "GET", (*_DRAWN, PDF)),
     *((path + "/thumbnail", "GET", _DRAWN[:3]) for path in (_STUDY, _SERIES, _INSTANCE)),
     (_INSTANCE + "/frames/{frames}", "GET", _VALUES),
     (_INSTANCE + "/frames/{frames}/rendered", "GET", _DRAWN),

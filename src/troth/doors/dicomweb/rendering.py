@@ -16,6 +16,7 @@ from troth.dicom import CannotRender
 from troth.doors import multipart
 from troth.doors.dicomweb.accept import GIF, JPEG, PNG, Wanted, wanted
 from troth.doors.dicomweb.answers import base_url, bytes_answer, stream_answer
+from troth.doors.dicomweb.documents import document
 from troth.doors.dicomweb.errors import NothingAcceptable, ParameterInvalid
 from troth.doors.dicomweb.gate import Gate
 from troth.doors.dicomweb.resources import frame_numbers, records_of, related, url_of
@@ -43,11 +44,13 @@ def rendered(gate: Gate, *, thumbnail: bool = False) -> Handler:
     """
 
     async def handle(http_request: Request) -> Response:
-        form = chosen_form(wanted(http_request))
+        accepted, path = wanted(http_request), http_request.path_params
         options = options_of(http_request)
-        path = http_request.path_params
         numbers = frame_numbers(path["frames"]) if "frames" in path else []
         viewing, records = await records_of(gate, http_request)
+        if "instance" in path and not thumbnail and (report := await document(viewing, records[0], accepted)):
+            return report
+        form = chosen_form(accepted)
         pictured = [record for record in records if record.frames]
         if not pictured:
             raise CannotRender

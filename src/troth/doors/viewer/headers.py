@@ -17,7 +17,8 @@ def content_security_policy(hashes: Sequence[str]) -> str:
     """The policy the viewer works under.
 
     `connect-src 'self'` is the one that matters: whatever runs here can talk to nobody else. WebAssembly decodes the
-    images; the layout needs inline styles; workers are made from blobs.
+    images; the layout needs inline styles; workers are made from blobs; a report in PDF is shown in an object, which
+    browsers take for a frame, of this origin alone.
 
     Args:
         hashes: Sources of the inline scripts of the published start page.
@@ -33,7 +34,8 @@ def content_security_policy(hashes: Sequence[str]) -> str:
             "font-src 'self'",
             "manifest-src 'self'",
             "media-src 'self' blob:",
-            "object-src 'none'",
+            "object-src 'self'",
+            "frame-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

@@ -272,3 +272,23 @@ async def test_implicit_vr_goes_out_explicit_where_nothing_is_said(house: House,
             assert pydicom.dcmread(BytesIO(content)) == pydicom.dcmread(BytesIO(file))
         held = await client.get(one.path, headers={"Accept": "application/dicom; transfer-syntax=*"})
         assert held.content.endswith(implicit)
+
+
+def report(content: bytes) -> Made:
+    made = Made(sop_class="1.2.840.10008.5.1.4.1.1.104.1", has_pixels=False).text(0x00080060, "CS", "DOC")
+    return made.put(0x00420011, "OB", content).text(0x00420012, "LO", "application/pdf")
+
+
+async def test_a_report_in_pdf_is_rendered_as_itself(house: House) -> None:
+    made, other = report(b"%PDF-1.4 a report"), report(b"<script>alert(1)</script>")
+    await stow(house, made.file, other.file)
+    async with house.clinician() as client:
+        for accept in ("application/pdf", "text/html,*/*;q=0.8", "*/*"):
+            shown = await client.get(f"{made.path}/rendered", headers={"Accept": accept})
+            assert (shown.status_code, shown.headers["content-type"]) == (200, "application/pdf")
+            assert shown.content.rstrip(b"\0") == b"%PDF-1.4 a report"
+            assert "frame-ancestors 'self'" in shown.headers["content-security-policy"]
+            assert shown.headers["x-content-type-options"] == "nosniff"
+            assert (await client.get(f"{other.path}/rendered", headers={"Accept": accept})).status_code == 406
+        assert (await client.get(f"{made.path}/rendered", headers={"Accept": "image/png"})).status_code == 406
+        assert (await client.get(f"{made.path}/thumbnail")).status_code == 406
