@@ -62,7 +62,7 @@ async def test_the_pages_pass_axe(served: Deployment, browser: Browser, pictures
         {"name": "list.csv", "mimeType": "text/csv", "buffer": b"email,name\nnew@x.example,New\n"}
     )
     await page.locator("#supplier").fill("Sample Press")
-    await page.get_by_role("button", name="Look it through").click()
+    await page.get_by_role("button", name="Preview").click()
     assert await page.locator("h1").inner_text() == "List L-1"
     await context.clear_cookies()
     held = served.rooms.people

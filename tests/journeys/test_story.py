@@ -230,7 +230,7 @@ async def erase_the_old_study(browser: Browser, page: Page, hospital: Hospital, 
     await page.goto(hospital.node.url + "/requests/new?right=erase")
     for box in await page.get_by_role("checkbox").all():
         await box.check()
-    await page.get_by_role("button", name="Look it over first").click()
+    await page.get_by_role("button", name="Preview").click()
     await sound(browser, page, pictures, "erase-preview")
     await page.fill("input[name=sure]", "erase")
     await page.get_by_role("button", name=re.compile("^Erase 1 scan")).click()

@@ -165,11 +165,11 @@ async def test_old_versions_stay_and_the_difference_says_what_changed_for_whom(h
     assert "Material: a new recipient" in page.text
     assert "A company that asks you how satisfied you are." in page.text
     assert "patients" in page.text
-    assert f"{deployment}: version {before.number + 1} counts from" in page.text
+    assert f"{deployment}: version {before.number + 1} in force from" in page.text
     assert (await version_for(host, "patients")).number == before.number, "it is posted before it counts"
     with clock.moved(2 * TOMORROW):
         assert (await version_for(host, "patients")).number == before.number + 1
-        assert "has counted since" in (await web.get(changes)).text
+        assert "in force since" in (await web.get(changes)).text
         again = (await web.get(f"/notice/versions/{before.number}?of={before.name}")).text
     assert says.split()[-1] in old
     assert re.findall(r'class="said"><p>[^<]+', again) == re.findall(r'class="said"><p>[^<]+', old)

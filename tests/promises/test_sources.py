@@ -56,13 +56,13 @@ async def work(place: Deployment, engine: AtOnce | None = None) -> AtOnce:
 
 
 async def offer(person: Person, content: str, **fields: str) -> httpx.Response:
-    """Hand a list over, as the page does."""
+    """Import a list, as the page does."""
     told = {"source": "partner", "activity": "promotion", "supplier": "Sample Press", "list": content}
     return await person.post("/lists", {**told, **fields})
 
 
 async def take_in(place: Deployment, person: Person, content: str, **fields: str) -> str:
-    """Hand a list over, agree to it, and have it taken in; the path of its page."""
+    """Import a list, agree to it, and have it taken in; the path of its page."""
     answer = await offer(person, content, **fields)
     assert answer.status_code == 303, re.findall(r'role="alert".*?</div>', answer.text, re.S)
     path = str(answer.headers["location"])

@@ -27,7 +27,7 @@ from troth.policy import Permit, Target
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
 Material = Annotated[
-    bool, typer.Option("--material", help="It weighs on data that is held, also where the check says not.")
+    bool, typer.Option("--material", help="It affects data we already hold, also where the check says not.")
 ]
 Number = Annotated[str, typer.Argument(help="Id of the proposal; the one that waits, if there is one only.")]
 

@@ -42,7 +42,7 @@ class Proposal:
 
     Attributes:
         sha256: Of its text: who agrees, agrees to this text and to no other.
-        is_material: It weighs on data that is held; the difference says so, or who proposed it.
+        is_material: It affects data we already hold; the difference says so, or who proposed it.
         before: The version it would follow; None when it is the first of its name.
         difference: What it changes; empty when it is the first.
     """
@@ -140,7 +140,7 @@ class Proposals:
         Args:
             permit: For the action `publish_notice`.
             notice: What it would say; it has to pass the check.
-            is_material: It weighs on data that is held although the difference does not say so. What the difference
+            is_material: It affects data we already hold although the difference does not say so. What the difference
                 says cannot be talked away.
 
         Raises:
@@ -182,7 +182,7 @@ class Proposals:
             permit: Of another person than who proposed it, for the action `publish_notice`.
             proposal_id: What is agreed to.
             sha256: Of the text that this person has seen.
-            is_material: This person says that it weighs on data that is held.
+            is_material: This person says that it affects data we already hold.
 
         Raises:
             ProposalNotFound: There is none.

@@ -122,7 +122,7 @@ class Notices:
             notice: What it says.
             people: Who published it and who agreed.
             is_founding: The first version.
-            is_material: Two people say that it weighs on data that is held, whatever the difference says.
+            is_material: Two people say that it affects data we already hold, whatever the difference says.
 
         Raises:
             NoticeConflict: The number was published with other words, or a later one was published before.

@@ -131,7 +131,7 @@ def letter(before: Notice, after: Notice, change: Difference, audiences: Sequenc
     """
     name, day = after.head.deployment, spoken(after.head.effective_on)
     lines = [
-        f"{name} changes its privacy notice. Version {after.version} counts from {day}; "
+        f"{name} changes its privacy notice. Version {after.version} is in force from {day}; "
         f"until then version {before.version} does.",
         "",
         "What changes for you:",

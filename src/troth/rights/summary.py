@@ -177,7 +177,7 @@ def _received(received: Sequence[dict[str, Any]]) -> str:
 
 def _automation(told: dict[str, Any]) -> str:
     decides, advises = told["decides_by_itself"], told["advises_a_person"]
-    first = "" if decides else "<p>No program decides anything about you by itself.</p>\n"
+    first = "" if decides else "<p>No program decides anything about you automatically.</p>\n"
     return first + _sentences([*decides, *advises])
 
 

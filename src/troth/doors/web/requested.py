@@ -117,7 +117,7 @@ def _ground(item: Item) -> str:
         return item.ground
     return {
         Outcome.DONE_VERIFIED: "Read back and checked.",
-        Outcome.FAILED: "It is tried again by itself.",
+        Outcome.FAILED: "It is tried again automatically.",
         Outcome.UNDER_WAY: "Not read back yet.",
     }.get(item.outcome, "")
 
@@ -163,11 +163,12 @@ def now_words(request: RightsRequest) -> str:
     if request.state in {State.READY, State.FULFILLED}:
         return f"It is done, and read back. Answered {words.day(request.closed_at)}."
     if request.state is State.PARTLY_FULFILLED:
-        return "What no law keeps is gone. The rest stays, with its ground and its end date below."
+        gone = "We erased everything the law does not require us to keep."
+        return f"{gone} The rest stays, with its ground and its end date below."
     if request.state is State.REFUSED:
         return "We could not do it. The ground and its end date are below. You may complain to us or to the authority."
     settled, held = sum(item.outcome in SETTLED for item in request.items), len(request.items)
-    progress = f" {settled} of {held} things are settled." if held else ""
+    progress = f" {settled} of {held} items are settled." if held else ""
     return f"We know it is you.{progress} You can leave this page: you hear from us by {due} at the latest."
 
 

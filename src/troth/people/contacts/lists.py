@@ -44,7 +44,7 @@ class Lists(Ground):
     async def offer(
         self, permit: Permit, source: str, activity: str, supplier: str, content: bytes, way: str = "page"
     ) -> PeopleList:
-        """Hand a list over. Nothing of it is taken in before somebody agreed to what is counted of it.
+        """Import a list. Nothing of it is taken in before somebody agreed to what is counted of it.
 
         Args:
             permit: To bring people into the organisation.

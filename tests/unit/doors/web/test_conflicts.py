@@ -51,7 +51,7 @@ async def press(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Re
 
 async def test_the_list_names_nobody_and_leads_to_the_two(house: House) -> None:
     async with house.client(await house.session_of(DOCTOR)) as doctor:
-        assert "Nothing contradicts itself" in (await doctor.get("/conflicts")).text
+        assert "No conflicts" in (await doctor.get("/conflicts")).text
         path = await conflict(house, "other-patient", 2)
         listed = (await doctor.get("/conflicts")).text
         assert "One study number, two patients" in listed
@@ -69,7 +69,7 @@ async def test_the_list_names_nobody_and_leads_to_the_two(house: House) -> None:
         assert (await doctor.get(f"{path}/pictures/other")).status_code == 404
         done = await press(doctor, path, act="keep", scope="all")
         assert done.headers["location"] == "/conflicts?told=kept-all"
-        assert "Nothing contradicts itself" in (await doctor.get("/conflicts")).text
+        assert "No conflicts" in (await doctor.get("/conflicts")).text
         assert (await doctor.get(path)).status_code == 404
 
 
@@ -101,7 +101,7 @@ async def test_what_cannot_be_undone_is_asked_for_twice(house: House) -> None:
         for fields in ({"act": "discard"}, {"act": "replace"}, {"act": "replace", "reason": "x" * 501}, {"act": "all"}):
             answer = await press(doctor, path, **fields)
             assert answer.status_code == 422
-            assert "one thing to mend" in answer.text
+            assert "There is a problem" in answer.text
             assert ("at most 500 characters; these are 501" in answer.text) is (len(fields.get("reason", "")) > 500)
         replaced = await press(doctor, path, act="replace", reason="The first was the wrong way round")
         assert replaced.headers["location"] == "/conflicts?told=replaced"

@@ -39,10 +39,10 @@ async def test_a_study_says_who_looked_why_and_by_which_clause_with_proof(house:
         assert "Dr B. Specimen" in page
         assert "to find out what is wrong with you" in page
         assert 'href="/notice#p4-1"' in page
-        assert "Written down; sealed into the book within a second" in page
+        assert "Written down; sealed into the log within a second" in page
         await house.sequence()
         page = (await patient.get(path)).text
-        assert "The entry is in the book, unchanged" in page
+        assert "The entry is in the log, unchanged" in page
         assert "This list is complete" in page
         assert "CT1" in page
         treating = (await patient.get(f"{path}?show=care")).text

@@ -292,7 +292,7 @@ def _proposal(proposal: Proposal, members: dict[UUID, User]) -> Waiting:
         clause="",
         action=f"/office/decisions/proposals/{proposal.id}",
         yes="Close the account" if proposal.what == CLOSURE else "Do it",
-        no="Leave it as it is",
+        no="Keep it open",
     )
 
 

@@ -262,7 +262,7 @@ def _register_of(http_request: Request) -> str:
 
 def _sending(typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> RegisterView:
     return RegisterView(
-        name="disclosures", title="", nothing="", columns=(), rows=(), add_title="Give something to a recipient",
+        name="disclosures", title="", nothing="", columns=(), rows=(), add_title="Record a disclosure",
         add_path="/office/disclosures", fields=tuple(each.view(typed, known) for each in fields.FORMS["disclosures"]),
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ class FieldTerm:
 
 _KEY = FieldTerm("key", "Short name", "Small letters, digits and underscores; the notice and other rows refer to it.")
 _FROM = FieldTerm("valid_from", "First day", type="date")
-_UNTIL = FieldTerm("valid_until", "Last day", type="date", is_optional=True)
+_UNTIL = FieldTerm("valid_until", "Ends on", type="date", is_optional=True)
 _DOCUMENT = FieldTerm("document", "Its text", "It is sealed and kept.", "area", is_optional=True)
 _SCOPE = FieldTerm("scope", "What it demands", type="area")
 _COUNTRY = FieldTerm("country", "Country", "ISO 3166 code, such as GB.")

@@ -227,5 +227,5 @@ def _draft_view(draft: Proposal, lines: Sequence[str]) -> DraftView:
         is_material=draft.is_material,
         weighing=tuple(change_line(each) for each in draft.difference if each.is_material),
         others=tuple(change_line(each) for each in draft.difference if not each.is_material),
-        lines=tuple(lines) or (f"It counts from {words.day(draft.effective_on)}.",),
+        lines=tuple(lines) or (f"It is in force from {words.day(draft.effective_on)}.",),
     )

@@ -30,7 +30,7 @@ QUEUES: Mapping[str, tuple[str, Pick]] = {
     "": ("Open", lambda request: request.is_open),
     "failed": ("A step failed", requested.has_failed),
     "waiting": ("Waiting for the person", lambda request: request.state is State.READY),
-    "running": ("Running by itself", lambda request: request.is_open and request.state is not State.READY),
+    "running": ("Running automatically", lambda request: request.is_open and request.state is not State.READY),
     "closed": ("Closed", lambda request: not request.is_open),
 }
 VERBS: Mapping[Right, str] = {
@@ -139,7 +139,9 @@ def _figures(
     ]
     if took:
         half = int(median(took))
-        figures.append(Figure("Half are answered within", words.counted(half + 1, "day"), "of one month"))
+        figures.append(
+            Figure("Median answer time", words.counted(half, "day") if half else "under a day", "limit one month")
+        )
         tardy = sum(each.closed_at > each.due_at for each in held if each.closed_at is not None)
         figures.append(Figure("Answered late", str(tardy), f"of {words.number(len(took))}"))
     return tuple(figures)

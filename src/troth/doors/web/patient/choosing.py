@@ -178,7 +178,7 @@ def version_line(versions: Sequence[NoticeVersion], published: Sequence[NoticeVe
         if clause is not None and earlier:
             before = max(each.number for each in earlier)
             return Stoppable(
-                f"Version {version.number} counts since {words.day(version.effective_on)}.",
+                f"Version {version.number} is in force since {words.day(version.effective_on)}.",
                 f"If you disagree, your data is used only for what stood in version {before}.",
                 (clause.id,),
                 Press("stay", str(version.number), f"Stay with version {before}"),
