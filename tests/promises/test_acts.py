@@ -394,7 +394,7 @@ def _routes() -> set[str]:
 
     from troth.doors.web.app import routes
 
-    desk: Any = SimpleNamespace()
+    desk: Any = SimpleNamespace(rooms=None)
     return {route.path for route in routes(desk) if isinstance(route, Route)}
 
 
