@@ -29,6 +29,10 @@ LISTS = "terminology-vendor"
 NO_PAGES = {
     "/": "leads on to one's own first page",
     "/robots.txt": "for search engines",
+    "/ledger/checkpoint": "for programs that keep it",
+    "/ledger/key": "for programs that check it",
+    "/ledger/consistency": "for programs that check it",
+    "/ledger/tile/{level}/{index:path}": "for programs that check it",
     "/health": "for a probe",
     "/notice/register.csv": "a file",
     "/notice/register.jsonld": "a file",
