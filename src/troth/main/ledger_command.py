@@ -15,6 +15,7 @@ from troth.kit.db import Space
 from troth.kit.errors import Unprocessable
 from troth.ledger import AlteredRow, Verification
 from troth.main.beside import beside
+from troth.main.checkpoints import append as append_to
 from troth.main.first_start import permit_for
 from troth.main.settings import Settings, load
 from troth.main.terminal import say
@@ -71,9 +72,8 @@ def checkpoint(
         raise Unprocessable("nothing is signed yet")
     if append is None:
         typer.echo(note, nl=False)
-    elif not append.exists() or not append.read_text().endswith(note):
-        with append.open("a") as handle:
-            handle.write(note)
+    else:
+        append_to(append, note)
 
 
 def notes_in(file: Path) -> list[str]:

@@ -71,6 +71,8 @@ class Settings:
         dicom_tls_key: PEM file of its private key.
         dicom_tls_ca: PEM file of the certificates that may have signed those of peers.
         dicom_plain: `allowed` lets DICOM travel in the clear beyond this machine; it is refused otherwise.
+        checkpoint_file: A file to which the signed checkpoint of the ledger is added, such as on a medium that can be
+            written once.
         quarantine_instances: Most instances in conflict that are kept apart for one organisation; 0 keeps none.
         quarantine_gigabytes: Most bytes of them, in GB.
         quarantine_days: After this what nobody resolved is destroyed.
@@ -95,6 +97,7 @@ class Settings:
     dicom_tls_key: str = ""
     dicom_tls_ca: str = ""
     dicom_plain: str = ""
+    checkpoint_file: str = ""
     quarantine_instances: int = 10_000
     quarantine_gigabytes: int = 20
     quarantine_days: int = 30

@@ -12,6 +12,7 @@ import psycopg
 from troth.archive import UpkeepRunning
 from troth.kit.errors import TrothError
 from troth.main.backup import Following
+from troth.main.checkpoints import Checkpoints
 from troth.main.first_start import permit_for
 from troth.main.wiring import Rooms
 from troth.policy import Target
@@ -57,6 +58,7 @@ class Upkeeping:
             await rooms.archive.releasing.release(permit)
             await rooms.archive.quarantine.expire(permit)
         await rooms.archive.upkeep.sweep(await permit_for(rooms, "administer", Target("platform")))
+        await Checkpoints(rooms).once()
 
 
 async def _stopped(stop: asyncio.Event, seconds: float) -> bool:

@@ -1,0 +1,35 @@
+"""The signed checkpoint leaves the house: to a file, and by mail once a day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from tests.common.deployment import OpenDeployment
+from troth.kit import clock
+from troth.ledger import open_checkpoint
+from troth.main.checkpoints import Checkpoints
+from troth.main.ledger_command import notes_in
+
+
+async def test_it_is_added_to_a_file_and_mailed_once_a_day(open_deployment: OpenDeployment, tmp_path: Path) -> None:
+    place = await open_deployment("imaging-cloud")
+    await place.sequencer.drain()
+    file, outbox = tmp_path / "kept", place.rooms.settings.data_dir / "outbox"
+    rooms = replace(place.rooms, settings=replace(place.rooms.settings, checkpoint_file=str(file)))
+    before = len(list(outbox.glob("*")))
+    sent = await Checkpoints(rooms).once()
+    assert sent >= 1
+    assert len(list(outbox.glob("*"))) - before == sent
+    assert await Checkpoints(rooms).once() == 0, "not twice on a day"
+    await place.study()
+    await place.sequencer.drain()
+    assert await Checkpoints(rooms).once() == 0, "nor where something happened since"
+    first, second = (open_checkpoint(note, rooms.ledger.verifier_key) for note in notes_in(file))
+    assert first.size < second.size
+    assert (await rooms.ledger.verify(rooms.dsn_sequencer, known=notes_in(file))).is_sound
+    with clock.moved(timedelta(days=1)):
+        assert await Checkpoints(rooms).once() == sent
+    with clock.moved(timedelta(days=2)):
+        assert await Checkpoints(rooms).once() == 0, "nothing happened since"
