@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
@@ -41,3 +43,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Put what takes longest first where the tests are shared out."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: rank(item.nodeid))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Note on which deployments a test ran: what it shows, it shows of their notices only."""
+    yield
+    from tests.common.deployment import Deployment  # pytest has to load the plugin itself, to rewrite its assertions
+
+    for value in getattr(item, "funcargs", {}).values():
+        place = getattr(value, "place", value)
+        if isinstance(place, Deployment):
+            for path in place.rooms.settings.notice:
+                folder = path if path.is_dir() else path.parent
+                item.user_properties.append(("deployment", folder.name))

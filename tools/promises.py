@@ -1,4 +1,8 @@
-"""The ledger of promises: all 97, which are kept by which test, which are open. Runs the tests that carry a promise."""
+"""The ledger of promises: all 97 rows, what tests show of each, and what is missing. Runs the tests that carry one.
+
+A row is shown in full when every part of its proof is shown by a test that passed, on the notice of the row, and no
+clause that states it says `not_yet`. `tests/promises/rows.yaml` holds the parts.
+"""
 
 from __future__ import annotations
 
@@ -6,81 +10,174 @@ import argparse
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
+
+from troth.notice import load_all
 
 ROOT = Path(__file__).parents[1]
-LEDGER = {"IH": 17, "TV": 24, "EM": 35, "IC": 21}
-PROMISES = [f"{prefix}-{number:02d}" for prefix, count in LEDGER.items() for number in range(1, count + 1)]
+ROWS = ROOT / "tests" / "promises" / "rows.yaml"
+
+
+@dataclass
+class Shown:
+    """What tests showed of one row.
+
+    Attributes:
+        parts: Which part is shown by which tests that passed.
+        lacks: What a mark says is still open.
+        failed: Tests that did not pass.
+    """
+
+    parts: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    lacks: set[str] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+
+
+@cache
+def rows() -> Mapping[str, Any]:
+    """The rows by their id: notice, and the parts of the proof."""
+    found: Mapping[str, Any] = YAML(typ="safe", pure=True).load(ROWS.read_text(encoding="utf-8"))
+    return found
+
+
+def not_yet() -> Mapping[str, list[str]]:
+    """By promise: the clauses that state it and say themselves that they cannot all be kept yet."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for folder in sorted((ROOT / "notices").iterdir()):
+        for notice in load_all([folder]) if folder.is_dir() else ():
+            for clause in notice.clauses:
+                for promise in clause.promises if clause.not_yet else ():
+                    found[promise].append(clause.id)
+    return found
+
+
+def marked(mark: Any) -> list[tuple[str, str]]:
+    """The promises and parts that a mark names.
+
+    Raises:
+        ValueError: It names no row, or no part of one that has several.
+    """
+    found = []
+    for promise in map(str, mark.args):
+        row = rows().get(promise)
+        if row is None:
+            raise ValueError(f"unknown promise: {promise}")
+        named = str(mark.kwargs.get("shows", "")).split()
+        parts = [part for part in named if part in row["proof"]] or list(row["proof"])
+        if len(parts) > 1 and not set(parts) <= set(named):
+            raise ValueError(f"{promise} needs shows= with some of: {', '.join(row['proof'])}")
+        found += [(promise, part) for part in parts]
+    return found
+
+
+def deployments_of(item: pytest.Item) -> set[str]:
+    """The deployments that the parameters of a test name; empty where none does."""
+    callspec = getattr(item, "callspec", None)
+    given = callspec.params.values() if callspec is not None else ()
+    known = {row["notice"] for row in rows().values()}
+    return {value for value in given if isinstance(value, str) and value in known}
 
 
 class Recorder:
-    """Notes the outcome of every test that carries a promise."""
+    """Notes what each test shows that carries a promise, and its outcome."""
 
     def __init__(self) -> None:
-        self.ids: dict[str, list[str]] = {}
+        self.marks: dict[str, list[tuple[str, str]]] = {}
         self.outcomes: dict[str, str] = {}
-        self.lacking: dict[str, str] = {}
+        self.lacking: dict[str, set[str]] = defaultdict(set)
+        self.wrong: list[str] = []
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         kept = []
         for item in items:
+            places = deployments_of(item)
             for mark in item.iter_markers("promise"):
-                if "lacks" in mark.kwargs:  # shown in part only: such a promise stays open
-                    self.lacking.update(dict.fromkeys(map(str, mark.args), str(mark.kwargs["lacks"])))
-            marks = [str(argument) for mark in item.iter_markers("promise") for argument in mark.args]
-            if marks:
-                self.ids[item.nodeid] = marks
+                try:
+                    pairs = [pair for pair in marked(mark) if not places or rows()[pair[0]]["notice"] in places]
+                    self.marks.setdefault(item.nodeid, []).extend(pairs)
+                except ValueError as fault:
+                    self.wrong.append(f"{item.nodeid}: {fault}")
+                for promise in map(str, mark.args):
+                    if "lacks" in mark.kwargs:
+                        self.lacking[promise].add(str(mark.kwargs["lacks"]))
+            if item.nodeid in self.marks:
                 kept.append(item)
         items[:] = kept
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        places = {str(value) for name, value in report.user_properties if name == "deployment"}
+        held = self.marks.get(report.nodeid, [])
+        for promise, part in [pair for pair in held if places and rows()[pair[0]]["notice"] not in places]:
+            held.remove((promise, part))
+            sys.stderr.write(f"refused: {report.nodeid} shows {promise} on {', '.join(sorted(places))}\n")
         if report.outcome != "passed" or report.when == "call":
             self.outcomes.setdefault(report.nodeid, report.outcome)
             if report.outcome == "failed":
                 self.outcomes[report.nodeid] = "failed"
 
 
+def ledger(recorder: Recorder, is_run: bool) -> list[dict[str, Any]]:
+    """Every row with its status: `full`, `part` or `open`.
+
+    Args:
+        recorder: What the tests carry, and how they ended.
+        is_run: The tests ran; else what they carry counts as shown.
+    """
+    shown: dict[str, Shown] = defaultdict(Shown)
+    for test, pairs in recorder.marks.items():
+        passed = not is_run or recorder.outcomes.get(test) == "passed"
+        for promise, part in pairs:
+            if passed:
+                shown[promise].parts[part].append(test)
+            else:
+                shown[promise].failed.append(test)
+    waiting, told = not_yet(), []
+    for promise, row in rows().items():
+        found = shown[promise]
+        lacks = [words for part, words in row["proof"].items() if part not in found.parts]
+        lacks += sorted(recorder.lacking.get(promise, ()))
+        lacks += [f"§ {clause} says not_yet" for clause in waiting.get(promise, ())]
+        lacks += [f"failed: {test}" for test in found.failed]
+        status = "open" if not found.parts else "part" if lacks else "full"
+        told.append(
+            {
+                "id": promise, "status": status, "notice": row["notice"], "shows": sorted(found.parts), "lacks": lacks,
+                "tests": sorted({test for tests in found.parts.values() for test in tests}),
+            }
+        )  # fmt: skip
+    return told
+
+
 def main() -> int:
     """Run the tests of promises and print the ledger."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--format", choices=["table", "json"], default="table")
+    parser.add_argument("--collect", action="store_true", help="Only say what the tests carry; run none.")
     choice = parser.parse_args()
     recorder = Recorder()
     stdout, sys.stdout = sys.stdout, sys.stderr
+    arguments = ["-q", "--no-header", str(ROOT / "tests"), *(["--collect-only", "-qq"] if choice.collect else [])]
     try:
-        code = pytest.main(["-q", "--no-header", str(ROOT / "tests")], plugins=[recorder])
+        code = pytest.main(arguments, plugins=[recorder])
     finally:
         sys.stdout = stdout
-    tests: dict[str, list[str]] = defaultdict(list)
-    broken: set[str] = set()
-    for test, ids in recorder.ids.items():
-        for promise in ids:
-            if recorder.outcomes.get(test) == "passed":
-                tests[promise].append(test)
-            else:
-                broken.add(promise)
-    unknown = {promise for ids in recorder.ids.values() for promise in ids} - set(PROMISES)
-    if unknown:
-        sys.stderr.write(f"unknown promises: {', '.join(sorted(unknown))}\n")
-        return 1
-    rows = [
-        {
-            "id": p,
-            "status": "kept" if tests[p] and p not in broken | recorder.lacking.keys() else "open",
-            "tests": tests[p],
-        }
-        for p in PROMISES
-    ]
+    sys.stderr.writelines(f"{each}\n" for each in recorder.wrong)
+    told = ledger(recorder, is_run=not choice.collect)
     if choice.format == "json":
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(told, indent=1, ensure_ascii=False))
     else:
-        for row in rows:
-            lacks = f"lacks {recorder.lacking[row['id']]}; " if row["id"] in recorder.lacking else ""
-            print(f"{row['id']}  {row['status']:5} {lacks}{', '.join(row['tests'])}")
-        print(f"{sum(row['status'] == 'kept' for row in rows)} of {len(rows)} kept")
-    return 0 if code == pytest.ExitCode.OK else 1
+        for row in told:
+            print(f"{row['id']}  {row['status']:5} {'; '.join(row['lacks'])}")
+        counts = {status: sum(row["status"] == status for row in told) for status in ("full", "part", "open")}
+        print(", ".join(f"{count} {status}" for status, count in counts.items()))
+    return 0 if code == pytest.ExitCode.OK and not recorder.wrong else 1
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ async def waits(office: Person, name: str) -> str:
     return found[0] if found else ""
 
 
-@pytest.mark.promise("EM-31")
+@pytest.mark.promise("EM-31", shows="closure")
 async def test_an_account_that_nobody_used_is_closed_by_a_person_and_by_no_program(maker: Deployment) -> None:
     gone, kept = await maker.staff("clinician", name="G. Gone"), await maker.staff("clinician", name="K. Kept")
     office = await maker.staff("office")
@@ -91,7 +91,7 @@ async def test_an_account_that_nobody_used_is_closed_by_a_person_and_by_no_progr
         assert "a person looks at it again" in maker.mails()[-1]
 
 
-@pytest.mark.promise("EM-31")
+@pytest.mark.promise("EM-31", shows="closure")
 async def test_its_sessions_end_with_the_account(maker: Deployment) -> None:
     gone, office = await maker.staff("clinician", name="S. Session"), await maker.staff("office")
     assert gone.user is not None
@@ -107,7 +107,7 @@ async def test_its_sessions_end_with_the_account(maker: Deployment) -> None:
     assert (await gone.web.get("/choices")).status_code == 303, "signed out, led to the sign-in"
 
 
-@pytest.mark.promise("EM-31")
+@pytest.mark.promise("EM-31", shows="closure")
 async def test_who_uses_the_account_keeps_it_and_a_person_may_say_no(maker: Deployment) -> None:
     back, spared = await maker.staff("clinician", name="B. Back"), await maker.staff("clinician", name="P. Spared")
     office = await maker.staff("office")
@@ -125,7 +125,7 @@ async def test_who_uses_the_account_keeps_it_and_a_person_may_say_no(maker: Depl
         assert "decided not to close your account" in maker.mails()[-1]
 
 
-@pytest.mark.promise("EM-31")
+@pytest.mark.promise("EM-31", shows="closure")
 async def test_no_program_and_no_other_house_decides(maker: Deployment) -> None:
     one = await maker.staff("clinician")
     assert one.user is not None
@@ -143,7 +143,7 @@ async def test_no_program_and_no_other_house_decides(maker: Deployment) -> None:
     assert decides.clauses[0] == "4.1"
 
 
-@pytest.mark.promise("IH-10")
+@pytest.mark.promise("IH-10", shows="withdrawn")
 async def test_an_objection_to_advertising_ends_it_whatever_it_rests_on(host: Deployment) -> None:
     """GDPR Art. 21(2) and (3): what rests on a consent too, and nobody weighs it."""
     doctor, office = await host.staff("clinician"), await host.staff("office")

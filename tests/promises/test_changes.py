@@ -146,7 +146,7 @@ RECIPIENT = """      - id: "{section}.90"
         says: A company that asks you how satisfied you are."""
 
 
-@pytest.mark.promise("IH-16")
+@pytest.mark.promise("IH-16", shows="old difference")
 async def test_old_versions_stay_and_the_difference_says_what_changed_for_whom(host: Deployment) -> None:
     web = host.anybody().web
     before = await version_for(host, "patients")
@@ -180,7 +180,7 @@ async def test_old_versions_stay_and_the_difference_says_what_changed_for_whom(h
     assert entry.index is not None
 
 
-@pytest.mark.promise("IH-16")
+@pytest.mark.promise("IH-16", shows="old")
 async def test_a_new_version_decides_within_a_second_of_its_day_in_a_process_that_was_running(
     host: Deployment,
 ) -> None:
@@ -203,7 +203,7 @@ async def test_a_new_version_decides_within_a_second_of_its_day_in_a_process_tha
     await task
 
 
-@pytest.mark.promise("EM-24")
+@pytest.mark.promise("EM-24", shows="typo recipient")
 async def test_a_typo_is_posted_and_mailed_to_nobody_a_new_recipient_to_each_account_once(
     maker: Deployment, mailbox: Mailbox
 ) -> None:
@@ -280,7 +280,7 @@ async def test_every_change_is_posted_and_mailed_to_every_account_holder(
     assert told.index is not None
 
 
-@pytest.mark.promise("EM-24")
+@pytest.mark.promise("EM-24", shows="typo")
 async def test_without_the_promise_nobody_may_be_written_to(host: Deployment) -> None:
     """The same verbs on a deployment whose notice promises posting only: no permit, no mail."""
     await host.staff("clinician")

@@ -59,7 +59,7 @@ class TestImagingCloud:
     async def place(self, open_deployment: OpenDeployment) -> Deployment:
         return await open_deployment("imaging-cloud")
 
-    @pytest.mark.promise("IC-08")
+    @pytest.mark.promise("IC-08", shows="interest")
     async def test_an_objection_waits_for_a_person_who_says_why_and_it_rests_meanwhile(self, place: Deployment) -> None:
         held = await place.study()
         patient, doctor = await place.patient(held), await place.staff("clinician")
@@ -119,7 +119,7 @@ class TestImagingCloud:
         with clock.moved(timedelta(seconds=2)):
             assert (await reader.web.get(image)).status_code == 200
 
-    @pytest.mark.promise("IC-08")
+    @pytest.mark.promise("IC-08", shows="interest")
     async def test_an_objection_that_is_refused_lets_it_go_on(self, place: Deployment) -> None:
         held = await place.study()
         patient, office = await place.patient(held), await place.staff("office")
@@ -140,14 +140,14 @@ class TestImagingCloud:
         elsewhere = await place.staff("office", place.second)
         assert held.made.name.split("^")[0] not in (await elsewhere.web.get("/office/decisions")).text
 
-    @pytest.mark.promise("IC-08")
+    @pytest.mark.promise("IC-08", shows="contract interest")
     async def test_staff_object_for_their_own_account(self, place: Deployment) -> None:
         doctor, colleague = await place.staff("clinician"), await place.staff("clinician")
         assert "An objection rarely succeeds here" in (await choose(doctor, "object", "administration")).text
         assert "A person weighs it" in (await choose(doctor, "object", "statistics")).text
         assert "A person is looking at it" not in (await colleague.web.get("/choices")).text
 
-    @pytest.mark.promise("IC-19", lacks="sharing")
+    @pytest.mark.promise("IC-19", shows="restricted", lacks="sharing")
     async def test_a_restricted_study_is_kept_and_used_for_nothing(self, place: Deployment) -> None:
         held = await place.study(slices=2)
         patient, doctor = await place.patient(held), await place.staff("clinician")
@@ -195,7 +195,7 @@ class TestImagingCloud:
         assert (await reader.web.get(image)).status_code == 200
         assert (await doctor.web.get(f"/studies/{held.id}/open")).status_code == 303
 
-    @pytest.mark.promise("IC-19", lacks="sharing")
+    @pytest.mark.promise("IC-19", shows="restricted", lacks="sharing")
     async def test_what_arrives_for_a_restricted_person_is_stored_and_stays_closed(self, place: Deployment) -> None:
         held = await place.study(patient_id="R-1", name="Specimen^Restricted")
         patient = await place.patient(held)
@@ -227,7 +227,7 @@ class TestImagingHost:
     async def place(self, open_deployment: OpenDeployment) -> Deployment:
         return await open_deployment("imaging-host")
 
-    @pytest.mark.promise("IH-10")
+    @pytest.mark.promise("IH-10", shows="withdrawn")
     async def test_a_consent_that_is_withdrawn_stops_the_very_next_message(self, place: Deployment) -> None:
         office, person, colleague = (
             await place.staff("office"),
@@ -256,7 +256,7 @@ class TestImagingHost:
         sent = await place.ledgered(kind="people:message:sent", subject=person.user.id)
         assert len(sent) == 1
 
-    @pytest.mark.promise("IH-10")
+    @pytest.mark.promise("IH-10", shows="withdrawn")
     async def test_the_record_says_who_what_version_when_and_how_and_is_signed(self, place: Deployment) -> None:
         person = await place.staff("referrer")
         page = (await choose(person, "yes", "news")).text
@@ -277,7 +277,7 @@ class TestImagingHost:
         assert record["events"][0]["at"]
         assert record["wording"]
 
-    @pytest.mark.promise("IH-10")
+    @pytest.mark.promise("IH-10", shows="assessment")
     async def test_the_assessment_of_an_interest_is_linked_from_the_register(self, place: Deployment) -> None:
         notice = (await place.rooms.notices.in_force("users")).notice
         weighed = {key: clause.id for clause in notice.all("basis") for key in getattr(clause, "purposes", ())}

@@ -24,7 +24,7 @@ from troth.doors import dimse
 from troth.kit import clock, ids
 from troth.vault.segments import Place
 
-pytestmark = pytest.mark.promise("IC-19", lacks="sharing")
+pytestmark = pytest.mark.promise("IC-19", shows="corrected", lacks="sharing")
 JSON = {"Accept": "application/dicom+json"}
 
 

@@ -39,7 +39,7 @@ async def office(place: Deployment, elsewhere: Receiver) -> Office:
     return found
 
 
-@pytest.mark.promise("IH-07")
+@pytest.mark.promise("IH-07", shows="unregistered accounting")
 async def test_only_registered_recipients_receive_and_each_is_accounted_for(
     place: Deployment, office: Office, elsewhere: Receiver
 ) -> None:
@@ -84,7 +84,7 @@ async def test_only_registered_recipients_receive_and_each_is_accounted_for(
     assert "Nothing was given" in (await other.web.get("/given")).text
 
 
-@pytest.mark.promise("IH-07")
+@pytest.mark.promise("IH-07", shows="accounting")
 async def test_what_a_recipient_took_with_a_warning_has_left(
     place: Deployment, office: Office, elsewhere: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +96,7 @@ async def test_what_a_recipient_took_with_a_warning_has_left(
     assert left.counts == {"instances": 2}
 
 
-@pytest.mark.promise("IH-07")
+@pytest.mark.promise("IH-07", shows="unregistered")
 async def test_what_ends_stops_the_next_disclosure(place: Deployment, office: Office, elsewhere: Receiver) -> None:
     held = await place.study(office.house)
     await office.contract("short_lived", "controller")
@@ -117,7 +117,7 @@ async def test_what_ends_stops_the_next_disclosure(place: Deployment, office: Of
     assert len(elsewhere.uids) == before
 
 
-@pytest.mark.promise("IH-07")
+@pytest.mark.promise("IH-07", shows="unregistered")
 async def test_no_recipient_for_what_the_notice_rules_out(place: Deployment, office: Office) -> None:
     answer = await office.file(
         "recipients", key="broker", name="Broker", kind="partner", country="GB", stands_under="other_hospitals",
@@ -131,7 +131,7 @@ async def test_no_recipient_for_what_the_notice_rules_out(place: Deployment, off
     assert "Recipients registered for a sale: 0" in page.text
 
 
-@pytest.mark.promise("IH-07")
+@pytest.mark.promise("IH-07", shows="accounting")
 async def test_a_system_that_does_not_take_it_is_told_as_failed(
     place: Deployment, office: Office, elsewhere: Receiver
 ) -> None:
@@ -146,7 +146,7 @@ async def test_a_system_that_does_not_take_it_is_told_as_failed(
     assert failed.outcome == "failed"
 
 
-@pytest.mark.promise("IH-07")
+@pytest.mark.promise("IH-07", shows="unregistered")
 async def test_only_the_office_discloses(place: Deployment, office: Office, elsewhere: Receiver) -> None:
     held = await place.study(office.house)
     doctor = await place.staff("clinician", office.house)
@@ -160,7 +160,7 @@ async def test_only_the_office_discloses(place: Deployment, office: Office, else
     assert elsewhere.associations == before
 
 
-@pytest.mark.promise("IH-13")
+@pytest.mark.promise("IH-13", shows="refused passes")
 async def test_abroad_only_on_an_instrument_and_a_copy_for_whoever_asks(
     place: Deployment, office: Office, elsewhere: Receiver
 ) -> None:
@@ -186,7 +186,7 @@ async def test_abroad_only_on_an_instrument_and_a_copy_for_whoever_asks(
     assert f"instrument:{(await office.instruments())['standard_contract'].id}" in recorded.clauses
 
 
-@pytest.mark.promise("IH-13")
+@pytest.mark.promise("IH-13", shows="copy")
 async def test_a_copy_of_the_clauses_is_mailed_to_whoever_asks(place: Deployment) -> None:
     rooms = place.rooms
     permit = await place.operator_permit("keep_register", Target("platform"))
@@ -209,7 +209,7 @@ async def test_a_copy_of_the_clauses_is_mailed_to_whoever_asks(place: Deployment
     assert len(await place.ledgered(kind="exchange:document:sent")) == 1
 
 
-@pytest.mark.promise("IH-13")
+@pytest.mark.promise("IH-13", shows="refused")
 async def test_requests_of_governments_have_a_register(place: Deployment, office: Office) -> None:
     await office.filed(
         "orders", kind="government_request", authority="Ministry of Samples", country="GB", valid_from="2026-11-01",
@@ -227,7 +227,7 @@ def _files(place: Deployment) -> list[EmailMessage]:
     return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
 
 
-@pytest.mark.promise("IH-07")
+@pytest.mark.promise("IH-07", shows="accounting")
 async def test_the_copy_of_everything_names_who_outside_received_something(
     place: Deployment, office: Office, elsewhere: Receiver
 ) -> None:

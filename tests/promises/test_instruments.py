@@ -34,7 +34,7 @@ async def asked(anybody: Person, words: str) -> httpx.Response:
     return await anybody.web.post("/recipients", data={"instrument": instrument, "email": ASKER})
 
 
-@pytest.mark.promise("IH-13", "TV-15", "EM-19", "EM-27", "EM-34")
+@pytest.mark.promise("IH-13", "TV-15", "EM-19", "EM-27", "EM-34", shows="copy")
 async def test_what_an_organisation_filed_is_there_for_whoever_asks(place: Deployment) -> None:
     anybody = place.anybody()
     assert "Nothing goes to another country" in (await anybody.web.get("/recipients")).text
@@ -60,7 +60,7 @@ async def test_what_an_organisation_filed_is_there_for_whoever_asks(place: Deplo
     assert "The court struck it down." in page
 
 
-@pytest.mark.promise("IH-13", "TV-15", "EM-19", "EM-27", "EM-34")
+@pytest.mark.promise("IH-13", "TV-15", "EM-19", "EM-27", "EM-34", shows="copy")
 async def test_the_platforms_own_is_filed_by_page_by_who_runs_the_service_alone(place: Deployment) -> None:
     operating = next(each for each in place.organisations if each.operates)
     officer, other = await place.staff("office", operating), await place.staff("office", place.first)

@@ -66,7 +66,7 @@ def test_an_activity_without_a_retention_rule_does_not_pass(folder: Path) -> Non
     assert "§ 4.11: the retention 'forever' is not in this notice" in str(problem["what"])
 
 
-@pytest.mark.promise("TV-10")
+@pytest.mark.promise("TV-10", shows="check")
 def test_a_recipient_that_buys_does_not_pass_where_nothing_is_sold(folder: Path) -> None:
     assert troth("check", NOTICES / "terminology-vendor").returncode == 0
     buyer = (
@@ -94,7 +94,7 @@ def test_categories_are_those_of_the_vocabulary(folder: Path) -> None:
     assert "DPV 2.3 has no category 'dpv-pd:Aura'" in str(problem["what"])
 
 
-@pytest.mark.promise("IH-01")
+@pytest.mark.promise("IH-01", shows="start")
 def test_a_form_on_a_surface_that_the_notice_lacks_stops_the_start(folder: Path) -> None:
     wrong = changed(folder, "imaging-host", ", portal,", ",")
     doors = [word for door in ("http", "viewer", "dicom") for word in (f"--{door}", "127.0.0.1:0")]
@@ -122,7 +122,7 @@ async def host(open_deployment: OpenDeployment) -> Deployment:
     return await open_deployment("imaging-host")
 
 
-@pytest.mark.promise("IH-03")
+@pytest.mark.promise("IH-03", shows="run")
 async def test_a_field_that_is_not_declared_is_refused_and_not_logged(
     host: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -137,7 +137,9 @@ async def test_a_field_that_is_not_declared_is_refused_and_not_logged(
     assert "shoe_size" not in caplog.text
 
 
-@pytest.mark.promise("IH-03")
+@pytest.mark.promise(
+    "IH-03", shows="check", lacks="a form or column that is not declared stops the start, not the check"
+)
 def test_a_field_whose_category_the_notice_lacks_does_not_pass(folder: Path) -> None:
     form = (
         "  - number: 990\n    title: Forms\n    clauses:\n"

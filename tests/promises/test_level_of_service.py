@@ -81,7 +81,7 @@ def found_by(port: int, ae: str, title: str) -> tuple[int, str, int]:
     return last.Status, str(last.get("ErrorComment", "")), len(answers) - 1
 
 
-@pytest.mark.promise("IC-12", lacks=PART)
+@pytest.mark.promise("IC-12", shows="level", lacks=PART)
 async def test_what_a_machine_stores_is_held_and_a_doctor_finds_and_opens_it(
     place: Deployment, listener: int, tmp_path: Path
 ) -> None:
@@ -99,7 +99,7 @@ async def test_what_a_machine_stores_is_held_and_a_doctor_finds_and_opens_it(
     assert len(answer.json()) == 3
 
 
-@pytest.mark.promise("IC-12", lacks=PART)
+@pytest.mark.promise("IC-12", shows="level", lacks=PART)
 async def test_a_level_without_the_dicom_network_refuses_it_and_the_sender_can_retry(
     place: Deployment, listener: int, tmp_path: Path
 ) -> None:
@@ -135,7 +135,7 @@ async def test_a_level_without_the_dicom_network_refuses_it_and_the_sender_can_r
     assert (status, matches) == (0, 2)
 
 
-@pytest.mark.promise("IC-12", lacks=PART)
+@pytest.mark.promise("IC-12", shows="level", lacks=PART)
 async def test_a_change_of_level_is_felt_on_an_open_association_within_a_second(
     place: Deployment, listener: int
 ) -> None:
@@ -167,7 +167,7 @@ async def test_a_change_of_level_is_felt_on_an_open_association_within_a_second(
     await asyncio.to_thread(association.release)  # type: ignore[attr-defined]
 
 
-@pytest.mark.promise("IC-12", lacks=PART)
+@pytest.mark.promise("IC-12", shows="level", lacks=PART)
 async def test_each_other_service_is_closed_by_a_level_without_it(place: Deployment) -> None:
     house = await place.organisation()
     held: Held = await place.study(house)
@@ -209,7 +209,7 @@ async def test_each_other_service_is_closed_by_a_level_without_it(place: Deploym
     assert "send it again" in again.text
 
 
-@pytest.mark.promise("IC-12", lacks=PART)
+@pytest.mark.promise("IC-12", shows="level", lacks=PART)
 async def test_the_level_is_in_the_ledger_and_on_the_page_and_not_for_the_house_to_choose(place: Deployment) -> None:
     house = await place.organisation()
     admin = await place.staff("admin", house)

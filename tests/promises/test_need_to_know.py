@@ -15,7 +15,7 @@ from tests.common.receiver import Receiver, receiving
 from troth.kit import clock
 from troth.policy import PermitDenied, Target
 
-pytestmark = pytest.mark.promise("IH-06")
+pytestmark = pytest.mark.promise("IH-06", shows="assignment order")
 JSON = {"Accept": "application/dicom+json"}
 
 

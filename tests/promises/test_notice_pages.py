@@ -126,7 +126,7 @@ async def test_three_audiences_and_an_officer(cloud: Deployment) -> None:
         assert surfaces.sentence(notice) in page
 
 
-@pytest.mark.promise("TV-24")
+@pytest.mark.promise("TV-24", shows="pages")
 async def test_the_contacts_stand_on_the_page(vendor: Deployment) -> None:
     visitor = vendor.anybody()
     for audience in ("visitors", "users"):

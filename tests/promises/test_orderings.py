@@ -66,7 +66,7 @@ def tapped(client: Any, after_first: Callable[[], Awaitable[None]] | None = None
         transport.app = tap._application
 
 
-@pytest.mark.promise("IH-06")
+@pytest.mark.promise("IH-06", shows="first")
 @pytest.mark.parametrize("door", ["metadata", "frames", "instance", "study", "search", "copy"])
 async def test_with_the_ledger_held_still_no_door_gives_the_first_byte(
     host: Deployment, postgres: EmbeddedServer, door: str
@@ -120,7 +120,7 @@ class Between(AtOnce):
         return super().step(name, work, *arguments)
 
 
-@pytest.mark.promise("IC-19", lacks="sharing")
+@pytest.mark.promise("IC-19", shows="restricted", lacks="sharing")
 async def test_a_hold_that_comes_after_the_decision_still_stops_the_erasure(cloud: Deployment) -> None:
     held = await cloud.study(study_date=OLD)
     patient, office = await cloud.patient(held), await cloud.staff("office")
@@ -144,7 +144,7 @@ async def test_a_hold_that_comes_after_the_decision_still_stops_the_erasure(clou
     assert len(await cloud.ledgered(kind="archive:study:erased", subject=held.subject_id)) == 1
 
 
-@pytest.mark.promise("IC-03", lacks="the whole matrix through every door")
+@pytest.mark.promise("IC-03", shows="matrix", lacks="the whole matrix through every door")
 async def test_what_streams_ends_with_the_sign_in(cloud: Deployment) -> None:
     held = await cloud.study(slices=24)
     doctor = await cloud.staff("clinician")

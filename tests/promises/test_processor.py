@@ -344,7 +344,7 @@ async def test_a_recipient_whose_contract_has_lapsed_gets_nothing(
     assert "rules out" in sale.text
 
 
-@pytest.mark.promise("EM-27")
+@pytest.mark.promise("EM-27", shows="transfer")
 async def test_transfers_by_model_contract_for_each_controller(
     place: Deployment, european: Office, american: Office, workshop: Receiver
 ) -> None:
@@ -368,7 +368,7 @@ async def test_transfers_by_model_contract_for_each_controller(
     assert f"instrument:{instrument.id}" in recorded.clauses
 
 
-@pytest.mark.promise("EM-19")
+@pytest.mark.promise("EM-19", shows="transfer")
 async def test_abroad_only_while_a_model_contract_is_in_force(place: Deployment, workshop: Receiver) -> None:
     house = await place.organisation("Clinique Modèle", "controller", "FR")
     office = await office_of(place, house)
@@ -411,7 +411,7 @@ async def test_abroad_only_while_a_model_contract_is_in_force(place: Deployment,
     await place.sign_in_again(office.person)
 
 
-@pytest.mark.promise("EM-34")
+@pytest.mark.promise("EM-34", shows="invalid")
 async def test_an_invalid_instrument_stops_what_relied_on_it(place: Deployment, workshop: Receiver) -> None:
     house = await place.organisation("Clinique Invalidée", "controller", "FR")
     office = await office_of(place, house)
@@ -443,7 +443,7 @@ async def test_an_invalid_instrument_stops_what_relied_on_it(place: Deployment, 
     assert (await office.disclose(held, "us_works", "upkeep", "service")).status_code == 200
 
 
-@pytest.mark.promise("EM-34")
+@pytest.mark.promise("EM-34", shows="invalid")
 async def test_a_copy_of_an_instrument_for_whoever_asks_until_it_is_invalid(
     place: Deployment, workshop: Receiver
 ) -> None:

@@ -172,7 +172,7 @@ async def kept(scene: Scene, number: int) -> list[bool]:
     return [stored == 0, stowed.status_code == 200, committed.status_code == 200 and "00081198" not in committed.json()]
 
 
-@pytest.mark.promise("IC-19", lacks=PART)
+@pytest.mark.promise("IC-19", shows="restricted", lacks=PART)
 async def test_no_door_gives_a_restricted_study_and_all_of_them_keep_it(scene: Scene) -> None:
     held, patient = scene.held, scene.patient
     before = await reached(scene, 1)

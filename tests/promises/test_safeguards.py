@@ -318,6 +318,7 @@ async def test_every_measure_is_looked_at_and_what_cannot_be_shown_is_unproven(c
 @pytest.mark.promise("IC-10")
 @pytest.mark.promise("IH-11")
 @pytest.mark.promise("TV-22")
+@pytest.mark.promise("IH-01", shows="verify")
 @pytest.mark.parametrize("name", ["imaging-cloud", "imaging-host", "terminology-vendor"])
 async def test_troth_verify_reports_every_check_as_json_and_as_signed_pdf(
     open_deployment: OpenDeployment,
@@ -347,6 +348,9 @@ async def test_troth_verify_reports_every_check_as_json_and_as_signed_pdf(
             "sealed_in_transit", "sealed_at_rest", "tamper_evident", "no_open_door", "live_session", "apart",
         }  # fmt: skip
         assert ("backups", None) in holds
+        assert {"form sign_in on site", "form rights_request on portal", "listener DICOM on dimse"} <= set(
+            report["collecting"]
+        )
         assert False not in [held for _, held in holds]
     kept = [one for report in json.loads(told.stdout) for one in report["promises"]]
     kept = [one for one in kept if row in one["promises"] and one["checked"]]

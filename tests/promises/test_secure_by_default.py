@@ -115,7 +115,7 @@ async def install(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ins
         node.remove()
 
 
-@pytest.mark.promise("IC-11")
+@pytest.mark.promise("IC-11", shows="scan")
 @pytest.mark.parametrize("door", ["pages", "viewer"])
 async def test_nothing_is_readable_without_credentials(install: Install, door: str) -> None:
     assert len(install.paths[door]) > {"pages": 60, "viewer": 20}[door]
@@ -135,7 +135,7 @@ async def test_nothing_is_readable_without_credentials(install: Install, door: s
     assert WORDS[0] in answer.text
 
 
-@pytest.mark.promise("IC-11")
+@pytest.mark.promise("IC-11", shows="scan")
 @pytest.mark.parametrize("door", ["pages", "viewer"])
 async def test_the_web_speaks_tls_only(install: Install, door: str) -> None:
     with pytest.raises(httpx.TransportError):
@@ -151,7 +151,7 @@ async def test_the_web_speaks_tls_only(install: Install, door: str) -> None:
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
-@pytest.mark.promise("IC-11")
+@pytest.mark.promise("IC-11", shows="scan")
 async def test_an_unknown_device_gets_no_association(install: Install) -> None:
     def knock(title: str) -> bool:
         ae = AE(title)
@@ -167,7 +167,7 @@ async def test_an_unknown_device_gets_no_association(install: Install) -> None:
     assert await asyncio.to_thread(knock, "MODALITY")
 
 
-@pytest.mark.promise("IC-11")
+@pytest.mark.promise("IC-11", shows="disk")
 async def test_bytes_on_the_disk_are_unreadable(install: Install) -> None:
     """PostgreSQL with its log and journal, packs, ledger, outbox: none holds a word, none is for other users."""
     read, found, open_to_all = 0, [], []

@@ -218,7 +218,7 @@ async def test_to_partners_only_totals_without_small_groups(place: Deployment) -
     await vendor.refused("is no recipient for this kind", "ally", "service", "partner_totals")
 
 
-@pytest.mark.promise("TV-15")
+@pytest.mark.promise("TV-15", shows="transfer")
 async def test_from_europe_and_switzerland_only_on_the_clauses(place: Deployment) -> None:
     for region in ("FR", "CH"):
         vendor = await vendor_of(place, await place.organisation(f"Customer in {region}", "controller", region))
@@ -236,7 +236,7 @@ async def test_from_europe_and_switzerland_only_on_the_clauses(place: Deployment
         await vendor.refused("is not valid any more", there, "service", "affiliates_work")
 
 
-@pytest.mark.promise("TV-10")
+@pytest.mark.promise("TV-10", shows="page")
 async def test_the_page_says_that_nothing_is_sold_and_counts_what_left(place: Deployment) -> None:
     house = await place.organisation("Customer who is not sold", "controller", "US")
     vendor = await vendor_of(place, house)

@@ -14,6 +14,7 @@ import typer
 from troth.kit.db import Space
 from troth.kit.errors import Unprocessable
 from troth.ledger import AlteredRow, Verification
+from troth.main import collecting
 from troth.main.beside import beside
 from troth.main.checkpoints import append as append_to
 from troth.main.first_start import permit_for
@@ -151,11 +152,19 @@ def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) 
 
     reports = beside(settings, work)
     if as_json:
-        say(json.dumps([asdict(report) for report in reports], default=str, indent=1))
+        told = [{**asdict(report), "collecting": collecting_surfaces()} for report in reports]
+        say(json.dumps(told, default=str, indent=1))
     else:
         for report in reports:
             _tell(report)
+        for each in collecting_surfaces():
+            say(f"  collects          {each}")
     return exit_code(reports)
+
+
+def collecting_surfaces() -> list[str]:
+    """Everything of the program by which something about people comes in, with the surface of the notice it is on."""
+    return sorted(f"{each.way} {each.name} on {each.surface}" for each in collecting.program() if each.surface)
 
 
 def exit_code(reports: Sequence[Report]) -> int:
