@@ -79,7 +79,7 @@ async def open_hospital(database: ServedDatabase, keyring: Keyring, folder: Path
     people = People(
         database, keyring, ledger, Mail(MailSettings(outbox=folder / "outbox")), links=Links("http://127.0.0.1")
     )
-    policy = Policy(notice.compile([notice.load(NOTICE)]), PeopleFacts(database))
+    policy = Policy(notice.compile([notice.load(NOTICE)]), PeopleFacts(database, keyring))
     archive = Archive(database, keyring, Packs(folder / "packs"), people, ledger, policy)
     hospital = Hospital(database, ledger, people, policy, archive, None, None, None)  # type: ignore[arg-type]
     house = await people.add_organisation(hospital.permit("administer", Target("platform")), f"Hospital {ids.code()}")

@@ -16,6 +16,8 @@ from troth.kit import migrate
 from troth.kit.db import Database
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import MAIN_DATABASE, EmbeddedServer
+from troth.ledger import Ledger
+from troth.vault import Keyring
 
 MIGRATIONS = Path(migrate.__file__).parents[1] / "main" / "migrations"
 _numbers = itertools.count(1)
@@ -74,10 +76,11 @@ def copy_of_template(server: EmbeddedServer) -> str:
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: EmbeddedServer) -> AsyncIterator[ServedDatabase]:
-    """A fresh, migrated database for one test module."""
+async def database(postgres: EmbeddedServer, keyring: Keyring) -> AsyncIterator[ServedDatabase]:
+    """A fresh, migrated database for one test module; what is left to bind is bound at the end, as in `main`."""
     name = copy_of_template(postgres)
     served = ServedDatabase(postgres, name)
+    served.at_end = Ledger(keyring).bind_rest
     yield served
     await served.close()
     with psycopg.connect(postgres.dsn(SUPERUSER, "postgres"), autocommit=True) as connection:
@@ -85,8 +88,6 @@ async def database(postgres: EmbeddedServer) -> AsyncIterator[ServedDatabase]:
 
 
 @pytest.fixture(scope="module")
-def keyring(tmp_path_factory: pytest.TempPathFactory):
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     """A fresh keyring for one test module."""
-    from troth.vault import Keyring
-
     return Keyring.open(tmp_path_factory.mktemp("keyring"), create=True)

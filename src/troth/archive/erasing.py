@@ -21,6 +21,8 @@ from troth.policy import Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 _PAGE = 500
+#: Registers whose rows say what may not go, and whose it is.
+_BARRING = ("legal_hold", "restriction", "subject_merge")
 _COUNTS = ("series", "instances", "bytes", "tokens")
 
 
@@ -63,6 +65,7 @@ class Erasing:
                 raise WrongPermit
             apart: list[KeyRef] = []
             if work is None and row is not None:
+                await self._ledger.require_whole(connection, *_BARRING)
                 self._require_owner(row)
                 apart = await self._begin(connection, permit, row)
         key = KeyRef((work or row or {})["key"])
@@ -108,6 +111,7 @@ class Erasing:
             if subject_id not in {each.id for each in kin}:
                 raise SubjectNotFound
             rows = [row for each in kin for row in await store.studies_of_subject(connection, tenant, each.id)]
+            await self._ledger.require_whole(connection, *_BARRING)
             for row in rows:
                 self._require_owner(row)
             apart = [ref for row in rows for ref in await self._begin(connection, permit, row)]

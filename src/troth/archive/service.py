@@ -42,6 +42,7 @@ from troth.archive.receiver import Receiver
 from troth.archive.releasing import Releasing
 from troth.archive.results import Search
 from troth.archive.storing import Storing
+from troth.archive.tampering import Tampering
 from troth.archive.upkeep import Upkeep
 from troth.archive.viewing import Viewing
 from troth.kit import ids
@@ -101,6 +102,7 @@ class Archive:
             Resolving(db, keyring, packs, ledger, self._keys, self._storing, self.releasing, sparing),
             sparing,
         )
+        self.tampering = Tampering(db, keyring)
         self.upkeep = Upkeep(db, keyring, packs, ledger)
         self.changes = Changes(db, ledger, policy, self._keys)
         self.commitments = Commitments(db, keyring, packs, ledger, self._keys)
@@ -184,10 +186,7 @@ class Archive:
         return replace(target, subject_id=None)
 
     async def origin_of(self, actor: Actor, target: Target) -> UUID | None:
-        """The subject in whose access list an attempt on a study belongs: whose identifier it came with.
-
-        The same is looked for where there is no such study, so that both take the same time.
-        """
+        """Whose access list an attempt on a study belongs to; where there is no such study, as much is looked for."""
         if actor.tenant is None or target.tenant != actor.tenant:
             return target.subject_id
         async with self._db.transaction(actor) as connection:

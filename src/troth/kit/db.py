@@ -7,7 +7,7 @@ connection never remembers whose it was. Only this module begins, commits and ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, Protocol
@@ -30,6 +30,7 @@ _GONE = frozenset({"08", "53", "57"})  # classes of SQLSTATE: connection, resour
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
+AtEnd = Callable[[WatchedConnection], Awaitable[None]]
 
 
 class HasTenant(Protocol):
@@ -71,6 +72,7 @@ class Database:
         self._calls: WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = WeakKeyDictionary()
         self._flushes: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()
         self._flushing: set[asyncio.Task[None]] = set()
+        self.at_end: AtEnd | None = None  # for transactions that change rows which are bound (`ledger.binding`)
 
     @asynccontextmanager
     async def transaction(
@@ -93,9 +95,14 @@ class Database:
         plans = "; set local plan_cache_mode = 'force_generic_plan'" if with_general_plans else ""
         pool = await self._pool()
         connection = await self._begun(pool, f"begin; set local app.tenant = '{tenant or ''}'{plans}")
+        watched = connection if isinstance(connection, WatchedConnection) else None
         try:
+            if watched is not None:
+                watched.begins(self.at_end)
             try:
                 yield connection
+                if watched is not None and watched.changed and watched.at_end is not None:
+                    await watched.at_end(watched)
             except BaseException:
                 if not connection.closed:
                     await connection.execute("rollback")

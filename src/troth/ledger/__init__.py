@@ -4,6 +4,7 @@ Write with `Ledger.append` in the transaction that does the thing; a `Sequencer`
 tree (RFC 6962) and signs the tree's size and root; anybody can check a `Proof` with the log's public key alone.
 """
 
+from troth.ledger.binding import is_bound
 from troth.ledger.builder import Acting, Allowed, act, entry
 from troth.ledger.clear import NOTHING, Bind, Clear, refs
 from troth.ledger.errors import (
@@ -14,6 +15,7 @@ from troth.ledger.errors import (
     NotSequenced,
     OffsetBeyond,
     ProofBroken,
+    RowsAltered,
     TreeBroken,
     UnknownKind,
     WrongScope,
@@ -35,6 +37,7 @@ from troth.ledger.model import (
 )
 from troth.ledger.needs import NEEDS
 from troth.ledger.note import Checkpoint, open_checkpoint
+from troth.ledger.registers import REGISTERS
 from troth.ledger.rows import AlteredRow, RowsLook
 from troth.ledger.sealer import Sealer
 from troth.ledger.sequencer import Sequencer
@@ -46,6 +49,7 @@ __all__ = [
     "NEEDS",
     "NOTHING",
     "ORIGIN",
+    "REGISTERS",
     "Acting",
     "Allowed",
     "AlteredRow",
@@ -69,6 +73,7 @@ __all__ = [
     "OffsetBeyond",
     "Proof",
     "ProofBroken",
+    "RowsAltered",
     "RowsLook",
     "Sealer",
     "Sequencer",
@@ -78,6 +83,7 @@ __all__ = [
     "WrongScope",
     "act",
     "entry",
+    "is_bound",
     "open_checkpoint",
     "refs",
     "sentence",

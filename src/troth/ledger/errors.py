@@ -26,6 +26,13 @@ class EventNotFound(NotFound):
     slug = "event-not-found"
 
 
+class RowsAltered(TrothError):
+    """Rows that bar or name are not what the ledger says: nothing that cannot be undone is done on their word."""
+
+    slug = "rows-altered"
+    title = "Something was changed past the platform, so nothing is done that cannot be undone"
+
+
 class NotSequenced(Conflict):
     """The event is written, but has no place in the tree yet; that takes half a second."""
 

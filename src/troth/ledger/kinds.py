@@ -29,6 +29,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "archive:study:refused_tombstone": "An erased study was sent again and refused.",
         "archive:commitment:answered": "A sender was told which of its images are held safely.",
         "policy:access:refused": "An access was refused.",
+        "people:row:distrusted": "A row that was changed past the platform was met, and gave no access.",
         "people:session:started": "Somebody signed in.",
         "people:session:ended": "A session ended: somebody signed out, or was signed out.",
         "people:organisation:added": "An organisation was added.",
@@ -132,6 +133,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "proofs:clause:broken": "A promise was found broken.",
         "proofs:clause:mended": "A promise that was broken is not broken any more.",
         "ledger:generation:opened": "The log of the platform was given a new name.",
+        "ledger:rows:bound": "Rows that an act had changed were bound to the ledger.",
+        "main:registers:bound": "What was held before is bound to the ledger from here on.",
         "main:node:started": "A server started.",
     }
 )

@@ -23,6 +23,9 @@ class Sealer(Protocol):
     def mac(self, message: bytes, /) -> bytes:
         """Code of the deployment over an entry, under a key that is for nothing else and is never in the database."""
 
+    def tag(self, message: bytes, /) -> bytes:
+        """Tag of the deployment over a bound row, under another such key."""
+
     @property
     def public_key(self) -> bytes:
         """The Ed25519 public key, 32 bytes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Lock
 from typing import Any
@@ -12,13 +12,17 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, HasTenant, Row
-from troth.ledger import columns, leaf, merkle, note, store, tiles, verify
+from troth.kit.watching import WatchedConnection
+from troth.ledger import baseline, binding, binding_store, columns, leaf, merkle, note, store, tiles, verify
 from troth.ledger import kinds as vocabulary
+from troth.ledger import rows as bound_rows
+from troth.ledger.builder import act
 from troth.ledger.errors import EventNotFound, NotSequenced, OffsetBeyond, TreeBroken
 from troth.ledger.generation import ORIGIN
 from troth.ledger.head import HeadFile
 from troth.ledger.model import PLATFORM, Arrival, Broken, Completeness, Entry, Event, Feed, Proof, Verification
 from troth.ledger.note import Checkpoint
+from troth.ledger.rows import AlteredRow
 from troth.ledger.sealer import Sealer
 
 _PAGE = 500
@@ -85,12 +89,30 @@ class Ledger:
         """
         if not entries:
             return []
+        new_ids = self._new_ids(len(entries))
+        if isinstance(connection, WatchedConnection):
+            connection.at_end = self.bind_rest
+            if changed := binding.take(connection):
+                entries = [await self._binding(connection, entries[0], changed, new_ids[0]), *entries[1:]]
         if len(entries) > _INLINE_SEALS:
-            rows = await asyncio.to_thread(self._rows_of, entries)
+            rows = await asyncio.to_thread(self._rows_of, entries, new_ids)
         else:
-            rows = self._rows_of(entries)
+            rows = self._rows_of(entries, new_ids)
         await store.insert(connection, rows)
-        return [row[1] for row in rows]
+        return new_ids
+
+    async def bind_rest(self, connection: WatchedConnection) -> None:
+        """Bind what was changed after the last entry of a transaction, by entries of their own. Before its commit."""
+        while connection.changed:
+            tenant = await binding_store.tenant_of(connection)
+            await self.append(connection, act(binding.System(tenant), "ledger:rows:bound", "administration"))
+
+    async def _binding(
+        self, connection: Connection, entry: Entry, changed: Sequence[binding.Changed], entry_id: UUID
+    ) -> Entry:
+        """An entry that names, beside what it says, the rows that were changed before it."""
+        binds = await binding.bind(connection, self._sealer, changed, entry_id)
+        return replace(entry, clear=replace(entry.clear, binds=binds))
 
     async def write(self, database: Database, scope: HasTenant | None, entries: Sequence[Entry]) -> list[UUID]:
         """Write several things that happened as a transaction of its own: in one call, where nothing goes with them.
@@ -383,8 +405,44 @@ class Ledger:
         head = None if self._head is None else await asyncio.to_thread(self._head.read)
         return await verify.run(dsn_sequencer, self._sealer, head=head, known=known, heed=heed)
 
-    def _rows_of(self, entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
-        new_ids = self._new_ids(len(entries))
+    async def altered_rows(self, database: Database, dsn_sequencer: str) -> list[AlteredRow]:
+        """Rows beside the ledger that are not what it says: changed, inserted, deleted, or an older state.
+
+        Args:
+            database: As the doors' role.
+            dsn_sequencer: Connection string of `troth_sequencer`, who reads the entries of every organisation.
+        """
+        everybody = Database(dsn_sequencer, min_size=0, max_size=1)
+        try:
+            return await bound_rows.altered(database, everybody, self._sealer)
+        finally:
+            await everybody.close()
+
+    async def require_whole(self, connection: Connection, *registers: str) -> None:
+        """Refuse to go on where rows of some registers are not what the ledger says; see `rows.require`."""
+        await bound_rows.require(connection, self._sealer, registers)
+
+    async def bind_held(self, database: Database, dsn_sequencer: str) -> int:
+        """Bind what was held before rows were bound, each register once; may be cut short and gone on with.
+
+        Args:
+            database: As the doors' role.
+            dsn_sequencer: Connection string of `troth_sequencer`: the ledger is verified first.
+
+        Returns:
+            How many rows were bound.
+
+        Raises:
+            RowsAltered: The ledger is not what was signed; nothing was bound.
+        """
+
+        async def is_sound() -> bool:
+            return (await self.verify(dsn_sequencer)).is_sound
+
+        return await baseline.bind_held(database, self, is_sound)
+
+    def _rows_of(self, entries: Sequence[Entry], new_ids: Sequence[UUID] | None = None) -> list[tuple[Any, ...]]:
+        new_ids = new_ids or self._new_ids(len(entries))
         return [
             columns.written(entry, event_id, self._sealer) for entry, event_id in zip(entries, new_ids, strict=True)
         ]

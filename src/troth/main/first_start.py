@@ -71,6 +71,7 @@ async def permit_for(rooms: Rooms, action: str, target: Target) -> Permit:
 async def _publish_and_found(settings: Settings, server: Postgres, notices: list[Notice]) -> None:
     rooms = open_rooms(settings, server, notices, connections=2)
     try:
+        await rooms.ledger.bind_held(rooms.database, rooms.dsn_sequencer)
         await InForce(rooms).look()
         await name_log(rooms, settings, operator())
         permit = await permit_for(rooms, "publish_notice", Target("notice"))

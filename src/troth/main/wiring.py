@@ -106,6 +106,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     keyring = Keyring.open(settings.data_dir / "keys")
     packs = Packs(settings.data_dir / "packs")
     ledger = Ledger(keyring, head=HeadFile(settings.data_dir))
+    database.at_end = ledger.bind_rest
     mail = Mail(_mail_settings(settings))
     compiled = compile_notices(notices)
     people = People(database, keyring, ledger, mail, links=Links(settings.http_url))
@@ -117,7 +118,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     # A room that knows facts of a decision gives them here; each is asked once for every decision.
     bands = [band for notice in notices for clause in notice.all("minor") for band in getattr(clause, "bands", ())]
     sources: list[Facts] = [
-        PeopleFacts(database),
+        PeopleFacts(database, keyring),
         ChoiceFacts(database, keyring, bands),
         LifecycleFacts(database),
         ExchangeFacts(database, people),
@@ -140,7 +141,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     rights = Rights(
         database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices
     )  # fmt: skip
-    registers = Registers(room_of_notices)
+    registers = Registers(database, ledger, room_of_notices, people, archive, server.dsn("troth_sequencer"))
     site = site_of(settings, registers.altered)
     proofs = Proofs(database, ledger, server.dsn("troth_sequencer"), site, room_of_notices, serves())
     return Rooms(

@@ -45,6 +45,9 @@ class Signer(Protocol):
 class Appender(Protocol):
     """What writes into the ledger."""
 
+    async def require_whole(self, connection: Connection, *registers: str) -> None:
+        """Refuse to go on where rows are not what the ledger says."""
+
     async def append(self, connection: Connection, entry: Entry) -> UUID:
         """Append an entry in the caller's transaction."""
         ...
@@ -129,6 +132,7 @@ class Notices:
         """
         sha256 = hashlib.sha256(notice.source.encode()).digest()
         await store.lock(connection, notice.name)
+        await self._ledger.require_whole(connection, "notice_version", "notice_proposal")
         rows = await store.all_of(connection, notice.name)
         for row in rows:
             if row["number"] == notice.version and bytes(row["sha256"]) == sha256:

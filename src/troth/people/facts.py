@@ -6,7 +6,8 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Connection, Database
-from troth.people import admissions_store, store
+from troth.ledger import Sealer
+from troth.people import admissions_store, store, trust
 from troth.people.independence import independent
 from troth.policy import Actor, FactSet, Target
 
@@ -25,10 +26,12 @@ class PeopleFacts:
 
     Args:
         db: Opened as `troth_app`.
+        sealer: Computes the tags that rows must have.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, sealer: Sealer) -> None:
         self._db = db
+        self._sealer = sealer
 
     async def about(self, actor: Actor, target: Target) -> FactSet:
         """The facts that hold now, read each time: what ended a moment ago has ended.
@@ -47,17 +50,17 @@ class PeopleFacts:
         if not _is_asked(actor) or actor.tenant is None or actor.id is None:
             return FactSet(claims=_letting(target))
         if actor.kind == "peer" and actor.session_id is None:
-            level = await store.level_of_peer(connection, actor.id, actor.tenant)
-            if level is None:
+            peer = await store.registered_peer(connection, actor.id, actor.tenant)
+            if peer is None or not trust.of_peer(self._sealer, peer):
                 return FactSet()
-            return FactSet(is_member=True, session_alive=True, claims=_service(actor, level))
+            return FactSet(is_member=True, session_alive=True, claims=_service(actor, peer["level"]))
         if actor.session_id is None and actor.via == BY_LINK:
             is_reader = await store.is_reader(connection, actor.id)
             return FactSet(is_member=is_reader, session_alive=is_reader)
         if actor.session_id is None:
             return FactSet()
         row = await store.facts_of_session(connection, actor.session_id, clock.now())
-        if row is None:
+        if row is None or trust.of_session(self._sealer, actor.tenant, row):
             return FactSet()
         # A patient's session holds no role of its own; the match with the subject is what must still be there.
         same_role = actor.role == ("patient" if row["kind"] == "patient" else row["role"])

@@ -191,7 +191,10 @@ class Merges(Subjects):
 
         Raises:
             MergeRefused: It would make a chain.
+            RowsAltered: Merges or holds are not what the ledger says.
         """
+        if rule_id is None:  # a person decides; what a rule merges is asked about by `verify` alone
+            await self._ledger.require_whole(connection, "subject_merge", "legal_hold")
         for row in await merges_store.standing(connection, [merged.id, surviving.id]):
             if row["subject_id"] == merged.id and row["surviving_id"] == surviving.id:
                 return self._merge(row)  # somebody else just did the same

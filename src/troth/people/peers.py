@@ -17,7 +17,7 @@ from uuid import UUID
 from troth import policy
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
-from troth.people import peers_store, store
+from troth.people import peers_store, store, trust
 from troth.people.errors import FieldMalformed, PeerExists, PeerNotFound
 from troth.people.model import Organisation, Peer, PeerCaller
 from troth.people.tokens import Tokens
@@ -198,13 +198,20 @@ class Peers(Tokens):
             row = await peers_store.calling(
                 connection, calling_ae.strip(" "), called_ae.strip(" "), wanted, certificate
             )
-        return _caller(row) if row is not None else None
+        return _caller(row) if row is not None and await self._is_trusted(row) else None
+
+    async def _is_trusted(self, row: Row) -> bool:
+        """Whether a machine is registered as it was bound; where not, the alarm is raised."""
+        if trust.of_peer(self._keyring, row):
+            return True
+        await self._alarm.raise_about("peer", None, row["id"])
+        return False
 
     async def known_peer(self, tenant: UUID, peer_id: UUID) -> tuple[Peer, PeerCaller] | None:
         """A peer that asked for something earlier and is to be answered now; None when it was taken out of use."""
         async with self._db.transaction(Space(tenant)) as connection:
             row = await peers_store.by_id(connection, peer_id, tenant)
-        return (_peer(row), _caller(row)) if row is not None else None
+        return (_peer(row), _caller(row)) if row is not None and await self._is_trusted(row) else None
 
     async def record_association(self, caller: PeerCaller, called_ae: str, address: str) -> None:
         """Write that a peer connected.

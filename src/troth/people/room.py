@@ -18,6 +18,7 @@ from troth.ledger import Ledger
 from troth.people import store
 from troth.people.errors import FieldMalformed, OrganisationExists, OrganisationNotFound
 from troth.people.model import Links, Organisation
+from troth.people.trust import Alarm
 from troth.policy import NOTHING, Actor, Clear, Permit, refs
 from troth.vault import KeyRef, Keyring
 
@@ -48,6 +49,7 @@ class Room:
         self._db = db
         self._keyring = keyring
         self._ledger = ledger
+        self._alarm = Alarm(db, ledger)
         self._mail = mail
         self._links = links
         self._organisations: dict[UUID, Organisation] = {}

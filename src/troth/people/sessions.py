@@ -7,7 +7,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
-from troth.people import admissions_store, store
+from troth.people import admissions_store, store, trust
 from troth.people.factors import store as factors_store
 from troth.people.model import (
     IDLE_OF_PATIENT,
@@ -265,6 +265,9 @@ class Sessions(Subjects, Users):
         async with self._db.transaction(Space(tenant)) as connection:
             row = await store.resolve_session(connection, digest_of(secret), form, clock.now(), TOUCH_EVERY)
         if row is None:
+            return None
+        if distrusted := trust.of_session(self._keyring, tenant, row):
+            await self._alarm.raise_about(distrusted, tenant, row["account_id"])
             return None
         try:
             name = self._display_name(row, tenant)

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
+from troth.people import trust
 
 _ALIVE = "s.ended_at is null and s.expires_at > %(now)s and (s.idle is null or s.seen_at + s.idle > %(now)s)"
 
@@ -25,7 +26,7 @@ with touched as (
 select s.id, s.kind, s.account_id, s.subject_id, s.purpose, s.expires_at, o.name as organisation,
        coalesce(j.surviving_id, s.subject_id) as surviving_id,
        coalesce(m.role, s.role) as role, m.name_sealed, a.key as account_key,
-       b.demographics_sealed, b.key as subject_key
+       b.demographics_sealed, b.key as subject_key, {trust.OF_SESSION}
 from session s
 join organisation o on o.id = s.tenant
 left join account a on a.id = s.account_id
@@ -43,7 +44,7 @@ FACTS = f"""
 select s.id, s.kind, s.account_id, coalesce(j.surviving_id, s.subject_id) as subject_id,
        coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
        s.account_id is null or m.account_id is not null or l.account_id is not null as belongs, o.operates,
-       o.level
+       o.level, {trust.OF_SESSION}
 from session s
 join organisation o on o.id = s.tenant
 left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
@@ -232,15 +233,16 @@ async def sweep_platform(connection: Connection, before: datetime) -> int:
 # Peers
 
 
-async def level_of_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> str | None:
-    """The level of service of a peer's organisation; None where the peer is not registered now."""
-    row = await _one(
+async def registered_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> Row | None:
+    """A peer with the level of service of its organisation; None where the peer is not registered now."""
+    return await _one(
         connection,
-        "select o.level from peer p join organisation o on o.id = p.organisation_id"
+        "select p.id, o.level, "  # noqa: S608 - words of ours
+        + trust.OF_PEER
+        + " from peer p join organisation o on o.id = p.organisation_id"
         " where p.id = %(id)s and p.organisation_id = %(organisation)s",
         {"id": peer_id, "organisation": organisation_id},
     )
-    return str(row["level"]) if row is not None else None
 
 
 async def delete_peer(connection: Connection, peer_id: UUID, organisation_id: UUID) -> bool:

@@ -15,6 +15,7 @@ Formats (AES-256-GCM with a random nonce; a key may seal 2^32 values, NIST SP 80
     wrapped key  = ciphertext 32 | tag 16                     additional data = "troth:key:1:" + keyring id
                                                               + own KeyRef + KeyRef of the parent
     code of an entry = HMAC-SHA256(HKDF-Expand(root key, "troth:ledger:entry:1" + keyring id), entry)
+    tag of a row     = HMAC-SHA256(HKDF-Expand(root key, "troth:ledger:row:1" + keyring id), row)
     token, digest = HMAC-SHA256(HKDF-Expand(key, "troth:index:…:1"), length of kind (2) + kind + value)
 
 What this cannot do: reach copies that the disk itself keeps (an SSD's spare blocks, snapshots, a copy-on-write file
@@ -49,6 +50,7 @@ _SEED: Final = b"troth:signing-seed:1:"
 _TOKEN: Final = b"troth:index:token:1"
 _DIGEST: Final = b"troth:index:digest:1"
 _ENTRY: Final = b"troth:ledger:entry:1"
+_ROW: Final = b"troth:ledger:row:1"
 
 
 class _Unwrapped:
@@ -97,6 +99,7 @@ class Keyring:
         self._signing_key = Ed25519PrivateKey.from_private_bytes(seed)
         self._public_key = self._signing_key.public_key().public_bytes_raw()
         self._entry_key = hmac.digest(root_key, _ENTRY + self._id + b"\x01", "sha256")
+        self._row_key = hmac.digest(root_key, _ROW + self._id + b"\x01", "sha256")
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False) -> Keyring:
@@ -150,6 +153,10 @@ class Keyring:
         Whoever has the database alone cannot make one.
         """
         return hmac.digest(self._entry_key, message, "sha256")
+
+    def tag(self, message: bytes) -> bytes:
+        """Tag over a row that is bound to the ledger: 32 bytes, as `mac` under a key that is for nothing else."""
+        return hmac.digest(self._row_key, message, "sha256")
 
     def create(self, parent: KeyRef | None) -> KeyRef:
         """Make a key. It is durable in both mirrors on return.

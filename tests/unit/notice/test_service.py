@@ -49,6 +49,9 @@ class Book:
         self.entries.append(entry)
         return uuid4()
 
+    async def require_whole(self, connection: Connection, *registers: str) -> None:
+        """It has no rows to compare with."""
+
 
 SOURCE = """
 notice: small

@@ -26,6 +26,7 @@ from troth.people import (
     letting,
 )
 from troth.policy import Actor, Permit
+from troth.vault import Keyring
 
 
 def email() -> str:
@@ -85,11 +86,16 @@ async def test_two_propose_and_agree_and_both_are_named(
 
 
 async def test_neither_oneself_nor_whom_one_let_in_is_the_second(
-    people: People, house: Organisation, pair: tuple[User, User], outbox: Outbox, database: ServedDatabase
+    people: People,
+    house: Organisation,
+    pair: tuple[User, User],
+    outbox: Outbox,
+    database: ServedDatabase,
+    keyring: Keyring,
 ) -> None:
     puppet = await let_in(people, outbox, pair[0], "admin")
     waits = await people.propose_invitation(permit_of(pair[0], "invite"), email(), "Dr New", "clinician")
-    facts = PeopleFacts(database)
+    facts = PeopleFacts(database, keyring)
     for second in (pair[0], puppet):
         with pytest.raises(SecondPersonNeeded):
             await people.agree_admission(permit_of(second, "let_in", admission=waits), waits.id)

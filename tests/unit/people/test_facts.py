@@ -14,6 +14,7 @@ from tests.unit.people.conftest import ADDRESS, permit_for
 from troth.kit import clock
 from troth.people import Organisation, People, PeopleFacts, Session, Subject
 from troth.policy import Actor, Facts, FactSet, Target
+from troth.vault import Keyring
 
 NOTHING = FactSet()
 LEVEL = frozenset({"level:full"})
@@ -22,8 +23,8 @@ TARGET = Target("study")
 
 
 @pytest.fixture
-def facts(database: ServedDatabase) -> Facts:
-    return PeopleFacts(database)
+def facts(database: ServedDatabase, keyring: Keyring) -> Facts:
+    return PeopleFacts(database, keyring)
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ class Ending(Ground):
         organisation = await self._people.organisation(tenant)
         notices, gone = await self.notices(), 0
         async with self._db.transaction(organisation) as connection:
+            await self._ledger.require_whole(connection, "legal_hold")
             held = [row["activity"] for row in await store.activities(connection)]
         for activity in held:
             last_on = _last_anchor(notices, activity, clock.today())
