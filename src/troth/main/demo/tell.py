@@ -109,7 +109,7 @@ async def _links(node: Node, rooms: Rooms) -> None:
     say("One browser holds one person at a time: open each link in a private window of its own.")
     for who, link in await one_time_links(rooms):
         say(f"     {who:32} {link}")
-    say("     Staff set up a second factor at their first sign-in: any app for codes.")
+    say("     Staff set up a second factor at their first sign-in: an app for codes, or a passkey.")
     say(f"Each link works once, for 15 minutes. For a new one: {node.settings.http_url}/sign-in with the address of")
     say(f"     {', '.join(addresses(rooms))}; {node.settings.way_of_mails}.")
 
