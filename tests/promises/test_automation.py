@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.common.deployment import Deployment, OpenDeployment, Person, place_worker
+from tests.common.objects import Made
 from tests.common.platform import AtOnce
 from troth.kit import clock
 from troth.lifecycle import UnusedAccounts
@@ -141,6 +142,27 @@ async def test_no_program_and_no_other_house_decides(maker: Deployment) -> None:
         (await maker.staff("office")).actor, "decide_about", target, "administration"
     )
     assert decides.clauses[0] == "4.1"
+
+
+async def test_what_a_program_found_in_an_image_is_shown_as_advice(maker: Deployment) -> None:
+    """By the class of the instance: it is no result on the page, and what was sent is given back unchanged.
+
+    The half of EM-31 about images is not shown in full by it: segmentations and captures have no class of their own.
+    """
+    found = Made(sop_class="1.2.840.10008.5.1.4.1.1.88.50", has_pixels=False).text(0x00080060, "CS", "SR")
+    plain = Made().text(0x00100020, "LO", "P-PLAIN").text(0x00100010, "PN", "Plain^Patient")
+    answer = await maker.stow([found.file, plain.file])
+    assert answer.status_code == 200, answer.text
+    doctor = await maker.staff("clinician")
+    rooms = maker.rooms
+    shown = {}
+    for made in (found, plain):
+        target = await rooms.archive.target(place_worker(maker.first), made.study)
+        shown[made.study] = (await doctor.web.get(f"/studies?study={target.id}")).text
+    assert "mammography CAD; no result, a person reports" in shown[found.study]
+    assert "Advice of a program" not in shown[plain.study]
+    given = await doctor.web.get(f"/dicomweb{found.path}")
+    assert given.content.endswith(found.data_set)
 
 
 @pytest.mark.promise("IH-10", shows="withdrawn")

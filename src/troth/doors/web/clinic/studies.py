@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary
+from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary, advice_in
 from troth.doors.web import words
 from troth.doors.web.clinic.views import Chosen, Prior, StudiesPage, StudyRow
 from troth.doors.web.desk import Desk, clauses_of, go, id_of, of_organisation
@@ -160,6 +160,7 @@ class StudyPages:
             ("Accession", study.accession),
             ("Referrer", words.person_name(study.referrer)),
             ("Stored", words.moment(study.stored_at)),
+            ("Advice of a program", _advice(study)),
         )
         return Chosen(
             patient=words.person_name(study.name) or "No name",
@@ -264,6 +265,12 @@ def born(study: StudySummary) -> str:
     if len(text) == 8 and text.isascii() and text.isdigit() and 1 <= int(text[4:6]) <= 12:
         return f"{int(text[6:])} {words.MONTHS[int(text[4:6]) - 1]} {text[:4]}"
     return text
+
+
+def _advice(study: StudySummary) -> str:
+    """What a program found in a study, by class; it stands nowhere as a result."""
+    found = ", ".join(advice_in(study.sop_classes))
+    return f"{found}; no result, a person reports" if found else ""
 
 
 def _row(study: StudySummary, asked: Asked) -> StudyRow:
