@@ -32,7 +32,6 @@ async def asks_for_everything(place: Deployment, patient: Person) -> str:
     return asked.headers["location"]
 
 
-@pytest.mark.promise("EM-35", shows="days", lacks="compelling interests, on imaging-cloud")
 async def test_a_person_whom_no_law_keeps_is_erased_whole(place: Deployment) -> None:
     held = [await place.study(patient_id="WHOLE-1", name="Whole^Erased", study_date=OLD, slices=2, description=name)
             for name in ("CT head", "CT chest")]  # fmt: skip
