@@ -29,6 +29,8 @@ WORDS = ("QUILLFEATHER", "Quillfeather", "ZX-48151623", "19470211")
 OF_EVERYBODY = {
     "/",
     "/notice",
+    "/ledger/checkpoint",
+    "/ledger/key",
     "/notice/versions",
     "/notice/versions/1",
     "/notice/register",

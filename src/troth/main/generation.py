@@ -52,7 +52,7 @@ async def name_log(rooms: Rooms, settings: Settings, actor: Actor, *, is_restore
     async with rooms.database.transaction(Space(None)) as connection:
         checkpoint = await rooms.ledger.checkpoint(connection)
         opened = await rooms.ledger.latest(connection, kinds=[generation.KIND], limit=1)
-        before = opened[0].clear.says["origin"] if opened else generation.ORIGIN
+        before = opened[0].clear.says.get("origin", generation.ORIGIN) if opened else generation.ORIGIN
         name = generation.named(host_of(settings.public_url), deployment, generation.next_number(before))
         if opened and not is_restored and name.rpartition("/")[0] == before.rpartition("/")[0]:
             return before

@@ -32,6 +32,7 @@ class SmallKeyring:
     def __init__(self) -> None:
         self._keys: dict[bytes, bytes] = {}
         self._signing = Ed25519PrivateKey.generate()
+        self._coding = b""
 
     def create(self) -> bytes:
         ref = os.urandom(16)
@@ -55,7 +56,8 @@ class SmallKeyring:
         return self._signing.sign(message)
 
     def mac(self, message: bytes) -> bytes:
-        return hmac.digest(self._signing.private_bytes_raw(), message, "sha256")
+        self._coding = self._coding or self._signing.private_bytes_raw()
+        return hmac.digest(self._coding, message, "sha256")
 
     @property
     def public_key(self) -> bytes:
