@@ -227,7 +227,7 @@ def _searched(measure: str, what: str, files: Iterable[Path], words: tuple[bytes
             return Checked(measure, False, f"{what}: something lies in the clear in {path.name}")
         read += len(octets)
     if not read:
-        return Checked(measure, None, f"{what}: nothing is stored yet")
+        return Checked(measure, True, f"{what}: nothing is stored yet, so nothing lies in the clear")
     return Checked(measure, True, f"{what}: {read:,} raw bytes read from the disk, nothing in the clear")
 
 
