@@ -47,7 +47,7 @@ _SHORT = """- Numbers of Patient Related Studies, Series and Instances are not k
 - An N-EVENT-REPORT is not sent again when the peer answers it with a failure.
 - A C-CANCEL that comes in the same packet as the request it is about comes too early and is passed over.
 - A JPEG stream that says what its colours are (JFIF, Adobe) is believed where Photometric Interpretation says something
-  else; the log says so.
+  else.
 - What the viewer does not show is named in `tests/conformance/test_ohif.py`; it has decoders of its own.
 - Native pixels of 32 bits in big endian OW are read as whole numbers, as pydicom writes them and the real files have
   them; PS3.5 turns round words of 16 bits. Both are the same for pixels of 8 and 16 bits.
