@@ -141,10 +141,10 @@ class Campaign:
         self._meters = Meters(house)
         self.costs: list[Cost] = []
 
-    async def run(self, share: int) -> None:
-        """Send one of `share` of the inputs; all of them with 1."""
+    async def run(self, share: int, only: str = "") -> None:
+        """Send one of `share` of the inputs, all of them with 1, or those of some name."""
         for number, (send, cost, may_store) in enumerate(self._steps()):
-            if number % share:
+            if number % share or only not in cost.family:
                 continue
             async with self._meters.measure(cost, may_store=may_store):
                 cost.answer = await send()
@@ -252,7 +252,7 @@ def table(costs: list[Cost]) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def campaign(share: int) -> list[Cost]:
+async def campaign(share: int, only: str = "") -> list[Cost]:
     """Start a node and send everything."""
     with a_node("troth-hostile-") as node:
         access = await node.grant_access()
@@ -263,7 +263,7 @@ async def campaign(share: int) -> list[Cost]:
             )
             assert await house.c_store(good) == 0
             made = Campaign(house)
-            await made.run(share)
+            await made.run(share, only)
             return made.costs
 
 
@@ -271,9 +271,10 @@ def main() -> int:
     """Run, print, and keep the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=int, default=1, help="one of so many inputs")
+    parser.add_argument("--only", default="", help="those with this in their name")
     parser.add_argument("--keep", action="store_true", help="write docs/hostile.md anew")
     asked = parser.parse_args()
-    costs = asyncio.run(campaign(asked.share))
+    costs = asyncio.run(campaign(asked.share, asked.only))
     told = table(costs)
     print(told)
     if asked.keep:

@@ -40,6 +40,25 @@ class TrothError(Exception):
         self.hint = hint
 
 
+class Kinds:
+    """One error for each kind of failure, however often it comes.
+
+    Of thousands that were raised, each would hold what was going on around it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type[TrothError], str], TrothError] = {}
+
+    def one(self, fault: TrothError) -> TrothError:
+        """The first of its kind, without what was going on when it was raised.
+
+        Args:
+            fault: One that was raised.
+        """
+        fault.__traceback__ = fault.__context__ = fault.__cause__ = None
+        return self._known.setdefault((type(fault), fault.detail), fault)
+
+
 class BadInput(TrothError):
     """What was sent cannot be understood."""
 

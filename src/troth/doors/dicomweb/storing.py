@@ -27,9 +27,10 @@ from troth.doors.dicomweb.stow_metadata import TYPES, Assembly, Refused
 from troth.doors.errors import MultipartBroken, UidsDiffer
 from troth.doors.multipart import PartBegins, PartEnds, PartReader
 from troth.doors.taking import COERCED, KEPT_APART
-from troth.kit.errors import TrothError
+from troth.kit.errors import Kinds, TrothError
 
 _BATCH = 25
+_PARTS_AT_ONCE = 100
 _TAKEN = frozenset({"", DICOM, "application/octet-stream"})
 
 Event = multipart.Event
@@ -121,6 +122,7 @@ class Intake:
         self._pending: list[Received] = []
         self._storing: asyncio.Task[list[Outcome]] | None = None
         self._untold: list[TrothError] = []
+        self._kinds = Kinds()
         self.tally = Tally()
 
     async def take(self, event: Event) -> None:
@@ -195,6 +197,7 @@ class Intake:
     def _refuse(self, fault: TrothError) -> None:
         self._is_refused = True
         receiver, self._receiver = self._receiver, None
+        fault = self._kinds.one(fault)
         self._untold.append(fault)
         sop_class, instance_uid, study_uid, series_uid = receiver.named if receiver is not None else ("", "", "", "")
         if receiver is not None:
@@ -313,10 +316,14 @@ async def _single(http_request: Request) -> AsyncIterator[Event]:
 
 
 async def _parts(http_request: Request, boundary: str) -> AsyncIterator[Event]:
-    reader = PartReader(boundary)
+    reader, ended = PartReader(boundary), 0
     async for chunk in http_request.stream():
         for event in reader.feed(chunk):
             yield event
+            ended += isinstance(event, PartEnds)
+            if ended >= _PARTS_AT_ONCE:
+                ended = 0
+                await asyncio.sleep(0)  # others wait no longer for thousands of small parts than for a few
 
 
 def _reference(outcome: Outcome) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from troth.doors.dicomweb.accept import DICOM, JSON, PLAIN_JSON, XML
 from troth.doors.dicomweb.errors import BulkMissing, BulkUnasked, MediaTypeUnknown, PartTooLarge
 from troth.doors.multipart import Event, PartBegins, PartEnds
 from troth.kit.budgets import Budget, Cost
-from troth.kit.errors import OverBudget, TrothError
+from troth.kit.errors import Kinds, OverBudget, TrothError
 
 TYPES = frozenset({JSON, PLAIN_JSON, XML})
 MOST_METADATA_BYTES = 16 << 20
@@ -82,6 +82,7 @@ class Assembly:
 
     def __init__(self, read: Reader) -> None:
         self.refused: list[Refused] = []
+        self._kinds = Kinds()
         self._read = read
         self._budget = Budget({Cost.BYTES: MOST_WAITING_BYTES, Cost.PARTS: MOST_INSTANCES})
         self._wanting: dict[str, list[_Waiting]] = {}  # by the value that is missing
@@ -127,7 +128,7 @@ class Assembly:
                 for event in self._arrived(begun, content):
                     yield event
         except TrothError as fault:
-            self.refused.append(fault)
+            self.refused.append(self._kinds.one(fault))
 
     def _put(self, draft: Draft) -> Iterator[Event]:
         uris = draft.uris
@@ -181,7 +182,7 @@ class Assembly:
             syntax = syntaxes.pop() if syntaxes else _EXPLICIT_LITTLE
             encoded = draft.written(self._bulk)
         except TrothError as fault:
-            self.refused.append(_outcome(draft, fault))
+            self.refused.append(_outcome(draft, self._kinds.one(fault)))
             return
         yield PartBegins(DICOM)
         yield memoryview(dicom.part10(draft.sop_class, draft.instance_uid, syntax) + encoded)

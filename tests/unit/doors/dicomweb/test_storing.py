@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import instance
@@ -36,3 +38,16 @@ async def test_a_broken_message_is_in_the_ledger(house: House) -> None:
         assert (await client.post("/studies", content=b"no part", headers=kind)).status_code == 400
         assert (await client.post("/studies", content=b"--xtra\r\n", headers=kind)).status_code == 400
     assert (await refusals(house))[: -len(before) or None] == [("multipart-broken", 1)]
+
+
+async def test_thousands_of_bad_parts_are_one_failure_with_a_count(house: House) -> None:
+    body = b"--b-1\r\n\r\nx\r\n" * 3_000 + b"--b-1\r\nContent-Type: x/y\r\n\r\nx\r\n" * 3_000 + b"--b-1--"
+    kind = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b-1'}
+    async with house.sender() as client:
+        tracemalloc.start()
+        answer = await client.post("/studies", content=body, headers=kind)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert answer.status_code == 409
+    assert len(answer.json()["0008119A"]["Value"]) == 6_000
+    assert peak < 12 << 20
