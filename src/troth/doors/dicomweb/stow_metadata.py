@@ -8,6 +8,7 @@ Per: DICOM PS3.18 8.7.3.2, 10.5.1.1, table 10.5.2-1.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ MOST_METADATA_BYTES = 16 << 20
 MOST_WAITING_BYTES = 64 << 20
 """Of metadata and values together that wait for one another."""
 MOST_INSTANCES = 20_000
+_AT_ONCE = 100
 _EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 #: Transfer syntax of a compressed value that names none. Per: PS3.18 table 8.7.3-5.
 _SYNTAXES = {
@@ -121,9 +123,11 @@ class Assembly:
             if begun.media_type in TYPES:
                 drafts = await self._read(content, begun.media_type == XML)
                 self._budget.spend(Cost.PARTS, len(drafts))
-                for draft in drafts:
+                for number, draft in enumerate(drafts, 1):
                     for event in self._put(draft):
                         yield event
+                    if number % _AT_ONCE == 0:
+                        await asyncio.sleep(0)  # others wait no longer for thousands of instances than for a few
             else:
                 for event in self._arrived(begun, content):
                     yield event
