@@ -37,6 +37,7 @@ from troth.ledger.model import (
 )
 from troth.ledger.needs import NEEDS
 from troth.ledger.note import Checkpoint, open_checkpoint
+from troth.ledger.opening import openings
 from troth.ledger.registers import REGISTERS
 from troth.ledger.rows import AlteredRow, RowsLook
 from troth.ledger.sealer import Sealer
@@ -85,6 +86,7 @@ __all__ = [
     "entry",
     "is_bound",
     "open_checkpoint",
+    "openings",
     "refs",
     "sentence",
     "verify_inclusion",

@@ -172,6 +172,11 @@ class Proof:
         return self.checkpoint.size
 
     @property
+    def leaf_hash(self) -> bytes:
+        """Hash of the leaf, 32 bytes (RFC 6962 2.1)."""
+        return leaf_hash(self.leaf)
+
+    @property
     def text(self) -> str:
         """The proof in the form of C2SP tlog-proof, with the leaf as its extra line."""
         lines = ["c2sp.org/tlog-proof@v1", f"extra {b64encode(self.leaf).decode()}", f"index {self.index}"]
@@ -243,6 +248,15 @@ class Completeness:
             subject_id=parts[0].subject_id,
             parts=tuple(parts),
         )
+
+    @property
+    def counts(self) -> list[tuple[UUID, int, bytes]]:
+        """Subject, number of leaves and hash of the last one, of each list that has any."""
+        return [
+            (part.subject_id, part.held - part.pending, part.head)
+            for part in self.parts or (self,)
+            if part.subject_id is not None and part.head is not None
+        ]
 
     @property
     def is_complete(self) -> bool:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -51,9 +53,27 @@ def verifier_key(name: str, public_key: bytes) -> str:
 
 def sign(origin: str, size: int, root: bytes, sealer: Sealer) -> Checkpoint:
     """Make a signed checkpoint; the name of the key is the origin."""
-    text = f"{origin}\n{size}\n{b64encode(root).decode()}\n"
-    signature = key_id(origin, sealer.public_key) + sealer.sign(text.encode())
-    return Checkpoint(origin, size, root, f"{text}\n{_LINE_START}{origin} {b64encode(signature).decode()}\n")
+    return Checkpoint(origin, size, root, _signed(origin, f"{origin}\n{size}\n{b64encode(root).decode()}\n", sealer))
+
+
+def sign_counts(checkpoint: Checkpoint, counts: Iterable[tuple[UUID, int, bytes]], sealer: Sealer) -> str:
+    """Sign how many entries the lists of a person have, so that an end that is cut off is found.
+
+    A signed note of its own, that nobody can take for a checkpoint: its first line is the name of the log and the word
+    `list`, then follow the size of the log, and a line for each list.
+
+    Args:
+        checkpoint: What the log was when they were counted.
+        counts: Subject, number of leaves, and hash of the last one, for each list.
+        sealer: Signs.
+    """
+    lines = (f"{subject} {held} {head.hex()}\n" for subject, held, head in counts)
+    return _signed(checkpoint.origin, f"{checkpoint.origin} list\n{checkpoint.size}\n{''.join(lines)}", sealer)
+
+
+def _signed(name: str, text: str, sealer: Sealer) -> str:
+    signature = key_id(name, sealer.public_key) + sealer.sign(text.encode())
+    return f"{text}\n{_LINE_START}{name} {b64encode(signature).decode()}\n"
 
 
 def parse(note: str) -> Checkpoint:

@@ -278,6 +278,10 @@ class Ledger:
         parts = [await self._complete(connection, each) for each in subject_ids]
         return parts[0] if len(parts) == 1 else Completeness.together(parts)
 
+    def counted(self, complete: Completeness, checkpoint: Checkpoint) -> str:
+        """A person's count, signed (see `note.sign_counts`), for the latest checkpoint at the moment of the count."""
+        return note.sign_counts(checkpoint, complete.counts, self._sealer)
+
     async def _complete(self, connection: Connection, subject_id: UUID) -> Completeness:
         # Pages are read one after the other while the sequencer works: what it moved meanwhile would be counted twice,
         # as waiting and as held. A look during which nothing of this subject moved is one moment.

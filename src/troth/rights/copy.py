@@ -3,6 +3,7 @@
     DICOMDIR, DICOM/ST000001/SE000001/IM000001   a DICOM file set, each data set bit for bit as it was stored
     INDEX.HTM, README.TXT                        the same in words
     HELD.JSON, ACCESS.JSON                       the same for programs
+    LEDGER.JSON, check_my_list.py                the proof of who looked, and a program of one file that checks it
     MANIFEST.TXT, MANIFEST.SIG                   SHA-256 of every file, signed by the deployment
 
 It is sealed while it is written and lies nowhere in the clear. Nothing is called done before it was read back and
@@ -28,7 +29,7 @@ from troth.kit import clock
 from troth.kit.zipping import ZipEntry, ZipWriter
 from troth.people import Subject
 from troth.policy import Actor, Permit, PermitDenied, Target
-from troth.rights import held, held_json, manifest, store, summary
+from troth.rights import held, held_json, ledger_json, manifest, store, summary
 from troth.rights.errors import CopyDiffers, CopyOutdated
 from troth.rights.held import CopiedStudy, Held
 from troth.rights.looked import access_list
@@ -137,6 +138,8 @@ class CopyMaker:
         self._line("HELD.JSON", entry.close())
         for name, octets in (
             ("ACCESS.JSON", await asyncio.to_thread(held.access_json, content.access)),
+            (ledger_json.NAME, await asyncio.to_thread(ledger_json.written, content.access)),
+            (ledger_json.VERIFIER_NAME, await asyncio.to_thread(ledger_json.verifier)),
             ("INDEX.HTM", await asyncio.to_thread(summary.page, content)),
             ("README.TXT", summary.readme(content)),
         ):

@@ -6,14 +6,14 @@ entry holds only fields named here go out, so that nothing about other people ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from troth.kit.db import Connection
-from troth.ledger import Completeness, Event, Ledger
+from troth.ledger import Completeness, Event, Ledger, Proof
 
 REFUSALS = frozenset({"policy:access:refused", "people:match:failed"})
 RECEIVED = frozenset({"archive:study:opened", "archive:study:copied", "rights:copy:collected"})
@@ -33,12 +33,16 @@ class AccessList:
     Attributes:
         checkpoint: The signed checkpoint, verbatim; empty before the first.
         log_key: The key to check it with (C2SP signed-note).
+        counted: How many entries there are, signed; see `Ledger.counted`.
+        proofs: That each entry is in the ledger, by its id; those that wait for their number have none.
     """
 
     events: tuple[Event, ...]
     completeness: Completeness
     checkpoint: str = ""
     log_key: str = ""
+    counted: str = ""
+    proofs: Mapping[UUID, Proof] = field(default_factory=dict, repr=False)
 
 
 async def access_list(ledger: Ledger, connection: Connection, kin: Sequence[UUID]) -> AccessList:
@@ -56,7 +60,11 @@ async def access_list(ledger: Ledger, connection: Connection, kin: Sequence[UUID
         before = page[-1].id
     complete = await ledger.complete_for(connection, *kin)
     signed = await ledger.checkpoint(connection)
-    return AccessList(tuple(events), complete, signed.note if signed else "", ledger.verifier_key if signed else "")
+    if signed is None:
+        return AccessList(tuple(events), complete)
+    proofs = await ledger.prove_all(connection, [event.id for event in events])
+    counted = ledger.counted(complete, signed)
+    return AccessList(tuple(events), complete, signed.note, ledger.verifier_key, counted, proofs)
 
 
 def is_refused(event: Event) -> bool:
@@ -71,6 +79,11 @@ def who(event: Event) -> dict[str, str]:
     if not is_refused(event) and told.get("actor"):
         person["name"] = str(told["actor"])
     return person
+
+
+def may_be_told(event: Event) -> frozenset[str]:
+    """Names of the values of an entry that go out: those that are named here, and who acted, as `who` says."""
+    return frozenset({*_TOLD, "organisation", *(() if is_refused(event) else ("actor",))})
 
 
 def listed(access: AccessList) -> dict[str, Any]:

@@ -27,6 +27,13 @@ dt { font-weight: bold; } dd { margin: 0 0 .5rem; } li { margin-bottom: .5rem; }
 @media print { body { max-width: none; font-size: 10.5pt; } h2 { break-after: avoid; } tr, li { break-inside: avoid; } }
 """
 
+_CHECK = """\
+<p>You can check this list yourself. In the folder of this copy, run <code>python3 check_my_list.py LEDGER.JSON</code>.
+It needs nothing but Python, uses no network, and names any entry that was changed, moved or left out. Keep this copy:
+run it on your next one with <code>--known</code> and the LEDGER.JSON of this one, and it shows whether anything was
+taken away since. It cannot show that everything that was done was entered.</p>
+"""
+
 _README = """\
 A COPY OF EVERYTHING THAT IS HELD ABOUT YOU
 ===========================================
@@ -40,6 +47,9 @@ DICOM/        can open it: choose the file DICOMDIR, or import this folder.
               The images are exactly as they were stored.
 HELD.JSON     The same as INDEX.HTM and more, for programs.
 ACCESS.JSON   The whole list of who looked, for programs.
+LEDGER.JSON   The same list with its proofs, and
+check_my_list.py  the program that checks it. It needs Python and nothing
+              else: python3 check_my_list.py LEDGER.JSON
 MANIFEST.TXT  Fingerprints (SHA-256) of every file: sha256sum -c MANIFEST.TXT
 MANIFEST.SIG  The signature of that list, with the way to check it.
 
@@ -207,6 +217,8 @@ def _looked(content: Held) -> str:
         )
         for event in events
     ]
+    if access.counted:
+        said += _CHECK
     return said + _table("Who did what, newest first", ("When", "Who", "What", "Why", "Clauses", "Number"), rows)
 
 

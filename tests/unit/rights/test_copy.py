@@ -8,6 +8,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import zipfile
 from datetime import date
 from html.parser import HTMLParser
@@ -165,8 +166,24 @@ def test_the_access_list_is_whole(folder: Path) -> None:
     assert signed.size > max(each["number_in_ledger"] for each in content["entries"])
 
 
+def test_whoever_has_the_copy_checks_the_list_with_python_alone(folder: Path) -> None:
+    command = [sys.executable, "-I", "-S", "check_my_list.py", "LEDGER.JSON"]
+    done = subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True)
+    entries = json.loads((folder / "ACCESS.JSON").read_text())["entries"]
+    assert f"Right: all {len(entries)} entries" in done.stdout
+    shown = json.loads((folder / "LEDGER.JSON").read_text())["lists"][0]["entries"]
+    opened = {word["name"] for each in shown for word in each["open"] or () if "value" in word}
+    assert {"actor", "organisation", "study_description"} <= opened
+    assert "python3 check_my_list.py LEDGER.JSON" in (folder / "INDEX.HTM").read_text("utf-8")
+    content = (folder / "LEDGER.JSON").read_text()
+    (folder.parent / "LEDGER.JSON").write_text(content.replace("archive:instances:stored", "archive:study:opened"))
+    changed = subprocess.run([*command[:-1], "../LEDGER.JSON"], check=False, cwd=folder, capture_output=True, text=True)
+    assert changed.returncode == 1
+    assert "was changed" in changed.stdout
+
+
 def test_nobody_else_is_in_it(folder: Path) -> None:
-    for name in ("HELD.JSON", "ACCESS.JSON", "INDEX.HTM", "README.TXT", "DICOMDIR"):
+    for name in ("HELD.JSON", "ACCESS.JSON", "LEDGER.JSON", "INDEX.HTM", "README.TXT", "DICOMDIR"):
         assert b"Other" not in (folder / name).read_bytes()
 
 
@@ -206,7 +223,7 @@ async def test_a_copy_that_differs_is_found(platform: Platform, request_and_zip:
         await platform.rooms.packs.sync()
         return await maker.read_back(sealed.locator, sealed.key, hashlib.sha256(changed).digest())
 
-    assert await read_back(content) == 10
+    assert await read_back(content) == 12
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
     image = next(name for name in held if "IM" in name)
@@ -219,7 +236,7 @@ async def test_a_copy_that_differs_is_found(platform: Platform, request_and_zip:
                     archive.writestr(name, octets)
         return out.getvalue()
 
-    assert await read_back(packed()) == 10
+    assert await read_back(packed()) == 12
     wrong = bytearray(held[image])
     wrong[-1] ^= 1
     for changed in (
@@ -244,7 +261,7 @@ async def test_a_copy_of_less_than_is_held_is_outdated(
     request, _ = request_and_zip
     maker = await _maker(platform, request)
     made = await maker.make()
-    assert await maker.read_back(made.locator, made.key, made.sha256) == 10
+    assert await maker.read_back(made.locator, made.key, made.sha256) == 12
     await platform.store(phantom_ct(study_of(1, 2025, seed=13), slices=1, size=32))
     with pytest.raises(CopyOutdated):
         await maker.read_back(made.locator, made.key, made.sha256)
