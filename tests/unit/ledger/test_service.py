@@ -118,7 +118,7 @@ async def test_pages_follow_one_another(deployment: Deployment) -> None:
 async def test_the_latest_of_a_scope(deployment: Deployment) -> None:
     (opened,) = await fill(deployment, 1)
     closed = await deployment.append_one(kind="archive:viewing:closed")
-    on_platform = await deployment.append_one(kind="main:node:started", tenant=None)
+    on_platform = await deployment.append_one(kind="main:backup:made", tenant=None)
     assert [event.id for event in await call(deployment, "latest")] == [closed, opened]
     assert [event.id for event in await call(deployment, "latest", kinds={"archive:study:opened"})] == [opened]
     async with deployment.database.transaction(None) as connection:
@@ -284,13 +284,13 @@ async def test_whoever_listens_hears_what_got_its_place_and_nothing_of_what_it_s
     listening = asyncio.create_task(listen())
     await heard.wait()
     await fill(deployment, 2)
-    await deployment.append_one(kind="main:node:started", tenant=None)
+    await deployment.append_one(kind="main:backup:made", tenant=None)
     await asyncio.sleep(0.2)
     assert told == [], "what has no place yet cannot be read yet"
     await deployment.sequencer.drain()
     while len(told) < 2:
         await asyncio.sleep(0.01)
-    assert {*told} == {Arrival(deployment.tenant, "archive:study:opened"), Arrival(None, "main:node:started")}
+    assert {*told} == {Arrival(deployment.tenant, "archive:study:opened"), Arrival(None, "main:backup:made")}
     listening.cancel()
     await asyncio.wait([listening])
 
