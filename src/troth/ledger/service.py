@@ -199,31 +199,6 @@ class Ledger:
             vocabulary.require(kind)
         return await self._events(await store.select_latest(connection, kinds, clause, limit, before))
 
-    async def last_of(self, connection: Connection, kinds: Collection[str]) -> dict[tuple[str, str], Event]:
-        """The last event of each kind under each clause, by one pass over the scope; payloads stay closed.
-
-        Args:
-            connection: A transaction; as `troth_sequencer` it sees the whole platform.
-            kinds: Kinds wanted.
-
-        Returns:
-            Events by kind and clause; under the empty clause, the last of the kind whatever its clauses.
-        """
-        for kind in kinds:
-            vocabulary.require(kind)
-        rows = await store.select_last_of(connection, kinds)
-        return {(row["kind"], row["clause"]): columns.event(row) for row in rows}
-
-    async def purposes_of(self, connection: Connection, kind: str) -> dict[str, int]:
-        """How many events of a kind there are, by purpose; payloads stay closed.
-
-        Args:
-            connection: A transaction; as `troth_sequencer` it sees the whole platform.
-            kind: Kind wanted.
-        """
-        vocabulary.require(kind)
-        return {row["purpose"]: row["entries"] for row in await store.select_purposes(connection, kind)}
-
     async def prove_all(self, connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Proof]:
         """Proofs of several events for the latest checkpoint; those without a place in it are left out.
 

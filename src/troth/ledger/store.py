@@ -174,27 +174,6 @@ async def select_latest(
     )
 
 
-async def select_last_of(connection: Connection, kinds: Collection[str]) -> list[Row]:
-    """The last entry of each kind under each clause, in one pass; under the empty clause, the last of the kind."""
-    return await _rows(
-        connection,
-        "with last as (select e.kind, c.clause, max(e.id::text)::uuid as id from ledger_entry e"  # noqa: S608 - joined from constants of this module
-        " cross join lateral unnest(array_append(e.clauses, '')) as c (clause)"
-        f" where e.kind = any(%s) group by e.kind, c.clause) select w.clause, f.* from last w join ({_EVENT}) f"
-        " on f.id = w.id",
-        (list(kinds),),
-    )
-
-
-async def select_purposes(connection: Connection, kind: str) -> list[Row]:
-    """How many entries of a kind there are for each purpose, in one pass."""
-    return await _rows(
-        connection,
-        "select e.purpose, count(*) as entries from ledger_entry e where e.kind = %s group by e.purpose order by 1",
-        (kind,),
-    )
-
-
 async def select_one(connection: Connection, event_id: UUID) -> Row | None:
     """One entry of the scope with its leaf."""
     rows = await _rows(connection, f"{_EVENT} where e.id = %s limit 1", (event_id,))

@@ -65,6 +65,9 @@ async def scene(place: Deployment) -> tuple[Held, Person]:
     await rooms.exchange.add_contract(
         place.set_up_permit("keep_register", house), "baa", "baa", "Example Hospital", clock.today()
     )
+    await rooms.choices.object_to(
+        place.set_up_permit("choose", held.subject, "rights"), held.subject_id, "administration"
+    )
     await rooms.choices.restrict(place.set_up_permit("restrict", held.target, "rights"), held.subject_id, held.id)
     await rooms.rights.open(place.set_up_permit("open_request", held.subject, "rights"), Right.ACCESS, held.subject_id)
     assert patient.actor.subject_id is not None
@@ -96,6 +99,7 @@ CHANGES = {
     "exchange_contract": "valid_until = '2099-01-01'",
     "way_in": "role = 'referrer', accounts = array[account_id]",
     "restriction": "lifted_at = now()",
+    "choice": "state = 'withdrawn'",
     "rights_request": "due_at = due_at + interval '1 year'",
 }
 
@@ -107,6 +111,7 @@ OWN = {
     "subject_merge": {"ended_at": "now()"},
     "restriction": {"number": "999", "lifted_at": "now()"},
     "rights_request": {"number": "999"},
+    "choice": {"number": "999", "is_current": "false"},
 }
 #: What a lie brings with it: whose a study is, is asked of the merges.
 BESIDE = {"subject_merge": {("study", "filed under another patient than its own")}}

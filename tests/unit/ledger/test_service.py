@@ -166,6 +166,8 @@ async def test_proofs_hold_for_every_event_and_checkpoint(deployment: Deployment
     ids = await fill(deployment, 3)
     with pytest.raises(NotSequenced):
         await call(deployment, "prove", ids[0])
+    with pytest.raises(TreeBroken):
+        await call(deployment, "prove_all", ids)
     assert await call(deployment, "checkpoint") is None
     await deployment.sequencer.drain()
     old = await call(deployment, "checkpoint")
@@ -188,8 +190,6 @@ async def test_proofs_hold_for_every_event_and_checkpoint(deployment: Deployment
     deployment.tamper("delete from ledger_tile where level = 0 and index = 0")
     with pytest.raises(TreeBroken):
         await call(deployment, "prove", ids[0])
-    with pytest.raises(TreeBroken):
-        await call(deployment, "prove_all", ids)
 
 
 async def test_an_access_list_is_complete(deployment: Deployment) -> None:
@@ -313,16 +313,6 @@ async def test_an_access_list_is_complete_while_the_sequencer_works(
     assert (seen.shown, seen.held, seen.pending) == (3, 3, 0)
 
 
-async def test_the_last_of_each_kind_under_each_clause_is_found_in_one_pass(deployment: Deployment) -> None:
-    ids = await fill(deployment, 3)
-    found = await call(deployment, "last_of", ["archive:study:opened"])
-    assert found["archive:study:opened", ""].id == ids[-1]
-    assert found["archive:study:opened", "4.1"].id == found["archive:study:opened", "5.1"].id == ids[-1]
-    assert found["archive:study:opened", ""].payload is None, "nothing is opened"
-    with pytest.raises(UnknownKind):
-        await call(deployment, "last_of", ["no:such:kind"])
-
-
 async def test_many_proofs_are_those_that_one_by_one_would_give(deployment: Deployment) -> None:
     ids = await fill(deployment, 5)
     await deployment.sequencer.drain()
@@ -337,15 +327,6 @@ async def test_many_proofs_are_those_that_one_by_one_would_give(deployment: Depl
 
 async def test_before_the_first_checkpoint_nothing_is_proved(deployment: Deployment) -> None:
     assert await call(deployment, "prove_all", await fill(deployment, 2)) == {}
-
-
-async def test_events_of_a_kind_are_counted_by_purpose(deployment: Deployment) -> None:
-    await fill(deployment, 2)
-    await deployment.append_one(purpose="care")
-    await deployment.append_one(kind="archive:viewing:closed", purpose="care")
-    assert await call(deployment, "purposes_of", "archive:study:opened") == {"care": 1, "diagnosis": 2}
-    with pytest.raises(UnknownKind):
-        await call(deployment, "purposes_of", "no:such:kind")
 
 
 async def test_a_function_of_the_database_writes_the_same_entries(deployment: Deployment) -> None:

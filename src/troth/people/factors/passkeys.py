@@ -118,14 +118,6 @@ class Party:
             raise PasskeyRefused(type(fault).__name__) from None
         return known.index(used), told.response.authenticator_data.counter
 
-    @staticmethod
-    def handle_in(answer: str) -> bytes:
-        """The handle of the account that a browser tells back; empty where there is none."""
-        try:
-            return AuthenticationResponse.from_dict(_read(answer)).response.user_handle or b""
-        except Exception:  # noqa: BLE001
-            return b""
-
 
 def _state(nonce: bytes) -> dict[str, Any]:
     return {"challenge": websafe_encode(nonce), "user_verification": UserVerificationRequirement.REQUIRED}

@@ -65,17 +65,6 @@ async def delete_challenge(connection: Connection, digest: bytes) -> None:
     await connection.execute("delete from challenge where digest = %s", (digest,))
 
 
-async def use_nonce(connection: Connection, values: dict[str, Any]) -> bool:
-    """Note that a nonce without a challenge was answered; False when it was before."""
-    cursor = await connection.execute(
-        b"insert into challenge (tenant, digest, account_id, kind, proof, made_at, expires_at, tries)"
-        b" values (%(tenant)s, %(digest)s, %(account_id)s, %(kind)s, 'passkey', %(made_at)s, %(expires_at)s, 99)"
-        b" on conflict do nothing",
-        values,
-    )
-    return cursor.rowcount == 1
-
-
 # Factors
 
 
