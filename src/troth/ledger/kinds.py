@@ -111,6 +111,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "rights:request:decided": "A request was decided.",
         "rights:copy:made": "A copy of everything held was made.",
         "rights:copy:collected": "A copy of everything held was collected.",
+        "rights:list:collected": "The list of who looked was collected, with its proofs.",
         "rights:copy:erased": "A copy of everything held was erased.",
         "rights:request:closed": "A request was closed.",
         "exchange:register:changed": "A register of who may receive data, or on what terms, was changed.",

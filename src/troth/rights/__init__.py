@@ -14,11 +14,16 @@ from troth.rights.errors import (
 )
 from troth.rights.known import WORDS as WORDS_OF_KNOWN
 from troth.rights.known import Known, apart
+from troth.rights.ledger_json import NAME as LIST_NAME
+from troth.rights.ledger_json import VERIFIER_NAME, verifier
+from troth.rights.list_file import take_list
 from troth.rights.model import Item, Outcome, Right, RightsRequest, State, Step
 from troth.rights.service import Rights, SignedCertificate
 from troth.rights.workflows import Fulfilment
 
 __all__ = [
+    "LIST_NAME",
+    "VERIFIER_NAME",
     "WORDS_OF_KNOWN",
     "Accounts",
     "CopyDiffers",
@@ -42,4 +47,6 @@ __all__ = [
     "Step",
     "WrongPermit",
     "apart",
+    "take_list",
+    "verifier",
 ]

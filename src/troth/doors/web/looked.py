@@ -53,6 +53,7 @@ SAID: Mapping[str, str] = {
     "rights:request:decided": "Decided your request",
     "rights:copy:made": "Made a copy of everything held about you",
     "rights:copy:collected": "Took the copy",
+    "rights:list:collected": "Took this list, with its proofs",
     "rights:request:closed": "Closed your request",
 }
 

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +95,41 @@ async def test_the_whole_list_has_pages(house: House, session: str) -> None:
         assert "CT1" in earlier
         for query in ("before=abc", "show=nothing", "show=" + "a" * 5000):
             assert (await patient.get(f"/looked?{query}")).status_code == 404
+
+
+async def test_the_list_is_taken_home_and_checked_there(house: House, session: str, tmp_path: Path) -> None:
+    subject = (await house.rooms.people.actor_of_session(session)).subject_id  # type: ignore[union-attr]
+    await house.sequence()
+
+    async def run(name: str, *known: str) -> str:
+        async with house.client(session) as patient:
+            page = (await patient.get("/looked")).text
+            for href in ("/looked/list.json", "/ledger/check_my_list.py"):
+                assert f'href="{href}"' in page
+                answer = await patient.get(href)
+                assert answer.status_code == 200
+                assert "attachment" in answer.headers["content-disposition"]
+                (tmp_path / (name if href.endswith("json") else "check_my_list.py")).write_bytes(answer.content)
+        command = [sys.executable, "-I", "-S", "check_my_list.py", name, *known]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    first = await run("first.json")
+    await house.sequence()
+    again = await run("second.json", "--known", "first.json")
+    entries = [re.search(r"Right: all (\d+) entries", said) for said in (first, again)]
+    assert entries[0]
+    assert entries[1]
+    assert int(entries[1][1]) == int(entries[0][1]) + 1, "that the first was taken is in the second"
+    listed = json.loads((tmp_path / "second.json").read_text())["lists"]
+    assert {each["list"] for each in listed} == {str(subject)}
+    assert "rights:list:collected" in listed[0]["entries"][-1]["leaf"]
+    for other in ("", await house.session_of("Dr B. Specimen")):
+        async with house.client(other) as stranger:
+            refused = await stranger.get("/looked/list.json", follow_redirects=False)
+            page = await stranger.get("/looked", follow_redirects=False)
+            assert (refused.status_code, refused.status_code == 200) == (page.status_code, False)
 
 
 async def test_the_viewer_opens_own_studies_only(house: House, session: str) -> None:

@@ -23,7 +23,7 @@ from troth.kit import clock, numbers
 from troth.kit.errors import NotFound
 from troth.notice import Notice
 from troth.policy import Actor, Permit
-from troth.rights import RightsRequest
+from troth.rights import LIST_NAME, RightsRequest, take_list
 
 OWN = "own_access"
 RECORDED = "Only you and people in your care can open it"
@@ -139,6 +139,15 @@ class PatientPages:
         return await self._desk.page(
             http_request, visitor, "Who looked", page, here="/looked", permit=permit, recorded=RECORDED
         )
+
+    async def own_list(self, http_request: Request) -> Response:
+        """The same list with its proofs, as a file; that it is taken is written before the first byte leaves."""
+        _, actor = await self._desk.signed_in(http_request, "patient")
+        permit = await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
+        assert actor.subject_id is not None
+        content = await take_list(self._desk.rooms.rights, permit, actor.subject_id)
+        headers = {"Content-Disposition": f'attachment; filename="{LIST_NAME}"', "Cache-Control": "no-store"}
+        return Response(content, media_type="application/json", headers=headers)
 
     async def _thread(
         self,

@@ -14,6 +14,7 @@ from troth.doors.web.desk import Desk
 from troth.kit.db import Space
 from troth.kit.errors import BadInput, NotFound
 from troth.ledger import Checkpoint
+from troth.rights import VERIFIER_NAME, verifier
 
 _PLATFORM = Space(None)
 _DIGITS = 15  # of a size: more than any log has
@@ -37,6 +38,11 @@ class LogPages:
         """The public key of the log, as verifiers take it."""
         await self._latest()
         return PlainTextResponse(self._rooms.ledger.verifier_key + "\n")
+
+    async def program(self, http_request: Request) -> Response:
+        """The program that checks a person's list, as it goes into each copy: one file, Python's standard library."""
+        headers = {"Content-Disposition": f'attachment; filename="{VERIFIER_NAME}"'}
+        return PlainTextResponse(verifier(), headers=headers)
 
     async def consistency(self, http_request: Request) -> Response:
         """Hashes that prove that the log of `to` entries goes on from the one of `from`, one a line in base64.
