@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"None was changed, moved or left out. The words of {shown} are those that were written.",
             f"Not opened: {len(entries) - shown} (refused to staff, older than such proofs, or the key is destroyed).",
             f"Withheld: {withheld} words that may not be told; they stay bound by a hash.",
-            "Not shown by this: that all that was done was entered, and what was entered after this list was made.",
+            "Not shown: that all that was done was entered, what came later, that others see the same ledger.",
             f"The key {key}.",
         ]
     sys.stdout.write("".join(c if c.isprintable() or c == "\n" else "?" for c in "\n".join([*lines, ""])))

@@ -13,6 +13,7 @@ from tests.common.arrivals import shown_in, take_second_step
 from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in, unmasked
 from troth.main.first_start import permit_for
 from troth.policy import Target
+from troth.rights import WrongPermit, take_list
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,14 @@ async def test_the_list_is_taken_home_and_checked_there(house: House, session: s
     listed = json.loads((tmp_path / "second.json").read_text())["lists"]
     assert {each["list"] for each in listed} == {str(subject)}
     assert "rights:list:collected" in listed[0]["entries"][-1]["leaf"]
+    patient = await house.rooms.people.actor_of_session(session)
+    assert patient is not None
+    mine = Target("subject", patient.subject_id, patient.tenant, patient.subject_id)
+    seeing = await house.rooms.policy.require(patient, "see_log", mine, "own_access")
+    asking = await house.rooms.policy.require(patient, "see_request", mine, "own_access")
+    for permit, whose in ((asking, mine.subject_id), (seeing, house.studies[OLD])):
+        with pytest.raises(WrongPermit):
+            await take_list(house.rooms.rights, permit, whose)  # type: ignore[arg-type]
     for other in ("", await house.session_of("Dr B. Specimen")):
         async with house.client(other) as stranger:
             refused = await stranger.get("/looked/list.json", follow_redirects=False)
