@@ -19,7 +19,7 @@ from tests.promises.test_changes import RECIPIENT, next_version, publish, with_c
 from troth.kit.postgres import EmbeddedServer
 
 DEPLOYMENT = "equipment-maker"
-ACCOUNTS = 3  # the administrators of its organisations
+ACCOUNTS = 6  # two administrators of each of the three organisations
 STEPS = ACCOUNTS + 3  # begin, one mail each, one look that finds nobody left, finish
 
 
