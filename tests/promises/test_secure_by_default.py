@@ -31,6 +31,7 @@ OF_EVERYBODY = {
     "/notice",
     "/ledger/checkpoint",
     "/ledger/key",
+    "/ledger/check_my_list.py",
     "/notice/versions",
     "/notice/versions/1",
     "/notice/register",
