@@ -25,6 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from tools.statement.network import KEPT, REFUSED
 
 from tests.common.node import MODALITY, OUR_AE, Access, NodeProcess, a_node
+from tests.common.objects import Made
 from tests.unit.archive.rooms import instance, to_file
 from troth import dicom
 from troth.archive import attributes, keyword_of, sequences, vr_of
@@ -332,6 +333,11 @@ def test_how_we_name_ourselves(place: Place) -> None:
 )
 def test_every_resource_answers_in_each_of_its_forms(place: Place, path: str, accept: str) -> None:
     uids = place.wanted
+    if accept == "application/pdf":  # only a report in PDF is rendered as one
+        report = Made(sop_class="1.2.840.10008.5.1.4.1.1.104.1", has_pixels=False).text(0x00080060, "CS", "DOC")
+        report = report.put(0x00420011, "OB", b"%PDF-1.4 a report").text(0x00420012, "LO", accept)
+        assert place.stow(report.file).status_code == 200
+        uids = read(report.file)
     address = path.format(
         study=uids.StudyInstanceUID, series=uids.SeriesInstanceUID, instance=uids.SOPInstanceUID, frames="1",
         path="7FE00010",
