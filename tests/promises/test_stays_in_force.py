@@ -67,9 +67,11 @@ async def place(open_deployment: OpenDeployment) -> Deployment:
     return await open_deployment("imaging-cloud")
 
 
-def promised(page: httpx.Response) -> str:
+def promised(page: httpx.Response) -> list[str]:
     """The notice as it is read, without the checkpoint of the log at its foot, which is another one each time."""
-    return page.text.partition('id="ledger"')[0]
+    return re.sub(
+        r'<section class="stack" aria-labelledby="ledger">.*?</section>', "", page.text, flags=re.DOTALL
+    ).split()
 
 
 async def test_whatever_is_refused_the_notice_in_force_decides_on(place: Deployment) -> None:
