@@ -194,7 +194,7 @@ async def test_who_may_follow(place: Deployment, house: Organisation) -> None:
         ("clinician", "care"),
         ("peer", "diagnosis"),
         ("admin", "administration"),
-        ("peer", "research"),
+        ("peer", "administration"),
     ):
         answer = await (await place.bearer(role, purpose, house)).web.get("/api/changes")
         assert answer.status_code == 404, (role, purpose)
