@@ -72,9 +72,14 @@ async def test_an_error_of_the_server_and_its_end(database: ServedDatabase) -> N
     assert row is not None
     async with await psycopg.AsyncConnection.connect(database.server.dsn("troth_super"), autocommit=True) as superuser:
         await superuser.execute("select pg_terminate_backend(%s)", (row["pid"],))
-    with pytest.raises(psycopg.OperationalError):
-        async with single.transaction(SCOPE):
-            raise AssertionError("the connection is gone")
+        async with single.transaction(SCOPE) as connection:  # what ended while nobody used it is replaced unseen
+            other = await (await connection.execute("select pg_backend_pid() as pid")).fetchone()
+        assert other is not None
+        assert other["pid"] != row["pid"]
+        with pytest.raises(psycopg.OperationalError):
+            async with single.transaction(SCOPE) as connection:
+                await superuser.execute("select pg_terminate_backend(%s)", (other["pid"],))
+                await connection.execute("select 1")
     async with single.transaction(SCOPE) as connection:
         assert await (await connection.execute("select 1 as n")).fetchone() == {"n": 1}
     await single.close()
