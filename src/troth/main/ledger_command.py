@@ -72,7 +72,7 @@ def checkpoint(
     if not note:
         raise Unprocessable("nothing is signed yet")
     if append is None:
-        typer.echo(note, nl=False)
+        say(note.rstrip("\n"))
     else:
         append_to(append, note)
 

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from tests.common.servers import ServedDatabase
-from troth.kit.db import Database
+from troth.kit.db import Database, DatabaseUnavailable
 
 SCOPE = SimpleNamespace(tenant=UUID(int=1))
 
@@ -76,7 +76,7 @@ async def test_an_error_of_the_server_and_its_end(database: ServedDatabase) -> N
             other = await (await connection.execute("select pg_backend_pid() as pid")).fetchone()
         assert other is not None
         assert other["pid"] != row["pid"]
-        with pytest.raises(psycopg.OperationalError):
+        with pytest.raises(DatabaseUnavailable):
             async with single.transaction(SCOPE) as connection:
                 await superuser.execute("select pg_terminate_backend(%s)", (other["pid"],))
                 await connection.execute("select 1")
