@@ -75,6 +75,8 @@ OWN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     },
     ("worker", "rights"): {"see_request": ("request",), "copy": ("request",)},
 }
+OWN["clinician", "emergency"] = {"override": ("organisation", "subject")}
+OWN["office", "rights"]["review"] = ("organisation", "subject")
 OWN["clinician", "care"]["invite"] = ("subject",)
 OWN["clinician", "care"]["rectify"] = ("study",)
 OWN["clinician", "care"]["resolve"] = ("organisation", "study")
