@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -82,15 +82,17 @@ class Mail:
 
     Args:
         settings: How mail leaves; needs a `server` or an `outbox`.
+        foot: What ends every message, asked anew for each; without it, nothing.
 
     Raises:
         ValueError: Neither is given.
     """
 
-    def __init__(self, settings: MailSettings) -> None:
+    def __init__(self, settings: MailSettings, foot: Callable[[], Awaitable[str]] | None = None) -> None:
         if not settings.server and settings.outbox is None:
             raise ValueError("mail needs a server or an outbox folder")
         self._settings = settings
+        self._foot = foot
 
     async def send(
         self,
@@ -117,7 +119,8 @@ class Mail:
             MailMalformed: A header cannot be written.
             MailNotSent: The server did not take it.
         """
-        message = self._compose(to, subject, text, headers or {})
+        foot = await self._foot() if self._foot is not None else ""
+        message = self._compose(to, subject, f"{text.rstrip()}\n\n{foot}\n" if foot else text, headers or {})
         for each in attachments:
             main, _, sub = each.media_type.partition(";")[0].strip().partition("/")
             message.add_attachment(each.content, maintype=main, subtype=sub, filename=each.name)

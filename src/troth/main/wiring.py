@@ -25,7 +25,17 @@ from troth.main.facts import CombinedFacts
 from troth.main.registers import Registers
 from troth.main.sending import by_dimse
 from troth.main.settings import Address, Settings
-from troth.notice import Compiled, Notice, Notices, Problem, Proposals, compile_notices, impossible, load_all
+from troth.notice import (
+    Compiled,
+    Notice,
+    Notices,
+    Problem,
+    Proposals,
+    compile_notices,
+    contact_for_privacy,
+    impossible,
+    load_all,
+)
 from troth.outreach import Outreach
 from troth.people import (
     AssignmentFacts,
@@ -107,7 +117,11 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     packs = Packs(settings.data_dir / "packs")
     ledger = Ledger(keyring, head=HeadFile(settings.data_dir))
     database.at_end = ledger.bind_rest
-    mail = Mail(_mail_settings(settings))
+
+    async def foot() -> str:
+        return foot_of([version.notice for version in await room_of_notices.current()], settings.http_url)
+
+    mail = Mail(_mail_settings(settings), foot)
     compiled = compile_notices(notices)
     people = People(database, keyring, ledger, mail, links=Links(settings.http_url))
 
@@ -211,6 +225,19 @@ async def _write_refusal(
                 action=action,
             ),
         )
+
+
+def foot_of(notices: Sequence[Notice], url: str) -> str:
+    """What ends every message: whom to write to about one's data, and where the notice is read.
+
+    Args:
+        notices: In force.
+        url: Address of the pages, without a slash at the end.
+    """
+    contact = contact_for_privacy(notices)
+    if contact is None:
+        return ""
+    return f"Questions about your data: {contact.ways}\nWhat we promise: {url}/notice"
 
 
 def _mail_settings(settings: Settings) -> MailSettings:

@@ -9,7 +9,7 @@ from troth.notice.checking import check, impossible
 from troth.notice.clauses.amendment import Amendment
 from troth.notice.clauses.base import Clause, LegalSource, Policy, Row
 from troth.notice.clauses.category import Category
-from troth.notice.clauses.contact import Contact
+from troth.notice.clauses.contact import Contact, contact_for_privacy
 from troth.notice.clauses.cookie import Cookies
 from troth.notice.clauses.marketing import Marketing
 from troth.notice.clauses.purpose import Purpose
@@ -129,6 +129,7 @@ __all__ = [
     "clock",
     "compile",
     "compile_notices",
+    "contact_for_privacy",
     "coverage",
     "diff",
     "earliest",

@@ -24,7 +24,7 @@ from troth.doors.web.refill import refilled
 from troth.doors.web.render import Page, Renderer
 from troth.kit import clock
 from troth.kit.errors import NotFound
-from troth.notice import Cookies, Notice, NoticeVersion, applying
+from troth.notice import Cookies, Notice, NoticeVersion, applying, contact_for_privacy
 from troth.people import IDLE_OF_PATIENT, IDLE_OF_STAFF, Challenge, Draft, Enrolled, Session
 from troth.policy import Actor, Permit, Target
 
@@ -240,6 +240,7 @@ class Desk:
         version = await self.version(actor)
         deployment = version.notice.head.deployment if version else DEPLOYMENT
         cookies = cookies_of(version.notice) if version else ()
+        contact = contact_for_privacy([version.notice]) if version is not None else None
         theme = cookie(http_request, THEME_COOKIE)
         return Frame(
             title=title,
@@ -260,6 +261,7 @@ class Desk:
             notice_number=version.number if version else 0,
             notice_query=query_of(version, actor),
             zone=words.zone_name(),
+            contact=contact.ways if contact is not None else "",
         )
 
     def with_session(self, answer: Response, session: Session | Challenge | Enrolled) -> Response:

@@ -59,6 +59,7 @@ class Frame:
         notice_number: The version in force; 0 when none is.
         notice_query: Query that opens the reader's own part of the notice.
         zone: Whose clocks the times of the page are read from.
+        contact: Whom to write to about one's data, with the ways to do so.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Frame:
     notice_number: int = 0
     notice_query: str = ""
     zone: str = "UTC"
+    contact: str = ""
 
 
 PUBLIC = (NavItem("/notice", "Notice"), NavItem("/promises", "Promises"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from troth.notice.clauses.base import Clause, Fault, Lookup, Row, clause
@@ -21,6 +21,11 @@ class Contact(Clause):
     post: str = term("Postal address", default="")
     url: str = term("Address on the web", pattern=r"^https://[^\s<>]+$", default="")
     country: str = term("Country it answers for, by ISO 3166 code", choices=sorted(COUNTRIES), default="")
+
+    @property
+    def ways(self) -> str:
+        """Name and the ways to write or call, for the foot of a page or a letter."""
+        return ", ".join(filter(None, (self.name, self.email, self.telephone, self.post)))
 
     def wording(self, notice: Lookup) -> str:
         """Who it is."""
@@ -61,3 +66,17 @@ class Contact(Clause):
         """There must be a way to reach it."""
         if not (self.email or self.telephone or self.post or self.url):
             yield Fault("a contact that nobody can reach", "add email, telephone, post or url")
+
+
+def contact_for_privacy(notices: Iterable[Lookup]) -> Contact | None:
+    """Whom people write to about their data: the data protection officer, else the company (GDPR Art. 13(1)(a), (b)).
+
+    Args:
+        notices: In force, the one that comes first first.
+    """
+    found = [each for notice in notices for each in notice.all("contact") if isinstance(each, Contact) and each.email]
+    for of in ("dpo", "company", "complaints"):
+        for each in found:
+            if each.of == of and not each.not_yet:
+                return each
+    return None
