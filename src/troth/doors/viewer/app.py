@@ -23,6 +23,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 NO_COOKIE = "Your browser keeps no cookie of the viewer, so it cannot show pictures. Allow cookies for this address\n"
 MOST_UID = 64
 MOST_FORM_BYTES = 2_048
+MOST_FIELDS = 4
 MISSING = "The viewer was not fetched. Run: make setup\n"
 LEAVE = (
     "navigator.serviceWorker && navigator.serviceWorker.getRegistrations()"
@@ -112,7 +113,7 @@ def _enter(rooms: Rooms) -> Handler:
         origin = http_request.headers.get("origin")
         if origin is not None and origin != rooms.settings.http_url:
             return PlainTextResponse("This did not come from the pages\n", 403, headers=NO_STORE)
-        fields = dict(parse_qsl((await _short(http_request)).decode("ascii", "replace"), max_num_fields=4))
+        fields = await _short_form(http_request)
         entered = await rooms.people.enter_viewer(fields.get("secret", ""))
         study = fields.get("study", "")[:MOST_UID]
         if entered is None:
@@ -131,14 +132,17 @@ def _enter(rooms: Rooms) -> Handler:
     return enter
 
 
-async def _short(http_request: Request) -> bytes:
-    """A form of two fields; of one that is longer, nothing."""
+async def _short_form(http_request: Request) -> dict[str, str]:
+    """A form of two fields; of one that is longer, or has more of them, nothing."""
     content = b""
     async for chunk in http_request.stream():
         content += chunk
         if len(content) > MOST_FORM_BYTES:
-            return b""
-    return content
+            return {}
+    try:
+        return dict(parse_qsl(content.decode("ascii", "replace"), max_num_fields=MOST_FIELDS))
+    except ValueError:
+        return {}
 
 
 def _is_just_now(typed: str) -> bool:

@@ -82,6 +82,9 @@ async def test_the_pages_hand_a_session_over_and_nobody_else(dist: Dist) -> None
         over = await browser.post("/enter", data={**fields, "secret": "used"}, headers={"Origin": WEB})
         assert (over.headers["location"], "set-cookie" in over.headers) == (f"{WEB}/", False)
         assert (await browser.get("/enter?secret=handed")).status_code == 404
+        for odd in (b"a=1&" * 50 + b"secret=handed", b"secret=handed&x=" + b"y" * 5_000, b"\xff\xfe"):
+            answer = await browser.post("/enter", content=odd, headers={"Origin": WEB})
+            assert (answer.status_code, answer.headers.get("set-cookie")) == (303, None)
         entered = await browser.post("/enter", data=fields, headers={"Origin": WEB})
         cookie = entered.headers["set-cookie"]
         for part in ("troth_session=alive", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age="):
