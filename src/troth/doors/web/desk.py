@@ -140,6 +140,19 @@ class Desk:
         """
         return await self.rooms.policy.require(actor, action, target, purpose)
 
+    async def permit_on_oneself(self, actor: Actor, action: str, purposes: Sequence[str]) -> Permit:
+        """The permit for an act about the actor's own record, for the first purpose whose clause allows it.
+
+        Raises:
+            PermitDenied: None does; the refusal of the last one is written down.
+        """
+        own = actor.subject_id or actor.id
+        target = Target("subject", own, actor.tenant, own)
+        for purpose in purposes[:-1]:
+            if await self.rooms.policy.may(actor, action, target, purpose):
+                return await self.permit(actor, action, target, purpose)
+        return await self.permit(actor, action, target, purposes[-1])
+
     async def listed(
         self, actor: Actor, study_id: UUID, action: str, purpose: str, query: Query
     ) -> tuple[Sequence[Found], Permit]:

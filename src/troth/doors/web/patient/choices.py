@@ -192,12 +192,7 @@ class ChoicePages:
 
     async def _permit(self, actor: Actor, action: str) -> Permit:
         """The permit for a choice about oneself, for the first purpose whose clause allows it."""
-        own = actor.subject_id or actor.id
-        target = Target("subject", own, actor.tenant, own)
-        for purpose in PURPOSES[:-1]:
-            if await self._desk.rooms.policy.may(actor, action, target, purpose):
-                return await self._desk.permit(actor, action, target, purpose)
-        return await self._desk.permit(actor, action, target, PURPOSES[-1])
+        return await self._desk.permit_on_oneself(actor, action, PURPOSES)
 
     async def _view(self, actor: Actor, permit: Permit) -> ChoicesPage:
         choices, holder_id = self._desk.rooms.choices, _holder(permit)

@@ -13,7 +13,7 @@ from troth.doors.web.desk import Desk, go
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
 from troth.people import Said
-from troth.policy import Actor, Permit, Target
+from troth.policy import Actor, Permit
 
 PURPOSES = ("rights", "own_access")
 ONE_CLICK = "List-Unsubscribe"
@@ -79,11 +79,7 @@ class UnsubscribePages:
         return found
 
     async def _permit(self, actor: Actor) -> Permit:
-        target = Target("subject", _own(actor), actor.tenant, _own(actor))
-        for purpose in PURPOSES[:-1]:
-            if await self._desk.rooms.policy.may(actor, "choose", target, purpose):
-                return await self._desk.permit(actor, "choose", target, purpose)
-        return await self._desk.permit(actor, "choose", target, PURPOSES[-1])
+        return await self._desk.permit_on_oneself(actor, "choose", PURPOSES)
 
 
 def _own(actor: Actor) -> UUID:
