@@ -33,6 +33,8 @@ _DECIDE: Final = Chip("wait", "Needs your decision", "open")
 _CHECK: Final = Chip("wait", "Needs review", "open")
 _SECOND: Final = Chip("wait", "Second person needed", "open")
 _STILL: Final = Chip("held", "Still needed?", "held")
+Members = Mapping[UUID, User] | None
+"""Those who work here, by id; None where things are counted and nobody is named."""
 KINDS: Final[Mapping[str, str]] = {
     "requests": "Requests",
     "objections": "Objections",
@@ -142,12 +144,19 @@ class WaitingPages:
         if not await self._desk.rooms.policy.may(actor, "see_request", of_organisation(actor), PURPOSE):
             return 0
         permit = await self._desk.permit(actor, "see_request", of_organisation(actor), PURPOSE)
-        return len(await self.items(actor, permit))
+        return len(await self.items(actor, permit, is_named=False))
 
-    async def items(self, actor: Actor, permit: Permit) -> list[Item]:
-        """Everything that waits, what failed first, then by due date, then by age."""
-        members = {each.id: each for each in await self._desk.rooms.people.users(permit)}
-        sources: tuple[Callable[[Actor, Permit, Mapping[UUID, User]], AsyncIterator[Item]], ...] = (
+    async def items(self, actor: Actor, permit: Permit, *, is_named: bool = True) -> list[Item]:
+        """Everything that waits, what failed first, then by due date, then by age.
+
+        Args:
+            actor: Who looks.
+            permit: To see the requests of their organisation.
+            is_named: Say who each is about; to count them, nobody's name is opened.
+        """
+        users = await self._desk.rooms.people.users(permit) if is_named else ()
+        members = {each.id: each for each in users} if is_named else None
+        sources: tuple[Callable[[Actor, Permit, Members], AsyncIterator[Item]], ...] = (
             self._requests,
             self._decisions,
             self._emergencies,
@@ -159,7 +168,7 @@ class WaitingPages:
         never = datetime.max.replace(tzinfo=words.zone())
         return sorted(found, key=lambda item: (not item.is_alert, item.due or never, item.since))
 
-    async def _requests(self, actor: Actor, permit: Permit, members: Mapping[UUID, User]) -> AsyncIterator[Item]:
+    async def _requests(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         for each in await self._desk.rooms.rights.of_organisation(permit):
             if not each.is_open or each.state is State.READY:
                 continue
@@ -175,7 +184,7 @@ class WaitingPages:
                 is_alert=requested.has_failed(each),
             )
 
-    async def _decisions(self, actor: Actor, permit: Permit, members: Mapping[UUID, User]) -> AsyncIterator[Item]:
+    async def _decisions(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         allowed = await self._allowed(actor, "decide_request")
         if allowed is None:
             return
@@ -193,28 +202,29 @@ class WaitingPages:
             what = "Close an unused account" if proposal.what == "account_closure" else "Something a program proposes"
             yield Item("proposals", what, who, "/office/decisions", _DECIDE, proposal.made_at)
 
-    async def _emergencies(self, actor: Actor, permit: Permit, members: Mapping[UUID, User]) -> AsyncIterator[Item]:
+    async def _emergencies(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         allowed = await self._allowed(actor, "review")
         for each in await self._desk.rooms.assignments.emergencies(allowed) if allowed else ():
             if each.reviewed_at is None and each.account_id != actor.id:
-                who = members[each.account_id].name if each.account_id in members else "somebody who left"
+                known = members or {}
+                who = known[each.account_id].name if each.account_id in known else "somebody who left"
                 yield Item("emergencies", "Emergency opening", f"by {who}", "/office/emergencies", _CHECK, each.made_at)
 
-    async def _holds(self, actor: Actor, permit: Permit, members: Mapping[UUID, User]) -> AsyncIterator[Item]:
+    async def _holds(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         allowed = await self._allowed(actor, "hold")
         for each in await self._desk.rooms.lifecycle.holds(allowed) if allowed else ():
             if each.is_review_due(clock.today()):
                 due = datetime.combine(each.review_on, time(23, 59, 59), words.zone())
                 yield Item("holds", "Legal hold to review", each.document, "/office/holds", _STILL, each.made_at, due)
 
-    async def _people(self, actor: Actor, permit: Permit, members: Mapping[UUID, User]) -> AsyncIterator[Item]:
+    async def _people(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         allowed = await self._allowed(actor, "invite", "administration")
         for each in await self._desk.rooms.people.admissions(allowed) if allowed else ():
             if each.proposed_by != actor.id:
                 what = f"{each.name or 'Somebody'} as {words.role(each.role)}"
                 yield Item("people", "Somebody to let in", what, "/office/people", _SECOND, each.proposed_at)
 
-    async def _notice(self, actor: Actor, permit: Permit, members: Mapping[UUID, User]) -> AsyncIterator[Item]:
+    async def _notice(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         if not self._desk.rooms.policy.grants(actor.role, "publish"):
             return
         for each in await self._desk.rooms.proposals.all():
@@ -228,7 +238,9 @@ class WaitingPages:
             return None
         return await self._desk.permit(actor, action, of_organisation(actor), purpose)
 
-    async def _name(self, permit: Permit, holder_id: UUID, members: Mapping[UUID, User]) -> str:
+    async def _name(self, permit: Permit, holder_id: UUID, members: Members) -> str:
+        if members is None:
+            return ""
         if holder_id in members:
             return members[holder_id].name
         try:
