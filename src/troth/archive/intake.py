@@ -381,6 +381,7 @@ class Batch:
         else:
             payload["reason"] = error.slug
             payload["instance_uids"] = [item.header.instance_uid for item in items[:MOST_UIDS_TOLD]]
+        region = permit.moment.region if permit.moment is not None else ""
         return policy.entry(
             permit,
             kind,
@@ -391,7 +392,9 @@ class Batch:
             outcome="refused" if error else "done",
             clear=Clear(
                 refs=refs(peer=permit.actor.id if permit.actor.kind == "peer" else None),
-                says={"way": payload["came_by"]} | ({"reason": error.slug} if error else {}),
+                says={"way": payload["came_by"]}
+                | ({"reason": error.slug} if error else {})
+                | ({"region": region} if region else {}),
             ),
             counts={"instances": len(items), "bytes": sum(map(_length_bytes, items))} | _coerced(items),
         )

@@ -58,6 +58,19 @@ def program() -> list[Collecting]:
     return [*web.collecting(), *LISTENERS, *JOBS.values()]
 
 
+def surfaces(notices: Sequence[Notice]) -> list[str]:
+    """The surfaces by which anything can come in under these notices: where no clause grants the action, none does.
+
+    Args:
+        notices: Of one deployment.
+    """
+    granted = {
+        name for notice in notices for clause in notice.all("purpose") for access in getattr(clause, "access", ())
+        for name in access.does
+    }  # fmt: skip
+    return sorted({each.surface for each in program() if each.surface and (not each.by or granted & set(each.by))})
+
+
 def tables(file: Path = COLUMNS) -> list[Collecting]:
     """The tables of the database, with what each column is said to hold."""
     return [

@@ -73,7 +73,7 @@ async def say_started(rooms: Rooms, settings: Settings, actor: Actor, schema: st
         schema: The newest migration.
     """
     name = f"troth:node:{rooms.keyring.public_key.hex()}:{socket.gethostname()}:{settings.data_dir}"
-    surfaces = sorted({each.surface for each in collecting.program() if each.surface})
+    surfaces = collecting.surfaces([version.notice for version in await rooms.notices.current()])
     says = {
         "region": settings.region,
         "program": version("troth"),

@@ -313,7 +313,7 @@ def _entry(permit: Allowed, version: NoticeVersion) -> Entry:
             refs=refs(version=version.id),
             says={"notice": version.name, "sha256": version.sha256.hex()},
             dates={"effective_on": version.effective_on},
-            people=() if version.second_person is None else (version.second_person,),
+            people=tuple(each for each in (version.published_by, version.second_person) if each is not None),
         ),
         counts={
             "number": version.number,

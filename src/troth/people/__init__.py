@@ -81,6 +81,7 @@ from troth.people.errors import (
 from troth.people.factors import Challenge, Enrolled, Factor, Owed, Reset
 from troth.people.facts import PeopleFacts
 from troth.people.handovers import Entered
+from troth.people.independence import independent
 from troth.people.merges import contradict
 from troth.people.merges_store import with_patient_id
 from troth.people.model import (
@@ -219,6 +220,7 @@ __all__ = [
     "agreeing",
     "contradict",
     "documents",
+    "independent",
     "is_owned",
     "letting",
     "message_to",

@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import count
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from troth.notice import Notice, load_all
-from troth.proofs import Finding, Verdict
-from troth.proofs.looks import Looks, Text
-
-NOTICES = Path(__file__).parents[3] / "notices"
-START = datetime(2026, 11, 2, 9, tzinfo=UTC)
-HOUSE = str(uuid4())
-KEPT, BROKEN, IDLE = Verdict.HOLDS, Verdict.BROKEN, Verdict.IDLE
-
-
-def notices(name: str) -> tuple[Notice, ...]:
-    return tuple(load_all([NOTICES / name]))
-
-
-class Book:
-    """Leaves, written one after another."""
-
-    def __init__(self, deployment: str = "imaging-cloud") -> None:
-        current = notices(deployment)
-        self.looks = Looks(Text(current, current))
-        self.now = START
-        self._index = count()
-
-    def write(self, kind: str, **said: Any) -> int:
-        index = next(self._index)
-        refs = [[noun, str(each)] for noun, each in said.pop("refs", {}).items()]
-        leaf = {
-            "v": 2, "index": index, "id": str(uuid4()), "tenant": HOUSE, "kind": kind, "actor_id": None,
-            "actor_kind": "user", "role": "clinician", "subject_id": None, "study_id": None, "purpose": "",
-            "clauses": [], "decision_id": str(uuid4()), "outcome": "done", "counts": {}, "refs": refs,
-            "at": self.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), **said,
-        }  # fmt: skip
-        self.looks.see(json.dumps(leaf).encode())
-        return index
-
-    def pass_(self, **time: int) -> None:
-        self.now += timedelta(**time)
-
-    def found(self, clause: str, look: str = "", notice: str = "") -> Finding:
-        held = self.looks.found(self.now)
-        some = [
-            each
-            for (name, number), findings in held.items()
-            for each in findings
-            if number == clause and (not notice or name == notice) and (not look or each.look == look)
-        ]
-        assert len(some) == 1, some
-        return some[0]
+from tests.common.book import BROKEN, HOUSE, IDLE, KEPT, NOTICES, START, Book, day, notices, viewing
+from troth.notice import Notice
+from troth.proofs import Verdict
 
 
 @pytest.fixture
 def book() -> Book:
     return Book()
-
-
-def day(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def ask(book: Book, right: str = "access", due: int = 30) -> dict[str, UUID]:
@@ -193,13 +141,6 @@ def test_the_first_version_is_not_called_agreed_and_a_later_one_needs_two(book: 
     assert book.found("12.1").verdict is KEPT
     book.write("notice:version:published", actor_id=one, people=[one], **said)
     assert book.found("12.1").verdict is BROKEN
-
-
-def viewing(role: str = "clinician", purpose: str = "diagnosis", clause: str = "4.1", **more: Any) -> dict[str, Any]:
-    return {
-        "role": role, "purpose": purpose, "clauses": [clause, "5.1"], "action": "retrieve", "actor_id": str(uuid4()),
-        "subject_id": str(uuid4()), "study_id": str(uuid4()), **more,
-    }  # fmt: skip
 
 
 def test_an_act_names_its_clause_and_is_one_that_it_grants(book: Book) -> None:
@@ -353,7 +294,7 @@ def test_a_yes_runs_out() -> None:
     ("kind", "says"),
     [
         ("people:channel:chosen", {"key": "email", "state": "refused"}),
-        ("people:objection:decided", {"key": "newsletter", "state": "given"}),
+        ("people:objection:decided", {"key": "newsletter", "state": "granted"}),
     ],
 )
 def test_no_message_goes_to_somebody_who_stopped_it(kind: str, says: dict[str, str]) -> None:
@@ -453,8 +394,18 @@ def test_an_account_that_was_made_by_invitation_accepted_what_came_with_it() -> 
     book, account = Book("imaging-host"), uuid4()
     book.write("people:member:joined", refs={"account": account, "invitation": uuid4()})
     assert book.found("1.2").verdict is BROKEN
-    book.write("people:terms:accepted", refs={"account": account})
+    book.write("people:terms:accepted", refs={"account": account}, says={"accepts": "notice:1"})
+    assert book.found("1.2").verdict is BROKEN  # the notice, and not the terms
+    accepts = {"accepts": "notice:1+terms_of_use:2026-11"}
+    book.write("people:terms:accepted", refs={"account": account}, says=accepts)
     assert book.found("1.2").verdict is KEPT
+    book.write("people:member:joined", refs={"account": account, "invitation": uuid4()})
+    assert (book.found("1.2").verdict, book.found("1.2").of) == (KEPT, 2)  # it comes in once more
+    late = uuid4()
+    book.write("people:subject:matched", refs={"account": late, "invitation": uuid4()})
+    book.write("archive:study:opened", **viewing(actor_id=str(late)))
+    book.write("people:terms:accepted", refs={"account": late}, says=accepts)
+    assert (book.found("1.2").verdict, book.found("1.2").fits) == (BROKEN, 2)  # it acted before
 
 
 def test_everybody_on_a_list_is_told_in_time() -> None:

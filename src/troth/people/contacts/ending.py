@@ -165,7 +165,7 @@ class Ending(Ground):
                 counts,
                 clear=Clear(
                     refs=refs(disposal=disposal_id, contact=row["id"], source=row["source_id"]),
-                    says={"ground": "time_over"},
+                    says={"ground": "time_over", "activity": row["activity"]},
                 ),
             )
         if was_last:

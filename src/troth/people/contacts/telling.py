@@ -90,7 +90,7 @@ class Telling(Ground):
                 {"in_time": int(in_time)},
                 clear=Clear(
                     refs=refs(contact=record.contact_id, source=record.id, list=row["list_id"]),
-                    says={"source": record.source},
+                    says={"source": record.source, "activity": record.activity},
                     dates={} if record.tell_by is None else {"told_by": record.tell_by},
                 ),
             )

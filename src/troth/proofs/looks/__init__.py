@@ -13,12 +13,14 @@ from typing import Final
 from troth.notice import Clause, Notice, places
 from troth.proofs.looks.access import OfIdentity, OfLevels, OfSessions, OfSignIns, OfViewings
 from troth.proofs.looks.base import Look, Text
-from troth.proofs.looks.changes import OfAcceptance, OfMailing, OfPrograms, OfVersions
+from troth.proofs.looks.changes import OfAcceptance, OfMailing, OfPrograms, OfUse, OfVersions
 from troth.proofs.looks.coming import OfArrivals, OfLists, OfTelling
 from troth.proofs.looks.consents import OfConsent, OfMessages
-from troth.proofs.looks.keeping import OfDisposal, OfHolds
+from troth.proofs.looks.keeping import OfAges, OfDisposal, OfErasure, OfHolds
 from troth.proofs.looks.leaf import Leaf, LeafUnreadable
 from troth.proofs.looks.leaving import OfGate, OfInstructions, OfOrders, OfOutside, OfTransfers, Registers
+from troth.proofs.looks.objections import OfObjections, OfWithdrawals
+from troth.proofs.looks.reach import OfResidency, OfScope, OfSurfaces
 from troth.proofs.looks.requests import OfRequests, OfRestriction
 from troth.proofs.looks.shape import OfNever, OfPurpose, OfRole, Shape
 from troth.proofs.model import Finding
@@ -102,8 +104,16 @@ class Looks:
                     yield OfMailing(clause)
             case "source" if not getattr(clause, "is_never", False):
                 yield from _of_source(clause)
-            case "surface" if getattr(clause, "levels", ()):
-                yield OfLevels(clause)
+            case "surface":
+                yield OfLevels(clause) if getattr(clause, "levels", ()) else OfSurfaces(text)
+            case "residency":
+                yield OfResidency(clause, notice)
+            case "scope":
+                yield OfScope(shape, clause, notice, text)
+            case "accept":
+                yield OfAcceptance(clause, text) if getattr(clause, "is_with_account", True) else OfUse(clause, text)
+            case "right":
+                yield _of_right(clause, notice, text)
             case "safeguard":
                 measure = _MEASURES.get(str(getattr(clause, "measure", "")))
                 if measure is not None:
@@ -121,20 +131,23 @@ def _of_source(clause: Clause) -> Iterator[Look]:
         yield OfArrivals()
 
 
-def _of_right(clause: Clause) -> Iterator[Look]:
-    right = getattr(clause, "right", "")
-    if right == "restrict":
-        yield OfRestriction(clause)
-    elif right not in ("object", "withdraw"):
-        yield OfRequests(clause)
+def _of_right(clause: Clause, notice: Notice, text: Text) -> Look:
+    match getattr(clause, "right", ""):
+        case "restrict":
+            return OfRestriction(clause)
+        case "object":
+            return OfObjections(clause, notice)
+        case "withdraw":
+            return OfWithdrawals(text)
+        case _:
+            return OfRequests(clause)
 
 
 _SIMPLE: Final[Mapping[str, Callable[[Clause], Iterator[Look]]]] = {
-    "right": _of_right,
     "hold": lambda clause: iter([OfHolds()]),
     "retention": lambda clause: iter([OfDisposal(clause)]),
     "automation": lambda clause: iter([OfPrograms(clause)]),
-    "accept": lambda clause: iter([OfAcceptance(clause)]),
+    "minor": lambda clause: iter([OfAges()]),
     "consent": lambda clause: iter([OfConsent(clause)]),
     "marketing": lambda clause: iter([OfMessages(clause)]),
     "logging": lambda clause: iter([OfViewings()]),
@@ -144,4 +157,5 @@ _MEASURES: Final[Mapping[str, Callable[[], Look]]] = {
     "no_open_door": OfSignIns,
     "live_session": OfSessions,
     "identity_check": OfIdentity,
+    "stays_erased": OfErasure,
 }

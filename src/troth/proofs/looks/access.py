@@ -122,15 +122,21 @@ class OfViewings(Look):
     """Each viewing that ended, and each copy that was collected, has its entry from before it."""
 
     name = "logging"
-    kinds = frozenset({_OPENED, _CLOSED, _COPIED, "rights:copy:made", "rights:copy:collected"})
+    kinds = frozenset(
+        {
+            _OPENED, _CLOSED, _COPIED, "rights:copy:made", "rights:copy:collected", "rights:list:collected",
+            "exchange:disclosure:recorded", "exchange:disclosure:left",
+        }
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._opened: set[tuple[str, str]] = set()
         self._made: set[str] = set()
+        self._recorded: set[str] = set()
         self._tally = Tally(
             Told(
-                "each viewing and each copy that was collected has its entry from before it",
-                "a viewing or a collected copy has no entry from before it",
+                "each viewing, disclosure and copy or list that was collected has its entry from before it",
+                "a viewing, a disclosure or a collected copy has no entry from before it",
                 "nothing was opened yet",
             )
         )
@@ -142,10 +148,16 @@ class OfViewings(Look):
             self._tally.fit(leaf)
         elif leaf.kind == _CLOSED:
             self._tally.judge(leaf, (leaf.study, leaf.actor) in self._opened)
+        elif leaf.kind == "rights:list:collected":
+            self._tally.fit(leaf)  # the entry of who takes their list is in it, so it is from before it
         elif leaf.kind == "rights:copy:made":
             self._made.add(leaf.subject)
-        else:
+        elif leaf.kind == "rights:copy:collected":
             self._tally.judge(leaf, leaf.subject in self._made)
+        elif leaf.kind == "exchange:disclosure:recorded":
+            self._recorded.add(leaf.ref("disclosure"))
+        elif leaf.is_full:
+            self._tally.judge(leaf, leaf.ref("disclosure") in self._recorded)
 
     def found(self, now: datetime) -> Finding:
         """Over all of them."""

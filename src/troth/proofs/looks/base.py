@@ -43,16 +43,13 @@ class Tally:
     against: int = 0
     examples: list[Example] = field(default_factory=list)
     blind_to: int | None = None
-    since: Leaf | None = None
 
     def fit(self, leaf: Leaf) -> None:
         """One that fits."""
-        self._counted(leaf)
         self.fits += 1
 
     def miss(self, leaf: Leaf) -> None:
         """One that does not."""
-        self._counted(leaf)
         self.against += 1
         if len(self.examples) < _MOST_EXAMPLES:
             self.examples.append(example(leaf))
@@ -69,9 +66,11 @@ class Tally:
         """A copy to count on with what is open now."""
         return replace(self, examples=list(self.examples))
 
-    def _counted(self, leaf: Leaf) -> None:
-        if self.since is None:
-            self.since = leaf
+    def joined(self, other: Tally) -> Tally:
+        """Both counts as one."""
+        blind_to = max((each for each in (self.blind_to, other.blind_to) if each is not None), default=None)
+        examples = sorted([*self.examples, *other.examples], key=lambda each: each.number)[:_MOST_EXAMPLES]
+        return Tally(self.told, self.fits + other.fits, self.against + other.against, examples, blind_to)
 
     def finding(self, name: str) -> Finding:
         """What was found over all."""
@@ -98,23 +97,28 @@ class Kin:
 
     def __init__(self) -> None:
         self._merges: dict[str, set[str]] = {}
+        self._of: dict[str, set[str]] = {}
 
     def see(self, leaf: Leaf) -> None:
         """A merge, or the end of one."""
+        merge = leaf.ref("merge")
         if leaf.kind == "people:subjects:merged":
-            self._merges.setdefault(leaf.ref("merge"), set()).add(leaf.subject)
+            self._merges.setdefault(merge, set()).add(leaf.subject)
+            self._of.setdefault(leaf.subject, set()).add(merge)
         elif leaf.kind == "people:subjects:unmerged":
-            self._merges.pop(leaf.ref("merge"), None)
+            for subject in self._merges.pop(merge, ()):
+                self._of[subject].discard(merge)
 
     def of(self, subject: str) -> frozenset[str]:
         """All identifiers of the person behind one of them."""
+        if not self._of.get(subject):
+            return frozenset({subject})
         found, waiting = {subject}, [subject]
         while waiting:
-            one = waiting.pop()
-            for pair in self._merges.values():
-                if one in pair:
-                    waiting += pair - found
-                    found |= pair
+            for merge in self._of.get(waiting.pop(), ()):
+                fresh = self._merges[merge] - found
+                waiting += fresh
+                found |= fresh
         return frozenset(found)
 
 

@@ -1,48 +1,67 @@
-"""Changes of the notice: two people, a signature, and each account written to once."""
+"""Changes of the notice: two people, and each account written to once; what is accepted; what programs decide."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from itertools import combinations
+from typing import Final
+from uuid import UUID
 
 from troth.notice import Clause, Notice
-from troth.proofs.looks.base import Look, Tally, Told
+from troth.people import independent
+from troth.proofs.looks.base import Look, Tally, Text, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding
 
 _PUBLISHED, _MAILED = "notice:version:published", "outreach:amendment:mailed"
+_LET_IN: Final = frozenset({"people:member:joined", "people:member:changed"})
+_MADE: Final[Mapping[str, str]] = {"people:member:joined": "users", "people:subject:matched": "patients"}
+"""What makes an account by invitation, and whose it is."""
 
 
 class OfVersions(Look):
-    """Every version of this notice names two people; the first one may stand alone, and is then not called agreed."""
+    """Every version of this notice was signed by two people who let neither in the other, and nobody alone both.
+
+    The first one may stand alone, and is then not called agreed. Who let whom in is what the entries of members say; an
+    account whose entry says it of nobody was there at the founding. Per: decision 0026.
+    """
 
     name = "amendment"
-    kinds = frozenset({_PUBLISHED})
+    kinds = frozenset({_PUBLISHED, *_LET_IN})
 
     def __init__(self, notice: Notice) -> None:
         self._notice = notice.name
         self._seen = 0
-        self._founding: Leaf | None = None
+        self._ways: dict[str, dict[UUID, list[frozenset[UUID]]]] = {}
         self._tally = Tally(
             Told(
-                "two accounts signed every version; that they are two people rests on how identity was checked",
-                "a version came into force with one person behind it",
+                "two accounts signed every version and let neither in the other; that they are two people rests on how"
+                " identity was checked",
+                "a version came into force with one person behind it, or with two of whom one let in the other",
                 "the first version is in force, which one person put there at founding; there was no change yet",
             )
         )
 
     def see(self, leaf: Leaf) -> None:
-        """A version that was published."""
+        """Somebody who was let into a role, or a version that was published."""
         if not leaf.is_full:
-            self._tally.skip(leaf)
-            return
-        if leaf.word("notice") != self._notice:
-            return
-        self._seen += 1
-        is_agreed = len({leaf.actor, *leaf.people} - {""}) > 1
-        if self._seen == 1 and not is_agreed:
-            self._founding = leaf
-        else:
-            self._tally.judge(leaf, is_agreed)
+            if leaf.kind == _PUBLISHED:
+                self._tally.skip(leaf)
+        elif leaf.kind in _LET_IN:
+            ways = self._ways.setdefault(leaf.tenant, {})
+            ways.setdefault(UUID(leaf.ref("account")), []).append(frozenset(map(UUID, leaf.people)))
+        elif leaf.word("notice") == self._notice:
+            self._seen += 1
+            people = {UUID(each) for each in (leaf.actor, *leaf.people) if each}
+            if self._seen > 1 or len(people) > 1:
+                self._tally.judge(leaf, len(people) > 1 and self._are_apart(people))
+
+    def _are_apart(self, people: set[UUID]) -> bool:
+        """Whether they are two people to an organisation that both are of."""
+        houses = [ways for ways in self._ways.values() if people <= ways.keys()]
+        pairs = list(combinations(people, 2))
+        return not houses or any(all(independent(ways, *pair) for pair in pairs) for ways in houses)
 
     def found(self, now: datetime) -> Finding:
         """Over all versions."""
@@ -109,36 +128,85 @@ class OfPrograms(Look):
 
 
 class OfAcceptance(Look):
-    """Each account that was made accepted what came with it, before its first act."""
+    """Each account that was made by invitation accepted these terms with it, before its first act."""
 
     name = "accept"
-    kinds = frozenset({"people:member:joined", "people:subject:matched", "people:terms:accepted"})
 
-    def __init__(self, clause: Clause) -> None:
+    def __init__(self, clause: Clause, text: Text) -> None:
+        self._terms = _terms(clause, text)
+        self._kinds = {kind for kind, whose in _MADE.items() if whose in clause.audiences}
         self._made: dict[str, Leaf] = {}
         self._accepted: set[str] = set()
+        self._early: set[str] = set()
         self._tally = Tally(
             Told(
                 "every account that was made by invitation accepted the terms that came with it",
-                "an account was made by invitation without accepting the terms",
+                "an account was made by invitation without accepting the terms, or acted before it had",
                 "no account was made by invitation yet",
             )
         )
 
     def see(self, leaf: Leaf) -> None:
-        """An account that was made by invitation, or what it accepted."""
+        """An account that was made by invitation, what it accepted, or an act of one that has not yet."""
         account = leaf.ref("account")
         if leaf.kind == "people:terms:accepted":
-            self._accepted.add(account)
-        elif leaf.ref("invitation"):
-            if account:
-                self._made.setdefault(account, leaf)
-            else:
+            if leaf.is_full and _accepted(leaf) & self._terms:
+                self._accepted.add(account)
+                if made := self._made.pop(account, None):
+                    self._tally.judge(made, account not in self._early)
+        elif leaf.kind in self._kinds and leaf.ref("invitation"):
+            if not leaf.is_full or not account:
                 self._tally.skip(leaf)
+            elif account in self._accepted:  # it comes in once more, and what it accepted stands
+                self._tally.fit(leaf)
+            else:
+                self._made.setdefault(account, leaf)
+        elif self._made and leaf.actor in self._made and leaf.is_decided and leaf.is_done:
+            self._early.add(leaf.actor)
 
     def found(self, now: datetime) -> Finding:
         """Over all accounts: the record is written with the account, in one transaction."""
         tally = self._tally.fork()
-        for account, leaf in self._made.items():
-            tally.judge(leaf, account in self._accepted)
+        for leaf in self._made.values():
+            tally.miss(leaf)
         return tally.finding(self.name)
+
+
+class OfUse(Look):
+    """Nobody did what these terms come before without having accepted them."""
+
+    name = "accept"
+
+    def __init__(self, clause: Clause, text: Text) -> None:
+        self._terms = _terms(clause, text)
+        self._before = frozenset(getattr(clause, "before", ()))
+        self._accepted: set[str] = set()
+        self._tally = Tally(
+            Told(
+                "everything that these terms come before was done by accounts that had accepted them",
+                "something that these terms come before was done by an account that had not accepted them",
+                "nothing that these terms come before was done yet",
+            )
+        )
+
+    def see(self, leaf: Leaf) -> None:
+        """What an account accepted, or an act."""
+        if leaf.kind == "people:terms:accepted":
+            if leaf.is_full and _accepted(leaf) & self._terms:
+                self._accepted.add(leaf.ref("account"))
+        elif leaf.action in self._before and leaf.is_done and leaf.is_decided and leaf.actor_kind != "system":
+            self._tally.judge(leaf, leaf.actor in self._accepted)
+
+    def found(self, now: datetime) -> Finding:
+        """Over all such acts."""
+        return self._tally.finding(self.name)
+
+
+def _terms(clause: Clause, text: Text) -> frozenset[str]:
+    """Every edition of some terms that was ever in force, as entries name it."""
+    held = (notice.find("accept", clause.key) for notice in (*text.current, *text.published))
+    return frozenset(f"{clause.key}:{getattr(each, 'edition', '')}" for each in held if each is not None)
+
+
+def _accepted(leaf: Leaf) -> set[str]:
+    return set(leaf.word("accepts").split("+"))

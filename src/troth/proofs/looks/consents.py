@@ -7,6 +7,7 @@ from datetime import datetime
 from troth.notice import Clause
 from troth.proofs.looks.base import GRACE, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
+from troth.proofs.looks.objections import STANDS
 from troth.proofs.model import Finding
 
 _CHOSEN = frozenset({"people:consent:recorded", "people:channel:chosen", "people:objection:decided"})
@@ -93,7 +94,7 @@ class OfMessages(Look):
         elif leaf.kind == "people:objection:decided":
             key = leaf.word("key")
             if key in self._purposes:
-                self._choose(leaf, key, is_stop=leaf.word("state") == "given" and leaf.is_done)
+                self._choose(leaf, key, is_stop=leaf.word("state") in STANDS)
         elif leaf.kind == _SENT and leaf.purpose in self._purposes:
             self._tally.judge(leaf, not self._is_stopped(leaf))
 

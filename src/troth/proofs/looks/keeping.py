@@ -1,4 +1,4 @@
-"""What stays and what goes: legal holds, and erasures because a time is over."""
+"""What stays and what goes: legal holds, erasures because a time is over, and what stays erased."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from datetime import datetime
 from troth.notice import Clause
 from troth.proofs.looks.base import Kin, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
-from troth.proofs.model import Finding
+from troth.proofs.model import Finding, Verdict
 
 _PLACED, _RELEASED = "lifecycle:hold:placed", "lifecycle:hold:released"
 _ERASED = ("archive:study:erased", "lifecycle:contact:disposed")
+_HELD = frozenset(
+    {
+        "archive:instances:stored", "archive:study:opened", "archive:study:copied", "archive:study:corrected",
+        "archive:instance:mended", "archive:instance:replaced", "archive:instance:released",
+    }
+)  # fmt: skip
 
 
 class OfHolds(Look):
@@ -89,3 +95,56 @@ class OfDisposal(Look):
     def found(self, now: datetime) -> Finding:
         """Over all disposals."""
         return self._tally.finding(self.name)
+
+
+class OfErasure(Look):
+    """Nothing that was erased was taken in, opened or copied again under its own name, or brought back by a restore.
+
+    What came back under another one is found by the marks of what was erased, which are held against all that is held.
+    """
+
+    name = "stays_erased"
+    kinds = frozenset({"archive:study:erased", *_HELD})
+
+    def __init__(self) -> None:
+        self._erased: set[str] = set()
+        self._tally = Tally(
+            Told(
+                "nothing that was erased was met again",
+                "something was taken in, opened or copied after it had been erased",
+                "nothing was erased yet",
+            )
+        )
+
+    def see(self, leaf: Leaf) -> None:
+        """An erasure, or something done with a study."""
+        if leaf.kind == "archive:study:erased":
+            if leaf.is_done and leaf.study not in self._erased:
+                self._erased.add(leaf.study)
+                self._tally.fit(leaf)
+        elif leaf.kind in _HELD and leaf.study in self._erased and leaf.is_done:
+            self._tally.miss(leaf)
+
+    def found(self, now: datetime) -> Finding:
+        """Over all erasures."""
+        return self._tally.finding(self.name)
+
+
+class OfAges(Look):
+    """Whether somebody of a refused age was taken in: an age is under seal, so that entries cannot show it."""
+
+    name = "minor"
+    kinds = frozenset({"people:age:stated"})
+
+    def __init__(self) -> None:
+        self._is_stated = False
+
+    def see(self, leaf: Leaf) -> None:
+        """An age that somebody stated; which one, no entry says."""
+        self._is_stated = True
+
+    def found(self, now: datetime) -> Finding:
+        """Blind once an age was stated."""
+        if self._is_stated:
+            return Finding(self.name, Verdict.BLIND, "ages are under seal, and nothing computes yet who was taken in")
+        return Finding(self.name, Verdict.IDLE, "nobody has stated an age yet")

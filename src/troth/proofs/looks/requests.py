@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from troth.notice import Clause
-from troth.proofs.looks.base import GRACE, Look, Tally, Told
+from troth.proofs.looks.base import GRACE, Kin, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding
 
@@ -96,8 +96,8 @@ class OfRestriction(Look):
         allowed = getattr(clause, "still_allowed", None)
         self._actions = frozenset(getattr(allowed, "actions", ()))
         self._purposes = frozenset(getattr(allowed, "purposes", ()))
-        self._in_force: dict[str, tuple[str, str, datetime]] = {}
-        self._ended: dict[str, datetime] = {}
+        self._in_force: dict[str, dict[str, tuple[str, datetime]]] = {}
+        self._kin = Kin()
         self._tally = Tally(
             Told(
                 "nothing was done with what was stopped while it was stopped",
@@ -110,7 +110,9 @@ class OfRestriction(Look):
         """A restriction, or something done."""
         if leaf.kind == "people:restriction:set":
             self._set(leaf)
-        elif leaf.is_done and leaf.is_decided and leaf.is_full and leaf.subject:
+        elif leaf.kind.startswith("people:subjects:"):
+            self._kin.see(leaf)
+        elif self._in_force and leaf.is_done and leaf.is_decided and leaf.is_full and leaf.subject:
             self._used(leaf)
 
     def _set(self, leaf: Leaf) -> None:
@@ -119,18 +121,19 @@ class OfRestriction(Look):
             return
         ref = leaf.ref("restriction")
         if leaf.word("state") == "given":
-            self._in_force[ref] = (leaf.subject, leaf.study, leaf.at)
+            self._in_force.setdefault(leaf.subject, {})[ref] = (leaf.study, leaf.at)
             self._tally.fit(leaf)
-        else:
-            self._in_force.pop(ref, None)
+        elif leaf.subject in self._in_force:
+            self._in_force[leaf.subject].pop(ref, None)
 
     def _used(self, leaf: Leaf) -> None:
         if leaf.action in self._actions or leaf.purpose in self._purposes:
             return
-        for subject, study, since in self._in_force.values():
-            if leaf.at > since + GRACE and subject == leaf.subject and study in ("", leaf.study):
-                self._tally.miss(leaf)
-                return
+        for subject in self._kin.of(leaf.subject) & self._in_force.keys():
+            for study, since in self._in_force[subject].values():
+                if leaf.at > since + GRACE and study in ("", leaf.study):
+                    self._tally.miss(leaf)
+                    return
 
     def found(self, now: datetime) -> Finding:
         """Over all restrictions."""

@@ -5,9 +5,10 @@ Serves purpose, recipient (inside), prohibition: a group that does not fit gives
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from troth.notice import ANYBODY, Clause, Notice
 from troth.proofs.looks.base import Look, Tally, Text, Told
@@ -22,6 +23,7 @@ class Group(NamedTuple):
     action: str
     purpose: str
     clauses: tuple[str, ...]
+    via: str = ""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Shape:
             self.older = leaf
             return
         clauses = tuple(each for each in leaf.clauses if ":" not in each)
-        group = Group(leaf.role, leaf.action, leaf.purpose, clauses)
+        group = Group(leaf.role, leaf.action, leaf.purpose, clauses, leaf.via)
         count, first = self.groups.get(group, (0, leaf))
         self.groups[group] = (count + 1, first)
 
@@ -50,6 +52,8 @@ class OfShape(Look):
     Args:
         shape: Counted once for all looks of its kind.
     """
+
+    kinds: ClassVar[Collection[str]] = frozenset()
 
     def __init__(self, shape: Shape, told: Told) -> None:
         self._shape = shape
@@ -64,6 +68,10 @@ class OfShape(Look):
 
     def found(self, now: datetime) -> Finding:
         """Every group held against the sentence."""
+        return self.tally().finding(self.name)
+
+    def tally(self) -> Tally:
+        """The groups that fit, and those that do not."""
         tally = Tally(self._told)
         if self._shape.older is not None:
             tally.skip(self._shape.older)
@@ -76,7 +84,7 @@ class OfShape(Look):
                 tally.fits += count - 1
             else:
                 tally.against += count - 1
-        return tally.finding(self.name)
+        return tally
 
 
 class OfPurpose(OfShape):
