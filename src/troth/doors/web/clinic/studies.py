@@ -16,6 +16,7 @@ from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, Stud
 from troth.doors.web import words
 from troth.doors.web.clinic.views import Chosen, Prior, StudiesPage, StudyRow
 from troth.doors.web.desk import Desk, clauses_of, go, id_of, of_organisation
+from troth.doors.web.forms import Fault
 from troth.doors.web.looked import Filter
 from troth.doors.web.render import Page
 from troth.kit import clock, numbers
@@ -79,11 +80,12 @@ class StudyPages:
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         asked = asked_of(http_request)
         permit = await self._desk.permit(actor, "query", of_organisation(actor), PURPOSE)
-        fault, studies, is_more = "", list[StudySummary](), False
+        faults: tuple[Fault, ...] = ()
+        studies, is_more = list[StudySummary](), False
         try:
             studies, is_more = await self._search(permit, asked)
         except (SearchValueInvalid, SearchTooBroad) as refused:
-            fault = refused.detail
+            faults = (Fault("q", refused.detail.rstrip(".")),)
         chosen = await self._chosen(actor, permit, studies, asked) if asked.chosen else None
         first, version = (asked.page - 1) * PAGE + 1, await self._desk.version(actor)
         view = StudiesPage(
@@ -94,7 +96,7 @@ class StudyPages:
                 asked, "days", asked.days, {"": "Any day"} | {key: label for key, (label, _) in DAYS.items()}
             ),
             modalities=_filters(asked, "modality", asked.modality, {"": "Any"} | {each: each for each in MODALITIES}),
-            fault=fault,
+            faults=faults,
             rows=tuple(_row(study, asked) for study in studies),
             range_line=f"Rows {first}–{first + len(studies) - 1}" if len(studies) != 1 else f"Row {first}",
             previous_href=asked.href(page=asked.page - 1) if asked.page > 1 else "",
@@ -112,7 +114,7 @@ class StudyPages:
             here="/studies",
             permit=permit,
             recorded=RECORDED,
-            status=422 if fault else 200,
+            status=422 if faults else 200,
         )
 
     async def open(self, http_request: Request) -> Response:

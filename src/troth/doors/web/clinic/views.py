@@ -68,7 +68,7 @@ class StudiesPage:
     kept_fields: tuple[tuple[str, str], ...]
     dates: tuple[Filter, ...]
     modalities: tuple[Filter, ...]
-    fault: str
+    faults: tuple[Fault, ...]
     rows: tuple[StudyRow, ...]
     range_line: str
     previous_href: str

@@ -127,7 +127,7 @@ class DecisionPages:
                 permit, id_of(http_request), fields.get("reason", ""), is_granted=is_granted
             )
         except PersonNeeded:
-            return await self._queue(http_request, visitor, actor, _REASON)
+            return await self._queue(http_request, visitor, actor, _reason(http_request))
         except ChoiceNotFound as gone:
             return await self._queue(http_request, visitor, actor, Fault("", gone.hint or "It does not wait any more"))
         await self._desk.rooms.choices.write_of_decision(permit, made.holder_id)
@@ -151,7 +151,7 @@ class DecisionPages:
                 narrow, about.id, fields.get("reason", ""), is_confirmed=_yes(fields)
             )
         except PersonNeeded:
-            return await self._queue(http_request, visitor, actor, _REASON)
+            return await self._queue(http_request, visitor, actor, _reason(http_request))
         except ChoiceNotFound:
             return await self._queue(http_request, visitor, actor, Fault("", "It does not wait any more"))
         state = "confirmed" if _yes(fields) else "dismissed"
@@ -224,7 +224,10 @@ class DecisionPages:
             )
         except ReasonMissing as refused:
             return await self._emergencies(
-                http_request, visitor, actor, Fault("", f"{refused.title}. {refused.hint}".rstrip("."))
+                http_request,
+                visitor,
+                actor,
+                Fault(f"r{id_of(http_request)}", f"{refused.title}. {refused.hint}".rstrip(".")),
             )
         except OwnAssignment as refused:
             return await self._emergencies(http_request, visitor, actor, Fault("", refused.title))
@@ -276,7 +279,9 @@ class DecisionPages:
         )  # fmt: skip
 
 
-_REASON = Fault("", "Write down why; the person reads it")
+def _reason(http_request: Request) -> Fault:
+    """A decision without its reason; the field is that of the one decided."""
+    return Fault(f"r{id_of(http_request)}", "Write down why; the person reads it")
 
 
 def _proposal(proposal: Proposal, members: dict[UUID, User]) -> Waiting:

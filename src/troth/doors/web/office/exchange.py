@@ -109,7 +109,7 @@ class ExchangePages:
         except (DisclosureRefused, NotDelivered) as refused:
             alert = f"Nothing left. {refused.detail}" if isinstance(refused, DisclosureRefused) else refused.detail
             return await self._show(
-                http_request, "recipients", "disclosures", typed, alert=alert, status=refused.http_status
+                http_request, "recipients", "disclosures", typed, Fault("", alert), status=refused.http_status
             )
         rests_on = departure.rests_on
         told = f"It arrived at {rests_on.recipient.name} and is in the accounting."
@@ -195,7 +195,6 @@ class ExchangePages:
         typed: Mapping[str, str] | None = None,
         *faults: Fault,
         told: str = "",
-        alert: str = "",
         affected: tuple[str, ...] = (),
         status: int = 0,
     ) -> Response:
@@ -222,7 +221,6 @@ class ExchangePages:
             registers=tuple(tables),
             faults=faults,
             told=told,
-            alert=alert,
             affected=affected,
             cut_off=await self._cut_off(permit) if page == "transfers" and not self._is_platform else (),
         )

@@ -48,7 +48,6 @@ class ExchangePage:
 
     Attributes:
         told: What was just done, one sentence.
-        alert: What was refused or who is touched, one sentence.
         affected: Recipients to whom nothing can go any more.
     """
 
@@ -58,6 +57,5 @@ class ExchangePage:
     registers: tuple[RegisterView, ...]
     faults: tuple[Fault, ...] = ()
     told: str = ""
-    alert: str = ""
     affected: tuple[str, ...] = ()
     cut_off: tuple[str, ...] = ()
