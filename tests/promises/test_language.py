@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.common.deployment import NOTICES, Deployment, OpenDeployment
+from tests.common.deployment import ADDRESS, NOTICES, Deployment, OpenDeployment
+from troth.main import collecting
 
+SOURCE = Path(collecting.__file__).parents[1]
 START_SECONDS = 120
 
 
@@ -137,9 +140,82 @@ async def test_a_field_that_is_not_declared_is_refused_and_not_logged(
     assert "shoe_size" not in caplog.text
 
 
-@pytest.mark.promise(
-    "IH-03", shows="check", lacks="a form or column that is not declared stops the start, not the check"
-)
+@pytest.mark.promise("IH-03", shows="run")
+async def test_of_what_a_browser_tells_the_address_of_a_sign_in_is_kept_and_nothing_else(
+    host: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="troth")
+    reader, person = host.anybody(), await host.staff("clinician")
+    told = {"User-Agent": "Shoebox/42", "Referer": "https://elsewhere.example/came-from", "Accept-Language": "xx-QQ"}
+
+    async def with_the_address() -> set[str]:
+        return {event.id.hex for event in await host.ledgered() if ADDRESS in json.dumps(event.payload, default=str)}
+
+    signed_in = await with_the_address()
+    assert signed_in
+    for page in ("/", "/notice", "/promises", "/sign-in"):
+        assert (await reader.web.get(page, headers=told)).status_code in (200, 303)
+    assert (await person.web.get("/account", headers=told)).status_code == 200
+    assert await with_the_address() == signed_in, "reading a page keeps no address"
+    await host.sign_in_again(person)
+    assert await with_the_address() > signed_in
+    kept = str([event.payload for event in await host.ledgered()])
+    for words in ("Shoebox", "came-from", "QQ"):
+        assert words not in kept
+        assert words not in caplog.text
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the program, without the viewer's files."""
+    copy = tmp_path_factory.mktemp("program")
+    shutil.copytree(SOURCE, copy / "troth", ignore=shutil.ignore_patterns("dist", "static", "__pycache__"))
+    return copy
+
+
+UNDECLARED = {
+    "a field of a form": (
+        "doors/web/declared.py", 'theme=NOBODY, back=NOBODY', 'theme=NOBODY, back=NOBODY, shoe="shoe_sizes"',
+        "the field 'shoe' of 'theme' holds 'shoe_sizes'",
+    ),
+    "a form": ("doors/web/app.py", 'Route("/theme"', 'Route("/shoes"', "the form at /shoes is not declared"),
+    "a column": (
+        "main/tables.json", '"account": ["key"', '"account": ["shoe", "key"',
+        "the column 'shoe' of the table 'account' is not said to hold anything",
+    ),
+    "what a column holds": (
+        "main/columns.yaml", "email_sealed: account}", "email_sealed: shoe_sizes}",
+        "the column 'email_sealed' of 'account' holds 'shoe_sizes'",
+    ),
+}  # fmt: skip
+"""What somebody adds to the program: file, what stands there, what then stands there, and what the check says."""
+
+
+@pytest.mark.promise("IH-03", shows="check")
+@pytest.mark.parametrize("added", UNDECLARED)
+def test_a_field_that_no_clause_covers_does_not_pass(program: Path, added: str) -> None:
+    name, stands, then, told_of = UNDECLARED[added]
+    command = [sys.executable, "-m", "troth.main.cli", "check", str(NOTICES / "imaging-host")]
+    environment = {**os.environ, "PYTHONPATH": str(program)}
+
+    def checked() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=program, env=environment, capture_output=True, text=True, check=False)
+
+    sound = checked()
+    assert (sound.returncode, sound.stdout.count("every clause is enforced")) == (0, 1), sound.stdout
+    file = program / "troth" / name
+    before = file.read_text()
+    assert stands in before
+    file.write_text(before.replace(stands, then, 1))
+    try:
+        refused = checked()
+    finally:
+        file.write_text(before)
+    assert refused.returncode == 1
+    assert told_of in refused.stdout
+
+
+@pytest.mark.promise("IH-03", shows="check")
 def test_a_field_whose_category_the_notice_lacks_does_not_pass(folder: Path) -> None:
     form = (
         "  - number: 990\n    title: Forms\n    clauses:\n"

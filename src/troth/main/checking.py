@@ -10,12 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from troth.kit import clock
+from troth.main import collecting
 from troth.main.capabilities import serves
 from troth.main.modules import modules
-from troth.notice import NoticeMalformed, Problem, check_all, load_all, sarif
+from troth.notice import NoticeMalformed, Problem, check_all, load_all, notice_files, sarif
 
 FORMS = ("text", "json", "sarif")
-HELP = "Check notices: every clause complete, known, lawful and enforced. Problems are told with file:line and a hint."
+HELP = (
+    "Check notices: every clause complete, known, lawful and enforced, and nothing taken in or kept that none covers."
+    " Problems are told with file:line and a hint."
+)
 
 
 def run(paths: Sequence[Path], form: str) -> int:
@@ -28,7 +32,7 @@ def run(paths: Sequence[Path], form: str) -> int:
     Returns:
         0 where there is no problem, else 1.
     """
-    found: list[Problem] = []
+    found: list[Problem] = collecting.undeclared()
     parts = modules()
     for path in paths:
         try:
@@ -37,6 +41,8 @@ def run(paths: Sequence[Path], form: str) -> int:
             found += fault.problems
             continue
         wrong = check_all(notices, modules=parts, today=clock.now().date(), serves=serves())
+        if not wrong and _is_whole(path):
+            wrong = collecting.uncovered(notices)
         found += wrong
         for each in () if wrong or form != "text" else notices:
             print(f"{each.path}: {len(each.clauses)} clauses, version {each.version}, every clause is enforced")
@@ -50,6 +56,11 @@ def run(paths: Sequence[Path], form: str) -> int:
         for problem in found:
             print(f"{problem.path}:{problem.line}: {problem.what}\n    {problem.hint}")
     return 1 if found else 0
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether what a path names is all that a deployment says: of one notice among several, the others say the rest."""
+    return path.is_dir() or len(notice_files([path.parent])) == 1
 
 
 def main(words: Sequence[str]) -> None:

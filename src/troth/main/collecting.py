@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
 from ruamel.yaml import YAML
 
 from troth.doors import web
 from troth.notice import Collecting, Notice, Problem, coverage
 
 COLUMNS: Final = Path(__file__).with_name("columns.yaml")
+
+TABLES: Final = Path(__file__).with_name("tables.json")
+"""The columns that the migrations make (`make catalogue`); a test holds it against a database."""
+
+ROUTES: Final = Path(web.__file__).with_name("app.py")
 
 LISTENERS: Final = (
     Collecting("listener", "pages", "portal"),
@@ -88,6 +94,23 @@ def uncovered(notices: Sequence[Notice]) -> list[Problem]:
     return coverage(notices, [*program(), *tables()])
 
 
+def undeclared(tables: Path = TABLES, columns: Path = COLUMNS, routes: Path = ROUTES) -> list[Problem]:
+    """The columns and forms of this program of which nobody says what they take: read from files, nothing is started.
+
+    Args:
+        tables: The columns that the migrations make.
+        columns: What each is said to hold.
+        routes: Source of the application with the forms.
+    """
+    made = [(name, part) for name, parts in json.loads(tables.read_text("utf-8")).items() for part in parts]
+    hint = "say in troth/doors/web/declared.py on which surface it stands and what each field takes"
+    forms = [
+        Problem(routes.name, 1, f"the form at {path} is not declared", hint)
+        for path in web.undeclared(_posted(routes.read_text("utf-8")))
+    ]
+    return [*_unsaid(made, columns), *forms]
+
+
 def unsaid(dsn: str, file: Path = COLUMNS) -> Iterator[Problem]:
     """The columns of a database of which nobody says what they hold.
 
@@ -95,12 +118,37 @@ def unsaid(dsn: str, file: Path = COLUMNS) -> Iterator[Problem]:
         dsn: Of the database, as its owner.
         file: Where it is said.
     """
-    said = {name: {*each.get("holds", {}), *each.get("clear", ())} for name, each in _said(file).items()}
+    yield from _unsaid(columns_of(dsn), file)
+
+
+def columns_of(dsn: str) -> list[tuple[str, str]]:
+    """The columns of a database that can hold words or bytes, each with its table.
+
+    Args:
+        dsn: Of the database, as its owner.
+    """
+    import psycopg  # a check of notices works without it
+
     with psycopg.connect(dsn) as connection:
-        for name, part in connection.execute(_CATALOGUE):
-            if part not in said.get(name, ()):
-                what = f"the column {part!r} of the table {name!r} is not said to hold anything"
-                yield Problem(file.name, 1, what, "put it under holds, with what it holds, or under clear")
+        return [(str(name), str(part)) for name, part in connection.execute(_CATALOGUE)]
+
+
+def _unsaid(columns: Sequence[tuple[str, str]], file: Path) -> Iterator[Problem]:
+    said = {name: {*each.get("holds", {}), *each.get("clear", ())} for name, each in _said(file).items()}
+    for name, part in columns:
+        if part not in said.get(name, ()):
+            what = f"the column {part!r} of the table {name!r} is not said to hold anything"
+            yield Problem(file.name, 1, what, "put it under holds, with what it holds, or under clear")
+
+
+def _posted(source: str) -> Iterator[str]:
+    """The routes that take a form, as a source writes them; a path that is put together is looked at by the start."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Route":
+            path = node.args[0] if node.args else None
+            takes = any(each.arg == "methods" for each in node.keywords)
+            if takes and isinstance(path, ast.Constant) and isinstance(path.value, str):
+                yield path.value
 
 
 def _said(file: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 
 from troth.doors import dicomweb, dimse, viewer, web
+from troth.doors.web import create as create_pages
 from troth.kit.bell import Bell
 from troth.ledger import HeadFile, Sequencer
 from troth.lifecycle import ContactDisposal, UnusedAccounts
@@ -51,7 +52,7 @@ def run_web(settings: Settings, first: socket.socket | None, second: socket.sock
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
         api = dicomweb.create(rooms)
-        applications = (web.create(rooms, api, rest.create(rooms)), viewer.create(rooms, api))
+        applications = (create_pages(rooms, api, rest.create(rooms)), viewer.create(rooms, api))
         web.require_forms(applications[0].routes)
         shown = certificate(settings)
         servers = [_Server(_uvicorn(app, settings, shown)) for app in applications]

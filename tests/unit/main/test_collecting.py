@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from starlette.routing import Route
+from tools import catalogue
 
 from tests.common.servers import ServedDatabase
 from troth.doors.web import declared
@@ -25,6 +26,22 @@ def test_every_column_is_said_to_hold_something_or_nothing(database: ServedDatab
     short.write_text(collecting.COLUMNS.read_text().replace("email_sealed: account", "gone: account"))
     (problem,) = collecting.unsaid(owner, short)
     assert "the column 'email_sealed' of the table 'account'" in problem.what
+
+
+def test_the_columns_that_the_check_reads_are_those_of_a_database(database: ServedDatabase) -> None:
+    assert collecting.TABLES.read_text() == catalogue.tables(collecting.columns_of(database.dsn("troth_owner")))
+
+
+def test_the_check_names_a_column_and_a_form_that_nobody_declared(tmp_path: Path) -> None:
+    assert collecting.undeclared() == []
+    tables, routes = tmp_path / "tables.json", tmp_path / "app.py"
+    tables.write_text(collecting.TABLES.read_text().replace('"email_sealed"', '"email_sealed", "mood"', 1))
+    routes.write_text(collecting.ROUTES.read_text().replace('Route("/theme"', 'Route("/mood"'))
+    told = [problem.what for problem in collecting.undeclared(tables, routes=routes)]
+    assert told == [
+        "the column 'mood' of the table 'account' is not said to hold anything",
+        "the form at /mood is not declared",
+    ]
 
 
 def test_every_job_that_the_worker_registers_is_listed() -> None:

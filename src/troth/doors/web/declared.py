@@ -1,7 +1,7 @@
 """Every form of the pages and what each of its fields takes. A form or field that is not here is not accepted.
 
-The start compares this with the notice (`notice.coverage`), and the application compares it with its own routes: a
-form without a line here does not start, and a field without one is refused before anything looks at it.
+The check and the start compare this with the notice (`notice.coverage`) and with the routes: a form without a line
+here does not pass and does not start, and a field without one is refused before anything looks at it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
-
-from starlette.routing import BaseRoute, Route
+from typing import Any, Final
 
 from troth.doors.web.errors import FieldUndeclared, FormUndeclared
 from troth.notice import Collecting
@@ -288,19 +286,27 @@ def needs_fresh(path: str, fields: Mapping[str, str]) -> bool:
     return False
 
 
-def require_forms(routes: Iterable[BaseRoute]) -> None:
+def undeclared(paths: Iterable[str]) -> list[str]:
+    """The routes that take a form and have no line here, in order.
+
+    Args:
+        paths: Routes that take a form, as the application writes them.
+    """
+    known = {form.path for form in FORMS.values()}
+    return sorted(set(paths) - known)
+
+
+def require_forms(routes: Iterable[Any]) -> None:
     """Refuse to serve a form that is not declared.
 
     Args:
-        routes: Of the application.
+        routes: Of the application; nothing of a web server is imported here, so that a check need not.
 
     Raises:
         FormUndeclared: A route takes a form that has no line here.
     """
-    known = {form.path for form in FORMS.values()}
-    for route in routes:
-        if isinstance(route, Route) and "POST" in (route.methods or ()) and route.path not in known:
-            raise FormUndeclared(route.path)
+    for path in undeclared(route.path for route in routes if "POST" in (getattr(route, "methods", None) or ())):
+        raise FormUndeclared(path)
 
 
 def limit_bytes(path: str) -> int:
