@@ -33,7 +33,8 @@ class Marketing(Clause):
     def policies(self, notice: Lookup) -> Iterator[Policy]:
         """No message on a channel that the person stopped, and where it needs a consent, none without.
 
-        An objection ends the activity whatever its basis, a consent included (GDPR Art. 21(2) and (3)).
+        An objection ends the activity whatever its basis, a consent included (GDPR Art. 21(2) and (3)). Where several
+        clauses name an activity, each about some channels, what holds for all of them is said once, by the first.
         """
         head = (
             f"@id({cedar.text(self.id)})\n"
@@ -50,16 +51,33 @@ class Marketing(Clause):
                     enough.append("customer")
                 yes = f"context.claims.containsAny({cedar.texts(enough)})"
                 yield Policy(self.id, f"{head}{on} }}\nunless {{ {yes} }};", "forbid")
-        known = cedar.texts(f"channel:{channel}" for channel in self.channels)
-        yield Policy(self.id, f"{head}true }}\nunless {{ context.claims.containsAny({known}) }};", "forbid")
-        for key in self.purposes:
-            objected = cedar.text(f"objection:{key}")
+        for channels, keys in self._leads(notice).items():
+            known = cedar.texts(f"channel:{channel}" for channel in channels)
             text = (
                 f"@id({cedar.text(self.id)})\n"
-                "forbid (principal, action, resource)\n"
-                f"when {{ context.purpose == {cedar.text(key)} && context.claims.contains({objected}) }};"
+                'forbid (principal, action == Action::"send_message", resource)\n'
+                f"when {{ {cedar.texts(keys)}.contains(context.purpose) }}\n"
+                f"unless {{ context.claims.containsAny({known}) }};"
             )
             yield Policy(self.id, text, "forbid")
+            for key in keys:
+                objected = cedar.text(f"objection:{key}")
+                text = (
+                    f"@id({cedar.text(self.id)})\n"
+                    "forbid (principal, action, resource)\n"
+                    f"when {{ context.purpose == {cedar.text(key)} && context.claims.contains({objected}) }};"
+                )
+                yield Policy(self.id, text, "forbid")
+
+    def _leads(self, notice: Lookup) -> dict[tuple[str, ...], list[str]]:
+        """The activities that this clause is the first to name, by the channels that all of them together have."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for key in self.purposes:
+            naming = [each for each in notice.all("marketing") if key in getattr(each, "purposes", ())]
+            if naming[0].id == self.id:
+                channels = dict.fromkeys(name for each in naming for name in getattr(each, "channels", ()))
+                found.setdefault(tuple(channels), []).append(key)
+        return found
 
     def enforcer(self) -> str:
         """The decision about every message."""
@@ -82,6 +100,8 @@ class Marketing(Clause):
             return
         for channel in self.channels:
             yield Need("send", channel, channel, f"nothing is sent by {vocabulary.CHANNELS[channel]}")
+        if self.soft_opt_in:
+            yield Need("claim", "customer", "customer", "nobody is known to have bought something")
         for way in self.stops_by:
             yield Need("stop", way, way, _CANNOT_STOP.get(way, f"it cannot be stopped by {way}"))
 

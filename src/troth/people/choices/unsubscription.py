@@ -83,8 +83,9 @@ def clause_of(versions: Iterable[NoticeVersion], purpose: str) -> tuple[Marketin
         purpose: Key of the activity.
     """
     for version in versions:
-        for clause in version.notice.all("marketing"):
-            if isinstance(clause, Marketing) and purpose in clause.purposes:
+        found = [each for each in version.notice.all("marketing") if isinstance(each, Marketing)]
+        for clause in sorted(found, key=lambda each: "email" not in each.channels):
+            if purpose in clause.purposes:
                 return clause, True
     return None, purpose in MARKETING
 
