@@ -1,5 +1,6 @@
-"""The catalogue of a freshly migrated database, for `troth verify` to hold each deployment against, and its columns, for
-`troth check` to hold what is said of them against (`make catalogue`).
+"""The catalogue of a freshly migrated database, for `troth verify` to hold each deployment against (`make catalogue`).
+
+Its columns are written beside it: `troth check` holds what is said of them against those.
 
 A server of our own is started in a folder that goes away again, migrated, and read as the role of the doors.
 """
