@@ -8,6 +8,7 @@ from uuid import UUID
 
 from troth import policy
 from troth.archive import Archive
+from troth.exchange import store
 from troth.exchange.documents import Documents
 from troth.exchange.errors import WrongPermit
 from troth.exchange.model import PLATFORM
@@ -17,7 +18,7 @@ from troth.kit.mail import Mail
 from troth.ledger import Ledger
 from troth.notice import Notice, Notices
 from troth.people import Peer, People
-from troth.policy import NOTHING, Clear, Facts, Permit
+from troth.policy import NOTHING, Clear, Facts, Permit, belief
 from troth.vault import KeyRef, Keyring, Packs
 
 Send = Callable[[Sequence[bytes], Peer], Awaitable[Sequence[int]]]
@@ -83,6 +84,18 @@ class Room:
         if tenant is None or tenant == PLATFORM:
             return None
         return (await self._people.organisation(tenant)).key
+
+    async def _recipient(self, connection: Connection, key: str) -> Row | None:
+        """The recipient of a key that is not ended, as it was bound."""
+        return self._believed("exchange_recipient", await store.recipient_by_key(connection, key))
+
+    async def _order(self, connection: Connection, order_id: UUID | None) -> Row | None:
+        """A legal order, as it was bound; none where none is meant."""
+        return self._believed("exchange_order", await store.order(connection, order_id)) if order_id else None
+
+    def _believed(self, register: str, row: Row | None) -> Row | None:
+        """A row of a register, or none where it is not what was bound: the facts of the decision have told of it."""
+        return row if row is not None and belief.doubted(self._keyring, register, row) is None else None
 
     async def _in_force(self) -> tuple[Notice, ...]:
         """All notices in force today, each in its latest version."""

@@ -21,7 +21,7 @@ from troth.kit.db import Row, Space
 from troth.kit.errors import Gone, NotFound, TrothError
 from troth.kit.mail import Attachment
 from troth.people import Peer, Subject
-from troth.policy import Actor, Clear, Permit, Target, refs
+from troth.policy import Actor, Clear, Permit, Target, belief, refs
 from troth.vault import KeyDestroyed, KeyRef
 
 _YEARS_BACK = 6  # 45 CFR 164.528(a)(1)
@@ -179,7 +179,7 @@ class Exchange(Requests):
             troth.kit.mail.MailNotSent: The mail server did not take it; the accounting says so.
         """
         async with self._db.transaction(Space(permit.tenant)) as connection:
-            row = await store.recipient_by_key(connection, wanted.recipient_key)
+            row = await self._recipient(connection, wanted.recipient_key)
         if row is not None and not row["email"]:
             about = await self._about(permit, wanted)
             await self._refuse_place(permit, wanted, about, "The recipient has no registered address for mail.")
@@ -225,16 +225,16 @@ class Exchange(Requests):
         origin = (await self._people.organisation(permit.tenant)).region
         facts = await self._facts.about(permit.actor, permit.target)
         async with self._db.transaction(Space(permit.tenant)) as connection:
-            recipient = await store.recipient_by_key(connection, wanted.recipient_key)
+            recipient = await self._recipient(connection, wanted.recipient_key)
             contracts = await store.rows(connection, "exchange_contract")
             instruments = await store.rows(connection, "exchange_instrument")
-            order = await store.order(connection, wanted.order_id) if wanted.order_id is not None else None
+            order = await self._order(connection, wanted.order_id)
         return gate.Registers(
             now=clock.now(),
             origin=origin,
             recipient=rows.recipient(recipient) if recipient is not None else None,
-            contracts=tuple(rows.contract(row) for row in contracts),
-            instruments=tuple(rows.instrument(row) for row in instruments),
+            contracts=tuple(map(rows.contract, belief.sift(self._keyring, "exchange_contract", contracts)[0])),
+            instruments=tuple(map(rows.instrument, belief.sift(self._keyring, "exchange_instrument", instruments)[0])),
             order=rows.order(order, lambda _row, _name: "") if order is not None else None,
             claims=facts.claims,
             instructed=tuple(each.id for each in facts.instructions if each.covers("disclose", wanted.purpose)),
@@ -303,7 +303,7 @@ class Exchange(Requests):
     async def _peer(self, permit: Permit, wanted: Disclosure) -> Peer:
         """The node of the recipient; where it has none, the gate's own refusals come first."""
         async with self._db.transaction(Space(permit.tenant)) as connection:
-            row = await store.recipient_by_key(connection, wanted.recipient_key)
+            row = await self._recipient(connection, wanted.recipient_key)
         peers = await self._people.peers(permit)
         peer = next((each for each in peers if row is not None and each.id == row["peer_id"]), None)
         if peer is None:

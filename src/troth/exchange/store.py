@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
+from troth.policy import belief
 
 COLUMNS: Mapping[str, tuple[LiteralString, ...]] = {
     "exchange_document": (
@@ -58,13 +59,34 @@ _END_COLUMN: Mapping[str, LiteralString] = {
     "exchange_instruction": "revoked_at",
     "exchange_order": "ended_at",
 }
-_LISTS: Mapping[str, LiteralString] = {
-    "exchange_contract": "select * from exchange_contract order by key, valid_from, id",
-    "exchange_recipient": "select * from exchange_recipient order by ended_at is not null, name, id",
-    "exchange_instrument": "select * from exchange_instrument order by origin, destination, valid_from, id",
-    "exchange_instruction": "select * from exchange_instruction order by valid_from, id",
-    "exchange_order": "select * from exchange_order order by made_at desc, id",
+_ORDERS: Mapping[str, LiteralString] = {
+    "exchange_contract": " order by key, valid_from, id",
+    "exchange_recipient": " order by ended_at is not null, name, id",
+    "exchange_instrument": " order by origin, destination, valid_from, id",
+    "exchange_instruction": " order by valid_from, id",
+    "exchange_order": " order by made_at desc, id",
 }
+
+
+_FACTS: LiteralString = ("""
+    select 'contract' as what, tenant, key, kind, id, null::text[] as actions, null::text[] as purposes,
+        """ + belief.columns("exchange_contract", "exchange_contract") + """
+    from exchange_contract
+    where valid_from <= %(today)s and (valid_until is null or %(today)s <= valid_until)
+        and (ended_at is null or ended_at > %(now)s) and (kind <> 'subprocessor' or approved_by <> '')
+    union all
+    select 'instrument', tenant, key, kind, id, array[origin], array[destination],
+        """ + belief.columns("exchange_instrument", "exchange_instrument") + """
+    from exchange_instrument
+    where valid_from <= %(today)s and (valid_until is null or %(today)s <= valid_until)
+        and (invalidated_at is null or invalidated_at > %(now)s)
+    union all
+    select 'instruction', tenant, key, '', id, actions, purposes,
+        """ + belief.columns("exchange_instruction", "exchange_instruction") + """
+    from exchange_instruction
+    where valid_from <= %(today)s and (valid_until is null or %(today)s <= valid_until)
+        and (revoked_at is null or revoked_at > %(now)s)
+""")  # fmt: skip  # noqa: S608
 
 
 async def insert(connection: Connection, table: LiteralString, values: Mapping[str, Any]) -> bool:
@@ -86,9 +108,14 @@ async def end(connection: Connection, table: str, row_id: UUID, tenant: UUID, at
     return cursor.rowcount == 1
 
 
-async def rows(connection: Connection, table: str) -> list[Row]:
-    """All rows of a register that may be read from this space: its own, and those of the platform."""
-    return await (await connection.execute(_LISTS[table])).fetchall()
+def _all_of(table: LiteralString) -> LiteralString:
+    """Every column of a register, and what binds its rows."""
+    return "select *, " + belief.columns(table, table) + " from " + table  # noqa: S608
+
+
+async def rows(connection: Connection, table: LiteralString) -> list[Row]:
+    """All rows of a register that may be read from this space, with what binds them: its own, and the platform's."""
+    return await (await connection.execute(_all_of(table) + _ORDERS[table])).fetchall()
 
 
 async def document(connection: Connection, document_id: UUID) -> Row | None:
@@ -98,32 +125,14 @@ async def document(connection: Connection, document_id: UUID) -> Row | None:
 
 async def facts(connection: Connection, today: date, now: datetime) -> list[Row]:
     """What holds now: contracts and instruments by key, instructions with what they cover. One round trip."""
-    cursor = await connection.execute(
-        """
-        select 'contract' as what, key, kind, id, null::text[] as actions, null::text[] as purposes
-        from exchange_contract
-        where valid_from <= %(today)s and (valid_until is null or %(today)s <= valid_until)
-            and (ended_at is null or ended_at > %(now)s) and (kind <> 'subprocessor' or approved_by <> '')
-        union all
-        select 'instrument', key, kind, id, array[origin], array[destination]
-        from exchange_instrument
-        where valid_from <= %(today)s and (valid_until is null or %(today)s <= valid_until)
-            and (invalidated_at is null or invalidated_at > %(now)s)
-        union all
-        select 'instruction', key, '', id, actions, purposes
-        from exchange_instruction
-        where valid_from <= %(today)s and (valid_until is null or %(today)s <= valid_until)
-            and (revoked_at is null or revoked_at > %(now)s)
-        """,
-        {"today": today, "now": now},
-    )
+    cursor = await connection.execute(_FACTS, {"today": today, "now": now})
     return await cursor.fetchall()
 
 
 async def recipient_by_key(connection: Connection, key: str) -> Row | None:
     """The recipient of a key that is not ended: the organisation's own before one of the platform."""
     cursor = await connection.execute(
-        "select * from exchange_recipient where key = %s and ended_at is null"
+        _all_of("exchange_recipient") + " where key = %s and ended_at is null"
         " order by tenant = '00000000-0000-0000-0000-000000000000' limit 1",
         [key],
     )
@@ -143,7 +152,7 @@ async def review_order(connection: Connection, order_id: UUID, tenant: UUID, acc
 
 async def order(connection: Connection, order_id: UUID) -> Row | None:
     """One legal order."""
-    return await (await connection.execute("select * from exchange_order where id = %s", [order_id])).fetchone()
+    return await (await connection.execute(_all_of("exchange_order") + " where id = %s", [order_id])).fetchone()
 
 
 async def finish(connection: Connection, disclosure_id: UUID, state: str, instances: int, at: datetime) -> None:

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Connection, Database
+from troth.ledger import Sealer
 from troth.lifecycle import store
-from troth.policy import Actor, FactSet, Target
+from troth.policy import Actor, FactSet, Target, belief
 
 
 class LifecycleFacts:
@@ -15,10 +16,12 @@ class LifecycleFacts:
 
     Args:
         db: Opened as `troth_app`.
+        sealer: Computes the tags that rows must have; a hold without its own goes on binding, whatever it says.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, sealer: Sealer) -> None:
         self._db = db
+        self._sealer = sealer
 
     async def about(self, actor: Actor, target: Target) -> FactSet:
         """The facts that hold now.
@@ -36,7 +39,14 @@ class LifecycleFacts:
     async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
         """The same over a connection at hand: one statement."""
         targets = covered_by(target)
-        return FactSet(is_held=await store.is_held(connection, targets, clock.today())) if targets else FactSet()
+        if not targets:
+            return FactSet()
+        held, doubts = belief.sift(self._sealer, "legal_hold", await store.ever_on(connection, targets))
+        today = clock.today()
+        in_force = any(
+            row["released_at"] is None and (row["ends_on"] is None or row["ends_on"] >= today) for row in held
+        )
+        return FactSet(is_held=in_force or bool(doubts), distrusted=tuple(doubts))
 
 
 def covered_by(target: Target) -> list[UUID]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
+from troth.policy import belief
 
-_KIN = "array(select k from unnest(%(targets)s::uuid[]) t, subject_kin(t) k)"
+_KIN: LiteralString = "array(select k from unnest(%(targets)s::uuid[]) t, subject_kin(t) k)"
 _HOLD = """id, tenant, scope, target_id, owner_id, review_on, ends_on, made_at, released_at, key_ref, sealed"""
 
 
@@ -19,14 +20,17 @@ async def insert(connection: Connection, values: dict[str, Any]) -> None:
     await connection.execute(f"insert into legal_hold ({columns}) values ({places})".encode(), values)  # noqa: S608
 
 
-async def is_held(connection: Connection, targets: Sequence[UUID], day: date) -> bool:
-    """Whether a hold in force covers any of these, or a subject that is merged with one of them."""
+async def ever_on(connection: Connection, targets: Sequence[UUID]) -> list[Row]:
+    """Every hold that was ever on any of these, or on a subject that is merged with one of them; with what binds it.
+
+    Also those that say that they are released: whether that is so, their tag tells.
+    """
     cursor = await connection.execute(
-        f"select 1 from legal_hold where target_id = any({_KIN}) and released_at is null "  # noqa: S608
-        "and (ends_on is null or ends_on >= %(day)s) limit 1".encode(),
-        {"targets": list(targets), "day": day},
-    )
-    return await cursor.fetchone() is not None
+        "select tenant, id, released_at, ends_on, " + belief.columns("legal_hold", "legal_hold")  # noqa: S608
+        + " from legal_hold where target_id = any(" + _KIN + ")",
+        {"targets": list(targets)},
+    )  # fmt: skip
+    return await cursor.fetchall()
 
 
 async def placed_since(connection: Connection, target_id: UUID, since: datetime, day: date) -> bool:

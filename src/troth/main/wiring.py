@@ -134,12 +134,12 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     sources: list[Facts] = [
         PeopleFacts(database, keyring),
         ChoiceFacts(database, keyring, bands),
-        LifecycleFacts(database),
-        ExchangeFacts(database, people),
+        LifecycleFacts(database, keyring),
+        ExchangeFacts(database, people, keyring),
         SourceFacts(database, notices),
-        AssignmentFacts(database, lambda: policy.compiled.claims),
+        AssignmentFacts(database, keyring, lambda: policy.compiled.claims),
     ]
-    facts = CombinedFacts(database, sources, settings.region)
+    facts = CombinedFacts(database, sources, settings.region, people.alarm.raise_about)
     policy = Policy(compiled, facts, write_refusal, (ChoiceRows(), AssignmentRows()))
     limits = QuarantineLimits(
         settings.quarantine_instances, settings.quarantine_gigabytes * 10**9, timedelta(settings.quarantine_days)

@@ -204,7 +204,7 @@ class Peers(Tokens):
         """Whether a machine is registered as it was bound; where not, the alarm is raised."""
         if trust.of_peer(self._keyring, row):
             return True
-        await self._alarm.raise_about("peer", None, row["id"])
+        await self.alarm.raise_about("peer", None, row["id"])
         return False
 
     async def known_peer(self, tenant: UUID, peer_id: UUID) -> tuple[Peer, PeerCaller] | None:

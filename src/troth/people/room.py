@@ -43,13 +43,16 @@ class Room:
         ledger: Where what happens is written.
         mail: The mail transport.
         links: How links in mails begin.
+
+    Attributes:
+        alarm: Says that a row was met that is not believed.
     """
 
     def __init__(self, db: Database, keyring: Keyring, ledger: Ledger, mail: Mail, *, links: Links) -> None:
         self._db = db
         self._keyring = keyring
         self._ledger = ledger
-        self._alarm = Alarm(db, ledger)
+        self.alarm = Alarm(db, ledger)
         self._mail = mail
         self._links = links
         self._organisations: dict[UUID, Organisation] = {}

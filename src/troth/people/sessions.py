@@ -267,7 +267,7 @@ class Sessions(Subjects, Users):
         if row is None:
             return None
         if distrusted := trust.of_session(self._keyring, tenant, row):
-            await self._alarm.raise_about(distrusted, tenant, row["account_id"])
+            await self.alarm.raise_about(distrusted, tenant, row["account_id"])
             return None
         try:
             name = self._display_name(row, tenant)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from troth.ledger import NOTHING, Clear, act, entry, refs
+from troth.policy import belief
 from troth.policy.decision import Verdict
 from troth.policy.errors import NotInLevel, PermitDenied
-from troth.policy.facts import Facts, FactSet, Instructed
+from troth.policy.facts import Distrusted, Facts, FactSet, Instructed
 from troth.policy.filtering import Column, Columns, Filter, RowFacts
 from troth.policy.model import Actor, ActorKind, Permit, Target
 from troth.policy.service import PERMIT_LIFETIME, OnRefusal, Policy
@@ -18,6 +19,7 @@ __all__ = [
     "Clear",
     "Column",
     "Columns",
+    "Distrusted",
     "FactSet",
     "Facts",
     "Filter",
@@ -31,6 +33,7 @@ __all__ = [
     "Target",
     "Verdict",
     "act",
+    "belief",
     "entry",
     "refs",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from troth.policy.model import Actor, Target
-from troth.policy.moment import FactSet, Instructed
+from troth.policy.moment import Distrusted, FactSet, Instructed
 
-__all__ = ["FactSet", "Facts", "Instructed"]
+__all__ = ["Distrusted", "FactSet", "Facts", "Instructed"]
 
 
 class Facts(Protocol):

@@ -26,6 +26,21 @@ class Instructed:
 
 
 @dataclass(frozen=True, slots=True)
+class Distrusted:
+    """A bound row that a fact was to be taken from, and that is not what the ledger binds: it was changed past us.
+
+    Attributes:
+        register: The table.
+        tenant: Whose it is.
+        row: Our id of it.
+    """
+
+    register: str
+    tenant: UUID | None
+    row: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class FactSet:
     """Facts of one decision. Defaults refuse: nobody is a member and no session lives until somebody says so.
 
@@ -43,6 +58,8 @@ class FactSet:
             named in the permit.
         claims: Further facts that hold, by name, as clauses ask for them: `support_grant`, `emergency_reason`,
             `consent:<key>`. Issue by issue more rooms give them; what nobody claims does not hold.
+        distrusted: Rows that were met and not believed. The facts above are the safer answer already: a bar stays,
+            what would have given gives nothing.
     """
 
     is_member: bool = False
@@ -52,3 +69,4 @@ class FactSet:
     region: str = ""
     claims: frozenset[str] = frozenset()
     instructions: tuple[Instructed, ...] = ()
+    distrusted: tuple[Distrusted, ...] = ()

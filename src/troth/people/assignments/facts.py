@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection
 
 from troth.kit import clock
 from troth.kit.db import Connection, Database
+from troth.ledger import Sealer
 from troth.people.assignments import store
 from troth.people.assignments.model import CLAIMS
-from troth.policy import Actor, FactSet, Target
+from troth.policy import Actor, FactSet, Target, belief
 
 _WANTED = frozenset(CLAIMS.values())
 
@@ -20,11 +21,13 @@ class AssignmentFacts:
 
     Args:
         db: Opened as `troth_app`.
+        sealer: Computes the tags that rows must have; an assignment without its own is none.
         asked: The claims that the notices in force ask for. Where they ask for none of these, nothing is read.
     """
 
-    def __init__(self, db: Database, asked: Callable[[], Collection[str]] | None = None) -> None:
+    def __init__(self, db: Database, sealer: Sealer, asked: Callable[[], Collection[str]] | None = None) -> None:
         self._db = db
+        self._sealer = sealer
         self._asked = asked or (lambda: _WANTED)
 
     async def about(self, actor: Actor, target: Target) -> FactSet:
@@ -45,8 +48,9 @@ class AssignmentFacts:
             return FactSet()
         study_id = target.id if target.kind == "study" else None
         subject_id = target.subject_id if target.kind in ("study", "subject") else None
-        ways = await store.ways(connection, actor.id, subject_id, study_id, clock.now())
-        return FactSet(claims=frozenset(CLAIMS[way] for way in ways))
+        rows = await store.standing(connection, actor.id, subject_id, study_id, clock.now())
+        held, doubts = belief.sift(self._sealer, "assignment", rows)
+        return FactSet(claims=frozenset(CLAIMS[row["way"]] for row in held), distrusted=tuple(doubts))
 
     def _is_asked(self, actor: Actor) -> bool:
         is_staff = actor.kind == "user" and actor.tenant is not None and actor.id is not None

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
+from troth.policy import belief
 
 # With the subject that an assignment is about now: of a merged one, the survivor. Its entries stay in its own list.
 _ASSIGNMENT = """subject_surviving(subject_id) as surviving_id, id, tenant, account_id, way, subject_id,
@@ -30,17 +31,19 @@ async def insert(connection: Connection, values: dict[str, Any], now: datetime) 
     return cursor.rowcount == 1
 
 
-async def ways(
+async def standing(
     connection: Connection, account_id: UUID, subject_id: UUID | None, study_id: UUID | None, now: datetime
-) -> set[str]:
-    """In which ways somebody is assigned to a person or study at a moment; on duty whatever it is."""
+) -> list[Row]:
+    """Assignments of somebody to a person or study at a moment; on duty whatever it is. With what binds them."""
     cursor = await connection.execute(
-        "select way from assignment where account_id = %(account)s and ended_at is null and until > %(now)s "
+        "select tenant, id, way, "  # noqa: S608
+        + belief.columns("assignment", "assignment")
+        + " from assignment where account_id = %(account)s and ended_at is null and until > %(now)s "
         "and (way = 'duty' or study_id = %(study)s "
         "or (study_id is null and subject_id = any(array(select subject_kin(%(subject)s)))))",
         {"account": account_id, "subject": subject_id, "study": study_id, "now": now},
     )
-    return {row["way"] for row in await cursor.fetchall()}
+    return await cursor.fetchall()
 
 
 async def in_force(connection: Connection, now: datetime, subject_id: UUID | None, limit: int) -> list[Row]:

@@ -11,9 +11,11 @@ from troth.kit import clock
 from troth.kit.db import Connection, Database, Row
 from troth.people.choices import store
 from troth.people.choices.model import age_on, context, from_bytes, state_at
-from troth.policy import Actor, FactSet, Target
+from troth.policy import Actor, Distrusted, FactSet, Target, belief
 from troth.vault import KeyDestroyed, KeyRef, Keyring
 
+#: What a choice that was changed past us counts as. A birth date is sealed to its row, so it is what it was.
+_STRICTEST = {"consent": "refused", "channel": "refused", "objection": "granted", "version": "refused"}
 _SAID_BY_TARGET = ("channel", "decision")
 
 
@@ -44,7 +46,8 @@ class ChoiceFacts:
 
     Args:
         db: Opened as `troth_app`.
-        keyring: Opens stated birth dates.
+        keyring: Opens stated birth dates, and computes the tags that rows must have. Of a row without its own the
+            stricter reading counts: no consent, no message, the objection and the restriction stand.
         bands: Age bands of the notices in force.
     """
 
@@ -72,12 +75,23 @@ class ChoiceFacts:
         said = {*_said(target), *_by_person(actor, target)}
         if not holders:
             return FactSet(claims=frozenset(said))
-        rows = await store.facts(connection, holders)
+        rows, doubts = self._read(await store.facts(connection, holders))
         claims = {*said, *self._claims(rows, dict(target.attributes))}
         # A restricted study is restricted for every decision about it; a restricted subject for everything of theirs.
         about = {"", str(target.id)} if target.kind == "study" else {""}
         is_restricted = any(row["kind"] == "restriction" and row["key"] in about for row in rows)
-        return FactSet(is_restricted=is_restricted, claims=frozenset(claims))
+        return FactSet(is_restricted=is_restricted, claims=frozenset(claims), distrusted=doubts)
+
+    def _read(self, rows: Iterable[Row]) -> tuple[list[Row], tuple[Distrusted, ...]]:
+        """What stands; what is not as it was bound stands as strictly as it could."""
+        standing, doubts = [], []
+        for row in rows:
+            if doubt := belief.doubted(self._keyring, row["register"], row):
+                doubts.append(doubt)
+                standing.append({**row, "state": _STRICTEST.get(row["kind"], row["state"])})
+            elif row["is_current"]:
+                standing.append(row)
+        return standing, tuple(doubts)
 
     def _claims(self, rows: Iterable[Row], attributes: dict[str, str]) -> Iterator[str]:
         now, held = clock.now(), list(rows)

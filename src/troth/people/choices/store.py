@@ -4,34 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
+from troth.policy import belief
 
 _CHOICE = """id, number, tenant, holder_id, holder_kind, kind, key, state, notice, version, clause, made_at, expires_at,
     is_current, sealed"""
 _RESTRICTION = "id, number, tenant, subject_id, study_id, clause, made_at, lifted_at, sealed"
 _PROPOSAL = "id, tenant, holder_id, what, state, made_at, decided_at, decided_by, sealed"
 
-# Everything that a decision asks of this room, in one statement over partial indexes. What merged subjects chose counts
+# Everything that a decision asks of this room, in one statement. Of each thing the newest choice, and each restriction
+# that ever was, also what says that it is over: whether that is so, its tag tells. What merged subjects chose counts
 # for their survivor, until that one chooses anew about the same; their restrictions bind until they are lifted.
-FACTS = """
-with holder as (select distinct subject_surviving(h) as id from unnest(%(holders)s::uuid[]) h)
-select c.tenant, c.id, c.kind, c.key, c.version, c.state, c.expires_at,
-       case when c.kind in ('age', 'version') then c.sealed end as sealed, coalesce(s.key, a.key) as key_ref
-from choice c
+FACTS: LiteralString = (
+    """
+with holder as (select distinct subject_surviving(h) as id from unnest(%(holders)s::uuid[]) h),
+whose as (
+    select id, null::uuid as surviving_id, null::timestamptz as merged_at from holder
+    union all
+    select m.subject_id, m.surviving_id, m.made_at from holder
+    join subject_merge m on m.surviving_id = holder.id and m.ended_at is null),
+newest as (
+    select w.surviving_id, w.merged_at, c.* from whose w cross join lateral (
+        select distinct on (kind, key) * from choice where holder_id = w.id order by kind, key, number desc) c)
+select 'choice' as register, c.tenant, c.id, c.kind, c.key, c.state, c.expires_at, c.is_current,
+       case when c.kind in ('age', 'version') then c.sealed end as sealed, coalesce(s.key, a.key) as key_ref,
+       """  # noqa: S608
+    + belief.columns("choice", "c")
+    + """
+from newest c
 left join subject s on c.kind in ('age', 'version') and s.tenant = c.tenant and s.id = c.holder_id
 left join account a on c.kind in ('age', 'version') and a.id = c.holder_id
-where c.is_current and (c.holder_id = any(array(select id from holder)) or c.id = any(array(
-    select d.id from holder join subject_merge m on m.surviving_id = holder.id and m.ended_at is null
-    join choice d on d.tenant = m.tenant and d.holder_id = m.subject_id and d.is_current
-    where not exists (select from choice n where n.tenant = d.tenant and n.holder_id = m.surviving_id
-        and n.kind = d.kind and n.key = d.key and n.is_current and n.made_at > m.made_at))))
+where c.merged_at is null or not exists (select from newest n where n.holder_id = c.surviving_id
+    and n.kind = c.kind and n.key = c.key and n.is_current and n.made_at > c.merged_at)
 union all
-select tenant, id, 'restriction', coalesce(study_id::text, ''), 0, 'given', null, null, null
-from restriction where subject_id = any(array(select subject_kin(id) from holder)) and lifted_at is null
+select 'restriction', tenant, id, 'restriction', coalesce(study_id::text, ''), 'given', null, lifted_at is null,
+       null, null, """
+    + belief.columns("restriction", "restriction")
+    + """
+from restriction where subject_id = any(array(select subject_kin(id) from holder))
 """
+)
 
 
 async def _one(connection: Connection, statement: str, values: dict[str, Any]) -> Row | None:
@@ -48,8 +63,8 @@ async def _insert(connection: Connection, table: str, values: dict[str, Any]) ->
 
 
 async def facts(connection: Connection, holders: Sequence[UUID]) -> list[Row]:
-    """What stands of some holders now."""
-    return await _all(connection, FACTS, {"holders": list(holders)})
+    """What some holders chose last about each thing, and what restricts them; with what binds it."""
+    return await (await connection.execute(FACTS, {"holders": list(holders)})).fetchall()
 
 
 async def holder(connection: Connection, holder_id: UUID) -> Row | None:

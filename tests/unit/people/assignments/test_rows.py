@@ -18,6 +18,7 @@ from troth.kit.db import Space
 from troth.people import AssignmentFacts, AssignmentRows
 from troth.policy import Actor, Column, Columns, FactSet, Target
 from troth.policy.decision import Decider
+from troth.vault import Keyring
 
 WORLDS = int(os.environ.get("TROTH_WORLDS", "60"))
 _SPACE = UUID("3f1c1f6e-6f0b-4a53-9f6e-0f1f5a7f2a11")
@@ -57,9 +58,9 @@ async def world(database: ServedDatabase, chance: random.Random) -> None:
                 )  # fmt: skip
 
 
-async def test_a_list_is_what_decisions_allow(database: ServedDatabase) -> None:
+async def test_a_list_is_what_decisions_allow(database: ServedDatabase, keyring: Keyring) -> None:
     decider = Decider(notice.compile([notice.load(HOST)]))
-    facts, shown_at_all = AssignmentFacts(database), 0
+    facts, shown_at_all = AssignmentFacts(database, keyring), 0
     values = ", ".join(f"('{study}'::uuid, '{subject}'::uuid)" for study, subject in STUDIES.items())
     for number in range(WORLDS):
         chance = random.Random(number)
@@ -90,8 +91,8 @@ async def test_a_list_is_what_decisions_allow(database: ServedDatabase) -> None:
     assert shown_at_all > 0
 
 
-async def test_nobody_else_is_ever_assigned(database: ServedDatabase) -> None:
-    facts = AssignmentFacts(database)
+async def test_nobody_else_is_ever_assigned(database: ServedDatabase, keyring: Keyring) -> None:
+    facts = AssignmentFacts(database, keyring)
     target = Target("study", next(iter(STUDIES)), TENANTS[0], SUBJECTS[0])
     for kind in ("patient", "peer", "system", "anonymous"):
         assert not (await facts.about(Actor(kind, STAFF[0], TENANTS[0], "clinician"), target)).claims  # type: ignore[arg-type]
@@ -100,5 +101,5 @@ async def test_nobody_else_is_ever_assigned(database: ServedDatabase) -> None:
     assert AssignmentRows().column("claim:objection:care", COLUMNS, Actor("user", STAFF[0])) is None
     elsewhere = Actor("user", STAFF[0], TENANTS[1], "clinician")
     assert not (await facts.about(elsewhere, target)).claims
-    unasked = AssignmentFacts(database, lambda: frozenset({"support_grant"}))
+    unasked = AssignmentFacts(database, keyring, lambda: frozenset({"support_grant"}))
     assert await unasked.about(Actor("user", STAFF[0], TENANTS[0], "clinician"), target) == FactSet()

@@ -1,0 +1,201 @@
+"""Bound rows that a decision asks: one that was changed past us gives nothing and stays a bar, and is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.common.deployment import Deployment, Held, OpenDeployment, Person
+from tests.common.outside import Office, office_of
+from tests.common.receiver import Receiver, receiving
+from troth.kit import clock
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
+from troth.lifecycle import LifecycleFacts
+from troth.people import AssignmentFacts, ChoiceFacts, Organisation
+from troth.policy import Facts, FactSet, Target
+
+Sql = Callable[..., None]
+JSON = {"Accept": "application/dicom+json"}
+
+
+@pytest.fixture(scope="module")
+async def place(open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment("imaging-host")
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Receiver]:
+    with receiving("ELSEWHERE") as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+async def office(place: Deployment, elsewhere: Receiver) -> Office:
+    found = await office_of(place, next(each for each in place.organisations if each.region == "GB"))
+    await found.contract("other_place", "controller")
+    await found.recipient(
+        "city_clinic", elsewhere, kind="customer", country="GB", stands_under="other_hospitals", categories="images",
+        purposes="exchange", contract_key="other_place",
+    )  # fmt: skip
+    return found
+
+
+@pytest.fixture
+def lie(place: Deployment, postgres: EmbeddedServer) -> Iterator[Sql]:
+    """As the superuser of the database, past every trigger; each table is put back as it was."""
+    database = psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"]
+    kept: set[str] = set()
+    with psycopg.connect(postgres.dsn(SUPERUSER, str(database)), autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")
+
+        def run(table: str, change: str, **values: Any) -> None:
+            if table not in kept:
+                connection.execute(f"create temporary table kept_{table} as select * from {table}".encode())
+                kept.add(table)
+            assert connection.execute(f"update {table} set {change}".encode(), values).rowcount > 0
+
+        yield run
+        for table in kept:
+            connection.execute(f"delete from {table}".encode())
+            connection.execute(f"insert into {table} select * from kept_{table}".encode())
+
+
+async def told(place: Deployment, register: str, house: Organisation | None = None) -> int:
+    """How often it was told that a row of a register was not believed."""
+    rows = await place.ledgered(kind="people:row:distrusted", house=house or place.first)
+    return sum(each.clear.says == {"register": register} for each in rows)
+
+
+async def asked(place: Deployment, facts: Facts, held: Held, who: Person, **named: str) -> FactSet:
+    about = await place.rooms.archive.target_of(who.actor, held.id)
+    target = Target(about.kind, about.id, about.tenant, about.subject_id, attributes=tuple(named.items()))
+    return await facts.about(who.actor, target)
+
+
+HOLD_LIES = (
+    "released_at = now()", "ends_on = current_date - 1", "released_at = now(), turn = turn + 1", "tag = null",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", HOLD_LIES)
+async def test_a_hold_stays_whatever_its_row_says(place: Deployment, lie: Sql, change: str) -> None:
+    held, admin = await place.study(), await place.staff("admin")
+    rooms, facts = place.rooms, LifecycleFacts(place.rooms.database, place.rooms.keyring)
+    hold = await rooms.lifecycle.place_hold(
+        place.set_up_permit("hold", held.target, "legal"), "A claim", review_on=clock.today() + timedelta(days=9)
+    )
+    other = await place.study()
+    assert await asked(place, facts, held, admin) == FactSet(is_held=True)
+    lie("legal_hold", f"{change} where id = %(id)s", id=hold.id)
+    found = await asked(place, facts, held, admin)
+    assert (found.is_held, [each.row for each in found.distrusted]) == (True, [hold.id])
+    assert await asked(place, facts, other, admin) == FactSet()
+
+
+async def test_a_hold_that_was_released_bars_nothing(place: Deployment) -> None:
+    held, admin = await place.study(), await place.staff("admin")
+    permit = place.set_up_permit("hold", held.target, "legal")
+    hold = await place.rooms.lifecycle.place_hold(permit, "A claim", review_on=clock.today() + timedelta(days=9))
+    await place.rooms.lifecycle.release_hold(permit, hold.id, "It is settled")
+    facts = LifecycleFacts(place.rooms.database, place.rooms.keyring)
+    assert await asked(place, facts, held, admin) == FactSet()
+
+
+@pytest.mark.parametrize("change", ["lifted_at = now()", "lifted_at = now(), tag = null"])
+async def test_a_restriction_stays_and_is_felt_at_the_door(place: Deployment, lie: Sql, change: str) -> None:
+    held, admin = await place.study(), await place.staff("admin")
+    doctor = await place.staff("clinician")
+    await place.assign(doctor, held)
+    path = f"/dicomweb/studies/{held.uid}/metadata"
+    assert (await doctor.viewer.get(path, headers=JSON)).status_code == 200
+    await place.rooms.choices.restrict(place.set_up_permit("restrict", held.target, "rights"), held.subject_id, held.id)
+    facts = ChoiceFacts(place.rooms.database, place.rooms.keyring)
+    before = await told(place, "restriction")
+    for moved in (2, 4):
+        with clock.moved(timedelta(seconds=moved)):
+            assert (await doctor.viewer.get(path, headers=JSON)).status_code >= 400
+        lie("restriction", f"{change} where subject_id = %(id)s", id=held.subject_id)
+    assert (await asked(place, facts, held, admin)).is_restricted
+    assert await told(place, "restriction") == before + 1, "once, however often it is asked"
+
+
+@pytest.mark.parametrize("change", ["state = 'given'", "is_current = false", "key = key || 'x', state = 'given'"])
+async def test_what_was_refused_stays_refused(place: Deployment, lie: Sql, change: str) -> None:
+    held, admin = await place.study(), await place.staff("admin")
+    choose = place.set_up_permit("choose", held.subject, "rights")
+    await place.rooms.choices.choose_channel(choose, held.subject_id, "sms", is_wanted=True)
+    await place.rooms.choices.choose_channel(choose, held.subject_id, "sms", is_wanted=False)
+    facts = ChoiceFacts(place.rooms.database, place.rooms.keyring)
+    assert (await asked(place, facts, held, admin)).claims == {"stopped:sms"}
+    lie("choice", f"{change} where holder_id = %(id)s and is_current", id=held.subject_id)
+    found = await asked(place, facts, held, admin)
+    assert any(each.startswith("stopped:sms") for each in found.claims)
+    assert [each.register for each in found.distrusted] == ["choice"]
+
+
+async def test_a_consent_that_nobody_gave_is_none_and_an_objection_stands(place: Deployment, lie: Sql) -> None:
+    held, admin = await place.study(), await place.staff("admin")
+    choose = place.set_up_permit("choose", held.subject, "rights")
+    await place.rooms.choices.choose_channel(choose, held.subject_id, "email", is_wanted=True)
+    await place.rooms.choices.object_to(choose, held.subject_id, "administration")
+    facts = ChoiceFacts(place.rooms.database, place.rooms.keyring)
+    assert (await asked(place, facts, held, admin)).claims == {"objection:administration"}
+    mine = "where holder_id = %(id)s and kind = "
+    lie("choice", f"kind = 'consent', key = 'research' {mine} 'channel'", id=held.subject_id)
+    lie("choice", f"state = 'refused', is_current = false {mine} 'objection'", id=held.subject_id)
+    assert (await asked(place, facts, held, admin)).claims == {"objection:administration"}
+
+
+async def test_a_choice_that_was_taken_back_is_over(place: Deployment) -> None:
+    held, admin = await place.study(), await place.staff("admin")
+    choose = place.set_up_permit("choose", held.subject, "rights")
+    await place.rooms.choices.object_to(choose, held.subject_id, "administration")
+    await place.rooms.choices.withdraw_objection(choose, held.subject_id, "administration")
+    facts = ChoiceFacts(place.rooms.database, place.rooms.keyring)
+    assert await asked(place, facts, held, admin) == FactSet()
+
+
+@pytest.mark.parametrize(
+    "change", ["until = until + interval '1 day'", "made_by = null", "way = 'duty', subject_id = null"]
+)
+async def test_an_assignment_that_was_changed_opens_nothing(place: Deployment, lie: Sql, change: str) -> None:
+    held, other = await place.study(), await place.study()
+    doctor = await place.staff("clinician")
+    await place.assign(doctor, held)
+    path = f"/dicomweb/studies/{held.uid}/metadata"
+    assert (await doctor.viewer.get(path, headers=JSON)).status_code == 200
+    before = await told(place, "assignment")
+    lie("assignment", f"{change} where account_id = %(id)s", id=doctor.actor.id)
+    facts = AssignmentFacts(place.rooms.database, place.rooms.keyring)
+    assert (await asked(place, facts, held, doctor)).claims == frozenset()
+    for one in (held, other):
+        with clock.moved(timedelta(seconds=2)):
+            answer = await doctor.viewer.get(f"/dicomweb/studies/{one.uid}/metadata", headers=JSON)
+        assert answer.status_code == 404
+    assert await told(place, "assignment") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("exchange_recipient", "country = 'FR', email = 'thief@example.org'"),
+        ("exchange_recipient", "purposes = array['exchange', 'support']"),
+        ("exchange_contract", "valid_until = current_date + 999"),
+    ],
+)
+async def test_nothing_goes_to_a_recipient_whose_row_was_changed(
+    place: Deployment, office: Office, elsewhere: Receiver, lie: Sql, table: str, change: str
+) -> None:
+    held = await place.study(office.house)
+    assert (await office.disclose(held, "city_clinic", "exchange", "contract")).status_code == 200
+    before = elsewhere.associations
+    lie(table, change)
+    answer = await office.disclose(held, "city_clinic", "exchange", "contract")
+    assert answer.status_code == 409
+    assert elsewhere.associations == before
+    assert await told(place, table, office.house) == 1
