@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _CR = "1.2.840.10008.5.1.4.1.1.1"
 _SPACE = UUID("6f1d8c1e-52c5-4a55-9a3e-5f2d0a6f3b11")
-_WHEEL_SERIES = "dicomdirtests/77654033/CT2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +149,13 @@ def phantom_cr(study: Study, *, size: int = 1024) -> list[bytes]:
     return files
 
 
-def wheel_ct_series() -> list[bytes]:
-    """Real CT files of the pydicom wheel: the series CT2 of its invented patient 77654033, then CT_small.
+def wheel_ct() -> bytes:
+    """The real CT image of the pydicom wheel, CT_small: a slice of a chest, of 2004, of an invented person.
 
     Raises:
         FileNotFoundError: This pydicom comes without its test files.
     """
-    folder = Path(pydicom_data.__file__).parent / "test_files"
-    series = sorted((folder / _WHEEL_SERIES).iterdir())
-    return [path.read_bytes() for path in (*series, folder / "CT_small.dcm")]
+    return (Path(pydicom_data.__file__).parent / "test_files" / "CT_small.dcm").read_bytes()
 
 
 def retagged(file: bytes, *, seed: int = 1, **overrides: Any) -> bytes:

@@ -139,6 +139,7 @@ def seeds(folder: Path) -> tuple[Seed, ...]:
 
 FIRST_LINKS = "first-sign-in.txt"
 """Where the links of the founding pairs are, when no person looked on at the first start."""
+FIRST_WORDS = "First sign-in of each organisation's two administrators; there is no password, a link works once, for 15 minutes"
 FOUNDERS = (("Administrator", "admin"), ("Second administrator", "second-admin"))
 """The founding pair of an organisation and their mailboxes: what takes two people can be done from the first day."""
 
@@ -146,6 +147,7 @@ FOUNDERS = (("Administrator", "admin"), ("Second administrator", "second-admin")
 async def found(rooms: Rooms) -> None:
     """Make the organisations of the deployment folders, and for each two administrators with a one-time link each."""
     permit = await permit_for(rooms, "administer", Target("platform"))
+    links = []
     for path in rooms.settings.notice:
         for seed in seeds(path if path.is_dir() else path.parent):
             place = await rooms.people.add_organisation(
@@ -157,8 +159,9 @@ async def found(rooms: Rooms) -> None:
             for name, mailbox in FOUNDERS:
                 user = await rooms.people.add_user(inside, place.id, f"{mailbox}@{domain}", name, "admin")
                 link = await rooms.people.issue_sign_in_link(inside, user.id)
-                where = rooms.settings.data_dir / FIRST_LINKS
-                confide(f"first sign-in  {seed.name}, {name.lower()}: {link}", where)
+                links.append(f"{f'{seed.name}, {mailbox}@{domain}':64}  {link}")
+    if links:
+        confide(FIRST_WORDS, links, rooms.settings.data_dir / FIRST_LINKS)
 
 
 async def _file(rooms: Rooms, seed: Seed, place: Target) -> None:

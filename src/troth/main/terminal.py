@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # C0 but for the line break and the tabulator, DEL, C1; marks and isolates of direction; halves of characters.
@@ -41,17 +42,21 @@ def say(text: object = "", *, is_error: bool = False) -> None:
     stream.flush()
 
 
-def confide(text: str, where: Path) -> None:
+def confide(what: str, lines: Sequence[str], where: Path) -> None:
     """Say what only the operator may know: on the terminal, or where nobody looks on, into a file of theirs.
 
     Args:
-        text: One line.
-        where: The file; it is made for its owner alone, and the line is added to it.
+        what: What the lines are; a sentence without its full stop, no secret in it.
+        lines: The secrets.
+        where: The file; it is made for its owner alone, and the lines are added to it.
     """
     if sys.stdout.isatty():
-        say(text)
+        say(f"{what}:")
+        for line in lines:
+            say(f"     {line}")
         return
     descriptor = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(shown(text) + "\n")
-    say(f"written to {where}, for whoever may read it: {text.partition(':')[0]}")
+        file.write(shown("\n".join((f"{what}:", *lines))) + "\n")
+    say(f"{what}.")
+    say(f"     They are in {where}, which only you can read: no terminal is attached here.")

@@ -35,9 +35,12 @@ def test_what_only_the_operator_may_know_goes_to_a_terminal_or_a_file_of_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = tmp_path / "links.txt"
-    terminal.confide("first sign-in  Example: https://x.invalid/sign-in/secret", where)
-    terminal.confide("first sign-in  Other: https://x.invalid/sign-in/another", where)
-    assert "secret" not in capsys.readouterr().out
+    terminal.confide("Sign in here", ["Example https://x.invalid/sign-in/secret"], where)
+    terminal.confide("Sign in here", ["Other https://x.invalid/sign-in/another"], where)
+    said = capsys.readouterr().out
+    assert "Sign in here" in said
+    assert str(where) in said
+    assert "secret" not in said
     assert where.read_text().count("/sign-in/") == 2
     assert stat.S_IMODE(where.stat().st_mode) == 0o600
 
@@ -47,7 +50,7 @@ def test_what_only_the_operator_may_know_goes_to_a_terminal_or_a_file_of_theirs(
 
     looked_at = Terminal()
     monkeypatch.setattr(sys, "stdout", looked_at)
-    terminal.confide("first sign-in  Third: https://x.invalid/sign-in/third", where)
+    terminal.confide("Sign in here", ["Third https://x.invalid/sign-in/third"], where)
     assert "third" in looked_at.getvalue()
     assert "third" not in where.read_text()
 

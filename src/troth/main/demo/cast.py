@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from troth.dicom.specimens import Study, phantom_cr, phantom_ct, retagged, wheel_ct_series
+from troth.dicom.specimens import Study, phantom_cr, phantom_ct, retagged, wheel_ct
 from troth.kit.errors import Unprocessable
 from troth.main.first_start import seeds
 from troth.main.settings import Settings
 
-PATIENT_ID = "77654033"  # that of the real CT series in pydicom's own test files; used in both organisations on purpose
+PATIENT_ID = "77654033"  # used in both organisations on purpose
 PATIENT_NAME = "Doe^Archibald"
 PATIENT_BORN = date(1950, 4, 1)
 OTHER_NAME = "Specimen^Berta"
@@ -22,7 +22,7 @@ class Files:
     """The DICOM files of the story.
 
     Attributes:
-        old: A real CT series of 1995 (pydicom's test files), outside every retention.
+        old: A real CT image of 2004 (of pydicom's test files), outside every retention.
         head: A drawn CT of the head, of this year, inside it.
         other: A drawn chest X-ray of another person who bears the same PatientID in the other organisation.
     """
@@ -47,8 +47,7 @@ def houses(settings: Settings) -> tuple[str, str]:
 def files(today: date) -> Files:
     """Make the files; the drawn ones are dated shortly before today."""
     told = {"PatientName": PATIENT_NAME, "PatientID": PATIENT_ID, "PatientBirthDate": f"{PATIENT_BORN:%Y%m%d}"}
-    series, _small = wheel_ct_series()[:-1], wheel_ct_series()[-1]
-    old = [retagged(file, seed=7, StudyDescription="CT abdomen", **told) for file in series]
+    old = [retagged(wheel_ct(), seed=7, StudyDescription="CT chest", **told)]
     head = phantom_ct(
         Study(
             PATIENT_ID, PATIENT_NAME, PATIENT_BORN, "M", today.replace(day=min(today.day, 14)), "EX-5512",

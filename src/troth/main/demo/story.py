@@ -288,7 +288,7 @@ class Story:
         await self._until(self.patient, page, "certificate of erasure")
         studies = await self._studies(self.hospital)
         holds(self.old_uid not in studies and self.head_uid in studies, "the old study is gone, the kept one is there")
-        self.say("the study of 1995 is erased: key destroyed, bytes freed, rows gone, certificate signed")
+        self.say("the study of 2004 is erased: key destroyed, bytes freed, rows gone, certificate signed")
         kept_by = (await self._version()).notice.retention("imaging_study").clause_id
         self.say(f"the study of this year is kept by § {kept_by}, with ground and end date in the answer: {page}")
         settings = self.node.settings
