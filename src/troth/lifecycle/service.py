@@ -128,6 +128,15 @@ class Lifecycle:
             rows = await store.in_force(connection, clock.today())
         return [self._hold(row) for row in rows]
 
+    async def waits(self, permit: Permit) -> list[date]:
+        """On which day each hold had to be looked at that nobody looked at; for a permit to `administer`."""
+        if permit.action != "administer":
+            raise HoldNotFound
+        today = clock.today()
+        async with self._db.transaction(permit) as connection:
+            rows = await store.in_force(connection, today)
+        return [row["review_on"] for row in rows if row["review_on"] <= today]
+
     async def holds_on(self, permit: Permit, target: Target) -> list[Hold]:
         """Holds in force that cover a target of the permit's organisation: for whoever has to tell the ground and end.
 

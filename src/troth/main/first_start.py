@@ -139,7 +139,9 @@ def seeds(folder: Path) -> tuple[Seed, ...]:
 
 FIRST_LINKS = "first-sign-in.txt"
 """Where the links of the founding pairs are, when no person looked on at the first start."""
-FIRST_WORDS = "First sign-in of each organisation's two administrators; there is no password, a link works once, for 15 minutes"
+FIRST_WORDS = (
+    "First sign-in of each organisation's two administrators; there is no password, a link works once, for 15 minutes"
+)
 FOUNDERS = (("Administrator", "admin"), ("Second administrator", "second-admin"))
 """The founding pair of an organisation and their mailboxes: what takes two people can be done from the first day."""
 

@@ -1,4 +1,4 @@
-"""The worker's upkeep: sweeps now and then, ends what was cut short, tells backups what was erased."""
+"""The worker's upkeep: sweeps, ends what was cut short, tells backups what was erased and officers what waits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from troth.kit.errors import TrothError
 from troth.main.backup import Following
 from troth.main.checkpoints import Checkpoints
 from troth.main.first_start import permit_for
+from troth.main.reminders import Reminders
 from troth.main.wiring import Rooms
 from troth.policy import Target
 
@@ -59,6 +60,7 @@ class Upkeeping:
             await rooms.archive.quarantine.expire(permit)
         await rooms.archive.upkeep.sweep(await permit_for(rooms, "administer", Target("platform")))
         await Checkpoints(rooms).once()
+        await Reminders(rooms).once()
 
 
 async def _stopped(stop: asyncio.Event, seconds: float) -> bool:

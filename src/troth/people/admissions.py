@@ -92,6 +92,14 @@ class Admissions(Invitations):
             rows = await admissions_store.waiting(connection, clock.now())
             return [await self._admission(connection, organisation, row) for row in rows]
 
+    async def waits(self, permit: Permit, account_id: UUID) -> int:
+        """How many wait for a second person who is not the one who proposed them; for a permit to `administer`."""
+        if permit.action != "administer":
+            raise AdmissionOver
+        async with self._db.transaction(permit) as connection:
+            rows = await admissions_store.waiting(connection, clock.now())
+        return sum(row["proposed_by"] != account_id for row in rows)
+
     async def agree_admission(self, permit: Permit, admission_id: UUID) -> Invitation | None:
         """Agree as the second person: the invitation goes out, or the member has the role from their next step on.
 

@@ -6,12 +6,14 @@ from troth.people.admissions import Admissions
 from troth.people.holders import Holders
 from troth.people.merges import Merges
 from troth.people.peers import Peers
+from troth.people.reminders import Reminders
 
 
-class People(Admissions, Peers, Holders, Merges):
+class People(Admissions, Peers, Holders, Merges, Reminders):
     """Organisations, users, sign-in, sessions, subjects, invitations, peers.
 
     Verbs take a `Permit`, but for those that turn what somebody shows (a link, a cookie, a token, an AE title) into
     an `Actor`. The parts are in `room` (organisations), `users`, `subjects`, `sessions`, `sign_in`, `invitations`,
-    `admissions`, `tokens`, `peers`, `letters`, `erasure`, `holders` and `merges`, each standing on the one before.
+    `admissions`, `tokens`, `peers`, `letters`, `erasure`, `holders`, `merges` and `reminders`, each standing on the one
+    before.
     """

@@ -239,6 +239,13 @@ class Rights:
         async with self.database.transaction(permit) as connection:
             return await self._whole(connection, await store.requests_of(connection, None))
 
+    async def waits(self, permit: Permit) -> list[datetime]:
+        """When the clock of each request runs out that waits for us, of whomever; for a permit to `administer`."""
+        _allowed(permit, "administer")
+        async with self.database.transaction(permit) as connection:
+            rows = await store.requests_of(connection, None)
+        return [row["due_at"] for row in rows if row["closed_at"] is None and row["state"] != State.READY]
+
     async def copy_stream(self, permit: Permit, request_id: UUID) -> tuple[str, int, AsyncIterator[bytes]]:
         """The copy made for a request; the collection is written down before the first byte leaves.
 

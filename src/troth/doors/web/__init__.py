@@ -11,9 +11,10 @@ from troth.doors.web.declared import collecting, require_forms, undeclared
 
 if TYPE_CHECKING:
     from troth.doors.web.app import create
+    from troth.doors.web.office import reminder
     from troth.doors.web.ports import Rooms
 
-__all__ = ["Rooms", "collecting", "create", "require_forms", "undeclared"]
+__all__ = ["Rooms", "collecting", "create", "reminder", "require_forms", "undeclared"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> Any:
         from troth.doors.web.app import create
 
         return create
+    if name == "reminder":
+        from troth.doors.web.office import reminder
+
+        return reminder
     if name == "Rooms":
         from troth.doors.web.ports import Rooms
 

@@ -189,6 +189,7 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/studies/{id}/open", studies.open),
         Route("/studies/{id}/invite", invite.invite, methods=BOTH),
         Route("/office", waiting.waiting),
+        Route("/office/reminder", waiting.turn, methods=["POST"]),
         Route("/office/requests", office.console),
         Route("/office/requests/{id}", office.request),
         Route("/office/notice", publishing.proposals),

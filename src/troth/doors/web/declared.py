@@ -163,6 +163,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             _form("/conflicts/{id}", "portal", act=NOBODY, scope=NOBODY, sure=NOBODY, reason="images"),
             by=("resolve",),
         ),
+        "office_reminder": _form("/office/reminder", "portal", act=NOBODY),
         "office_objection": _form("/office/decisions/objections/{id}", "portal", outcome=NOBODY, reason="choices"),
         "office_proposed": _form("/office/decisions/proposals/{id}", "portal", outcome=NOBODY, reason="choices"),
         "office_hold": _form(

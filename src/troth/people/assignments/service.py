@@ -187,6 +187,14 @@ class Assignments:
             rows = await store.emergencies(connection, _MOST)
         return [self._opened(row) for row in rows]
 
+    async def waits(self, permit: Permit, account_id: UUID) -> int:
+        """How many openings in an emergency somebody may check, not their own; for a permit to `administer`."""
+        if permit.action != "administer":
+            raise AssignmentNotFound
+        async with self._db.transaction(permit) as connection:
+            rows = await store.emergencies(connection, _MOST)
+        return sum(row["reviewed_at"] is None and row["account_id"] != account_id for row in rows)
+
     async def _make(
         self,
         permit: Permit,

@@ -78,6 +78,18 @@ class Proposals(Restrictions):
             rows = await store.proposals(connection)
         return [await self._with_ground(permit, row) for row in rows]
 
+    async def waits(self, permit: Permit) -> tuple[list[datetime], int]:
+        """What waits for a person, of whomever; for a permit to `administer`.
+
+        Returns:
+            When each objection was made, and how many proposals of programs there are.
+        """
+        if permit.action != "administer":
+            raise ChoiceNotFound
+        async with self._db.transaction(permit) as connection:
+            objections, proposals = await store.waiting(connection), await store.proposals(connection)
+        return [row["made_at"] for row in objections], len(proposals)
+
     async def proposals_about(self, permit: Permit, holder_id: UUID) -> list[Proposal]:
         """What programs propose about one person and nobody decided yet.
 

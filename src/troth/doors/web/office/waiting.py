@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import requested, words
-from troth.doors.web.desk import Desk, of_organisation
+from troth.doors.web.desk import Desk, go, of_organisation
 from troth.doors.web.office.views import Figure, Queue
 from troth.doors.web.render import Page
 from troth.doors.web.requested import Chip
 from troth.kit import clock
 from troth.kit.errors import Gone, NotFound
+from troth.notice import NoticeVersion
 from troth.people import User
 from troth.policy import Actor, Permit
 from troth.rights import State
@@ -114,6 +115,7 @@ class WaitingPage:
     kinds: tuple[Queue, ...]
     items: tuple[Item, ...]
     total: int
+    is_reminded: bool
 
 
 class WaitingPages:
@@ -134,10 +136,19 @@ class WaitingPages:
         if kind and kind not in KINDS:
             raise NotFound
         items = await self.items(actor, permit)
-        page = Page("office/waiting.html", page_of(items, kind))
+        is_reminded = await self._desk.rooms.people.is_reminded(permit)
+        page = Page("office/waiting.html", page_of(items, kind, is_reminded=is_reminded))
         return await self._desk.page(
             http_request, visitor, "What waits", page, here="/office", permit=permit, recorded=RECORDED
         )
+
+    async def turn(self, http_request: Request) -> Response:
+        """Have the daily mail about what waits, or not."""
+        visitor, actor = await self._desk.signed_in(http_request, "office")
+        fields = await self._desk.sent(http_request, visitor)
+        permit = await self._desk.permit(actor, "see_request", of_organisation(actor), PURPOSE)
+        await self._desk.rooms.people.turn_reminder(permit, is_on=fields.get("act") == "on")
+        return go("/office")
 
     async def count(self, actor: Actor) -> int:
         """How many things wait for the office that an actor belongs to."""
@@ -190,10 +201,7 @@ class WaitingPages:
             return
         version = await self._desk.version()
         for each in await self._desk.rooms.choices.waiting_objections(allowed):
-            due = None
-            if version is not None:
-                with contextlib.suppress(KeyError):
-                    due = version.notice.right("object").due_at(each.made_at)
+            due = objection_due(version, each.made_at)
             who = await self._name(allowed, each.holder_id, members)
             about = f"{each.reference} · {who}"
             yield Item("objections", "Objection", about, "/office/decisions", _DECIDE, each.made_at, due)
@@ -214,7 +222,7 @@ class WaitingPages:
         allowed = await self._allowed(actor, "hold")
         for each in await self._desk.rooms.lifecycle.holds(allowed) if allowed else ():
             if each.is_review_due(clock.today()):
-                due = datetime.combine(each.review_on, time(23, 59, 59), words.zone())
+                due = end_of(each.review_on)
                 yield Item("holds", "Legal hold to review", each.document, "/office/holds", _STILL, each.made_at, due)
 
     async def _people(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
@@ -250,12 +258,27 @@ class WaitingPages:
         return subject.name or subject.patient.patient_id or "No name"
 
 
-def page_of(items: Sequence[Item], kind: str) -> WaitingPage:
+def objection_due(version: NoticeVersion | None, made_at: datetime) -> datetime | None:
+    """When the clock of an objection runs out; None where the notice in force sets it none."""
+    if version is None:
+        return None
+    with contextlib.suppress(KeyError):
+        return version.notice.right("object").due_at(made_at)
+    return None
+
+
+def end_of(day: date) -> datetime:
+    """The last second of a day by the reader's clocks."""
+    return datetime.combine(day, time(23, 59, 59), words.zone())
+
+
+def page_of(items: Sequence[Item], kind: str, *, is_reminded: bool = True) -> WaitingPage:
     """The page: figures and picture of all, the list of one kind.
 
     Args:
         items: All of it, in order.
         kind: Of `KINDS`; empty for all.
+        is_reminded: Whoever reads gets a mail about it.
     """
     now = clock.now()
     timed = [item for item in items if item.due is not None]
@@ -279,6 +302,7 @@ def page_of(items: Sequence[Item], kind: str) -> WaitingPage:
         ),
         items=chosen,
         total=len(items),
+        is_reminded=is_reminded,
     )
 
 

@@ -1,0 +1,86 @@
+"""The daily mail to a privacy officer about what waits: how many of what, and where; nobody is named in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from troth.doors.web import words
+from troth.doors.web.desk import Desk
+from troth.doors.web.office.waiting import KINDS, end_of, objection_due
+from troth.doors.web.ports import Rooms
+from troth.kit import clock
+from troth.policy import Permit
+
+ROLE: Final = "office"
+TITLE: Final = "Something is waiting for the privacy office"
+_TEXT: Final = """\
+At {organisation}, {total} waiting for the privacy office:
+
+{counts}
+
+{clocks}
+See them, by due date: {href}
+
+This mail names nobody. It comes once a day at most, and only while something is waiting. To turn it off, go to the foot
+of that page.
+"""
+
+
+async def text_for(rooms: Rooms, permit: Permit, organisation: str, officer_id: UUID) -> str:
+    """What to tell a privacy officer today; empty where nothing waits for them.
+
+    Nobody acts in their name without a session: what waits is counted by the rooms, which open nothing for it.
+
+    Args:
+        rooms: Of this process.
+        permit: To `administer` their organisation.
+        organisation: Its name.
+        officer_id: Who is told: what they proposed themselves waits for another.
+    """
+    version = await Desk(rooms).version()
+    words.read_in(version.notice.zone if version is not None else UTC)
+    grants = rooms.policy.grants
+    dues: dict[str, Sequence[datetime | None]] = {}
+    if grants(ROLE, "see_request"):
+        dues["requests"] = await rooms.rights.waits(permit)
+    if grants(ROLE, "decide_request"):
+        objections, proposals = await rooms.choices.waits(permit)
+        dues["objections"] = [objection_due(version, made_at) for made_at in objections]
+        dues["proposals"] = [None] * proposals
+    if grants(ROLE, "review"):
+        dues["emergencies"] = [None] * await rooms.assignments.waits(permit, officer_id)
+    if grants(ROLE, "hold"):
+        dues["holds"] = [end_of(day) for day in await rooms.lifecycle.waits(permit)]
+    if grants(ROLE, "invite"):
+        dues["people"] = [None] * await rooms.people.waits(permit, officer_id)
+    if grants(ROLE, "publish"):
+        waiting = [each for each in await rooms.proposals.all() if each.is_open and each.proposed_by != officer_id]
+        dues["notice"] = [None] * len(waiting)
+    return text_of(dues, organisation, f"{rooms.settings.http_url}/office") if any(dues.values()) else ""
+
+
+def text_of(dues: Mapping[str, Sequence[datetime | None]], organisation: str, href: str) -> str:
+    """The text of the mail.
+
+    Args:
+        dues: When the clock of each thing that waits runs out, by kind; None where it has no clock.
+        organisation: Whose office it is.
+        href: Where it waits.
+    """
+    now = clock.now()
+    clocks = [due for each in dues.values() for due in each if due is not None]
+    late = sum(due < now for due in clocks)
+    ahead = [due for due in clocks if due >= now]
+    said = [f"{words.counted(late, 'clock has', 'clocks have')} run out."] if late else []
+    if ahead:
+        said.append(f"The next clock runs out on {words.moment(min(ahead))}, {words.zone_name()} time.")
+    return _TEXT.format(
+        organisation=organisation,
+        total=words.counted(sum(map(len, dues.values())), "item is", "items are"),
+        counts="\n".join(f"  {KINDS[kind]}: {words.number(len(dues[kind]))}" for kind in KINDS if dues.get(kind)),
+        clocks=" ".join(said) or "No clock is running.",
+        href=href,
+    )

@@ -1,0 +1,63 @@
+"""Tells privacy officers by mail that something waits for them: in the morning, at most once a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from troth.doors import web
+from troth.kit import clock
+from troth.kit.mail import MailNotSent
+from troth.main.first_start import permit_for
+from troth.main.wiring import Rooms
+from troth.policy import Target
+
+FROM_HOUR: Final = 7
+"""Not before, by the notice's clocks: it is read on the day it is sent."""
+
+
+class Reminders:
+    """Writes to those for whom something waits.
+
+    Args:
+        rooms: Of this process.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def once(self) -> int:
+        """Write to each who was not written to today.
+
+        Returns:
+            How many were written to.
+
+        Raises:
+            MailNotSent: One of them was not taken; it is tried again the next time, and the others have theirs.
+        """
+        now = await self._here()
+        if now.hour < FROM_HOUR:
+            return 0
+        sent, failed = 0, None
+        people = self._rooms.people
+        for place in await people.organisations():
+            permit = await permit_for(self._rooms, "administer", Target("organisation", place.id, place.id))
+            for each in await people.to_remind(permit, web.reminder.ROLE, now.date()):
+                text = await web.reminder.text_for(self._rooms, permit, place.name, each.id)
+                if not text:
+                    continue
+                try:
+                    await self._rooms.mail.send(each.email, web.reminder.TITLE, text)
+                except MailNotSent as fault:
+                    failed = fault
+                    continue
+                await people.note_reminded(permit, each.id, now.date())
+                sent += 1
+        if failed is not None:
+            raise failed
+        return sent
+
+    async def _here(self) -> datetime:
+        """Now, by the clocks of the notice in force."""
+        current = await self._rooms.notices.current()
+        return clock.now().astimezone(current[0].notice.zone if current else UTC)
