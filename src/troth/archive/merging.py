@@ -5,6 +5,7 @@ Per: IHE RAD TF-2 4.12 (Patient Update, merge), IHE PIX A40; GDPR Art. 5(1)(d).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from troth.archive.model import StudySummary
 from troth.archive.owners import Owners
 from troth.kit import clock
 from troth.kit.db import Connection, Database
+from troth.ledger import RowsAltered
 from troth.people import (
     Candidates,
     IssuerRule,
@@ -32,6 +34,7 @@ from troth.vault import Keyring
 
 _RULE_LASTS: Final = timedelta(seconds=1)  # a rule that was stated or ended is felt within this
 _PAGE: Final = 200
+_logger = logging.getLogger(__name__)
 
 Hindrance = Callable[[Connection, tuple[UUID, UUID], datetime | None], Awaitable[str]]
 """What stands in the way of merging two subjects, or of undoing that; a sentence, or nothing. Read under the lock.
@@ -229,34 +232,56 @@ class Merging:
         after: UUID | None = None
         while True:
             pairs, after = await self._people.under_rule(permit, rule, after, _PAGE)
+            if pairs and not is_dry:  # once for all of them: it reads every entry that binds a merge or a hold
+                async with self._db.transaction(permit) as connection:
+                    await self._people.require_whole(connection)
             for pair in pairs:
                 if contradict(pair.first.demographics, pair.second.demographics):
                     contradicting += 1
-                elif is_dry or await self._by_rule(permit, rule, pair):
+                elif is_dry or await self._by_rule(permit, rule, pair, is_whole=True):
                     merged += 1
                 else:
                     refused += 1
             if after is None:
                 return ByRule(merged, refused, contradicting)
 
-    async def _by_rule(self, permit: Permit, rule: IssuerRule, pair: Candidates) -> bool:
-        """Merge a pair as a rule says; False where something stands in the way: then a person decides."""
+    async def _by_rule(self, permit: Permit, rule: IssuerRule, pair: Candidates, *, is_whole: bool = False) -> bool:
+        """Merge a pair as a rule says; False where something stands in the way: then a person decides.
+
+        Args:
+            permit: Of the act.
+            rule: The rule.
+            pair: Who is merged.
+            is_whole: The registers were held against the ledger a moment ago.
+        """
         reason = "The organisation states of whom identifiers without an issuer are."
         try:
-            await self._merge(permit, pair.first.id, pair.second.id, reason, rule_id=rule.id)
+            await self._merge(permit, pair.first.id, pair.second.id, reason, rule_id=rule.id, is_whole=is_whole)
         except MergeRefused:
+            return False
+        except RowsAltered:  # what arrives is kept, each under its own patient
+            _logger.exception("nothing is merged by a rule: merges or holds are not what the ledger says")
             return False
         return True
 
     # How
 
     async def _merge(
-        self, permit: Permit, subject_id: UUID, surviving_id: UUID, reason: str, *, rule_id: UUID | None = None
+        self,
+        permit: Permit,
+        subject_id: UUID,
+        surviving_id: UUID,
+        reason: str,
+        *,
+        rule_id: UUID | None = None,
+        is_whole: bool = False,
     ) -> Merge:
         tenant = permits.current(permit)
         key = await self._keys.of(tenant)
         async with self._db.transaction(permit) as connection:
             merged, surviving = await self._people.both_held(connection, subject_id, surviving_id)
+            if not is_whole:
+                await self._people.require_whole(connection)
             # Moved first: that holds the studies, so what is looked at next stays as it is until the end.
             moved = await merging_store.move(connection, tenant, subject_id, surviving_id)
             await self._refuse_hindered(connection, permit, (subject_id, surviving_id), None)

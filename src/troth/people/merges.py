@@ -175,6 +175,17 @@ class Merges(Subjects):
         except KeyDestroyed:
             raise MergeRefused("One of them was erased", why="erased") from None
 
+    async def require_whole(self, connection: Connection) -> None:
+        """Before a merge, by whomever it is: the merges and holds of the organisation are what the ledger says.
+
+        Args:
+            connection: The transaction that merges, or one just before several merges by a rule.
+
+        Raises:
+            RowsAltered: They are not.
+        """
+        await self._ledger.require_whole(connection, "subject_merge", "legal_hold")
+
     async def begin_merge(
         self,
         permit: Permit,
@@ -191,10 +202,7 @@ class Merges(Subjects):
 
         Raises:
             MergeRefused: It would make a chain.
-            RowsAltered: Merges or holds are not what the ledger says.
         """
-        if rule_id is None:  # a person decides; what a rule merges is asked about by `verify` alone
-            await self._ledger.require_whole(connection, "subject_merge", "legal_hold")
         for row in await merges_store.standing(connection, [merged.id, surviving.id]):
             if row["subject_id"] == merged.id and row["surviving_id"] == surviving.id:
                 return self._merge(row)  # somebody else just did the same

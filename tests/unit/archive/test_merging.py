@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from pydicom.uid import generate_uid
 
+from tests.common.servers import ServedDatabase
 from tests.unit.archive.rooms import MINUTE, Rooms, instance
 from troth.archive import Match, Query, WrongPermit
 from troth.archive.attributes import PATIENT_ID, STUDY_UID
 from troth.kit import clock, ids
+from troth.kit.passwords import SUPERUSER
+from troth.ledger import RowsAltered
 from troth.people import MergeNotFound, MergeRefused, PatientKey, ReasonMissing, SubjectNotFound
 from troth.policy import Permit, PermitDenied, Target
 from troth.vault import KeyRef
@@ -305,6 +309,33 @@ async def test_a_rule_is_followed_as_images_arrive(rooms: Rooms, ruled) -> None:
     assert await studies_of(rooms, await foreign.own_id()) == set(foreign.studies)
     nameless = Patient(rooms, number=number, issuer="NH", PatientBirthDate="19111111")
     assert (await nameless.comes()) in await studies_of(rooms, await nameless.own_id())
+
+
+async def test_no_rule_merges_where_merges_were_changed_past_the_platform(rooms: Rooms, ruled) -> None:
+    bare, again = Patient(rooms), Patient(rooms)
+    same, twin = (Patient(rooms, issuer="NH", number=each.number) for each in (bare, again))
+    await bare.comes()
+    await same.comes()
+    lie = "update subject_merge set ended_at = case when ended_at is null then now() end"
+    database = rooms.database
+    assert isinstance(database, ServedDatabase)
+    with psycopg.connect(database.dsn(SUPERUSER), autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute("create table kept_merge as select * from subject_merge")
+        connection.execute(lie)
+        try:
+            await again.comes()
+            study = await twin.comes()
+            with pytest.raises(RowsAltered):
+                await rooms.archive.merging.apply_rule(may(rooms, "state_issuer"))
+        finally:
+            connection.execute("delete from subject_merge")
+            connection.execute("insert into subject_merge select * from kept_merge")
+            connection.execute("drop table kept_merge")
+    assert study in await studies_of(rooms, await twin.own_id()), "what arrived is kept"
+    assert await studies_of(rooms, await twin.own_id()) == set(twin.studies), "nothing was merged"
+    await rooms.archive.merging.apply_rule(may(rooms, "state_issuer"))
+    assert await studies_of(rooms, await twin.own_id()) == {*again.studies, *twin.studies}
 
 
 async def test_no_rule_merges_again_what_a_person_took_apart(rooms: Rooms, ruled) -> None:
