@@ -17,8 +17,8 @@ from troth.rights.known import Known, apart
 from troth.rights.ledger_json import NAME as LIST_NAME
 from troth.rights.ledger_json import VERIFIER_NAME, verifier
 from troth.rights.list_file import take_list
-from troth.rights.model import Item, Outcome, Right, RightsRequest, State, Step
-from troth.rights.service import Rights, SignedCertificate
+from troth.rights.model import Item, Outcome, Right, RightsRequest, SignedCertificate, State, Step
+from troth.rights.service import Rights
 from troth.rights.workflows import Fulfilment
 
 __all__ = [

@@ -136,3 +136,18 @@ class RightsRequest:
     def is_open(self) -> bool:
         """Whether the clock still runs."""
         return self.closed_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCertificate:
+    """The certificate of an erasure, as it was signed.
+
+    Attributes:
+        text: Canonical JSON; nothing personal in it.
+        signature: Ed25519 over the text.
+        public_key: Key of the deployment.
+    """
+
+    text: bytes
+    signature: bytes
+    public_key: bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,35 +13,22 @@ from troth import policy
 from troth.archive import Archive, StudySummary
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row, Space
-from troth.ledger import Ledger
+from troth.ledger import Ledger, RowsAltered
 from troth.notice import Notice, Notices, RightTerms
 from troth.people import Choices, People, Subject
-from troth.policy import Clear, Permit, Policy, Target, refs
+from troth.policy import Clear, Permit, Policy, Target, belief, refs
 from troth.rights import store
 from troth.rights.copies import Copies
 from troth.rights.decide import Holds, decision_on, held_back, title_of
 from troth.rights.errors import CopyNotReady, NothingChosen, RequestNotFound, RightUnknown, WrongPermit
-from troth.rights.model import PERSON, Erased, Item, Outcome, Right, RightsRequest, State, Step
+from troth.rights.model import PERSON, Erased, Item, Outcome, Right, RightsRequest, SignedCertificate, State, Step
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 CHECK_EVERY = timedelta(seconds=1)
 
 _READS = ("see_request", "decide_request", "open_request", "copy")
-
-
-@dataclass(frozen=True, slots=True)
-class SignedCertificate:
-    """The certificate of an erasure, as it was signed.
-
-    Attributes:
-        text: Canonical JSON; nothing personal in it.
-        signature: Ed25519 over the text.
-        public_key: Key of the deployment.
-    """
-
-    text: bytes
-    signature: bytes
-    public_key: bytes
+#: How a request is shown that somebody changed past us: nobody loses the answer that they are owed.
+_OPEN_AND_DUE = {"state": State.UNDER_WAY.value, "closed_at": None}
 
 
 class Rights:
@@ -262,7 +249,7 @@ class Rights:
         """
         _allowed(permit, "copy", request_id=request_id)
         async with self.database.transaction(permit) as connection:
-            row = await self._row(connection, permit, request_id)
+            row = await self.believed(await self._row(connection, permit, request_id))
         subject = await self.people.subject(permit, row["subject_id"])
         held = {study.id for study in await self.archive.studies_of_subject(permit, subject.id)}
         async with self.database.transaction(permit) as connection:
@@ -386,6 +373,22 @@ class Rights:
             raise RequestNotFound
         return row
 
+    async def believed(self, row: Row) -> Row:
+        """A request that is about to be worked on, as it was bound.
+
+        Raises:
+            RowsAltered: It was changed past us: nothing is erased or given on its word, and it stays open.
+        """
+        if await self._is_doubted(row):
+            raise RowsAltered(hint="It names each row that was altered: troth verify.")
+        return row
+
+    async def _is_doubted(self, row: Row) -> bool:
+        doubt = belief.doubted(self.keyring, "rights_request", row)
+        if doubt is not None:
+            await self.people.alarm.raise_about(doubt.register, doubt.tenant, doubt.row)
+        return doubt is not None
+
     async def _chosen(
         self, permit: Permit, right: Right, subject_id: UUID, study_ids: Sequence[UUID] | None
     ) -> list[StudySummary]:
@@ -406,6 +409,9 @@ class Rights:
             items[row["request_id"]].append(self._item(row, keys[row["request_id"]]))
         for row in await store.steps(connection, request_ids):
             steps[row["request_id"]].append(Step(row["name"], row["at"], row["detail"]))
+        doubted = {row["id"] for row in rows if await self._is_doubted(row)}
+        rows = [{**row, **_OPEN_AND_DUE, "due_at": min(row["due_at"], clock.now())} if row["id"] in doubted else row
+                for row in rows]  # fmt: skip
         return [replace(_request(row), items=tuple(items[row["id"]]), steps=tuple(steps[row["id"]])) for row in rows]
 
     def _item(self, row: Row, key: KeyRef) -> Item:

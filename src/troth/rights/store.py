@@ -8,16 +8,17 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
+from troth.policy import belief
 
 # Whose a request is now: of a merged subject, the survivor.
-_REQUEST: LiteralString = """
+_REQUEST: LiteralString = ("""
 select r.tenant, r.id, r.number, r."right", r.state, subject_surviving(r.subject_id) as subject_id, r.subject_key,
     r.audit_key, r.opened_by, r.opened_by_kind, r.opened_at, r.acknowledged_at, r.acknowledge_by, r.due_at, r.closed_at,
     r.scope, r.clauses, r.notice_version, r.certificate, r.certificate_signature,
-    r.reply_sealed,
+    r.reply_sealed, """ + belief.columns("rights_request", "r") + """,
     c.length_bytes as copy_bytes, c.sha256 as copy_sha256, c.expires_at as copy_expires_at
 from rights_request r left join rights_copy c on c.tenant = r.tenant and c.request_id = r.id
-"""
+""")  # fmt: skip
 
 
 async def see_one_moment(connection: Connection) -> None:

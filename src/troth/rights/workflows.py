@@ -449,6 +449,7 @@ class Fulfilment:
             row = await store.request(connection, UUID(request_id))
         if row is None:
             raise RequestNotFound
+        row = await self._rights.believed(row)
         target = Target("request", row["id"], organisation.id, row["subject_id"])
         permit = await self._rights.policy.require(actor, action, target, PURPOSE)
         try:

@@ -11,13 +11,16 @@ import pytest
 
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from tests.common.outside import Office, office_of
+from tests.common.platform import AtOnce
 from tests.common.receiver import Receiver, receiving
 from troth.kit import clock
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
+from troth.ledger import RowsAltered
 from troth.lifecycle import LifecycleFacts
 from troth.people import AssignmentFacts, ChoiceFacts, Organisation
 from troth.policy import Facts, FactSet, Target
+from troth.rights import Fulfilment, Right
 
 Sql = Callable[..., None]
 JSON = {"Accept": "application/dicom+json"}
@@ -199,3 +202,26 @@ async def test_nothing_goes_to_a_recipient_whose_row_was_changed(
     assert answer.status_code == 409
     assert elsewhere.associations == before
     assert await told(place, table, office.house) == 1
+
+
+@pytest.mark.parametrize(
+    "change", ["closed_at = now(), state = 'refused'", "due_at = due_at + interval '1 year'", "scope = '{}'"]
+)
+async def test_a_request_that_was_changed_is_shown_open_and_due_and_nothing_is_done_on_its_word(
+    place: Deployment, lie: Sql, change: str
+) -> None:
+    held = await place.study()
+    patient, rooms, engine = await place.patient(held), place.rooms, AtOnce()
+    permit = place.set_up_permit("open_request", held.subject, "rights")
+    request = await rooms.rights.open(permit, Right.ACCESS, held.subject_id, study_ids=[held.id])
+    see = place.set_up_permit("see_request", held.subject, "rights")
+    assert (await rooms.rights.of_subject(see, held.subject_id))[0].due_at == request.due_at > clock.now()
+    before = await told(place, "rights_request")
+    lie("rights_request", f"{change} where id = %(id)s", id=request.id)
+    with pytest.raises(RowsAltered):
+        await Fulfilment(rooms.rights, engine).make_copy(str(held.house.id), str(request.id))
+    [shown] = await rooms.rights.of_subject(see, held.subject_id)
+    assert shown.is_open
+    assert shown.due_at <= clock.now()
+    assert (await patient.web.get("/requests")).status_code == 200
+    assert await told(place, "rights_request") == before + 1
