@@ -43,6 +43,7 @@ from troth.ledger.rows import AlteredRow, RowsLook
 from troth.ledger.sealer import Sealer
 from troth.ledger.sequencer import Sequencer
 from troth.ledger.service import Ledger
+from troth.ledger.tail import Differs
 
 __all__ = [
     "EMPTY_ROOT",
@@ -61,6 +62,7 @@ __all__ = [
     "CheckpointBroken",
     "Clear",
     "Completeness",
+    "Differs",
     "Entry",
     "EntryRefused",
     "Event",

@@ -133,6 +133,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "proofs:run:ended": "The promises were held against everything that happened.",
         "proofs:clause:broken": "A promise was found broken.",
         "proofs:clause:mended": "A promise that was broken is not broken any more.",
+        "ledger:head:differed": "The log was found to be a smaller or another one than was signed last.",
         "ledger:generation:opened": "The log of the platform was given a new name.",
         "ledger:rows:bound": "Rows that an act had changed were bound to the ledger.",
         "main:registers:bound": "What was held before is bound to the ledger from here on.",

@@ -98,6 +98,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "notice:version:published": Needs(refs=("version",), says=("notice", "sha256"), dates=("effective_on",)),
         "outreach:amendment:mailed": Needs(refs=("version", "account")),
         "outreach:amendment:told": Needs(refs=("version",)),
+        "ledger:head:differed": Needs(says=("state",)),
         "ledger:generation:opened": Needs(says=("origin", "before", "root")),
         "main:node:started": Needs(refs=("node",), says=("region", "program", "schema")),
         "archive:instances:stored": Needs(says=("way",)),

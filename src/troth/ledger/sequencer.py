@@ -21,11 +21,11 @@ from psycopg.rows import dict_row
 
 from troth.kit.db import Connection, Database, Row
 from troth.kit.errors import Unavailable
-from troth.ledger import leaf, note, store, tiles
+from troth.ledger import leaf, note, store, tail, tiles
 from troth.ledger.errors import Fenced, TreeBroken
 from troth.ledger.generation import ORIGIN, origin_of
-from troth.ledger.head import NAME, Head, HeadFile
-from troth.ledger.merkle import EMPTY_ROOT, leaf_hash
+from troth.ledger.head import Head, HeadFile
+from troth.ledger.merkle import leaf_hash
 from troth.ledger.sealer import Sealer
 from troth.ledger.tiles import Edge
 
@@ -230,28 +230,16 @@ class Sequencer:
             TreeBroken: It is smaller, or another one; or the file is gone.
         """
         head = None if self._head is None else await asyncio.to_thread(self._head.read)
+        if self._head is None:
+            return
         if head is not None:
             self._coded_from = head.coded_from
-            if size < head.size or (self._fence or 0) < head.fence:
-                raise TreeBroken(f"the ledger was cut: {head.size} entries were signed, {size} are there")
-            if await self._root_at(connection, head.size) != head.root:
-                raise TreeBroken(f"the first {head.size} entries are not those that were signed")
-        elif self._head is not None and size and await store.has_coded(connection):
-            raise TreeBroken(f"the file {NAME} is gone from the data folder")
-        elif (
-            self._head is not None
-        ):  # what an earlier program wrote has no codes; nothing of ours is without from now on
+        if found := await tail.differs(connection, head, size, self._fence or 0):
+            raise TreeBroken(found.sentence)
+        if head is None:  # what an earlier program wrote has no codes; nothing of ours is without from now on
             self._coded_from = size + await store.count_uncoded(connection)
-            root = await self._root_at(connection, size)
+            root = await tail.root_at(connection, size)
             await asyncio.to_thread(self._head.write, Head(size, root, self._fence or 0, self._coded_from))
-
-    async def _root_at(self, connection: Connection, size: int) -> bytes:
-        if not size:
-            return EMPTY_ROOT
-        try:
-            return tiles.subtree_hash(0, size, await store.select_tiles(connection, tiles.places_for([(0, size)])))
-        except KeyError as fault:
-            raise TreeBroken("a tile of the ledger is missing") from fault
 
     async def _remember(self, *, at_once: bool = False) -> None:
         """Write into the head file what was signed last, at most once a second."""

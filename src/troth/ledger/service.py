@@ -13,7 +13,7 @@ from uuid import UUID
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, HasTenant, Row
 from troth.kit.watching import WatchedConnection
-from troth.ledger import baseline, binding, binding_store, columns, leaf, merkle, note, store, tiles, verify
+from troth.ledger import baseline, binding, binding_store, columns, leaf, merkle, note, store, tail, tiles, verify
 from troth.ledger import kinds as vocabulary
 from troth.ledger import rows as bound_rows
 from troth.ledger.builder import act
@@ -292,6 +292,21 @@ class Ledger:
             return None
         self._origin = note.parse(row["note"]).origin
         return Checkpoint(self._origin, row["size"], row["root"], row["note"])
+
+    async def differs(self, connection: Connection) -> tail.Differs | None:
+        """How the database differs from what was signed last, by the head file outside of it; None where it does not.
+
+        Args:
+            connection: On the platform.
+
+        Raises:
+            TreeBroken: The file or a tile cannot be read.
+        """
+        if self._head is None:
+            return None
+        head = await asyncio.to_thread(self._head.read)
+        last = await store.select_checkpoint(connection)
+        return await tail.differs(connection, head, last["size"] if last else 0)
 
     async def prove(self, connection: Connection, event_id: UUID) -> Proof:
         """Proof that an event is in the ledger, for the latest checkpoint.

@@ -24,6 +24,7 @@ from troth.main.modules import modules
 from troth.main.node import migrations
 from troth.main.placing import misplaced
 from troth.main.settings import Settings
+from troth.main.standing import say_standing
 from troth.main.terminal import confide
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.notice import Notice, NoticeMalformed, Problem, check_all
@@ -71,6 +72,7 @@ async def permit_for(rooms: Rooms, action: str, target: Target) -> Permit:
 async def _publish_and_found(settings: Settings, server: Postgres, notices: list[Notice]) -> None:
     rooms = open_rooms(settings, server, notices, connections=2)
     try:
+        await say_standing(rooms, operator())
         await rooms.ledger.bind_held(rooms.database, rooms.dsn_sequencer)
         await InForce(rooms).look()
         await name_log(rooms, settings, operator())

@@ -14,6 +14,8 @@ from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
 from troth.kit import numbers
+from troth.kit.db import Space
+from troth.ledger import TreeBroken
 from troth.people import TOKEN_ROLES, FieldMalformed, Peer, PeerExists, PeerNotFound, SessionNotFound
 from troth.policy import Actor, Permit
 
@@ -23,6 +25,11 @@ LIFETIMES: Mapping[str, timedelta] = {
     "1": timedelta(days=1),
     "7": timedelta(days=7),
     "31": timedelta(days=31),
+}
+DIFFERS: Mapping[str, str] = {
+    "cut": "{signed:,} entries were signed, and the database has {held:,}. An older or a cut one is in its place",
+    "other": "The first {signed:,} entries are not those that were signed",
+    "gone": "The file that remembers what was signed last is gone from the data folder",
 }
 TOLD: Mapping[str, str] = {
     "added": "The system is registered and may send",
@@ -144,6 +151,7 @@ class SystemPages:
             fields=fields,
             form=form,
             issued=issued,
+            differs=await self._differs(),
             faults=faults,
             told="" if faults or issued else TOLD.get(http_request.query_params.get("told", ""), ""),
         )
@@ -151,6 +159,16 @@ class SystemPages:
             http_request, visitor, "Systems", Page("admin/systems.html", view), here="/admin/systems", permit=permit,
             recorded=RECORDED, status=422 if faults else 200,
         )  # fmt: skip
+
+    async def _differs(self) -> str:
+        """How the log differs from the one that was signed last, in words."""
+        rooms = self._desk.rooms
+        try:
+            async with rooms.database.transaction(Space(None)) as connection:
+                found = await rooms.ledger.differs(connection)
+        except TreeBroken as fault:
+            return fault.detail
+        return "" if found is None else DIFFERS[found.how].format(signed=found.signed, held=found.held)
 
     async def _one(
         self,

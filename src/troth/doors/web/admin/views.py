@@ -152,6 +152,7 @@ class SystemsPage:
     Attributes:
         issued: A token that was issued just now; shown this once.
         form: Which of the two forms the faults are of.
+        differs: How the log is another one than was signed last; empty where it is that one.
     """
 
     organisation: str
@@ -166,6 +167,7 @@ class SystemsPage:
     fields: Mapping[str, str]
     form: str = ""
     issued: str = ""
+    differs: str = ""
     faults: tuple[Fault, ...] = ()
     told: str = ""
 
