@@ -111,6 +111,12 @@ class Person:
         """
         return await self.web.post(path, data={"token": await self.token(page or path), **(fields or {})})
 
+    async def searched(self, words: str) -> str:
+        """The study list after a search."""
+        sent = await self.post("/studies", {"q": words})
+        assert sent.status_code == 303, sent.text
+        return (await self.web.get(sent.headers["location"])).text
+
 
 @dataclass(frozen=True)
 class Held:

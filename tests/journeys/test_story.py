@@ -134,8 +134,15 @@ async def test_a_clinician_finds_the_study_and_opens_it(browser: Browser, hospit
 
 async def test_the_patient_sees_asks_and_erases(browser: Browser, hospital: Hospital, pictures: Path) -> None:
     office, desk = await signed_in(browser, hospital, "clinician")
-    await desk.goto(f"{hospital.node.url}/studies?q={PATIENT_ID}")
-    await desk.get_by_role("link", name=re.compile("Doe")).first.click()
+    await desk.goto(f"{hospital.node.url}/studies")
+    await desk.keyboard.press("/")
+    await desk.keyboard.type(PATIENT_ID)
+    await desk.keyboard.press("Enter")
+    await desk.wait_for_url("**/studies?s=*")
+    assert PATIENT_ID not in desk.url
+    await desk.keyboard.press("ArrowDown")
+    assert "Doe" in await desk.evaluate("document.activeElement.textContent")
+    await desk.keyboard.press("Enter")
     await desk.get_by_role("link", name="Invite the patient").click()
     await desk.fill("input[name=email]", EMAIL)
     await sound(browser, desk, pictures, "invite")

@@ -169,7 +169,7 @@ class TestImagingCloud:
 
         assert "Use is stopped" in (await choose(patient, "stop", str(held.id))).text
         assert (await doctor.web.get(f"/studies/{held.id}/open")).status_code in (403, 404)
-        listed = (await doctor.web.get(f"/studies?q={held.made.patient_id}")).text
+        listed = await doctor.searched(held.made.patient_id)
         assert "whose use the patient has stopped is not listed" in listed
         assert "#p9-4" in listed
         own = (await patient.web.get(f"/scans/{held.id}")).text

@@ -170,7 +170,7 @@ async def test_what_is_put_right_is_right_at_every_door(cloud: Deployment, machi
     assert [uid for uid, _ in await asyncio.to_thread(found_over_the_network, machine, PatientName=f"{wrong}*")] == [
         control.uid
     ]
-    assert right in (await doctor.web.get(f"/studies?q={right}")).text
+    assert right in await doctor.searched(right)
     page = (await patient.web.get(f"/scans/{held.id}")).text
     assert wrong not in page
 

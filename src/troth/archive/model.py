@@ -81,6 +81,7 @@ class Query:
         is_moment: Ranges of StudyDate and StudyTime together mean all from the first moment to the last (PS3.4
             C.2.2.2.5); else each is matched for itself.
         is_of_one: Whoever asks takes all results for one person's: refused where they are of several.
+        is_counted: Count all results, those of other pages too, where the database knows each of them.
     """
 
     level: Level = "study"
@@ -92,6 +93,7 @@ class Query:
     after: tuple[date, UUID] | None = None
     is_moment: bool = False
     is_of_one: bool = False
+    is_counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +180,12 @@ class Page:
 
     Attributes:
         is_more: Whether further results follow.
+        total: All results there are; None where nobody counted them, or values had to be opened to tell.
     """
 
     found: tuple[Found, ...]
     is_more: bool
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,37 @@ async def candidates(
     parameters: dict[str, Any] = {
         "tenant": tenant, "limit": limit, "offset": offset, "from": plan.dates[0], "to": plan.dates[1],
     }  # fmt: skip
+    order_date, order_id, source, conditions = _selected(plan, parameters)
+    if after is not None:
+        parameters["after_date"], parameters["after_id"] = after
+        conditions.append("(" + order_date + ", " + order_id + ") < (%(after_date)s, %(after_id)s)")
+    flag: LiteralString = "s.is_merged" if plan.is_by_equality else "false as is_merged"
+    told: LiteralString = "select " + STUDY + ", " + flag + " from " + source + " where "  # noqa: S608 - words of ours
+    order: LiteralString = " order by " + order_date + " desc, " + order_id + " desc limit %(limit)s offset %(offset)s"
+    return list(
+        await (await connection.execute(told + " and ".join(conditions) + order, parameters, prepare=True)).fetchall()
+    )
+
+
+async def count(connection: Connection, tenant: UUID, plan: Plan) -> int:
+    """How many studies match a plan whose rows all do.
+
+    Args:
+        connection: A transaction in the tenant's scope.
+        tenant: The tenant.
+        plan: What was planned.
+    """
+    parameters: dict[str, Any] = {"tenant": tenant, "from": plan.dates[0], "to": plan.dates[1]}
+    _, _, source, conditions = _selected(plan, parameters)
+    told: LiteralString = "select count(*) from " + source + " where " + " and ".join(conditions)  # noqa: S608
+    [row] = await (await connection.execute(told, parameters, prepare=True)).fetchall()
+    return int(row["count"])
+
+
+def _selected(
+    plan: Plan, parameters: dict[str, Any]
+) -> tuple[LiteralString, LiteralString, LiteralString, list[LiteralString]]:
+    """The columns of date and id that a plan's rows are in order of, whence they come, and what each must meet."""
     order_date: LiteralString = "s.study_date"
     order_id: LiteralString = "s.id"
     if plan.tokens or plan.near_tokens:
@@ -66,15 +97,7 @@ async def candidates(
         reach, further = plan.reach.where(COLUMNS)
         parameters |= further
         conditions.append(reach)
-    if after is not None:
-        parameters["after_date"], parameters["after_id"] = after
-        conditions.append("(" + order_date + ", " + order_id + ") < (%(after_date)s, %(after_id)s)")
-    flag: LiteralString = "s.is_merged" if plan.is_by_equality else "false as is_merged"
-    told: LiteralString = "select " + STUDY + ", " + flag + " from " + source + " where "  # noqa: S608 - words of ours
-    order: LiteralString = " order by " + order_date + " desc, " + order_id + " desc limit %(limit)s offset %(offset)s"
-    return list(
-        await (await connection.execute(told + " and ".join(conditions) + order, parameters, prepare=True)).fetchall()
-    )
+    return order_date, order_id, source, conditions
 
 
 def _few(plan: Plan, parameters: dict[str, Any]) -> LiteralString:

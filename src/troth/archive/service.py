@@ -226,6 +226,8 @@ class Archive:
                 partial(store.instances_of, connection, tenant),
             )
             page = await search.page()
+            if query.is_counted and plan.is_exact:
+                page = replace(page, total=await searching_store.count(connection, tenant, plan))
             if viewing is None or not viewing.covers(permit):
                 await self._ledger.append_many(connection, telling.queried(permit, query, page, key))
         for study_id in search.misplaced:

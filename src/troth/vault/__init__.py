@@ -22,6 +22,7 @@ from troth.vault.leftovers import Freed, KeyCensus, Named, free_unnamed, quiet_p
 from troth.vault.model import KeyRef, PackSize, SealedObject
 from troth.vault.packs import ObjectWriter, Packs
 from troth.vault.root import write_guarded
+from troth.vault.tickets import text_of, ticket_of
 
 __all__ = [
     "CopiedPack",
@@ -49,5 +50,7 @@ __all__ = [
     "free_unnamed",
     "journal",
     "quiet_packs",
+    "text_of",
+    "ticket_of",
     "write_guarded",
 ]

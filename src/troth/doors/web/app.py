@@ -186,6 +186,7 @@ def _staff(desk: Desk) -> list[BaseRoute]:
     waiting = WaitingPages(desk)
     return [
         Route("/studies", studies.studies),
+        Route("/studies", studies.search, methods=["POST"]),
         Route("/studies/{id}/open", studies.open),
         Route("/studies/{id}/invite", invite.invite, methods=BOTH),
         Route("/office", waiting.waiting),

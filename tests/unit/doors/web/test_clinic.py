@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from urllib.parse import parse_qsl
 from uuid import UUID
 
+import httpx
 import pytest
 
 from tests.unit.archive.rooms import instance
@@ -10,6 +13,22 @@ from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in, unma
 from troth.main.first_start import permit_for
 from troth.people import PatientKey, RegistrationImpossible
 from troth.policy import Target
+
+
+async def address_of(client: httpx.AsyncClient, **fields: str) -> str:
+    """Where a search leads to."""
+    sent = await client.post("/studies", data={"token": token_in((await client.get("/studies")).text), **fields})
+    assert sent.status_code == 303, sent.text
+    return sent.headers["location"]
+
+
+async def searched(client: httpx.AsyncClient, **fields: str) -> str:
+    """The list after a search."""
+    return (await client.get(await address_of(client, **fields))).text
+
+
+def names_in(page: str) -> list[str]:
+    return re.findall(r'<th scope="row"><a [^>]*>([^<]+)<', page)
 
 
 async def test_the_list_shows_the_studies_of_ones_own_organisation(house: House) -> None:
@@ -43,7 +62,7 @@ async def test_the_list_shows_the_studies_of_ones_own_organisation(house: House)
 )
 async def test_filters_work(house: House, query: str, found: str, missing: str) -> None:
     async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
-        page = (await clinician.get(f"/studies?{query}")).text
+        page = await searched(clinician, **dict(parse_qsl(query)))
         assert found in page
         assert missing not in page
 
@@ -54,6 +73,68 @@ async def test_filters_work(house: House, query: str, found: str, missing: str) 
 async def test_a_filter_that_does_not_exist_is_refused_not_ignored(house: House, query: str) -> None:
     async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
         assert (await clinician.get(f"/studies?{query}")).status_code == 404
+
+
+async def test_a_search_names_nobody_in_its_address_and_only_its_session_can_read_it(house: House) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        there = await address_of(clinician, q="mill", modality="CT")
+        assert "mill" not in there.lower()
+        assert there != await address_of(clinician, q="mill", modality="CT")
+        page = (await clinician.get(there)).text
+        assert 'value="mill"' in page
+        links = re.findall(r'href="(/studies\?[^"]+)"', page)
+        assert links
+        assert all("mill" not in link.lower() for link in links)
+        assert any("modality=MR" in link and "&amp;" in link for link in links), "a filter keeps the search"
+    async with house.client(await house.session_of("Dr B. Specimen")) as later:
+        assert 'value="mill"' not in (await later.get(there)).text, "the words ended with their session"
+        assert (await later.get("/studies?s=nonsense")).status_code == 200
+        assert (await later.post("/studies", data={"q": "mill"})).status_code == 403
+
+
+async def test_the_list_is_put_in_order_and_counted(house: House) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        pages = {
+            order: (await clinician.get(f"/studies?order={order}")).text
+            for order in ("patient", "-patient", "images", "-done", "done")
+        }
+        ascending = names_in(pages["patient"])
+        assert len(ascending) == 3
+        assert ascending == sorted(ascending)
+        assert names_in(pages["-patient"]) == ascending[::-1]
+        assert names_in(pages["-done"]) == names_in(pages["done"])[::-1]
+        for order, page in pages.items():
+            assert ">3 studies<" in page, "counted whatever the order"
+            assert page.count('aria-sort="descending"' if order.startswith("-") else 'aria-sort="ascending"') == 1
+        assert (await clinician.get("/studies?order=size")).status_code == 404
+
+
+async def test_dates_from_and_to_are_both_in(house: House) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        every = (await clinician.get("/studies?order=done")).text
+        days = re.findall(r"<td>(\d+ \w{3} \d{4})</td></tr>", every)
+        first = datetime.strptime(days[0], "%d %b %Y").date().isoformat()  # noqa: DTZ007 - a day
+        page = await searched(clinician, **{"from": first, "to": first, "days": "7"})
+        assert 1 <= len(names_in(page)) == days.count(days[0]) < 3
+        assert f"{days.count(days[0])} stud" in page
+        assert f'value="{first}"' in page
+        for wrong in ("from=2026-11-02&to=2026-11-01", "from=1.11.2026", "to=x"):
+            answer = await clinician.get(f"/studies?{wrong}")
+            assert answer.status_code == 422
+            assert "There is a problem" in answer.text
+            assert names_in(answer.text) == []
+
+
+async def test_pictures_are_shown_only_when_asked_for(house: House) -> None:
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        path = f"/studies?study={house.studies[NEW]}"
+        plain, shown = (await clinician.get(path)).text, (await clinician.get(f"{path}&film=1")).text
+        assert "/rendered" not in plain
+        assert "Show pictures" in plain
+        [src, *_] = re.findall(r'<img src="([^"]*/rendered[^"]*)"', shown)
+        assert f"/studies/{NEW}/" in src
+        assert "Hide pictures" in shown
+        assert "film=1" in re.findall(r'href="(/studies\?[^"]*order=[^"]*)"', shown)[0], "the next pick shows its own"
 
 
 async def test_the_preview_opens_nothing_and_says_what_opening_writes(house: House) -> None:

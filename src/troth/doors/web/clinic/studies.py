@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from urllib.parse import urlencode
+from datetime import date
 from uuid import UUID
 
 from starlette.requests import Request
@@ -14,55 +12,65 @@ from starlette.responses import Response
 
 from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary, advice_in
 from troth.doors.web import words
-from troth.doors.web.clinic.views import Chosen, Prior, StudiesPage, StudyRow
+from troth.doors.web.clinic.filters import (
+    DAYS,
+    MODALITIES,
+    MOST_PAGES,
+    NEWEST,
+    ORDERS,
+    PATIENT_ID,
+    Asked,
+    asked_of,
+    searches,
+    ticket_for,
+)
+from troth.doors.web.clinic.views import Chosen, Column, Prior, StudiesPage, StudyRow
 from troth.doors.web.desk import Desk, clauses_of, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.looked import Filter
+from troth.doors.web.patient.pictures import parts_of
 from troth.doors.web.render import Page
-from troth.kit import clock, numbers
+from troth.kit import clock
 from troth.kit.errors import NotFound
 from troth.policy import Actor, Permit, Target
 
-# Search keys, DICOM PS3.6
-STUDY_DATE, ACCESSION, MODALITIES_IN_STUDY = 0x00080020, 0x00080050, 0x00080061
-PATIENT_NAME, PATIENT_ID, ISSUER = 0x00100010, 0x00100020, 0x00100021
+ISSUER = 0x00100021
 
 ROLES = ("clinician", "referrer")
 PURPOSE = "diagnosis"
 INVITING = "care"
 RECORDED = "Opening a study is written to the ledger first"
 PAGE = 50
-MOST_PAGES = 200
+MOST_SORTED = 500
+"""Studies that are put in order of something else than their date, or found by words: each has to be opened for it."""
 PRIORS = 6
-_MOST_WORDS = 4
-DAYS: Mapping[str, tuple[str, int]] = {"1": ("Today", 0), "3": ("3 days", 2), "7": ("7 days", 6), "30": ("30 days", 29)}
-MODALITIES = ("CT", "MR", "CR", "DX", "US", "MG", "NM", "PT")
+PICTURES = 3
+MOST_INSTANCES = 1_000
+_COLUMNS: Mapping[str, str] = {
+    "patient": "Patient",
+    "born": "Born",
+    "number": "Patient ID",
+    "modality": "Mod.",
+    "study": "Study",
+    "images": "Images",
+    "accession": "Accession",
+    "referrer": "Referrer",
+    "done": "Done",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the address of the list asks for.
+class Listed:
+    """One page of the list.
 
     Attributes:
-        search: Starts of names in any order, or of a patient ID or accession number.
-        days: Key of `DAYS`, or empty.
-        modality: One of `MODALITIES`, or empty.
-        page: From 1.
-        chosen: The picked study, or empty.
+        total: All that match, of other pages too; None where more match than were looked through.
+        is_more: Another page follows.
     """
 
-    search: str
-    days: str
-    modality: str
-    page: int
-    chosen: str
-
-    def href(self, **changed: str | int) -> str:
-        """The address with something changed; a new filter starts at the first page and picks nothing."""
-        fields: dict[str, str | int] = {"q": self.search, "days": self.days, "modality": self.modality, "page": 1}
-        fields |= changed
-        told = {name: value for name, value in fields.items() if value and (name, value) != ("page", 1)}
-        return "/studies?" + urlencode(told) if told else "/studies"
+    studies: Sequence[StudySummary]
+    total: int | None
+    is_more: bool = False
 
 
 class StudyPages:
@@ -78,30 +86,38 @@ class StudyPages:
     async def studies(self, http_request: Request) -> Response:
         """The list, and the picked study beside it."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
-        asked = asked_of(http_request)
+        asked = asked_of(http_request, visitor.session)
         permit = await self._desk.permit(actor, "query", of_organisation(actor), PURPOSE)
-        faults: tuple[Fault, ...] = ()
-        studies, is_more = list[StudySummary](), False
+        faults = _faults(asked)
+        found = Listed((), 0)
         try:
-            studies, is_more = await self._search(permit, asked)
+            if not faults:
+                found = await self._search(permit, asked)
         except (SearchValueInvalid, SearchTooBroad) as refused:
             faults = (Fault("q", refused.detail.rstrip(".")),)
+        studies = found.studies
         chosen = await self._chosen(actor, permit, studies, asked) if asked.chosen else None
         first, version = (asked.page - 1) * PAGE + 1, await self._desk.version(actor)
         view = StudiesPage(
-            count_line=_count_line(len(studies), is_more, first),
+            count_line=_count_line(found, first),
             search=asked.search,
+            first=asked.first.isoformat() if asked.first else "",
+            last=asked.last.isoformat() if asked.last else "",
             kept_fields=_kept(asked),
+            columns=tuple(_column(asked, key) for key in _COLUMNS),
             dates=_filters(
-                asked, "days", asked.days, {"": "Any day"} | {key: label for key, (label, _) in DAYS.items()}
+                asked,
+                "days",
+                "-" if asked.first or asked.last else asked.days,
+                {"": "Any day"} | {key: label for key, (label, _) in DAYS.items()},
             ),
             modalities=_filters(asked, "modality", asked.modality, {"": "Any"} | {each: each for each in MODALITIES}),
             faults=faults,
             rows=tuple(_row(study, asked) for study in studies),
             range_line=f"Rows {first}–{first + len(studies) - 1}" if len(studies) != 1 else f"Row {first}",
             previous_href=asked.href(page=asked.page - 1) if asked.page > 1 else "",
-            next_href=asked.href(page=asked.page + 1) if is_more and asked.page < MOST_PAGES else "",
-            is_filtered=bool(asked.search or asked.days or asked.modality),
+            next_href=asked.href(page=asked.page + 1) if found.is_more and asked.page < MOST_PAGES else "",
+            is_filtered=asked.is_filtered,
             chosen=chosen,
             stopped_clauses=clauses_of(version.notice if version else None, "right", right="restrict"),
         )
@@ -123,23 +139,34 @@ class StudyPages:
         study, _ = await self._desk.study(actor, id_of(http_request), "retrieve", PURPOSE)
         return go(self._desk.viewer_of(study))
 
-    async def _search(self, permit: Permit, asked: Asked) -> tuple[list[StudySummary], bool]:
-        """One page of studies, newest first, whichever of the searches of the field found them."""
-        common = []
-        if asked.days:
-            first = clock.today() - timedelta(days=DAYS[asked.days][1])
-            common.append(Match(STUDY_DATE, f"{first:%Y%m%d}-"))
-        if asked.modality:
-            common.append(Match(MODALITIES_IN_STUDY, asked.modality))
+    async def search(self, http_request: Request) -> Response:
+        """Lead to the list of what was searched for: the words are sent, so that no address shows them."""
+        visitor, _ = await self._desk.signed_in(http_request, *ROLES)
+        fields = await self._desk.sent(http_request, visitor)
+        told = {name: fields.get(name, "") for name in ("days", "from", "to", "modality", "order", "film")}
+        if told["from"] or told["to"]:
+            told["days"] = ""
+        return go(Asked().href(s=ticket_for(visitor.session, fields.get("q", "")), **told))
+
+    async def _search(self, permit: Permit, asked: Asked) -> Listed:
+        """One page of studies, whichever of the searches of the field found them."""
+        offset, common = (asked.page - 1) * PAGE, asked.matches()
+        if not asked.search and asked.order == NEWEST:
+            query = Query(matches=tuple(common), limit=PAGE, offset=offset, is_counted=True)
+            page = await self._desk.rooms.archive.query(permit, query)
+            return Listed(tuple(each.study for each in page.found), page.total, page.is_more)
         found: dict[UUID, StudySummary] = {}
         is_more = False
-        for matches in _searches(asked.search):
-            query = Query(matches=(*common, *matches), limit=PAGE, offset=(asked.page - 1) * PAGE)
-            page = await self._desk.rooms.archive.query(permit, query)
+        for matches in searches(asked.search):
+            page = await self._desk.rooms.archive.query(permit, Query(matches=(*common, *matches), limit=MOST_SORTED))
             found |= {each.study.id: each.study for each in page.found}
             is_more = is_more or page.is_more
+        if is_more and asked.order != NEWEST:
+            raise SearchTooBroad(f"More than {MOST_SORTED} studies match. Choose dates or search to put them in order")
         newest = sorted(found.values(), key=lambda study: (study.study_date or date.min, study.id), reverse=True)
-        return newest[:PAGE], is_more or len(newest) > PAGE
+        ordered = sorted(newest, key=ORDERS[asked.order.removeprefix("-")], reverse=asked.order.startswith("-"))
+        total = None if is_more else len(ordered)
+        return Listed(tuple(ordered[offset : offset + PAGE]), total, len(ordered) > offset + PAGE)
 
     async def _chosen(self, actor: Actor, permit: Permit, studies: Sequence[StudySummary], asked: Asked) -> Chosen:
         """The picked study; one that is not on this page is looked up, one that is not there is not found."""
@@ -173,6 +200,8 @@ class StudyPages:
             correct_href=f"/studies/{study.id}/correct" if may_correct else "",
             care_href=f"/studies/{study.id}/care" if may_assign else "",
             facts=tuple((label, text) for label, text in facts if text),
+            film=await self._film(actor, study.id) if asked.with_film else (),
+            film_href=asked.href(page=asked.page, study=asked.chosen, film="" if asked.with_film else "1") + "#chosen",
             priors=tuple(
                 Prior(words.day(each.study_date) or "no date", title(each), asked.href(study=str(each.id)))
                 for each in priors[:PRIORS]
@@ -181,6 +210,14 @@ class StudyPages:
             purpose=words.purpose(permit.purpose),
             clauses=permit.clauses,
         )
+
+    async def _film(self, actor: Actor, study_id: UUID) -> tuple[str, ...]:
+        """Some pictures of its longest series, evenly apart; the DICOMweb door decides on each and writes it down."""
+        query = Query(level="instance", limit=MOST_INSTANCES)
+        found, _ = await self._desk.listed(actor, study_id, "retrieve", PURPOSE, query)
+        pictures = max((part.pictures for part in parts_of(found)), key=len, default=())
+        places = {len(pictures) * step // (PICTURES + 1) for step in range(1, PICTURES + 1)} if pictures else set()
+        return tuple(pictures[place].href(most_edge=256) for place in sorted(places))
 
     async def _picked(self, actor: Actor, study_id: str) -> StudySummary:
         try:
@@ -196,64 +233,39 @@ class StudyPages:
         return [each.study for each in page.found if each.study.subject_id == study.subject_id]
 
 
-def asked_of(http_request: Request) -> Asked:
-    """What the address asks for; a filter that is not ours is refused, not ignored.
-
-    Raises:
-        NotFound: A filter that does not exist.
-    """
-    fields = http_request.query_params
-    days, modality = fields.get("days", ""), fields.get("modality", "")
-    page = numbers.whole(fields.get("page", "1"), least=1, most=MOST_PAGES)
-    if page is None or (days and days not in DAYS) or (modality and modality not in MODALITIES):
-        raise NotFound
-    return Asked(fields.get("q", "").strip()[:64], days, modality, page, fields.get("study", ""))
-
-
-def _searches(text: str) -> list[tuple[Match, ...]]:
-    """The searches of the one field: the start of an ID or accession number, or of names in any order.
-
-    "Lovelace, Ada" says which is the family name; "Ada Lovelace" and "Lovelace Ada" may be either, and each part may
-    have several words. One word is the start of a family or a given name, or an ID without a figure.
-    """
-    if not text:
-        return [()]
-    plain = re.sub(r"[*?\\^=]", " ", text).strip()
-    family, comma, given = (part.strip() for part in plain.partition(","))
-    words_of = plain.replace(",", " ").split()[:_MOST_WORDS]
-    if not words_of:
-        return [()]
-    if comma and family and given:
-        return [(Match(PATIENT_NAME, f"{family}*^{given}*"),)]
-    if len(words_of) == 1:
-        (word,) = words_of
-        ids: list[tuple[Match, ...]] = [(Match(PATIENT_ID, f"{word}*"),), (Match(ACCESSION, f"{word}*"),)]
-        if any(letter.isdigit() for letter in word):
-            return ids
-        return [(Match(PATIENT_NAME, f"{word}*"),), (Match(PATIENT_NAME, f"*^{word}*"),), *ids]
-    whole = " ".join(words_of)
-    found = [f"{whole}*"]
-    for at in range(1, len(words_of)):
-        first, second = " ".join(words_of[:at]), " ".join(words_of[at:])
-        found += [f"{first}*^{second}*", f"{second}*^{first}*"]
-    searches: list[tuple[Match, ...]] = [(Match(PATIENT_NAME, name),) for name in found]
-    if any(map(str.isdigit, whole)):
-        searches += [(Match(PATIENT_ID, whole),), (Match(ACCESSION, whole),)]
-    return searches
+def _faults(asked: Asked) -> tuple[Fault, ...]:
+    """What is wrong with the dates."""
+    if asked.first and asked.last and asked.first > asked.last:
+        return (Fault("from", "The first day is after the last"),)
+    return tuple(Fault(name, f"Write the day like {clock.today().isoformat()}") for name in asked.misread)
 
 
 def _kept(asked: Asked) -> tuple[tuple[str, str], ...]:
     """Filters that a new search keeps."""
-    return tuple((name, value) for name, value in (("days", asked.days), ("modality", asked.modality)) if value)
+    kept = ("days", "modality", "order", "film")
+    return tuple((name, str(value)) for name, value in asked.fields.items() if name in kept and value)
+
+
+def _column(asked: Asked, key: str) -> Column:
+    """A heading that puts the list in order of its column, and pressed again, the other way round."""
+    is_down = asked.order == f"-{key}"
+    is_up = asked.order == key
+    begins_down = key in ("done", "images")
+    order = f"-{key}" if is_up or (begins_down and not is_down) else key
+    direction = "descending" if is_down else "ascending" if is_up else ""
+    return Column(_COLUMNS[key], asked.href(order=order), direction, is_number=key == "images")
 
 
 def _filters(asked: Asked, name: str, chosen: str, labels: Mapping[str, str]) -> tuple[Filter, ...]:
-    return tuple(Filter(label, asked.href(**{name: key}), key == chosen) for key, label in labels.items())
+    ranges: dict[str, str | int] = {"from": "", "to": ""} if name == "days" else {}
+    return tuple(Filter(label, asked.href(**ranges, **{name: key}), key == chosen) for key, label in labels.items())
 
 
-def _count_line(count: int, is_more: bool, first: int) -> str:
-    so_far = words.counted(first + count - 1, "study", "studies")
-    return f"more than {so_far}" if is_more else so_far
+def _count_line(found: Listed, first: int) -> str:
+    if found.total is not None:
+        return words.counted(found.total, "study", "studies")
+    so_far = words.counted(first + len(found.studies) - 1, "study", "studies")
+    return f"more than {so_far}" if found.is_more else f"at least {so_far}"
 
 
 def title(study: StudySummary) -> str:

@@ -29,6 +29,21 @@ class StudyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """The heading of a column.
+
+    Attributes:
+        href: Puts the list in order of it.
+        direction: `ascending` or `descending` where it is; else empty.
+    """
+
+    label: str
+    href: str
+    direction: str
+    is_number: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """An earlier study of the same patient that the reader may see."""
 
@@ -39,7 +54,12 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The study picked in the list. Looking at this does not open it."""
+    """The study picked in the list. Looking at this does not open it.
+
+    Attributes:
+        film: Addresses of some of its pictures, where they were asked for: showing them is an opening.
+        film_href: Shows them, or hides them again.
+    """
 
     patient: str
     patient_id: str
@@ -49,6 +69,8 @@ class Chosen:
     care_href: str
     correct_href: str
     facts: tuple[tuple[str, str], ...]
+    film: tuple[str, ...]
+    film_href: str
     priors: tuple[Prior, ...]
     images: int
     purpose: str
@@ -65,7 +87,10 @@ class StudiesPage:
 
     count_line: str
     search: str
+    first: str
+    last: str
     kept_fields: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
     dates: tuple[Filter, ...]
     modalities: tuple[Filter, ...]
     faults: tuple[Fault, ...]
