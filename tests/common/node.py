@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +22,7 @@ from uuid import UUID
 import psutil
 
 from tests.common.servers import open_folder
+from troth.kit.owner import owning
 from troth.kit.postgres import EmbeddedServer
 from troth.main.first_start import permit_for
 from troth.main.node import server_for
@@ -210,12 +213,15 @@ class NodeProcess:
     async def rooms(self) -> AsyncIterator[Rooms]:
         """The rooms of the running deployment, opened beside it as `troth admin` does."""
         settings = self.settings
-        rooms = open_rooms(settings, server_for(settings), load_notices(settings), connections=2)
-        try:
-            yield rooms
-        finally:
-            await rooms.people.settled()
-            await rooms.close()
+        with owning(self.folder), ThreadPoolExecutor() as threads:  # of its own: threads that are there are root's
+            asyncio.get_running_loop().set_default_executor(threads)
+            rooms = open_rooms(settings, server_for(settings), load_notices(settings), connections=2)
+            try:
+                yield rooms
+            finally:
+                await rooms.people.settled()
+                await rooms.close()
+                asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     async def public_key(self) -> bytes:
         """Of the deployment."""

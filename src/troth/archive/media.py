@@ -22,6 +22,7 @@ from troth import dicom
 from troth.archive.errors import SourceRefused
 from troth.archive.model import InstanceRecord
 from troth.archive.viewing import Viewing
+from troth.kit.owner import as_caller
 
 _STUDY_UID, _SERIES_UID, _MODALITY = 0x0020000D, 0x0020000E, 0x00080060
 _GATHERED_BYTES: Final = 1 << 20
@@ -57,14 +58,16 @@ class FolderMedium:
     def __init__(self, folder: Path) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise SourceRefused(f"{folder} is not empty", hint="Choose a new folder.")
-        folder.mkdir(parents=True, exist_ok=True)
+        with as_caller():
+            folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
     def open(self, name: str) -> _FileEntry:
         """Begin a file."""
         path = self._folder.joinpath(*name.split("/"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _FileEntry(path)
+        with as_caller():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return _FileEntry(path)
 
 
 class _FileEntry:

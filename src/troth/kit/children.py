@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 from troth.kit import confinement
 from troth.kit.errors import TrothError, Unavailable
+from troth.kit.owner import as_caller
 from troth.kit.turns import Turns
 
 MOST = 2
@@ -178,19 +179,20 @@ class _Child:
         ours, theirs = _pipe()
         self._connection = ours
         # Started by the thread of the event loop, with which it dies (PR_SET_PDEATHSIG).
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from troth.kit.children import serve; serve({theirs.fileno()})"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-            env={
-                "PATH": os.defpath,
-                "OPENBLAS_NUM_THREADS": "1",
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            },
-            cwd="/",
-        )
+        with as_caller():  # a program started as another user than oneself does not find its libraries
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"from troth.kit.children import serve; serve({theirs.fileno()})"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env={
+                    "PATH": os.defpath,
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
+                cwd="/",
+            )
         theirs.close()
         self._connection.send(prepare)
         self.is_ready = False

@@ -7,11 +7,11 @@ loses the rest:
 - files, sockets, anything with a descriptor: with a limit of none, every `open`, `socket` and `dup` fails, so it
   reads no key and reaches no network, also where no namespace may be made;
 - the network once more, by a namespace without an interface, where the kernel lets us make one;
-- other processes: no fork for a user of its own without rights, no new rights by `execve`, death with the parent;
+- every capability, and other processes: no fork, no new rights by `execve`, death with the parent;
 - every system call that computing does not need (`seccomp`); signals reach itself alone.
 
-Not held: without root and without user namespaces the child keeps the user it was started under, and on a processor
-without a filter of ours it could then signal the node's other processes.
+Not held: unless root starts it, as by a command, the child keeps the user of the part that started it, and on a
+processor without a filter of ours it could then signal the node's other processes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from troth.kit import seccomp
 _MORE_BYTES = 640 << 20
 
 _NEW_NETWORK, _NEW_USER = 0x40000000, 0x10000000  # CLONE_NEWNET, CLONE_NEWUSER (sched.h)
+_CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two words of each set
 _PARENT_DEATH_SIGNAL, _DUMPABLE, _NO_NEW_RIGHTS = 1, 4, 38  # PR_SET_... (linux/prctl.h)
 
 # Users that belong to nobody; systemd gives the same range to services without a user of their own.
@@ -56,6 +57,8 @@ def confine() -> None:
             os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
+    # A new user namespace gives all capabilities over itself; becoming another user has taken root's away.
+    library.capset((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)())
     # After the user: becoming another one clears the first of them.
     library.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     library.prctl(_DUMPABLE, 0, 0, 0, 0)

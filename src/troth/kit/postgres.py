@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from troth.kit.owner import service_account, share
 from troth.kit.passwords import ROLES, SUPERUSER, Passwords, verifier
 from troth.kit.programs import (
     ServerUnavailable,
@@ -45,7 +46,7 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 default_text_search_config = 'pg_catalog.english'
 archive_mode = off
-unix_socket_permissions = 0700
+unix_socket_permissions = 0770
 max_connections = 120
 shared_buffers = 128MB
 jit = off
@@ -110,6 +111,7 @@ class EmbeddedServer:
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._account = unprivileged_account() if os.geteuid() == 0 else None
+        self._service = service_account(self.data_dir)
         self.socket_folder = _socket_folder(self.data_dir)
         self._passwords = Passwords(self.data_dir / "secrets")
 
@@ -145,6 +147,9 @@ class EmbeddedServer:
         if self._account:
             require_reachable(self.data_dir, self._account)
         self._own_folder(self.socket_folder)
+        if self._service:  # the socket takes over the folder's group, which is that of the parts
+            os.chown(self.socket_folder, -1, self._service.pw_gid)
+            self.socket_folder.chmod(0o2750)
         if (self.cluster / "PG_VERSION").exists():
             self._passwords.require()
         else:
@@ -175,13 +180,23 @@ class EmbeddedServer:
                     os.chown(Path(place) / name, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
 
     def _guard_data(self) -> None:
-        """Make the data folder, for its user alone; the server's own user, if there is one, may pass through it."""
+        """Make the data folder, for its user alone; where root has it, other users have parts of it.
+
+        Raises:
+            ServerUnavailable: The parts have put something in the place of the cluster.
+        """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         is_ours = (self.cluster / "PG_VERSION").exists() or {path.name for path in self.data_dir.iterdir()} <= _FIRST
         if is_ours and self.data_dir.stat().st_uid == os.geteuid():
-            if self._account:
-                os.chown(self.data_dir, -1, self._account.pw_gid)
-            self.data_dir.chmod(0o710 if self._account else 0o700)
+            if self._service:
+                share(self.data_dir, self._service)
+            else:
+                self.data_dir.chmod(0o700)
+        if self._service and self.cluster.exists() and self.cluster.lstat().st_uid == self._service.pw_uid:
+            raise ServerUnavailable(
+                f"{self.cluster} belongs to user {self._service.pw_uid}, as whom the database never runs",
+                hint="Find out who put it there.",
+            )
 
     def _own_folder(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -252,8 +267,9 @@ class EmbeddedServer:
         give_up_at = time.monotonic() + timeout_seconds
         while True:
             self._reap_predecessor()
-            with log.open("ab") as sink:
-                log.chmod(0o600)
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "ab") as sink:
+                os.fchmod(descriptor, 0o600)
                 self._process = subprocess.Popen(  # type: ignore[call-overload]
                     [str(binaries / "postgres"), "-D", str(self.cluster)],
                     cwd="/",
@@ -367,10 +383,15 @@ def bootstrap(dsn: str, passwords: Passwords) -> None:
 
 
 def _socket_folder(data_dir: Path) -> Path:
-    """A short place for the socket: its path may have 107 bytes at most."""
+    """A short place for the socket: its path may have 107 bytes at most.
+
+    Whose the data folder is decides, and not who asks: the parts are not root, and have to find what root has started.
+    """
     mark = hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
-    root = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108
-    return root / f"troth-{mark}"
+    system = Path("/run") / f"troth-{mark}"
+    if os.geteuid() == 0 or (data_dir.exists() and data_dir.stat().st_uid == 0 and system.exists()):
+        return system
+    return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / system.name  # noqa: S108
 
 
 def _environment() -> dict[str, str]:

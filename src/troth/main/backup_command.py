@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from troth.kit.errors import Unprocessable
+from troth.kit.owner import owning
 from troth.main.adopting import InForce
 from troth.main.backup import Made, Source, Wanted, make, restore
 from troth.main.beside import lifetime, running
@@ -64,7 +65,8 @@ def backup(
             await rooms.close()
 
     try:
-        made = asyncio.run(work())
+        with owning(settings.data_dir):
+            made = asyncio.run(work())
     finally:
         if is_ours:
             server.stop()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from troth.kit.errors import Unprocessable
+from troth.kit.owner import owning
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
 from troth.kit.programs import ServerUnavailable
 from troth.main.adopting import InForce
@@ -63,7 +64,8 @@ def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Re
             await rooms.close()
 
     try:
-        return asyncio.run(run())
+        with owning(settings.data_dir):
+            return asyncio.run(run())
     finally:
         if is_ours:
             server.stop()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from troth.kit.owner import OwnerUnusable
 from troth.main import admin, backup_command, ledger_command, media_command, notice_command, publish_command
 from troth.main.first_start import prepare
 from troth.main.node import Node, bound
@@ -84,7 +86,16 @@ def serve(
 
 
 def _one_part(name: str, settings: Settings) -> None:
-    """Run one part in this process, for a cluster whose other parts run elsewhere."""
+    """Run one part in this process, for a cluster whose other parts run elsewhere.
+
+    Raises:
+        OwnerUnusable: We are root, and there is no parent to step down from.
+    """
+    if os.geteuid() == 0:
+        raise OwnerUnusable(
+            f"troth {name} does not run as root",
+            hint="Start it as a service user; troth serve starts all parts, and steps down by itself.",
+        )
     if name == "web":
         certificate(settings)
         require_names_apart(settings)

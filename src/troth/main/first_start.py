@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import psycopg
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from troth.exchange import AGREEMENT
 from troth.kit import migrate
 from troth.kit.errors import Unprocessable
+from troth.kit.owner import is_ours
 from troth.kit.postgres import Postgres
 from troth.main import collecting
 from troth.main.adopting import InForce
@@ -46,7 +49,23 @@ def prepare(settings: Settings, server: Postgres) -> None:
     migrate.upgrade(server.dsn("troth_owner"), migrations())
     _require(list(collecting.unsaid(server.dsn("troth_owner"))))
     require_keyring(server.dsn("troth_owner"), settings.data_dir / "keys")
+    warn_of_backups(server.dsn("troth_owner"))
     asyncio.run(_publish_and_found(settings, server, notices))
+
+
+def warn_of_backups(dsn: str) -> None:
+    """Say which backups the parts may not write to, where root made them before there was another user.
+
+    Nothing of it is taken over unasked: the places come from the database.
+    """
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("select folder from backup union select keys_folder from backup").fetchall()
+    for (folder,) in rows:
+        if not is_ours(Path(folder)):
+            sys.stderr.write(
+                f"troth: WARNING: what is erased is not erased in {folder}: it belongs to root, and the parts are not "
+                "root any more. The next troth backup into it hands it over\n"
+            )
 
 
 def _require(problems: list[Problem]) -> None:

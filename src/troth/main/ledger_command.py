@@ -13,6 +13,7 @@ import typer
 
 from troth.kit.db import Space
 from troth.kit.errors import Unprocessable
+from troth.kit.owner import as_caller
 from troth.ledger import AlteredRow, Verification
 from troth.main import collecting
 from troth.main.beside import beside
@@ -146,8 +147,9 @@ def verify_promises(settings: Settings, as_json: bool, pdf: Path | None = None) 
         found = list((await rooms.runs.run()).reports)
         if pdf is not None:
             drawn = as_pdf(found)
-            pdf.write_bytes(drawn)
-            pdf.with_name(pdf.name + ".sig").write_text(signature_of(drawn, rooms.keyring))
+            with as_caller():
+                pdf.write_bytes(drawn)
+                pdf.with_name(pdf.name + ".sig").write_text(signature_of(drawn, rooms.keyring))
         return found
 
     reports = beside(settings, work)

@@ -28,6 +28,7 @@ from troth.archive import (
 from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import Unprocessable
+from troth.kit.owner import as_caller
 from troth.kit.zipping import ZipWriter
 from troth.main.beside import beside
 from troth.main.first_start import permit_for
@@ -114,13 +115,16 @@ def export_studies(
             if to.suffix.lower() != ".zip":
                 return await _write(rooms, house, actor, purpose, uids, MediaWriter(FolderMedium(to)), progress)
             unfinished = to.with_name(to.name + ".part")
-            with unfinished.open("xb") as file:
+            with as_caller():
+                file = unfinished.open("xb")
+            with file:
                 medium = ZipWriter(lambda chunk: (file.write(chunk), None)[1], clock.now(), with_digests=False)
                 exported = await _write(rooms, house, actor, purpose, uids, MediaWriter(medium), progress)
                 medium.finish()
                 file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())
-            unfinished.rename(to)
+            with as_caller():
+                unfinished.rename(to)
             return exported
 
     exported = beside(load(data_dir), work)

@@ -23,7 +23,9 @@ from types import FrameType
 from typing import Any
 
 from troth.kit.errors import Conflict, Unavailable
+from troth.kit.owner import owning
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
+from troth.main.apart import Apart
 from troth.main.dicom_tls import dicom_tls, warn_if_plain
 from troth.main.settings import Address, Settings, require_names_apart
 from troth.main.tls import certificate
@@ -103,13 +105,14 @@ class Node:
         self._listeners: dict[str, socket.socket] = {}
         self._is_stopping = False
         self._lock: int | None = None
+        self._apart: Apart | None = None
 
     def start(self, timeout_seconds: float = 60) -> None:
         """Start everything; returns when every part answers.
 
         Raises:
             AlreadyRunning: Another node has the data folder.
-            Unavailable: A part does not come up in time.
+            Unavailable: A part does not come up in time, or cannot step down from root.
             Unprocessable: A listener would be plain beyond this machine, its certificate cannot be used, or pages and
                 viewer have one name.
         """
@@ -131,7 +134,9 @@ class Node:
             taken[name] = Address(wanted.host, self._listeners[name].getsockname()[1])
         self.settings = replace(self.settings, **taken)
         self._say_where(f"{self.settings.http}\n{self.settings.viewer}\n")
-        self._prepare(self.settings, self.server)
+        self._apart = Apart.of(self.settings)
+        with owning(self.settings.data_dir):
+            self._prepare(self.settings, self.server)
         sys.stdout.flush()
         sys.stderr.flush()
         # A collection writes to every object that it looks at, and so copies its page: what is loaded by now is kept
@@ -165,7 +170,9 @@ class Node:
             time.sleep(0.2)
 
     def tend(self) -> None:
-        """Start again every part that has ended, the database server first."""
+        """Start again every part that has ended, the database server first; hand on what was renewed."""
+        if self._apart:
+            self._apart.certificates.look()
         if not self.server.is_alive():
             sys.stderr.write("troth: the database server ended and is started again\n")
             self.server.start()
@@ -195,6 +202,9 @@ class Node:
         for listener in self._listeners.values():
             listener.close()
         self.server.stop()
+        if self._apart:
+            self._apart.certificates.close()
+            self._apart = None
         if self._lock is not None:
             self._say_where("")
             os.close(self._lock)
@@ -206,7 +216,7 @@ class Node:
 
     def _take_lock(self) -> None:
         path = self.settings.data_dir / _LOCK
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
@@ -234,12 +244,16 @@ class Node:
             os.close(ready)
             if self._lock is not None:
                 os.close(self._lock)
+            settings = self.settings
+            if self._apart:  # first of all: to become another user clears what is asked of the kernel below
+                settings = self._apart.settings(settings)
+                self._apart.become()
             _name(f"troth-{name}")
             _die_with(parent)
             _gain_nothing()
             listeners = {"web": ("http", "viewer"), "dicom": ("dicom", None), "worker": (None, None)}[name]
             first, second = (self._listeners.get(key) if key else None for key in listeners)
-            self._parts[name](self.settings, first, second, partial(_say_ready, tell))
+            self._parts[name](settings, first, second, partial(_say_ready, tell))
             code = 0
         except KeyboardInterrupt:
             code = 0

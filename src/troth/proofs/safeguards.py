@@ -189,11 +189,12 @@ def key_files(folder: Path) -> Checked:
     if not folder.is_dir():
         return Checked("sealed_at_rest", None, "the keys lie on another machine")
     states = {path: path.lstat() for path in [folder, *sorted(folder.iterdir())]}
+    owner = states[folder].st_uid if os.geteuid() == 0 else 0  # root looks at what it has given to the parts' user
     for path, state in states.items():
         name = "the folder of the keys" if path == folder else path.name
         if stat.S_IMODE(state.st_mode) & 0o077:
             return Checked("sealed_at_rest", False, f"{name} is open to others on this machine")
-        if stat.S_ISLNK(state.st_mode) or state.st_uid not in (os.geteuid(), 0):
+        if stat.S_ISLNK(state.st_mode) or state.st_uid not in (os.geteuid(), 0, owner):
             return Checked("sealed_at_rest", False, f"{name} belongs to somebody else")
     if not (folder / "root.key").exists():
         return Checked("sealed_at_rest", None, "the root key lies on another machine")
@@ -211,6 +212,8 @@ def raw_tables(cluster: Path | None, files: Iterable[str]) -> Checked:
     if cluster is None or not cluster.is_dir():
         return Checked("sealed_at_rest", None, "the database lies on another machine")
     tables = [cluster / name for name in files]
+    if not os.access(cluster, os.R_OK | os.X_OK):
+        return Checked("sealed_at_rest", None, "the raw bytes of tables cannot be read by this user")
     log = sorted((cluster / "pg_wal").glob("[0-9A-F]" * 24), key=lambda path: path.stat().st_mtime, reverse=True)[:2]
     return _searched("sealed_at_rest", "tables", [*(path for path in tables if path.exists()), *log], _IN_TABLES)
 

@@ -31,6 +31,7 @@ from psycopg.types.json import Jsonb
 from troth import policy
 from troth.kit import clock, ids
 from troth.kit.errors import Unavailable, Unprocessable
+from troth.kit.owner import as_caller, own
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer, Postgres
 from troth.kit.programs import binaries_folder
@@ -41,6 +42,7 @@ from troth.main.wiring import Rooms
 from troth.policy import Permit
 from troth.vault import CopiedPack, copy_packs, escrow, journal
 
+_MADE: Final = re.compile(r"(manifest|database)-|\d{8}T\d{6}-|packs$|erasures\b")
 _PASSWORD: Final = re.compile(r"password=(\S+)")
 
 Told = Callable[[str, int], None]
@@ -99,6 +101,7 @@ async def make(
         Unprocessable: Data and keys would lie together, or the database is somebody else's.
         Unavailable: The database server refused.
         BackupBroken: The copy of the database does not check.
+        OwnerUnusable: Root makes it, and the parts could not erase in it what is erased later.
     """
     _require_apart(rooms, wanted)
     if not isinstance(server, EmbeddedServer):
@@ -106,8 +109,8 @@ async def make(
             "the database is a managed one, and its physical copy is for those who run it",
             hint="Back it up with their means, before the packs of this folder.",
         )
-    wanted.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wanted.keys_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (wanted.folder, wanted.keys_folder):
+        await asyncio.to_thread(own, folder, _MADE)
     stamp = clock.now().strftime("%Y%m%dT%H%M%S") + f"-{ids.code()[:4].lower()}"
     earlier = stamps(wanted.folder)
     _remove_unfinished(wanted.folder, earlier)
@@ -177,7 +180,8 @@ def _copy_database(server: EmbeddedServer, target: Path) -> Copied:
         "--username", SUPERUSER,
     ]  # fmt: skip
     with _log_kept(dsn), tempfile.TemporaryFile() as said:
-        running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said)
+        with as_caller():  # to start a program as another user than oneself would keep its libraries from it
+            running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said)
         assert running.stdout is not None
         try:
             copied = take(running.stdout, target)
@@ -214,7 +218,9 @@ def check_database(folder: Path) -> None:
         BackupBroken: They differ.
     """
     command = [str(binaries_folder() / "pg_verifybackup"), "--exit-on-error", "--quiet", str(folder)]
-    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, capture_output=True, text=True)
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    with as_caller():
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise BackupBroken("the copy of the database is not whole", hint=done.stderr.strip()[-400:])
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from troth.kit import clock
 from troth.kit.errors import TrothError
+from troth.kit.owner import owning
 from troth.main.demo.cast import files
 from troth.main.demo.people import addresses, one_time_links
 from troth.main.demo.story import DoesNotHold, Story
@@ -52,11 +53,13 @@ def run(once: bool, data_dir: Path | None, settings_in: Callable[[Path], Setting
             held = True
         else:
             say(f"{took}, a first start with an empty folder")
-            held = asyncio.run(tell(node))
+            with owning(folder):
+                held = asyncio.run(tell(node))
         if held and not once:
             say(f"\nThe servers stay up. Look around at {node.settings.http_url}; stop with Ctrl-C.")
             say(_afterwards(data_dir, node.settings))
-            asyncio.run(hand_out(node))
+            with owning(folder):
+                asyncio.run(hand_out(node))
             node.watch()
             say("\nStopping. " + _afterwards(data_dir, node.settings))
         return 0 if held else 1
