@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from tests.common.deployment import Deployment, OpenDeployment, Person, place_worker
-from tests.common.objects import Made
+from tests.common.deployment import Deployment, Held, OpenDeployment, Person, place_worker
+from tests.common.objects import SEGMENTATION, Made
 from tests.common.platform import AtOnce
+from troth.dicom import encode, specimens
 from troth.kit import clock
 from troth.lifecycle import UnusedAccounts
 from troth.people import UserNotFound, message_to
 from troth.policy import PermitDenied, Target
+
+JSON = {"Accept": "application/dicom+json"}
+XML = {"Accept": 'multipart/related; type="application/dicom+xml"'}
 
 
 @pytest.fixture(scope="module")
@@ -144,25 +149,106 @@ async def test_no_program_and_no_other_house_decides(maker: Deployment) -> None:
     assert decides.clauses[0] == "4.1"
 
 
-async def test_what_a_program_found_in_an_image_is_shown_as_advice(maker: Deployment) -> None:
-    """By the class of the instance: it is no result on the page, and what was sent is given back unchanged.
+def report(observer: str, *, is_verified: bool = False) -> Made:
+    """A structured report that a device or a person wrote."""
+    made = Made(sop_class="1.2.840.10008.5.1.4.1.1.88.22", has_pixels=False).text(0x00080060, "CS", "SR")
+    made.raw(0x0040A078, encode.sequence(0x0040A078, [encode.text(0x0040A084, "CS", observer)]))
+    if is_verified:
+        made.text(0x0040A493, "CS", "VERIFIED")
+        made.raw(0x0040A073, encode.sequence(0x0040A073, [encode.text(0x0040A030, "DT", "20240105101010")]))
+    return made
 
-    The half of EM-31 about images is not shown in full by it: segmentations and captures have no class of their own.
-    """
-    found = Made(sop_class="1.2.840.10008.5.1.4.1.1.88.50", has_pixels=False).text(0x00080060, "CS", "SR")
-    plain = Made().text(0x00100020, "LO", "P-PLAIN").text(0x00100010, "PN", "Plain^Patient")
-    answer = await maker.stow([found.file, plain.file])
+
+def segmentation(algorithm: str) -> Made:
+    made = Made(sop_class=SEGMENTATION).text(0x00080060, "CS", "SEG")
+    return made.raw(0x00620002, encode.sequence(0x00620002, [encode.text(0x00620008, "CS", algorithm)]))
+
+
+def capture(conversion: str, operator: str = "") -> Made:
+    made = Made().text(0x00080064, "CS", conversion)
+    return made.text(0x00081070, "PN", operator) if operator else made
+
+
+FOUND = {
+    "mammography CAD": lambda: Made(sop_class="1.2.840.10008.5.1.4.1.1.88.50", has_pixels=False).text(
+        0x00080060, "CS", "SR"
+    ),
+    "structured report": lambda: report("DEV"),
+    "segmentation": lambda: segmentation("AUTOMATIC"),
+    "capture": lambda: capture("WSD"),
+    "capture, drawn": lambda: capture("SYN"),
+}
+"""What a program makes, by what the pages call it."""
+
+BY_PEOPLE = {
+    "structured report": lambda: report("PSN"),
+    "structured report, verified": lambda: report("DEV", is_verified=True),
+    "segmentation": lambda: segmentation("MANUAL"),
+    "segmentation, with help": lambda: segmentation("SEMIAUTOMATIC"),
+    "capture": lambda: capture("SD"),
+    "capture, named": lambda: capture("WSD", "Operator^Olive"),
+}
+"""The same kinds, for which a person stands."""
+
+
+@pytest.mark.promise("EM-31", shows="finding")
+@pytest.mark.parametrize("which", FOUND)
+async def test_what_a_program_made_is_shown_as_advice_on_every_door(maker: Deployment, which: str) -> None:
+    shown = await doors_of(maker, FOUND[which]().text(0x0008103E, "LO", "Lung nodules"))
+    name = which.split(",")[0]
+    assert f"{name}; no result, a person reports" in shown["clinic"]
+    assert f"({name}). It is advice for your doctors" in shown["patient"]
+    assert ("Advice of a program, no result: Lung nodules" in shown["pictures"]) is (name == "capture")
+    for door in ("metadata", "metadata of an instance", "metadata at the viewer"):
+        told = shown[door]
+        assert told["0008103E"]["Value"] == ["Advice, no result: Lung nodules"], door
+        assert told["00990010"]["Value"] == ["TROTH"], door
+        assert told["00991001"]["Value"] == [f"{name}; no result, a person reports"], door
+        assert list(told) == sorted(told)
+    assert shown["search"]["00991001"]["Value"] == [name]
+    assert f">{name}; no result, a person reports<" in shown["metadata in XML"]
+    assert shown["bytes"], "what was sent is given back unchanged"
+
+
+@pytest.mark.promise("EM-31", shows="finding")
+@pytest.mark.parametrize("which", BY_PEOPLE)
+async def test_what_a_person_stands_for_is_no_advice(maker: Deployment, which: str) -> None:
+    shown = await doors_of(maker, BY_PEOPLE[which]().text(0x0008103E, "LO", "Lung nodules"))
+    assert "Advice" not in shown["clinic"] + shown["pictures"]
+    assert "It is advice" not in shown["patient"]
+    for door in ("metadata", "metadata of an instance", "metadata at the viewer", "search"):
+        assert "00991001" not in shown[door], door
+    assert shown["metadata"]["0008103E"]["Value"] == ["Lung nodules"]
+    assert shown["bytes"]
+
+
+async def doors_of(maker: Deployment, made: Made) -> dict[str, Any]:
+    """What each door tells of an instance."""
+    made.text(0x00100010, "PN", "Specimen^Advised")
+    answer = await maker.stow([made.file])
     assert answer.status_code == 200, answer.text
-    doctor = await maker.staff("clinician")
-    rooms = maker.rooms
-    shown = {}
-    for made in (found, plain):
-        target = await rooms.archive.target(place_worker(maker.first), made.study)
-        shown[made.study] = (await doctor.web.get(f"/studies?study={target.id}")).text
-    assert "mammography CAD; no result, a person reports" in shown[found.study]
-    assert "Advice of a program" not in shown[plain.study]
-    given = await doctor.web.get(f"/dicomweb{found.path}")
-    assert given.content.endswith(found.data_set)
+    target = await maker.rooms.archive.target(place_worker(maker.first), made.study)
+    assert target.id is not None
+    assert target.subject_id is not None
+    study = specimens.Study(
+        "", "Specimen^Advised", date(1970, 1, 2), "O", date(2024, 1, 5), "A1", "", study_uid=made.study
+    )
+    held = Held(target.id, made.study, target.subject_id, maker.first, study)
+    doctor, patient = await maker.staff("clinician"), await maker.patient(held)
+    of_study, of_one = f"/dicomweb/studies/{made.study}/metadata", f"/dicomweb{made.path}"
+    pictures = await patient.web.get(f"/scans/{target.id}/images")
+    given = await doctor.web.get(of_one)
+    return {
+        "clinic": (await doctor.web.get(f"/studies?study={target.id}")).text,
+        "patient": (await patient.web.get(f"/scans/{target.id}")).text,
+        "pictures": pictures.text if pictures.status_code == 200 else "",
+        "metadata": (await doctor.web.get(of_study, headers=JSON)).json()[0],
+        "metadata of an instance": (await doctor.web.get(f"{of_one}/metadata", headers=JSON)).json()[0],
+        "metadata at the viewer": (await doctor.viewer.get(of_study, headers=JSON)).json()[0],
+        "metadata in XML": (await doctor.web.get(of_study, headers=XML)).text,
+        "search": (await doctor.web.get(f"/dicomweb/studies/{made.study}/instances", headers=JSON)).json()[0],
+        "bytes": given.content.endswith(made.data_set) or made.data_set in given.content,
+    }
 
 
 @pytest.mark.promise("IH-10", shows="withdrawn")

@@ -4,7 +4,7 @@ Everything personal is sealed under the study's key; search runs on keyed tokens
 holds who sees it and why. `Archive` is the room's service, `Viewing` an open study.
 """
 
-from troth.archive.advice import advice_in
+from troth.archive.advice import advice_in, advising
 from troth.archive.attributes import (
     RETURNED_TAGS,
     is_returned,
@@ -163,6 +163,7 @@ __all__ = [
     "Written",
     "WrongPermit",
     "advice_in",
+    "advising",
     "is_returned",
     "keyword_of",
     "level_of",

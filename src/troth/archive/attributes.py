@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from troth.archive import sequences
+from troth.archive import advice, sequences
 from troth.archive.model import Level
 from troth.dicom import dictionary
 from troth.kit import numbers
@@ -185,6 +185,8 @@ def top_of(tag: int) -> int:
 @cache
 def vr_of(tag: int) -> str:
     """Value representation of an indexed attribute; the first one where the dictionary allows several."""
+    if tag in (advice.CREATOR, advice.ADVICE):
+        return "LO"
     term = dictionary.term(sequences.parts(tag)[1])
     return term.vr.split(" ")[0] if term is not None else "UN"
 

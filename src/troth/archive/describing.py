@@ -34,6 +34,9 @@ class Source(Protocol):
     async def tail(self, instance: InstanceRecord) -> bytes:
         """The elements after the bulk value of one."""
 
+    def advice(self, instance: InstanceRecord) -> str:
+        """What one is called that a program made; else empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -122,7 +125,7 @@ async def of_series(
 
 async def _pieces(source: Source, study_uid: str, instance: InstanceRecord, base: str) -> AsyncIterator[bytes]:
     (head,), tail = await source.heads([instance]), await source.tail(instance)
-    pieces = ready.written(study_uid, instance, head, tail, base)
+    pieces = ready.written(study_uid, instance, head, tail, base, source.advice(instance))
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
 
@@ -139,7 +142,8 @@ async def _kept(keyring: Keyring, key: KeyRef, row: Row) -> bytes | None:
 async def _made(source: Source, study_uid: str, instances: Sequence[InstanceRecord]) -> bytes:
     heads = await source.heads(instances)
     tails = [await source.tail(one) for one in instances]
-    return await asyncio.to_thread(ready.made, study_uid, instances, heads, tails)
+    advices = [source.advice(one) for one in instances]
+    return await asyncio.to_thread(ready.made, study_uid, instances, heads, tails, advices)
 
 
 async def tail_of(instance: InstanceRecord, read: Callable[[int, int], Awaitable[bytes]]) -> bytes:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from troth import dicom
+from troth.archive.advice import block_of, marked
 from troth.archive.model import InstanceRecord
 from troth.kit import ids
 from troth.vault import KeyRef, Keyring
@@ -46,7 +47,9 @@ def is_large(instances: Sequence[InstanceRecord]) -> bool:
     return max(heads) > _LARGE_HEAD_BYTES or sum(heads) > _LARGE_HEADS_BYTES
 
 
-def written(study_uid: str, one: InstanceRecord, head: bytes, tail: bytes, base: str) -> Iterator[bytes]:
+def written(
+    study_uid: str, one: InstanceRecord, head: bytes, tail: bytes, base: str, advice: str = ""
+) -> Iterator[bytes]:
     """Write what is told of one instance, piece by piece.
 
     Args:
@@ -55,12 +58,32 @@ def written(study_uid: str, one: InstanceRecord, head: bytes, tail: bytes, base:
         head: Its head.
         tail: The elements after its bulk value.
         base: URL under which the reader finds `/studies`.
+        advice: What it is called where a program made it; it is said behind its own attributes.
     """
     uri = f"{base}/studies/{study_uid}/series/{one.series_uid}/instances/{one.instance_uid}/bulkdata/"
-    return dicom.write_json(head, one.syntax, uri, tail=tail)
+    pieces = dicom.write_json(head, one.syntax, uri, tail=tail)
+    if not advice:
+        return pieces
+    said = {tag: {"vr": "LO", "Value": [text]} for tag, text in block_of({}, advice).items()}
+    return _followed(pieces, json.dumps(said)[1:-1].encode())
 
 
-def made(study_uid: str, instances: Sequence[InstanceRecord], heads: Sequence[bytes], tails: Sequence[bytes]) -> bytes:
+def _followed(pieces: Iterator[bytes], more: bytes) -> Iterator[bytes]:
+    """A JSON object in pieces, with further members before its end."""
+    before = next(pieces)
+    for piece in pieces:
+        yield before
+        before = piece
+    yield before.removesuffix(b"}") + b"," + more + b"}"
+
+
+def made(
+    study_uid: str,
+    instances: Sequence[InstanceRecord],
+    heads: Sequence[bytes],
+    tails: Sequence[bytes],
+    advices: Sequence[str],
+) -> bytes:
     """Make the answer for some instances, open.
 
     Args:
@@ -68,14 +91,16 @@ def made(study_uid: str, instances: Sequence[InstanceRecord], heads: Sequence[by
         instances: The instances in order.
         heads: The head of each.
         tails: The elements after its bulk value.
+        advices: What it is called where a program made it; else empty.
 
     Per: DICOM PS3.18 10.4.1.1.2, Annex F.
     """
     mark = ids.secret()
     lines = [mark.encode()]
-    for one, head, tail in zip(instances, heads, tails, strict=True):
+    for one, head, tail, advice in zip(instances, heads, tails, advices, strict=True):
         uri = f"{mark}/studies/{study_uid}/series/{one.series_uid}/instances/{one.instance_uid}/bulkdata/"
         told = dicom.to_json(head, one.syntax, uri, tail=tail)
+        told = marked(told, advice) if advice else told
         text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         lines.append(text.encode("utf-8", "replace"))
     return b"\n".join(lines)

@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 from uuid import UUID
 
+from troth.archive import advice, sealing
 from troth.archive import attributes as tags
-from troth.archive import sealing
 from troth.archive.model import Received
 from troth.archive.receiver import locators_of
 from troth.archive.sealing import InstanceSecrets
@@ -32,7 +32,8 @@ def instance_row(
         sent: The instance as it was sent, where that differs.
     """
     header, bulk = received.header, received.bulk
-    secrets = InstanceSecrets.of(received, tags.picked(header.values, tags.INSTANCE_TAGS | tags.RETURNED_TAGS), sent)
+    values = tags.picked(header.values, tags.INSTANCE_TAGS | tags.RETURNED_TAGS) | advice.told_of(header)
+    secrets = InstanceSecrets.of(received, values, sent)
     return {
         "id": str(row_id),
         "instance_uid": header.instance_uid,

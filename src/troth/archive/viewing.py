@@ -12,8 +12,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from troth import dicom
-from troth.archive import describing, sealing
-from troth.archive.attributes import BITS_ALLOCATED
+from troth.archive import advice, attributes, describing, sealing
 from troth.archive.bulk_values import BulkValue, joined
 from troth.archive.checked import checked, checked_whole
 from troth.archive.describing import Description
@@ -203,6 +202,10 @@ class Viewing:
         await self.check()
         return (await self._head(instance))[2]
 
+    def advice(self, instance: InstanceRecord) -> str:
+        """What an instance is called that a program made and no person stands for; empty for any other."""
+        return self._open(instance).values.get(advice.ADVICE, "")
+
     async def heads(self, instances: Sequence[InstanceRecord]) -> list[bytes]:
         """The heads of many instances, in order."""
         await self.check()
@@ -311,7 +314,7 @@ class Viewing:
         """Width of the units of its bulk value that are stored the other way round than little endian; else 1."""
         if dicom.recoded_unit(instance.bulk_vr, instance.syntax) == 1:
             return 1
-        bits = self.values(instance).get(BITS_ALLOCATED, "")
+        bits = self.values(instance).get(attributes.BITS_ALLOCATED, "")
         return dicom.recoded_unit(instance.bulk_vr, instance.syntax, int(bits) if bits.isdecimal() else 0)
 
     async def require_frames(self, instance: InstanceRecord, numbers: Sequence[int]) -> None:

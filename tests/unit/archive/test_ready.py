@@ -14,7 +14,7 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless, generate_uid
 
 from tests.unit.archive.rooms import Rooms, instance, real_files, to_file
 from troth import dicom
-from troth.archive import Query, StudyNotFound, Viewing, attributes, ready
+from troth.archive import Query, StudyNotFound, Viewing, advice, attributes, ready
 from troth.kit import ids
 from troth.vault import KeyDestroyed, KeyRef, Keyring, SealBroken
 
@@ -45,7 +45,8 @@ async def slowly(viewing: Viewing) -> list[Any]:
     for one in await viewing.instances():
         uri = f"{BASE}/studies/{viewing.study.study_uid}/series/{one.series_uid}/instances/{one.instance_uid}/bulkdata/"
         tail = await viewing.tail(one)
-        found.append(dicom.to_json(await viewing.head(one), one.syntax, uri, tail=tail))
+        own, name = dicom.to_json(await viewing.head(one), one.syntax, uri, tail=tail), viewing.advice(one)
+        found.append(advice.marked(own, name) if name else own)
     return found
 
 
@@ -191,7 +192,7 @@ async def test_every_real_file_is_told_the_same_both_times(rooms: Rooms) -> None
 def test_an_address_cannot_break_the_answer(keyring: Keyring) -> None:
     header, _ = dicom.scan(instance())
     one: Any = type("One", (), {"syntax": header.syntax, "series_uid": "1.2", "instance_uid": "1.3"})()
-    answer = ready.made("1.1", [one], [header.head], [b""])
+    answer = ready.made("1.1", [one], [header.head], [b""], [""])
     evil = 'http://evil","x":"y'
     (line,) = ready.told(answer, evil)
     assert json.loads(line)["7FE00010"]["BulkDataURI"].startswith(evil + "/studies/1.1/series/1.2/")
@@ -201,6 +202,15 @@ def test_an_address_cannot_break_the_answer(keyring: Keyring) -> None:
     assert ready.opened(keyring, KeyRef(key), series, version, sealed) == answer
     with pytest.raises(SealBroken):
         ready.opened(keyring, KeyRef(key), series, bytes(31) + b"1", sealed)
+
+
+def test_advice_is_said_in_what_is_written_piece_by_piece_too() -> None:
+    header, _ = dicom.scan(instance())
+    one: Any = type("One", (), {"syntax": header.syntax, "series_uid": "1.2", "instance_uid": "1.3"})()
+    plain, said = (json.loads(b"".join(ready.written("1.1", one, header.head, b"", "x", name))) for name in ("", "CAD"))
+    assert said.pop("00990010")["Value"] == ["TROTH"]
+    assert said.pop("00991001")["Value"] == ["CAD; no result, a person reports"]
+    assert said == plain
 
 
 TEXTS = st.text(max_size=12).filter(lambda text: "\x00" not in text)

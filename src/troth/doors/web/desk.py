@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from troth.archive import Found, Query, StudySummary
+from troth.archive import Found, Match, Query, StudySummary, advice_in, advising
 from troth.doors.cookies import cookie, session_cookie, session_name
 from troth.doors.web import forms, words
 from troth.doors.web.declared import needs_fresh
@@ -31,6 +31,8 @@ from troth.policy import Actor, Permit, Target
 THEME_COOKIE = "troth_theme"
 KEPT = "kept"
 MOST_ADDRESS = 2_000
+MOST_ADVICE = 1_000
+SOP_CLASS = 0x00080016  # DICOM PS3.6
 THEMES = frozenset({"light", "dark"})
 DEPLOYMENT = "Troth"
 ANYBODY = Actor(kind="anonymous", surface="site")
@@ -172,6 +174,16 @@ class Desk:
         """One study and the permit for an act on it; see `listed`."""
         found, permit = await self.listed(actor, study_id, action, purpose, Query(limit=1))
         return found[0].study, permit
+
+    async def advice_of(self, actor: Actor, study: StudySummary, purpose: str) -> str:
+        """What programs made of a study and no person stands for; it stands nowhere as a result. Empty: nothing."""
+        found: list[Found] = []
+        for kind in advising(study.sop_classes):
+            target = await self.rooms.archive.target_of(actor, study.id)
+            permit = await self.permit(actor, "query", target, purpose)
+            query = Query(level="instance", matches=(Match(SOP_CLASS, kind),), limit=MOST_ADVICE)
+            found += (await self.rooms.archive.query(permit, query)).found
+        return ", ".join(advice_in(each.values for each in found))
 
     def viewer_of(self, study: StudySummary) -> str:
         """Where the viewer opens a study."""

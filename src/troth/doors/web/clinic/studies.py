@@ -10,7 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary, advice_in
+from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary
 from troth.doors.web import words
 from troth.doors.web.clinic.filters import (
     DAYS,
@@ -180,6 +180,7 @@ class StudyPages:
         )
         may_invite = await self._desk.rooms.policy.may(actor, "invite", subject, INVITING)
         priors = [each for each in await self._of_patient(permit, study) if each.id != study.id]
+        advice = await self._desk.advice_of(actor, study, PURPOSE)
         facts = (
             ("Series", words.number(study.series_count)),
             ("Images", words.number(study.instance_count)),
@@ -189,7 +190,7 @@ class StudyPages:
             ("Accession", study.accession),
             ("Referrer", words.person_name(study.referrer)),
             ("Stored", words.moment(study.stored_at)),
-            ("Advice of a program", _advice(study)),
+            ("Advice of a program", f"{advice}; no result, a person reports" if advice else ""),
         )
         return Chosen(
             patient=words.person_name(study.name) or "No name",
@@ -279,12 +280,6 @@ def born(study: StudySummary) -> str:
     if len(text) == 8 and text.isascii() and text.isdigit() and 1 <= int(text[4:6]) <= 12:
         return f"{int(text[6:])} {words.MONTHS[int(text[4:6]) - 1]} {text[:4]}"
     return text
-
-
-def _advice(study: StudySummary) -> str:
-    """What a program found in a study, by class; it stands nowhere as a result."""
-    found = ", ".join(advice_in(study.sop_classes))
-    return f"{found}; no result, a person reports" if found else ""
 
 
 def _row(study: StudySummary, asked: Asked) -> StudyRow:

@@ -93,6 +93,7 @@ class PatientPages:
             title=words.scan(study.modalities),
             line=" · ".join(filter(None, (words.day(study.study_date), actor.organisation))),
             description=study.description,
+            advice=await self._desk.advice_of(actor, study, OWN),
             film=film(found) if await self._may_see(actor, permit) else (),
             images=study.instance_count,
             pictures_href=f"{here}/images",

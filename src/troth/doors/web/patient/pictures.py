@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from troth.archive import Found, Query
+from troth.archive import Found, Query, advice_in
 from troth.doors.web import looked, words
 from troth.doors.web.desk import Desk, id_of, of_subject
 from troth.doors.web.patient import thread as threads
@@ -190,6 +190,8 @@ def parts_of(found: Sequence[Found]) -> tuple[Part, ...]:
         pictures = [picture for each in instances for picture in _pictures(each)][:MOST_PICTURES]
         modality = instances[0].values.get(MODALITY, "")
         title = instances[0].values.get(SERIES_DESCRIPTION, "").strip() or words.scan((modality,))
+        if advice_in(each.values for each in instances):
+            title = f"Advice of a program, no result: {title}"
         parts.append(Part(title, modality, tuple(pictures)))
     return tuple(parts)
 

@@ -80,6 +80,7 @@ class StudyPage:
         is_cut: Older entries about it stand on the page of all entries only.
         undo: Allows the use again, where this person stopped it.
         can_stop: The notice lets them stop it.
+        advice: What programs made of it and no person stands for; empty where there is nothing.
     """
 
     id: UUID
@@ -101,6 +102,7 @@ class StudyPage:
     has_no_pictures: bool = False
     undo: Press | None = None
     can_stop: bool = False
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
