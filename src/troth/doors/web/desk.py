@@ -422,5 +422,5 @@ def _standing(actor: Actor | None, permit: Permit | None, recorded: str) -> Stan
     if actor is None:
         return None
     if permit is None:
-        return standing_of(actor, "", (), recorded or "What is done here is written to the ledger")
+        return standing_of(actor, "", (), recorded or "What is done here is written to the log")
     return standing_of(actor, permit.purpose, permit.clauses, recorded)

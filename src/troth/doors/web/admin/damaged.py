@@ -13,7 +13,7 @@ from troth.doors.web.desk import Desk, of_organisation
 from troth.doors.web.render import Page
 
 PURPOSE = "administration"
-RECORDED = "When an image is found damaged, and when it is whole again, is written to the ledger"
+RECORDED = "When an image is found damaged, and when it is whole again, is written to the log"
 _MOST = 500
 _WHATS: Mapping[str, str] = {
     "object-missing": "Its bytes are not where they were put",

@@ -115,7 +115,7 @@ class MemberFactorPages:
         )
         return await self._desk.page(
             http_request, visitor, "Second factors", Page("admin/factors.html", view), here="/admin", permit=permit,
-            recorded="A reset is written to the ledger",
+            recorded="A reset is written to the log",
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from troth.doors.web.render import Page
 from troth.people import IssuerRule, MergeRefused, ReasonMissing
 from troth.policy import Permit
 
-RECORDED = "The rule, its end and each merge by it are written to the ledger"
+RECORDED = "The rule, its end and each merge by it are written to the log"
 _PATH = "/admin/numbers"
 _TOLD = {"stated": "The rule is in force", "ended": "The rule is ended, and what it merged is taken apart"}
 

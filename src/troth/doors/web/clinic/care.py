@@ -31,7 +31,7 @@ from troth.people import (
 from troth.policy import Actor, Permit, Target
 
 ADMINISTERING = "administration"
-RECORDED = "Each change is written to the ledger, and the patient can read it"
+RECORDED = "Each change is written to the log, and the patient can read it"
 DUTY = "Everybody, on duty"
 _USUAL = timedelta(days=30)
 _TREATING = ("clinician", "referrer")

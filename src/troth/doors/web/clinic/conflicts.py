@@ -19,7 +19,7 @@ from troth.kit.errors import NotFound
 from troth.policy import Actor, Permit
 
 PURPOSE = "care"
-RECORDED = "Comparing two images and what you decide are written to the ledger first"
+RECORDED = "Comparing two images and what you decide are written to the log first"
 _MOST_REASON = 500
 _PICTURE = (420, 420)
 _TOLD: Mapping[str, str] = {

@@ -25,7 +25,7 @@ from troth.policy import Actor, Permit
 PURPOSES: Final[Mapping[str, str]] = {"clinician": "care", "office": "rights"}
 """What for, by role."""
 ACTION: Final = "rectify"
-_RECORDED: Final = "A correction is written to the ledger, and the patient can read that it was made"
+_RECORDED: Final = "A correction is written to the log, and the patient can read that it was made"
 _SOURCE: Final = 0x04000564
 
 

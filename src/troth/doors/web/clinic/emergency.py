@@ -20,7 +20,7 @@ from troth.people import EMERGENCY_LIFETIME, AssignmentExists, PatientKey, Reaso
 from troth.policy import Actor, Permit, Target
 
 PURPOSE = "emergency"
-RECORDED = "The reason is written to the ledger; the patient and the privacy office read it"
+RECORDED = "The reason is written to the log; the patient and the privacy office read it"
 _MOST = 50
 
 

@@ -18,7 +18,7 @@ from troth.doors.web.render import Page
 from troth.people import Draft, EmailMalformed
 from troth.policy import Permit, Target
 
-RECORDED = "An invitation is written to the ledger, and the patient can read it"
+RECORDED = "An invitation is written to the log, and the patient can read it"
 
 
 class InvitePages:

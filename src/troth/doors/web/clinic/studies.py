@@ -39,7 +39,7 @@ ISSUER = 0x00100021
 ROLES = ("clinician", "referrer")
 PURPOSE = "diagnosis"
 INVITING = "care"
-RECORDED = "Opening a study is written to the ledger first"
+RECORDED = "Opening a study is written to the log first"
 PAGE = 50
 MOST_SORTED = 500
 """Studies that are put in order of something else than their date, or found by words: each has to be opened for it."""

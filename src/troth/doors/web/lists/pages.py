@@ -27,7 +27,7 @@ from troth.policy import Actor, Permit
 ROLES = ("office", "admin")
 PURPOSE = "administration"
 ACTION = "bring_people"
-RECORDED = "Each list, and each look at contacts, is written to the ledger"
+RECORDED = "Each list, and each look at contacts, is written to the log"
 COLUMNS = "email, name, organisation, title, telephone, post, counts_from"
 _STATES: Mapping[str, tuple[str, str]] = {
     "waits": ("wait", "Waits for your yes"),

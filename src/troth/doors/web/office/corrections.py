@@ -19,7 +19,7 @@ from troth.kit.errors import Gone, NotFound
 from troth.people import PatientKey
 from troth.policy import Actor, Permit, Target
 
-_RECORDED = "That a patient’s studies were read is written to the ledger"
+_RECORDED = "That a patient’s studies were read is written to the log"
 _ACTION = "rectify"
 
 

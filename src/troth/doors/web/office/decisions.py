@@ -29,7 +29,7 @@ from troth.policy import Actor, Permit, Target
 
 PURPOSE = "rights"
 ADMINISTERING = "administration"
-RECORDED = "What you decide, and why, is written to the ledger; the person can read it"
+RECORDED = "What you decide, and why, is written to the log; the person can read it"
 CLOSURE = "account_closure"
 ERASED = "somebody who was erased"
 _TOLD = {"decided": "It is decided, and the person can read why", "checked": "It is checked"}

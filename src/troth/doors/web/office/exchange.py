@@ -18,7 +18,7 @@ from troth.exchange import Departure, Disclosure, DisclosureRefused, NotDelivere
 from troth.policy import Actor, Permit, PermitDenied, Target
 
 PURPOSE = "administration"
-RECORDED = "Every change of a register is written to the ledger"
+RECORDED = "Every change of a register is written to the log"
 ROLES = ("office", "admin")
 ACTIONS: Mapping[str, str] = {"instructions": "instruct"}
 REGISTERS = tuple(name for _, names in PAGES.values() for name in names)

@@ -21,7 +21,7 @@ from troth.lifecycle import Hold, HoldIncomplete
 from troth.people import PatientKey
 from troth.policy import Actor, Permit, Target
 
-RECORDED = "A hold and its end are written to the ledger; whom it is about can read it"
+RECORDED = "A hold and its end are written to the log; whom it is about can read it"
 _REVIEW = timedelta(days=90)
 _MOST_REASON = 500
 _SCOPES: Mapping[str, str] = {

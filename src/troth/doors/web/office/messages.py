@@ -17,7 +17,7 @@ from troth.people import message_to
 from troth.policy import Actor
 
 PURPOSE = "rights"
-RECORDED = "Each message is written to the ledger first, and so is each that was refused"
+RECORDED = "Each message is written to the log first, and so is each that was refused"
 ACTION = "send_message"
 
 

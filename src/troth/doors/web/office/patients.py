@@ -20,7 +20,7 @@ from troth.kit.errors import Gone, NotFound
 from troth.people import Candidates, Merge, MergeRefused, PatientKey, ReasonMissing, Subject
 from troth.policy import Actor, Permit, Target
 
-RECORDED = "That numbers are compared, merged or taken apart is written to the ledger; the patients can read it"
+RECORDED = "That numbers are compared, merged or taken apart is written to the log; the patients can read it"
 _PATH = "/office/patients"
 _TOLD = {"merged": "They are one patient from now on", "apart": "Noted: they are two people", "undone": "Taken apart"}
 _TOLD |= {"write": "Written into images; see what is left below", "back": "Written back; see what is left below"}

@@ -21,7 +21,7 @@ from troth.proofs import Checked, Proven, Report, within
 
 PUBLISHING = "administration"
 SEEING = "rights"
-RECORDED = "Who proposes and who agrees is written to the ledger"
+RECORDED = "Who proposes and who agrees is written to the log"
 HOLDS = {True: ("kept", "Holds"), False: ("broken", "Broken"), None: ("idle", "Not checked")}
 STATES = {"open": "Waits for a second person", "agreed": "Agreed", "withdrawn": "Withdrawn"}
 
@@ -166,7 +166,7 @@ class PublishingPages:
         pages = tuple(_proof_page(report) for report in await self._reports(permit))
         return await self._desk.page(
             http_request, visitor, "Proofs", Page("office/promises.html", pages),
-            here="/office/promises", permit=permit, recorded="Proofs name entries of the ledger, never people",
+            here="/office/promises", permit=permit, recorded="Proofs name entries of the log, never people",
         )  # fmt: skip
 
     async def promises_json(self, http_request: Request) -> Response:

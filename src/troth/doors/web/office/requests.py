@@ -22,7 +22,7 @@ from troth.rights import RequestNotFound, Right, RightsRequest, State
 from troth.vault import KeyDestroyed
 
 PURPOSE = "rights"
-RECORDED = "What is decided here is written to the ledger first"
+RECORDED = "What is decided here is written to the log first"
 ERASED = "erased"
 
 Pick = Callable[[RightsRequest], bool]

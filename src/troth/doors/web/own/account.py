@@ -20,7 +20,7 @@ from troth.policy import Actor, Permit, Target
 from troth.rights import WORDS_OF_KNOWN, Known, apart
 
 ROLES = ("patient", "clinician", "referrer", "office", "admin")
-RECORDED = "That you read this is written to the ledger"
+RECORDED = "That you read this is written to the log"
 PURPOSES = ("rights", "own_access", "administration")
 SUPPORT = "service"
 

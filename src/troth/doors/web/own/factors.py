@@ -21,7 +21,7 @@ from troth.people import Draft, LastFactor
 PATH = "/account/factors"
 ROLES = ("patient", "clinician", "referrer", "office", "admin")
 FORMS = {"totp": "App for codes", "passkey": "Passkey"}
-RECORDED = "What you change here is written to the ledger"
+RECORDED = "What you change here is written to the log"
 LAST = Fault("", "This is your only second factor. Set up another one first")
 
 

@@ -320,7 +320,7 @@ def _checked_line(report: Report | None) -> str:
     if report is None:
         return "Nothing was checked yet: our programs do it within a minute of their start"
     book = "and every one fits" if report.ledger_holds else "and something in it was altered"
-    entries = words.counted(report.ledger_size, "ledger entry", "ledger entries")
+    entries = words.counted(report.ledger_size, "log entry", "log entries")
     return f"Checked {words.moment(report.at)} · {entries} computed again, {book}"
 
 

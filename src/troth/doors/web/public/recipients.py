@@ -207,7 +207,7 @@ def _read(left: Departures | None) -> str:
     if left is None:
         return ""
     fits = "every one fits" if left.ledger_holds else "something in it was altered"
-    entries = words.counted(left.ledger_size, "ledger entry", "ledger entries")
+    entries = words.counted(left.ledger_size, "log entry", "log entries")
     return f"Read {words.moment(left.at)} · {entries} computed again, {fits}"
 
 
