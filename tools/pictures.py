@@ -51,7 +51,9 @@ async def signed_in(browser: Browser, link: str) -> tuple[Page, str]:
         await visitor.press("Turn on", code=code_shown(visitor.text, clock.now()))
         await visitor.press("Finish")
     context = await browser.new_context(viewport=SIZE, color_scheme="light")  # type: ignore[arg-type]
-    await context.add_cookies([{"name": name, "value": value, "url": origin} for name, value in visitor.cookies.items()])
+    await context.add_cookies(
+        [{"name": name, "value": value, "url": origin} for name, value in visitor.cookies.items()]
+    )
     await visitor.close()
     return await context.new_page(), origin
 
