@@ -40,6 +40,7 @@ What there is:
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,11 +68,13 @@ from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.people import Assignment, Organisation, User
 from troth.policy import Actor, Permit, Target
-from troth.proofs import Result
+from troth.proofs import Result, Verdict
+from troth.proofs.looks import Looks, Text
 from troth.rights import Fulfilment
 
 NOTICES = Path(__file__).parents[2] / "notices"
 COOKIE = "troth_session"
+SET_UP = "set-up"
 ADDRESS = "127.0.0.1"
 BOUNDARY = "troth-test"
 
@@ -172,7 +175,7 @@ class Deployment:
         """A permit that nobody decided: for building a scene, never for what a test is about."""
         now = clock.now()
         who = operator(target.tenant)
-        return Permit(who, action, target, purpose, (), "", "set-up", ids.uuid7(), now, now + timedelta(minutes=5))
+        return Permit(who, action, target, purpose, (), "", SET_UP, ids.uuid7(), now, now + timedelta(minutes=5))
 
     async def _inside(self, house: Organisation, action: str = "administer") -> Permit:
         """The operator's own, decided: members, machines and tokens stand in the ledger as they would."""
@@ -311,6 +314,27 @@ class Deployment:
         await self.sequencer.drain()
         return await self.rooms.runs.run()
 
+    async def broken(self) -> list[str]:
+        """What happened that speaks against a promise, as the looks of the platform see it.
+
+        What a permit did that nobody decided is left out: it only built a scene.
+        """
+        current = tuple(each.notice for each in await self.rooms.notices.current())
+        looks = Looks(Text(current, (*current, *(each.notice for each in await self.rooms.notices.versions()))))
+
+        def heed(octets: bytes) -> None:
+            if json.loads(octets).get("notice") != SET_UP:
+                looks.see(octets)
+
+        await self.sequencer.drain()
+        await self.rooms.ledger.verify(self.rooms.dsn_sequencer, heed=heed)
+        return [
+            f"{notice} {clause}: {each.said}: {each.examples}"
+            for (notice, clause), found in looks.found(clock.now()).items()
+            for each in found
+            if each.verdict is Verdict.BROKEN
+        ]
+
     async def ledgered(
         self,
         *,
@@ -423,7 +447,7 @@ async def start(served: ServedDatabase, folder: Path, notice: str | Path, **chos
 
 @pytest.fixture(scope="module")
 async def open_deployment(
-    postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[OpenDeployment]:
     """Opens deployments, each over a database of its own; all are closed when the module is done."""
     opened: list[tuple[Deployment, ServedDatabase]] = []
@@ -435,8 +459,15 @@ async def open_deployment(
         return place
 
     yield open_one
+    broken = [each for place, _ in opened for each in await place.broken()] if _is_honest(request) else []
     for place, served in opened:
         await place.close()
         await served.close()
         with psycopg.connect(postgres.dsn(SUPERUSER, "postgres"), autocommit=True) as connection:
             connection.execute(f"drop database {served.name} with (force)")  # type: ignore[arg-type]
+    assert broken == [], "what these tests did breaks a promise"
+
+
+def _is_honest(request: pytest.FixtureRequest) -> bool:
+    """Whether nothing that the tests of a module do may break a promise: so it is where they do not say `BREAKS`."""
+    return request.path.parent.name == "promises" and not getattr(request.module, "BREAKS", "")

@@ -82,7 +82,8 @@ async def opened(open_deployment: OpenDeployment, postgres: EmbeddedServer, name
         postgres.cluster,
         {"pages": ("127.0.0.1", port)},
         False,
-        rooms.registers.altered,
+        rooms.registers.bound,
+        rooms.registers.held,
     )
     notice = (await rooms.notices.current())[-1].notice
     return Look(place, site, notice, postgres.dsn(SUPERUSER, str(database)), name != "imaging-cloud")

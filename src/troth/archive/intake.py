@@ -49,10 +49,15 @@ def demographics(values: Mapping[int, str]) -> Demographics:
     return Demographics(values.get(tags.PATIENT_NAME, ""), born, values.get(tags.SEX, ""))
 
 
+def mark(keyring: Keyring, organisation_key: KeyRef, study_uid: str) -> bytes:
+    """The digest by which a study is known after its erasure, whoever's it is said to be."""
+    return keyring.digest(organisation_key, "archive.study", study_uid)
+
+
 def tombstones(keyring: Keyring, organisation_key: KeyRef, study_uid: str, patient: PatientKey) -> tuple[bytes, bytes]:
     """Digests under which the erasure of a study is remembered: by its UID, and by UID and patient."""
     return (
-        keyring.digest(organisation_key, "archive.study", study_uid),
+        mark(keyring, organisation_key, study_uid),
         keyring.digest(organisation_key, "archive.study-of", f"{study_uid}\0{patient.patient_id}\0{patient.issuer}"),
     )
 

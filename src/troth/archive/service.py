@@ -102,7 +102,7 @@ class Archive:
             Resolving(db, keyring, packs, ledger, self._keys, self._storing, self.releasing, sparing),
             sparing,
         )
-        self.tampering = Tampering(db, keyring)
+        self.tampering = Tampering(db, keyring, self._keys)
         self.upkeep = Upkeep(db, keyring, packs, ledger)
         self.changes = Changes(db, ledger, policy, self._keys)
         self.commitments = Commitments(db, keyring, packs, ledger, self._keys)

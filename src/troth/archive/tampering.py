@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from troth.archive import owners, store, tampering_store
+from troth.archive import intake, owners, store, tampering_store
+from troth.archive.keys import OrganisationKeys
+from troth.archive.quarantine import store as marks_store
 from troth.kit.db import Database, Space
 from troth.ledger import AlteredRow
-from troth.vault import Keyring
+from troth.vault import KeyRef, Keyring
 
 _PAGE = 500
 
@@ -22,11 +24,13 @@ class Tampering:
     Args:
         db: The database.
         keyring: Authenticates whose key a study's is.
+        keys: Keys of organisations, under which the marks of what was erased are made.
     """
 
-    def __init__(self, db: Database, keyring: Keyring) -> None:
+    def __init__(self, db: Database, keyring: Keyring, keys: OrganisationKeys) -> None:
         self._db = db
         self._keyring = keyring
+        self._keys = keys
 
     async def found(self, tenant: UUID) -> list[AlteredRow]:
         """Studies that are not what was written.
@@ -52,3 +56,41 @@ class Tampering:
                 what = f"{row['held']} images are held, and the ledger says that {row['told']} came in"
                 found.append(AlteredRow("instance", str(row["id"]), what, tenant))
         return found
+
+    async def returned(self, tenant: UUID) -> tuple[int, list[AlteredRow]]:
+        """What was erased and is back, in whatever way it came: a study under its mark, a key; or a mark is gone.
+
+        Args:
+            tenant: The organisation.
+
+        Returns:
+            How many studies were erased, and what of them is back.
+        """
+        key = await self._keys.of(tenant)
+        found: list[AlteredRow] = []
+        after: UUID | None = None
+        while True:
+            async with self._db.transaction(Space(tenant)) as connection:
+                rows = await store.studies_after(connection, tenant, after, limit=_PAGE)
+                marks = {row["id"]: intake.mark(self._keyring, key, row["study_uid"]) for row in rows}
+                barred = await marks_store.barred(connection, tenant, list(marks.values()))
+            found += [
+                AlteredRow("study", str(row["id"]), "bears the mark of a study that was erased", tenant)
+                for row in rows
+                if row["state"] == "held" and marks[row["id"]] in barred
+            ]
+            if len(rows) < _PAGE:
+                break
+            after = rows[-1]["id"]
+        async with self._db.transaction(Space(tenant)) as connection:
+            erasures = await tampering_store.erasures(connection, tenant)
+            told, kept = await tampering_store.erased_marks(connection, tenant)
+        found += [
+            AlteredRow("erasure", str(row["study_id"]), "is erased, and its key is alive", tenant)
+            for row in erasures
+            if self._keyring.is_alive(KeyRef(row["key"]))
+        ]
+        if told > len(erasures) or kept < 2 * len(erasures):
+            what = f"{told} studies were erased; {len(erasures)} are known as erased, with {kept} marks"
+            found.append(AlteredRow("tombstone", str(tenant), what, tenant))
+        return len(erasures), found

@@ -21,3 +21,23 @@ async def miscounted(connection: Connection, tenant: UUID) -> list[Row]:
         {"tenant": tenant},
     )
     return list(await cursor.fetchall())
+
+
+async def erasures(connection: Connection, tenant: UUID) -> list[Row]:
+    """Every study whose erasure the ledger has, with the key that it had."""
+    cursor = await connection.execute(
+        "select study_id, key from erasure where tenant = %s and state <> 'erasing' order by study_id", (tenant,)
+    )
+    return list(await cursor.fetchall())
+
+
+async def erased_marks(connection: Connection, tenant: UUID) -> tuple[int, int]:
+    """How many studies were erased as the ledger has it, and how many marks there are."""
+    cursor = await connection.execute(
+        "select (select count(distinct study_id) from ledger_entry where tenant = %(tenant)s"
+        " and kind = 'archive:study:erased' and outcome = 'done') as told,"
+        " (select count(*) from tombstone where tenant = %(tenant)s) as kept",
+        {"tenant": tenant},
+    )
+    (row,) = await cursor.fetchall()
+    return int(row["told"]), int(row["kept"])

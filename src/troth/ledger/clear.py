@@ -27,12 +27,11 @@ from troth.ledger.errors import EntryRefused
 
 REFS = frozenset(
     {
-        "account", "admission", "assignment", "backup", "batch", "choice", "contact", "contract", "copy", "correction",
-        "disclosure",
-        "disposal", "document", "entry", "factor", "gate", "guardian", "hold", "instruction", "instrument",
-        "invitation", "list", "member", "merge", "message", "node", "order", "organisation", "peer", "proposal",
-        "recipient", "request", "restriction", "review", "rule", "run", "session", "share", "source", "study",
-        "subject", "token", "version",
+        "account", "admission", "assignment", "backup", "batch", "breach", "choice", "contact", "contract", "copy",
+        "correction", "disclosure", "disposal", "document", "entry", "factor", "gate", "guardian", "hold",
+        "instruction", "instrument", "invitation", "list", "member", "merge", "message", "node", "order",
+        "organisation", "peer", "proposal", "recipient", "request", "restriction", "review", "rule", "run", "session",
+        "share", "source", "study", "subject", "token", "version",
     }
 )  # fmt: skip
 """What an entry may refer to; each by our random id."""

@@ -100,6 +100,12 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "outreach:amendment:told": Needs(refs=("version",)),
         "ledger:head:differed": Needs(says=("state",)),
         "ledger:generation:opened": Needs(says=("origin", "before", "root")),
+        "proofs:run:ended": Needs(refs=("run",), says=("sha256",)),
+        "proofs:clause:broken": Needs(refs=("breach",)),
+        "proofs:clause:mended": Needs(refs=("breach",)),
+        "proofs:breach:explained": Needs(refs=("breach",)),
+        "proofs:breach:returned": Needs(refs=("breach",)),
+        "proofs:breach:answered": Needs(refs=("breach",)),
         "main:node:started": Needs(refs=("node",), says=("region", "program", "schema")),
         "archive:instances:stored": Needs(says=("way",)),
     }

@@ -7,6 +7,7 @@ from troth.kit.db import Database
 from troth.ledger import AlteredRow, Ledger
 from troth.notice import Notices
 from troth.people import People
+from troth.proofs import Held
 
 
 class Registers:
@@ -33,12 +34,24 @@ class Registers:
         self._dsn = dsn_sequencer
 
     async def altered(self) -> list[AlteredRow]:
-        """Rows that are not what was written, each named."""
+        """Rows that are not what was written, each named: those that are bound, and all that is held."""
+        return [*await self.bound(), *(await self.held()).altered]
+
+    async def bound(self) -> list[AlteredRow]:
+        """Rows of registers that are not what was written: as many as the house has people, machines and notices."""
         unsigned = [
             AlteredRow("notice_version", str(version_id), f"version {number} of {name} is not the text that was signed")
             for version_id, name, number in await self._notices.altered()
         ]
-        bound = await self._ledger.altered_rows(self._database, self._dsn)
-        places = [organisation.id for organisation in await self._people.organisations()]
-        held = [row for tenant in places for row in await self._archive.tampering.found(tenant)]
-        return [*unsigned, *bound, *held]
+        return [*unsigned, *await self._ledger.altered_rows(self._database, self._dsn)]
+
+    async def held(self) -> Held:
+        """All studies and images, one by one: whose they are, how many came in, and whether one was erased before."""
+        altered: list[AlteredRow] = []
+        returned: list[AlteredRow] = []
+        erased = 0
+        for place in await self._people.organisations():
+            altered += await self._archive.tampering.found(place.id)
+            number, back = await self._archive.tampering.returned(place.id)
+            erased, returned = erased + number, returned + back
+        return Held(altered, erased, returned)

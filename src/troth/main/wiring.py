@@ -17,7 +17,7 @@ from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import Postgres
-from troth.ledger import HeadFile, Ledger, RowsLook
+from troth.ledger import HeadFile, Ledger
 from troth.lifecycle import Lifecycle, LifecycleFacts
 from troth.main.capabilities import serves
 from troth.main.collecting import uncovered
@@ -156,7 +156,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices
     )  # fmt: skip
     registers = Registers(database, ledger, room_of_notices, people, archive, server.dsn("troth_sequencer"))
-    site = site_of(settings, registers.altered)
+    site = site_of(settings, registers)
     proofs = Proofs(database, ledger, server.dsn("troth_sequencer"), site, room_of_notices, serves())
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
@@ -175,11 +175,11 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     )  # fmt: skip
 
 
-def site_of(settings: Settings, rows: RowsLook) -> Site:
+def site_of(settings: Settings, registers: Registers) -> Site:
     """What of this machine the proofs look at, and of the rows."""
     listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
     places = {name: (address.host, address.port) for name, address in listeners.items()}
-    return Site.of(settings.data_dir, places, is_https=settings.is_https, rows=rows)
+    return Site.of(settings.data_dir, places, is_https=settings.is_https, rows=registers.bound, held=registers.held)
 
 
 def _wrong(notices: Sequence[Notice]) -> list[Problem]:

@@ -4,7 +4,7 @@ from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Re
 from troth.proofs.paper import as_pdf, is_signed, signature_of
 from troth.proofs.result import Result
 from troth.proofs.runs import Runs
-from troth.proofs.safeguards import Site
+from troth.proofs.safeguards import Held, Site
 from troth.proofs.service import Proofs, within
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Departures",
     "Example",
     "Finding",
+    "Held",
     "Proofs",
     "Proven",
     "Report",

@@ -61,6 +61,7 @@ class Finding:
         fits: How many of the domain fit the sentence.
         of: How many there are.
         examples: Those that do not, the first of them.
+        late: How many of those that do not are late by the clock alone, and still open: an act of ours ends that.
     """
 
     look: str
@@ -69,6 +70,7 @@ class Finding:
     fits: int = 0
     of: int = 0
     examples: tuple[Example, ...] = ()
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,9 @@ class Proven:
         fits: How many of what it is about fit it.
         of: How many there are; 0 where a look counts nothing.
         examples: Entries that speak against it.
+        against: How much that happened speaks against it, where it is broken by that alone: it never becomes untrue,
+            so two people have to answer for it. 0 where something is wrong now and can be mended.
+        aside: How it would stand if that were answered, and why.
     """
 
     clause_id: str
@@ -123,6 +128,21 @@ class Proven:
     of: int = 0
     examples: tuple[Example, ...] = ()
     checked: tuple[Checked, ...] = ()
+    against: int = 0
+    aside: tuple[Standing, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deep:
+    """What was looked at in all that is held, row by row: too much for every run, so once a night.
+
+    Attributes:
+        at: When it was looked at.
+        checks: What was found.
+    """
+
+    at: datetime
+    checks: tuple[Checked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

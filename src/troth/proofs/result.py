@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from troth.proofs.model import Checked, Departures, Example, Proven, Report, Standing
+from troth.proofs.model import Checked, Deep, Departures, Example, Proven, Report, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +20,24 @@ class Result:
     Attributes:
         reports: One for each notice in force.
         departures: What left for somebody outside.
+        deep: What was found when all that is held was looked at last.
     """
 
     id: UUID
     reports: tuple[Report, ...]
     departures: Departures
+    deep: Deep
 
     def of(self, notice: str) -> Report | None:
         """The report of a notice, or None."""
         return next((each for each in self.reports if each.notice == notice), None)
 
 
-def as_plain(reports: Sequence[Report], departures: Departures) -> dict[str, Any]:
+def as_plain(reports: Sequence[Report], departures: Departures, deep: Deep) -> dict[str, Any]:
     """Reports as JSON knows them."""
-    found = {"reports": [asdict(each) for each in reports], "departures": asdict(departures)}
+    found = {
+        "reports": [asdict(each) for each in reports], "departures": asdict(departures), "deep": asdict(deep),
+    }  # fmt: skip
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain
 
@@ -53,7 +57,8 @@ def read(run_id: UUID, plain: Mapping[str, Any]) -> Result:
     """
     left = plain["departures"]
     departures = Departures(**{**left, "at": datetime.fromisoformat(left["at"])})
-    return Result(run_id, tuple(_report(each) for each in plain["reports"]), departures)
+    deep = Deep(datetime.fromisoformat(plain["deep"]["at"]), tuple(Checked(**each) for each in plain["deep"]["checks"]))
+    return Result(run_id, tuple(_report(each) for each in plain["reports"]), departures, deep)
 
 
 def _report(plain: Mapping[str, Any]) -> Report:
@@ -76,6 +81,7 @@ def _proven(plain: Mapping[str, Any]) -> Proven:
             "lacks": tuple(plain["lacks"]),
             "examples": tuple(_example(each) for each in plain["examples"]),
             "checked": tuple(Checked(**each) for each in plain["checked"]),
+            "aside": (Standing(plain["aside"][0]), plain["aside"][1]) if plain["aside"] else None,
         }
     )
 

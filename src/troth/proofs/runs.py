@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -16,9 +16,9 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
 from troth.ledger import Entry, Ledger
 from troth.notice import Notices
-from troth.policy import Actor, act
+from troth.policy import NOTHING, Actor, Clear, act, refs
 from troth.proofs import result, runs_store
-from troth.proofs.model import Proven, Report, Standing
+from troth.proofs.model import Deep, Proven, Report, Standing
 from troth.proofs.result import Result, outdated
 from troth.proofs.service import Proofs
 
@@ -26,7 +26,8 @@ STALE: Final = timedelta(hours=26)
 TOLD: Final = timedelta(days=365)
 """For how long a break stays listed after it ended."""
 
-_DAY: Final = timedelta(days=1)
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RAN: Final = "proofs:run:ended"
 _PURPOSE: Final = "administration"
 _OURSELVES: Final = Actor(kind="system", role="worker")
 
@@ -48,30 +49,49 @@ class Runs:
         self._proofs = proofs
         self._read: Result | None = None
 
-    async def run(self) -> Result:
-        """Compute everything now, and keep what was found."""
-        started = clock.now()
-        reports, departures = await self._proofs.computed()
+    async def run(self, *, is_deep: bool = True) -> Result:
+        """Compute everything now, and keep what was found; after whoever else computes.
+
+        Args:
+            is_deep: Look through all that is held too; else what was found there last counts, for a day.
+        """
+        async with self._database.transaction(None) as holding:
+            await runs_store.lease(holding)
+            return await self._run(is_deep=is_deep)
+
+    async def try_run(self, *, is_deep: bool = False) -> Result | None:
+        """The same, or None where another process computes at this moment."""
+        async with self._database.transaction(None) as holding:
+            return await self._run(is_deep=is_deep) if await runs_store.try_lease(holding) else None
+
+    async def _run(self, *, is_deep: bool) -> Result:
+        started, held = clock.now(), None if is_deep else await self._held()
+        found = await self._proofs.computed(held)
         async with self._database.transaction(None) as connection:
-            before = await runs_store.last_run(connection)
+            reports = _answered(found.reports, await runs_store.breaches(connection, _EVER))
             entries = await self._broken(connection, reports, started)
             told = await self._with_breaches(connection, reports, started)
-            plain = result.as_plain(told, departures)
+            plain = result.as_plain(told, found.departures, found.deep)
             sha256, run_id = result.digest(plain), ids.uuid7()
             standings = [promise.standing for report in reports for promise in report.promises]
             counts = {each.name.lower(): standings.count(each) for each in Standing}
-            is_news = before is None or before["counts"] != counts or started - before["started_at"] >= _DAY
-            if entries or is_news:
-                entries.append(_entry("proofs:run:ended", counts))
+            clear = Clear(refs=refs(run=run_id), says={"sha256": sha256.hex()})
+            entries.append(_entry(_RAN, counts, clear=clear))
             await self._ledger.append_many(connection, entries)
             await runs_store.insert_run(
                 connection,
                 {
-                    "id": run_id, "size": departures.ledger_size, "program": version("troth"), "sha256": sha256,
+                    "id": run_id, "size": found.departures.ledger_size, "program": version("troth"), "sha256": sha256,
                     "results": plain, "counts": counts, "started_at": started, "ended_at": clock.now(),
+                    "written": len(entries),
                 },
             )  # fmt: skip
-        return Result(run_id, told, departures)
+        return Result(run_id, told, found.departures, found.deep)
+
+    async def _held(self) -> Deep | None:
+        """What was found in all that is held, while that says something of now."""
+        last = await self._last_read()
+        return None if last is None or clock.now() - last.deep.at > STALE else last.deep
 
     async def last(self) -> Result | None:
         """What the last run found; None before the first. Reads, and computes nothing.
@@ -79,14 +99,11 @@ class Runs:
         What it cannot speak for any more is blind: it is older than a day, another program or notice made it, or it
         was altered.
         """
+        found = await self._last_read()
         async with self._database.transaction(None) as connection:
             row = await runs_store.last_run(connection)
-            if row is None:
-                return None
-            if self._read is None or self._read.id != row["id"]:
-                plain = await runs_store.results_of(connection, row["id"])
-                self._read = _read(row, plain)
-        found = self._read
+        if row is None:
+            return None
         why = "the last check is older than a day" if clock.now() - row["ended_at"] > STALE else ""
         if row["program"] != version("troth"):
             why = "another version of the program made the last check"
@@ -101,16 +118,31 @@ class Runs:
         )
         return replace(found, reports=tuple(reports))
 
-    async def last_size(self) -> tuple[int, datetime] | None:
-        """How long the ledger was at the last run, and when that ended; None before the first."""
+    async def _last_read(self) -> Result | None:
+        """The results of the last run, once; None where they are not those that its entry names."""
         async with self._database.transaction(None) as connection:
             row = await runs_store.last_run(connection)
-        return None if row is None else (row["size"], row["ended_at"])
+            if row is not None and (self._read is None or self._read.id != row["id"]):
+                plain = await runs_store.results_of(connection, row["id"])
+                told = await self._ledger.latest(connection, kinds=[_RAN], limit=1)
+                self._read = _read(row, plain, told[0].clear if told else NOTHING)
+        return self._read if row is not None else None
+
+    async def last_size(self) -> tuple[int, datetime] | None:
+        """How long the ledger was when the last run had written its own, and when that ended; None before the first."""
+        async with self._database.transaction(None) as connection:
+            row = await runs_store.last_run(connection)
+        return None if row is None else (row["size"] + row["written"], row["ended_at"])
+
+    async def last_deep(self) -> datetime | None:
+        """When all that is held was looked at last; None where nobody can say."""
+        last = await self._last_read()
+        return None if last is None else last.deep.at
 
     async def _broken(self, connection: Connection, reports: Sequence[Report], now: datetime) -> list[Entry]:
         """Write down what broke since the last run, and what is broken no more."""
         held = [row for row in await runs_store.breaches(connection, now) if row["ended_at"] is None]
-        known = {(row["notice"], row["clause"]) for row in held}
+        known = {(row["notice"], row["clause"]): row["id"] for row in held}
         found = {
             (report.notice, promise.clause_id): promise
             for report in reports
@@ -121,18 +153,22 @@ class Runs:
         for (notice, clause), promise in found.items():
             if (notice, clause) not in known:
                 first = min((each.number for each in promise.examples), default=None)
+                breach_id = known[notice, clause] = ids.uuid7()
                 await runs_store.insert_breach(
                     connection,
                     {
-                        "id": ids.uuid7(), "notice": notice, "clause": clause, "look": promise.kind,
+                        "id": breach_id, "notice": notice, "clause": clause, "look": promise.kind,
                         "first_index": first, "found_at": now,
                     },
                 )  # fmt: skip
-                entries.append(_entry("proofs:clause:broken", {"against": promise.of - promise.fits}, clause))
+                against, clear = {"against": promise.of - promise.fits}, Clear(refs=refs(breach=breach_id))
+                entries.append(_entry("proofs:clause:broken", against, clause, clear))
+            await runs_store.count_breach(connection, known[notice, clause], promise.against)
         for row in held:
             if (row["notice"], row["clause"]) not in found:
                 await runs_store.end_breach(connection, row["id"], now)
-                entries.append(_entry("proofs:clause:mended", {}, row["clause"]))
+                clear = Clear(refs=refs(breach=row["id"]))
+                entries.append(_entry("proofs:clause:mended", {}, row["clause"], clear))
         return entries
 
     async def _with_breaches(
@@ -146,9 +182,28 @@ class Runs:
         )
 
 
-def _read(row: Row, plain: Mapping[str, Any] | None) -> Result | None:
-    """The results of a run; None where they are gone or were altered."""
-    if plain is None or result.digest(plain) != bytes(row["sha256"]):
+def _answered(reports: Sequence[Report], breaches: Sequence[Row]) -> list[Report]:
+    """Reports in which what two people answered for breaks a promise no more; what came after it does."""
+    answered = {
+        (row["notice"], row["clause"]): row for row in breaches if row["agreed_at"] is not None
+    }  # the newest of each
+
+    def one(promise: Proven, notice: str) -> Proven:
+        row = answered.get((notice, promise.clause_id))
+        if promise.aside is None or row is None or promise.against > row["said_against"]:
+            return promise
+        standing, reason = promise.aside
+        said = f"{reason}; {row['said_against']:,} of {promise.of:,} did not fit it, and two people answered for that"
+        return replace(promise, standing=standing, reason=said, is_idle=standing is Standing.UNPROVEN)
+
+    return [replace(report, promises=tuple(one(each, report.notice) for each in report.promises)) for report in reports]
+
+
+def _read(row: Row, plain: Mapping[str, Any] | None, told: Clear) -> Result | None:
+    """The results of a run; None where they are gone, or are not those that its entry names."""
+    sha256 = b"" if plain is None else result.digest(plain)
+    is_told = told.ref("run") == row["id"] and told.says.get("sha256") == sha256.hex()
+    if plain is None or sha256 != bytes(row["sha256"]) or not is_told:
         return None
     try:
         return result.read(row["id"], plain)
@@ -169,5 +224,5 @@ def _day(moment: datetime) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _entry(kind: str, counts: Mapping[str, int], clause: str = "") -> Entry:
-    return act(_OURSELVES, kind, _PURPOSE, grounds=(clause,) if clause else (), counts=counts)
+def _entry(kind: str, counts: Mapping[str, int], clause: str = "", clear: Clear = NOTHING) -> Entry:
+    return act(_OURSELVES, kind, _PURPOSE, grounds=(clause,) if clause else (), counts=counts, clear=clear)

@@ -10,15 +10,62 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from troth.kit.db import Connection, Row
+from troth.proofs.result import digest
 
 _KEPT_RUNS = 100
+_LEASE = 7420165  # number of the advisory lock of the one who computes
+
+
+async def lease(connection: Connection) -> None:
+    """Be the one who computes until the transaction ends; whoever is it now ends first."""
+    await connection.execute("select pg_advisory_xact_lock(%s)", (_LEASE,))
+
+
+async def try_lease(connection: Connection) -> bool:
+    """The same, where nobody is it now."""
+    cursor = await connection.execute("select pg_try_advisory_xact_lock(%s) as is_mine", (_LEASE,))
+    row = await cursor.fetchone()
+    return bool(row and row["is_mine"])
+
+
+async def own(connection: Connection) -> tuple[dict[str, str], dict[str, bool], set[str]]:
+    """What is stored of ourselves, to be held against the ledger.
+
+    Returns:
+        SHA-256 of the results by run, computed from what is stored; whether each break is open; and which of both are
+        so new that their entries may have no place in the tree yet.
+    """
+    cursor = await connection.execute(
+        "select id, results, ended_at > now() - interval '10 minutes' as is_new from proof_run order by ended_at desc"
+        " limit 10"
+    )
+    runs = await cursor.fetchall()
+    cursor = await connection.execute(
+        "select id, ended_at is null as is_open, coalesce(ended_at, found_at) > now() - interval '10 minutes' as is_new"
+        " from proof_breach"
+    )
+    breaches = await cursor.fetchall()
+    return (
+        {str(row["id"]): digest(row["results"]).hex() for row in runs},
+        {str(row["id"]): row["is_open"] for row in breaches},
+        {str(row["id"]) for row in (*runs, *breaches) if row["is_new"]},
+    )
+
+
+async def count_breach(connection: Connection, breach_id: UUID, against: int) -> None:
+    """How much that happened speaks against it by now; 0 where it is something that is so now."""
+    await connection.execute(
+        "update proof_breach set against = %s, is_event = %s where id = %s and (against, is_event) <> (%s, %s)",
+        (against, against > 0, breach_id, against, against > 0),
+    )
 
 
 async def insert_run(connection: Connection, values: Mapping[str, Any]) -> None:
     """Keep the results of a run, and let the oldest go."""
     await connection.execute(
-        "insert into proof_run (id, size, program, sha256, results, counts, started_at, ended_at) values"
-        " (%(id)s, %(size)s, %(program)s, %(sha256)s, %(results)s, %(counts)s, %(started_at)s, %(ended_at)s)",
+        "insert into proof_run (id, size, program, sha256, results, counts, started_at, ended_at, written) values"
+        " (%(id)s, %(size)s, %(program)s, %(sha256)s, %(results)s, %(counts)s, %(started_at)s, %(ended_at)s,"
+        " %(written)s)",
         {**values, "results": Jsonb(values["results"]), "counts": Jsonb(values["counts"])},
     )
     await connection.execute(
@@ -29,7 +76,8 @@ async def insert_run(connection: Connection, values: Mapping[str, Any]) -> None:
 async def last_run(connection: Connection) -> Row | None:
     """The newest run without its results."""
     cursor = await connection.execute(
-        "select id, size, program, sha256, counts, started_at, ended_at from proof_run order by ended_at desc limit 1"
+        "select id, size, program, sha256, counts, started_at, ended_at, written from proof_run"
+        " order by ended_at desc limit 1"
     )
     return await cursor.fetchone()
 

@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -37,6 +37,25 @@ _LISTENING: Final = "0A"  # TCP_LISTEN in /proc/net/tcp
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What was found in all that is held.
+
+    Attributes:
+        altered: Rows that are not what the ledger says.
+        erased: How many studies were erased.
+        returned: What of them is back.
+    """
+
+    altered: list[AlteredRow]
+    erased: int
+    returned: list[AlteredRow]
+
+
+HeldLook = Callable[[], Awaitable[Held]]
+"""Looks through all that is held."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What of this machine is looked at.
 
@@ -47,6 +66,7 @@ class Site:
         listeners: Host and port of each listener, by name.
         is_https: Whether people reach the pages by https.
         rows: Compares rows with what binds them; None where nobody can here.
+        held: Looks through all that is held; None where nobody can here.
     """
 
     keys: Path
@@ -55,10 +75,17 @@ class Site:
     listeners: Mapping[str, tuple[str, int]]
     is_https: bool
     rows: RowsLook | None = None
+    held: HeldLook | None = None
 
     @classmethod
     def of(
-        cls, data_dir: Path, listeners: Mapping[str, tuple[str, int]], *, is_https: bool, rows: RowsLook | None = None
+        cls,
+        data_dir: Path,
+        listeners: Mapping[str, tuple[str, int]],
+        *,
+        is_https: bool,
+        rows: RowsLook | None = None,
+        held: HeldLook | None = None,
     ) -> Site:
         """The site of a data folder.
 
@@ -67,8 +94,37 @@ class Site:
             listeners: Host and port of each listener, by name.
             is_https: Whether people reach the pages by https.
             rows: Compares rows with what binds them.
+            held: Looks through all that is held.
         """
-        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https, rows)
+        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https, rows, held)
+
+
+async def look_through(site: Site) -> list[Checked]:
+    """Look through all that is held, row by row: studies, images, and what was erased.
+
+    Args:
+        site: This machine.
+    """
+    if site.held is None:
+        return []
+    found = await site.held()
+    return [
+        _unaltered(found.altered, "every study is its patient's, with the images that came in for it"),
+        *([stays_erased(found)] if found.erased or found.returned else []),
+    ]
+
+
+def stays_erased(found: Held) -> Checked:
+    """Nothing of what is held bears the mark of what was erased, and no key of that is alive."""
+    if found.returned:
+        first = found.returned[0]
+        more = f", and {len(found.returned) - 1} more" if len(found.returned) > 1 else ""
+        return Checked(
+            "stays_erased", False, f"something erased is back: {first.register} {first.id}: {first.what}{more}"
+        )
+    return Checked(
+        "stays_erased", True, f"{found.erased:,} erased studies: none is held again, and no key of theirs is"
+    )
 
 
 async def look(site: Site, database: Database, verification: Verification) -> list[Checked]:
@@ -162,12 +218,16 @@ def ledger_integrity(verification: Verification) -> Checked:
 
 def bound_rows(altered: list[AlteredRow]) -> Checked:
     """Every row that gives, bars or names is what was written: a changed one is named."""
+    return _unaltered(altered, "every row that gives, bars or names is what was written")
+
+
+def _unaltered(altered: list[AlteredRow], said: str) -> Checked:
     if altered:
         first = altered[0]
         named = f"{first.register} {first.id}: {first.what}"
         more = f", and {len(altered) - 1} more" if len(altered) > 1 else ""
         return Checked("tamper_evident", False, f"a row was changed past the platform: {named}{more}")
-    return Checked("tamper_evident", True, "every published notice is the text that was signed")
+    return Checked("tamper_evident", True, said)
 
 
 def digests_only(undigested: list[str]) -> Checked:

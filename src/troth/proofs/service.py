@@ -8,21 +8,37 @@ are is stated, and has nothing to keep.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from troth.kit import clock
 from troth.kit.db import Database, HasTenant
 from troth.ledger import Ledger, Verification
 from troth.notice import Clause, Notice, Notices, Serves, is_marked, unserved
+from troth.proofs import runs_store
 from troth.proofs.looks import Looks, Text
-from troth.proofs.model import Checked, Departures, Finding, Proven, Report, Standing, Verdict
-from troth.proofs.safeguards import Site, look, recipients
+from troth.proofs.model import Checked, Deep, Departures, Finding, Proven, Report, Standing, Verdict
+from troth.proofs.safeguards import Site, look, look_through, recipients
 
 SALE: Final = "sale"
 
-WHOLE: Final = frozenset({"sealed_at_rest", "sealed_in_transit", "tamper_evident", "apart"})
+WHOLE: Final = frozenset({"sealed_at_rest", "sealed_in_transit", "tamper_evident", "apart", "stays_erased"})
 """Measures whose live checks compute the whole sentence; a check of another can break it, and not show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What one pass found.
+
+    Attributes:
+        reports: One for each notice in force.
+        departures: What left for somebody outside.
+        deep: What was found when all that is held was looked at.
+    """
+
+    reports: list[Report]
+    departures: Departures
+    deep: Deep
 
 
 class Proofs:
@@ -53,10 +69,14 @@ class Proofs:
         self._notices = notices
         self._serves = serves
 
-    async def computed(self) -> tuple[list[Report], Departures]:
-        """The state of every promise of the notices in force, and what left, computed now over all that happened."""
+    async def computed(self, deep: Deep | None = None) -> Computed:
+        """The state of every promise of the notices in force, and what left, computed now over all that happened.
+
+        Args:
+            deep: What was found when all that is held was looked at; without it that is looked at now.
+        """
         current = tuple(version.notice for version in await self._notices.current())
-        return await self._computed(Text(current, await self._published(current)))
+        return await self._computed(Text(current, await self._published(current)), deep)
 
     async def report(self, notice: Notice, scope: HasTenant | None = None) -> Report:
         """The state of every promise of one notice now.
@@ -68,18 +88,26 @@ class Proofs:
         """
         current = tuple({each.notice.name: each.notice for each in await self._notices.current()}.values())
         others = tuple(each for each in current if each.name != notice.name)
-        found, _ = await self._computed(Text((notice, *others), await self._published((notice, *others))))
-        return within(found[0], scope) if scope is not None else found[0]
+        found = await self._computed(Text((notice, *others), await self._published((notice, *others))))
+        return within(found.reports[0], scope) if scope is not None else found.reports[0]
 
     async def _published(self, current: Sequence[Notice]) -> tuple[Notice, ...]:
         """Every version that was ever in force: what was done under one of them is measured by it."""
         return (*current, *(version.notice for version in await self._notices.versions()))
 
-    async def _computed(self, text: Text) -> tuple[list[Report], Departures]:
+    async def _computed(self, text: Text, deep: Deep | None = None) -> Computed:
         """One pass over the ledger for all notices, in the snapshot that is verified."""
         looks = Looks(text)
+        async with self._database.transaction(None) as connection:
+            own = await runs_store.own(connection)  # first: what is stored while the leaves are read has none yet
         verification = await self._ledger.verify(self._dsn, heed=looks.see)
-        checks = await look(self._site, self._database, verification)
+        if deep is None:
+            deep = Deep(clock.now(), tuple(await look_through(self._site)))
+        checks = [
+            *await look(self._site, self._database, verification),
+            *deep.checks,
+            looks.own.compared(own[0], own[1], own[2] if verification.pending else ()),
+        ]
         now = clock.now()
         found = looks.found(now)
         reports = [
@@ -100,7 +128,7 @@ class Proofs:
         ]
         registered, sellers = await recipients(self._database, SALE)
         left = Departures(now, verification.size, verification.is_sound, dict(looks.departures), registered, sellers)
-        return reports, left
+        return Computed(reports, left, deep)
 
     def _proven(
         self,
@@ -120,6 +148,12 @@ class Proofs:
         standing, reason, is_blind = judge(
             verification.is_sound, findings, is_statement=clause.is_statement, lacks=() if is_possible else lacks
         )
+        aside = None
+        if against := _answerable(standing, findings):
+            others = [_answered(each) for each in findings]
+            aside = judge(
+                verification.is_sound, others, is_statement=clause.is_statement, lacks=() if is_possible else lacks
+            )[:2]
         section = next(section for section in notice.sections if clause in section.clauses)
         return Proven(
             clause_id=clause.id,
@@ -139,7 +173,25 @@ class Proofs:
             of=sum(each.of for each in findings),
             examples=tuple(example for each in findings for example in each.examples),
             checked=checked,
+            against=against,
+            aside=aside,
         )
+
+
+def _answerable(standing: Standing, findings: Sequence[Finding]) -> int:
+    """How much of what happened breaks a promise that nothing else breaks; 0 where something has to be mended first."""
+    broken = [each for each in findings if each.verdict is Verdict.BROKEN]
+    if standing is not Standing.BROKEN or any(not each.of or each.late for each in broken):
+        return 0
+    return sum(each.of - each.fits for each in broken)
+
+
+def _answered(finding: Finding) -> Finding:
+    """A finding without what speaks against it."""
+    if finding.verdict is not Verdict.BROKEN:
+        return finding
+    verdict = Verdict.HOLDS if finding.fits else Verdict.IDLE
+    return replace(finding, verdict=verdict, said="of all else nothing speaks against it")
 
 
 def within(report: Report, scope: HasTenant) -> Report:

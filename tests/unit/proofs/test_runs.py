@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.common.deployment import Deployment, OpenDeployment
 from troth.kit import clock
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
-from troth.proofs import Result, Standing
+from troth.ledger import AlteredRow
+from troth.main.proof_runs import ProofRuns
+from troth.proofs import Result, Runs, Standing, runs_store
+from troth.proofs.result import digest
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +86,12 @@ async def test_results_that_were_altered_or_are_of_another_program_are_not_told(
             " id = gen_random_uuid()"
         )
     assert await place.rooms.runs.last() is None
+    with psycopg.connect(postgres.dsn(SUPERUSER, name), autocommit=True) as superuser:
+        superuser.execute("delete from proof_run")
 
 
-async def test_a_break_is_an_event_and_stays_listed_for_a_year_after_it_ended(place: Deployment) -> None:
+async def test_a_break_is_an_event_and_stays_listed_for_a_year_after_it_ended(open_deployment: OpenDeployment) -> None:
+    place = await open_deployment("imaging-cloud")
     await place.looked()
     key = place.rooms.settings.data_dir / "keys" / "root.key"
     key.chmod(0o644)
@@ -111,11 +119,102 @@ def told(found: Result) -> str:
     return " ".join(promise.reason for report in found.reports for promise in report.promises)
 
 
-async def test_a_run_that_finds_what_the_last_one_found_writes_one_entry_a_day(place: Deployment) -> None:
+async def test_every_run_names_its_results_in_the_ledger_and_is_no_reason_to_run_again(place: Deployment) -> None:
+    made = await place.looked()
+    entry = (await place.ledgered(kind="proofs:run:ended"))[-1]
+    assert entry.clear.ref("run") == made.id
+    due = ProofRuns(place.rooms)
     await place.looked()
-    before = len(await place.ledgered(kind="proofs:run:ended"))
+    await place.sequencer.drain()
+    assert not await due.is_due()
+    await place.staff("clinician")
+    await place.sequencer.drain()
+    assert await due.is_due()
     await place.looked()
-    assert len(await place.ledgered(kind="proofs:run:ended")) == before
-    with clock.moved(timedelta(days=400)):
-        await place.looked()
-        assert len(await place.ledgered(kind="proofs:run:ended")) == before + 1
+    with clock.moved(timedelta(hours=1, minutes=1)):
+        assert await due.is_due()  # what is open breaks by the clock alone
+
+
+def named(found: Result) -> str:
+    return " ".join(each.found for each in found.reports[0].safeguards if each.holds is False)
+
+
+async def test_stored_results_that_were_changed_with_their_digest_are_found_and_named(
+    place: Deployment, postgres: EmbeddedServer
+) -> None:
+    made = await place.looked()
+    name = str(psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"])
+    with psycopg.connect(postgres.dsn(SUPERUSER, name), autocommit=True) as superuser:
+        (plain,) = superuser.execute("select results from proof_run where id = %s", (made.id,)).fetchone() or ({},)
+        plain["reports"][0]["promises"][0]["standing"] = "kept"
+        superuser.execute(
+            "update proof_run set results = %s, sha256 = %s where id = %s", (Jsonb(plain), digest(plain), made.id)
+        )
+    fresh = Runs(place.rooms.database, place.rooms.ledger, place.rooms.notices, place.rooms.proofs)
+    assert await fresh.last() is None
+    assert f"the results of run {made.id}" in named(await place.looked())
+    with psycopg.connect(postgres.dsn(SUPERUSER, name), autocommit=True) as superuser:
+        superuser.execute("delete from proof_run where id = %s", (made.id,))
+    assert "was changed" not in named(await place.looked())
+
+
+async def test_a_break_that_was_taken_away_or_called_mended_in_the_table_is_named(
+    place: Deployment, postgres: EmbeddedServer
+) -> None:
+    key = place.rooms.settings.data_dir / "keys" / "root.key"
+    key.chmod(0o644)
+    name = str(psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"])
+    with psycopg.connect(postgres.dsn(SUPERUSER, name), autocommit=True) as superuser:
+        try:
+            await place.looked()
+            superuser.execute("update proof_breach set ended_at = now() where ended_at is null")
+            assert "the break" in named(await place.looked())
+            superuser.execute("delete from proof_breach")
+            assert "which is gone" in named(await place.looked())
+        finally:
+            key.chmod(0o600)
+
+
+async def test_of_two_workers_one_computes(place: Deployment) -> None:
+    rooms = place.rooms
+    other = Runs(rooms.database, rooms.ledger, rooms.notices, rooms.proofs)
+    async with rooms.database.transaction(None) as connection:
+        await runs_store.lease(connection)
+        assert await other.try_run() is None
+    assert await other.try_run() is not None
+
+
+async def test_all_that_is_held_is_looked_through_once_a_night(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    held = place.rooms.archive.tampering.found
+
+    async def found(tenant: UUID) -> list[AlteredRow]:
+        looked.append(str(tenant))
+        return await held(tenant)
+
+    monkeypatch.setattr(place.rooms.archive.tampering, "found", found)
+    await place.looked()
+    assert looked
+    looked.clear()
+    due = ProofRuns(place.rooms)
+    await place.sequencer.drain()
+    made = await place.rooms.runs.try_run(is_deep=await due.is_deep_due())
+    assert looked == []
+    assert made is not None
+    assert "every study is its patient's" in " ".join(each.found for each in made.reports[0].safeguards)
+    with clock.moved(timedelta(days=1)):
+        assert await due.is_deep_due()
+        await place.sequencer.drain()
+        assert await place.rooms.runs.try_run(is_deep=await due.is_deep_due()) is not None
+        assert looked
+
+
+async def test_the_rows_of_registers_are_looked_at_every_ten_minutes(place: Deployment) -> None:
+    due = ProofRuns(place.rooms)
+    await place.looked()
+    assert not await due.are_rows_due()
+    with clock.moved(timedelta(days=2)):
+        assert await due.are_rows_due()
+        assert not await due.are_rows_due()

@@ -20,6 +20,7 @@ from troth.proofs.looks.keeping import OfAges, OfDisposal, OfErasure, OfHolds
 from troth.proofs.looks.leaf import Leaf, LeafUnreadable
 from troth.proofs.looks.leaving import OfGate, OfInstructions, OfOrders, OfOutside, OfTransfers, Registers
 from troth.proofs.looks.objections import OfObjections, OfWithdrawals
+from troth.proofs.looks.own import Own
 from troth.proofs.looks.reach import OfResidency, OfScope, OfSurfaces
 from troth.proofs.looks.requests import OfRequests, OfRestriction
 from troth.proofs.looks.shape import OfNever, OfPurpose, OfRole, Shape
@@ -43,6 +44,8 @@ class Looks:
         """How often something left for somebody outside, by activity."""
         self._shape = Shape()
         self._registers = Registers()
+        self.own = Own()
+        """What the platform said of itself."""
         self._of: dict[tuple[str, str], list[Look]] = {}
         for notice in text.current:
             for clause in notice.clauses:
@@ -65,6 +68,8 @@ class Looks:
             self.departures[leaf.purpose] += 1
         self._shape.see(leaf)
         self._registers.see(leaf)
+        if leaf.kind.startswith("proofs:"):
+            self.own.see(leaf)
         for look in self._of_all:
             look.see(leaf)
         for look in self._by_kind.get(leaf.kind, ()):

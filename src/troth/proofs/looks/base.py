@@ -43,6 +43,7 @@ class Tally:
     against: int = 0
     examples: list[Example] = field(default_factory=list)
     blind_to: int | None = None
+    late: int = 0
 
     def fit(self, leaf: Leaf) -> None:
         """One that fits."""
@@ -53,6 +54,11 @@ class Tally:
         self.against += 1
         if len(self.examples) < _MOST_EXAMPLES:
             self.examples.append(example(leaf))
+
+    def miss_now(self, leaf: Leaf) -> None:
+        """One that does not because its day is over, and that is still open."""
+        self.late += 1
+        self.miss(leaf)
 
     def judge(self, leaf: Leaf, fits: bool) -> None:
         """One of the two."""
@@ -80,7 +86,8 @@ class Tally:
             first = self.blind_to + 1
             since = f"; computed since entry {first:,}, what was before does not say enough"
         if self.against:
-            return Finding(name, Verdict.BROKEN, self.told.broken + since, self.fits, of, tuple(self.examples))
+            broken, examples = self.told.broken + since, tuple(self.examples)
+            return Finding(name, Verdict.BROKEN, broken, self.fits, of, examples, self.late)
         if of:
             return Finding(name, Verdict.HOLDS, self.told.holds + since, of, of)
         return Finding(name, Verdict.IDLE, self.told.idle + since)

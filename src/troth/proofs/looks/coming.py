@@ -108,7 +108,9 @@ class OfTelling(Look):
             told_by = leaf.moment("told_by")
             is_all = self._told.get(ref, 0) >= leaf.counts.get("contacts", leaf.counts.get("lines", 0))
             is_over = told_by is not None and now > told_by
-            if ref in self._late or (is_over and not is_all):
+            if is_over and not is_all:
+                tally.miss_now(leaf)
+            elif ref in self._late:
                 tally.miss(leaf)
             elif is_all:
                 tally.fit(leaf)

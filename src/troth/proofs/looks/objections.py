@@ -76,7 +76,7 @@ class OfObjections(Look):
         tally = self._tally.fork()
         for asked in self._waiting.values():
             if not self._is_in_time(asked, now):
-                tally.miss(asked)
+                tally.miss_now(asked)
         return tally.finding(self.name)
 
 

@@ -72,7 +72,7 @@ class OfRequests(Look):
         tally = self._tally.fork()
         for held in self._open.values():
             if not self._is_in_time(held, now):
-                tally.miss(held.opened)
+                tally.miss_now(held.opened)
         return tally.finding(self.name)
 
     def _is_in_time(self, held: _Request, until: datetime) -> bool:
