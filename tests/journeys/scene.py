@@ -155,6 +155,7 @@ PAGES = (
     Spot("/office/notice", "office"),
     Spot("/office/notice", "officer", everywhere=True),
     Spot("/office/notice/new", "officer", everywhere=True),
+    Spot("/office/breaches", "officer"),
     Spot("/office/promises", "office", everywhere=True),
     Spot("/admin", "admin", everywhere=True),
     Spot("/admin/people/{id}", "admin"),

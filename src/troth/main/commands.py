@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from troth.kit.owner import OwnerUnusable
-from troth.main import admin, backup_command, ledger_command, media_command, notice_command, publish_command
+from troth.main import (
+    admin,
+    backup_command,
+    breach_command,
+    ledger_command,
+    media_command,
+    notice_command,
+    publish_command,
+)
 from troth.main.first_start import prepare
 from troth.main.node import Node, bound
 from troth.main.parts import PARTS
@@ -26,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(notice_command.check)
 app.add_typer(admin.app, name="admin")
+app.add_typer(breach_command.app, name="breaches")
 app.add_typer(ledger_command.app, name="ledger")
 app.add_typer(media_command.app, name="archive")
 backup_command.add_to(app)

@@ -37,7 +37,7 @@ def login() -> str:
     return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
-async def _permit(rooms: Rooms) -> Permit:
+async def publishing(rooms: Rooms) -> Permit:
     """A permit to publish for this very person, decided by the notice in force."""
     person = replace(operator(), id=uuid5(NAMESPACE_URL, f"troth:operator:{login()}"))
     return await rooms.policy.require(person, "publish_notice", Target("notice"), PURPOSE)
@@ -51,7 +51,7 @@ def publish(path: Path, material: Material = False, data_dir: DataDir = None) ->
     notice = load(files[0])
 
     async def work(rooms: Rooms) -> tuple[Proposal, Sequence[str]]:
-        permit = await _permit(rooms)
+        permit = await publishing(rooms)
         proposal = await rooms.proposals.propose(permit, notice, is_material=material)
         return proposal, (await rooms.outreach.consequences(permit, proposal)).lines
 
@@ -62,7 +62,7 @@ def agree(proposal: Number = "", material: Material = False, data_dir: DataDir =
     """Agree to a proposal as the second person: it is signed and counts from its day on."""
 
     async def work(rooms: Rooms) -> tuple[Proposal, Sequence[str]]:
-        permit = await _permit(rooms)
+        permit = await publishing(rooms)
         found = await _found(rooms, proposal)
         lines = (await rooms.outreach.consequences(permit, found)).lines
         return await rooms.proposals.agree(permit, found.id, found.sha256, is_material=material), lines
@@ -75,7 +75,7 @@ def withdraw(proposal: Number = "", data_dir: DataDir = None) -> None:
     """Take a proposal back."""
 
     async def work(rooms: Rooms) -> None:
-        await rooms.proposals.withdraw(await _permit(rooms), (await _found(rooms, proposal)).id)
+        await rooms.proposals.withdraw(await publishing(rooms), (await _found(rooms, proposal)).id)
 
     beside(load_settings(data_dir), work)
     say("withdrawn")
@@ -85,7 +85,7 @@ def proposals(data_dir: DataDir = None) -> None:
     """List proposals, newest first."""
 
     async def work(rooms: Rooms) -> list[Proposal]:
-        await _permit(rooms)
+        await publishing(rooms)
         return await rooms.proposals.all()
 
     for each in beside(load_settings(data_dir), work):

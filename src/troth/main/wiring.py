@@ -51,7 +51,7 @@ from troth.people import (
     SourceFacts,
 )
 from troth.policy import Actor, Facts, Policy, Target
-from troth.proofs import Proofs, Runs, Site
+from troth.proofs import Breaches, Proofs, Runs, Site
 from troth.rights import Accounts, Rights
 from troth.vault import Keyring, Packs
 
@@ -74,6 +74,7 @@ class Rooms:
     compiled: Compiled
     proofs: Proofs
     runs: Runs
+    breaches: Breaches
     registers: Registers
     dsn_sequencer: str
     proposals: Proposals
@@ -160,7 +161,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     proofs = Proofs(database, ledger, server.dsn("troth_sequencer"), site, room_of_notices, serves())
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        proofs, Runs(database, ledger, room_of_notices, proofs),
+        proofs, Runs(database, ledger, room_of_notices, proofs), Breaches(database, ledger, keyring, people),
         registers,
         server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, _wrong, people.are_independent),
         Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),

@@ -1,5 +1,7 @@
 """Whether each promise is kept, broken, unproven or not possible here, computed over all that happened."""
 
+from troth.proofs.breaches import Breach, Breaches
+from troth.proofs.errors import AnswerIncomplete, BreachLasts, BreachNotFound, BreachOver, SecondAnswerNeeded
 from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.paper import as_pdf, is_signed, signature_of
 from troth.proofs.result import Result
@@ -8,6 +10,12 @@ from troth.proofs.safeguards import Held, Site
 from troth.proofs.service import Proofs, within
 
 __all__ = [
+    "AnswerIncomplete",
+    "Breach",
+    "BreachLasts",
+    "BreachNotFound",
+    "BreachOver",
+    "Breaches",
     "Checked",
     "Departures",
     "Example",
@@ -18,6 +26,7 @@ __all__ = [
     "Report",
     "Result",
     "Runs",
+    "SecondAnswerNeeded",
     "Site",
     "Standing",
     "Verdict",

@@ -28,12 +28,12 @@ async def try_lease(connection: Connection) -> bool:
     return bool(row and row["is_mine"])
 
 
-async def own(connection: Connection) -> tuple[dict[str, str], dict[str, bool], set[str]]:
+async def own(connection: Connection) -> tuple[dict[str, str], dict[str, str], set[str]]:
     """What is stored of ourselves, to be held against the ledger.
 
     Returns:
-        SHA-256 of the results by run, computed from what is stored; whether each break is open; and which of both are
-        so new that their entries may have no place in the tree yet.
+        SHA-256 of the results by run, computed from what is stored; how each break stands, as `looks.own` has it; and
+        which of both are so new that their entries may have no place in the tree yet.
     """
     cursor = await connection.execute(
         "select id, results, ended_at > now() - interval '10 minutes' as is_new from proof_run order by ended_at desc"
@@ -41,13 +41,14 @@ async def own(connection: Connection) -> tuple[dict[str, str], dict[str, bool], 
     )
     runs = await cursor.fetchall()
     cursor = await connection.execute(
-        "select id, ended_at is null as is_open, coalesce(ended_at, found_at) > now() - interval '10 minutes' as is_new"
+        "select id, case when agreed_at is not null then 'answered:' || said_against when ended_at is null then 'open'"
+        " else 'mended' end as state, coalesce(ended_at, found_at) > now() - interval '10 minutes' as is_new"
         " from proof_breach"
     )
     breaches = await cursor.fetchall()
     return (
         {str(row["id"]): digest(row["results"]).hex() for row in runs},
-        {str(row["id"]): row["is_open"] for row in breaches},
+        {str(row["id"]): row["state"] for row in breaches},
         {str(row["id"]) for row in (*runs, *breaches) if row["is_new"]},
     )
 
@@ -109,3 +110,34 @@ async def insert_breach(connection: Connection, values: Mapping[str, Any]) -> No
 async def end_breach(connection: Connection, breach_id: UUID, at: datetime) -> None:
     """A break that no run finds any more."""
     await connection.execute("update proof_breach set ended_at = %s where id = %s", (at, breach_id))
+
+
+async def breach(connection: Connection, breach_id: UUID) -> Row | None:
+    """One break, held until the transaction ends."""
+    cursor = await connection.execute("select * from proof_breach where id = %s for update", (breach_id,))
+    return await cursor.fetchone()
+
+
+async def explain_breach(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Keep what was said of a break, and of how much."""
+    await connection.execute(
+        "update proof_breach set tenant_of = %(tenant)s, said_by = %(by)s, said_at = %(at)s,"
+        " said_against = %(against)s, key_ref = %(key)s, sealed = %(sealed)s where id = %(id)s",
+        values,
+    )
+
+
+async def unsay_breach(connection: Connection, breach_id: UUID) -> None:
+    """Let go of what was said of a break; its entry keeps it."""
+    await connection.execute(
+        "update proof_breach set tenant_of = null, said_by = null, said_at = null, said_against = null,"
+        " key_ref = null, sealed = null where id = %s",
+        (breach_id,),
+    )
+
+
+async def answer_breach(connection: Connection, breach_id: UUID, by: UUID, at: datetime) -> None:
+    """Keep who agreed: the break has ended."""
+    await connection.execute(
+        "update proof_breach set agreed_by = %s, agreed_at = %s, ended_at = %s where id = %s", (by, at, at, breach_id)
+    )

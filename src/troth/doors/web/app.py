@@ -31,6 +31,7 @@ from troth.doors.web.desk import Desk
 from troth.doors.web.faults import FaultPages
 from troth.doors.web.lists.pages import ListPages
 from troth.doors.web.middleware import Guard
+from troth.doors.web.office.breaches import BreachPages
 from troth.doors.web.office.corrections import CorrectionsPages
 from troth.doors.web.office.decisions import DecisionPages
 from troth.doors.web.office.exchange import PLATFORM_PAGES, PLATFORM_REGISTERS, REGISTERS, ExchangePages
@@ -183,6 +184,7 @@ def _choices(desk: Desk) -> list[BaseRoute]:
 def _staff(desk: Desk) -> list[BaseRoute]:
     studies, invite, office = StudyPages(desk), InvitePages(desk), OfficePages(desk)
     publishing, proposing, conflicts = PublishingPages(desk), ProposingPages(desk), ConflictPages(desk)
+    breaches = BreachPages(desk)
     waiting = WaitingPages(desk)
     return [
         Route("/studies", studies.studies),
@@ -200,6 +202,8 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/office/notice/{id}", publishing.decide, methods=["POST"]),
         Route("/office/promises", publishing.promises),
         Route("/office/promises.json", publishing.promises_json),
+        Route("/office/breaches", breaches.breaches),
+        Route("/office/breaches/{id}", breaches.answer, methods=["POST"]),
         Route("/admin/factors", MemberFactorPages(desk).factors, methods=BOTH),
         Route("/admin/damaged", DamagedPages(desk).damaged),
         Route("/conflicts", conflicts.conflicts),

@@ -14,7 +14,7 @@ from troth.notice import Notices, Proposals
 from troth.outreach import Outreach
 from troth.people import Assignments, Choices, Contacts, People
 from troth.policy import Policy
-from troth.proofs import Runs
+from troth.proofs import Breaches, Runs
 from troth.rights import Accounts, Rights
 
 
@@ -128,6 +128,10 @@ class Rooms(Protocol):
     @property
     def exchange(self) -> Exchange:
         """Who receives data, and what left."""
+
+    @property
+    def breaches(self) -> Breaches:
+        """Promises that were broken, and the answers."""
 
     @property
     def runs(self) -> Runs:

@@ -9,7 +9,7 @@ from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Checked
 
 _RAN, _BROKEN = "proofs:run:ended", "proofs:clause:broken"
-_ENDED: Final = frozenset({"proofs:clause:mended", "proofs:breach:answered"})
+_MENDED, _ANSWERED = "proofs:clause:mended", "proofs:breach:answered"
 _KEPT_RUNS: Final = 256
 
 
@@ -19,8 +19,8 @@ class Own:
     def __init__(self) -> None:
         self.runs: dict[str, str] = {}
         """SHA-256 of the results by run, the newest last."""
-        self.breaches: dict[str, bool] = {}
-        """Whether each break is still open."""
+        self.breaches: dict[str, str] = {}
+        """How each break stands: `open`, `mended`, or `answered:` with how much was answered for."""
 
     def see(self, leaf: Leaf) -> None:
         """An entry of ours about ourselves."""
@@ -29,23 +29,25 @@ class Own:
             if len(self.runs) > _KEPT_RUNS:
                 del self.runs[next(iter(self.runs))]
         elif leaf.kind == _BROKEN and leaf.ref("breach"):
-            self.breaches[leaf.ref("breach")] = True
-        elif leaf.kind in _ENDED and leaf.ref("breach"):
-            self.breaches[leaf.ref("breach")] = False
+            self.breaches[leaf.ref("breach")] = "open"
+        elif leaf.kind == _MENDED and leaf.ref("breach"):
+            self.breaches[leaf.ref("breach")] = "mended"
+        elif leaf.kind == _ANSWERED:
+            self.breaches[leaf.ref("breach")] = f"answered:{leaf.counts.get('against', 0)}"
 
-    def compared(self, runs: Mapping[str, str], breaches: Mapping[str, bool], waiting: Collection[str]) -> Checked:
+    def compared(self, runs: Mapping[str, str], breaches: Mapping[str, str], waiting: Collection[str]) -> Checked:
         """Hold the tables against the entries.
 
         Args:
             runs: SHA-256 of the results that are stored, by run.
-            breaches: The breaks that are stored, and whether each is open.
+            breaches: The breaks that are stored, and how each stands.
             waiting: Runs and breaks whose entries have no place in the tree yet.
         """
         wrong = [
             *(f"the results of run {run}" for run, sha256 in runs.items() if self._differs(run, sha256, waiting)),
             *(
-                f"the break {breach}" for breach, is_open in breaches.items()
-                if self.breaches.get(breach) is not is_open and breach not in waiting
+                f"the break {breach}" for breach, state in breaches.items()
+                if self.breaches.get(breach) != state and breach not in waiting
             ),
             *(f"the break {breach}, which is gone" for breach in self.breaches if breach not in breaches),
         ]  # fmt: skip

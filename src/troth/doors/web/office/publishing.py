@@ -123,6 +123,14 @@ class ProofPage:
     promises: tuple[PromiseLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProofsPage:
+    """Every notice in force with its promises; whether this reader answers for those that are broken."""
+
+    reports: tuple[ProofPage, ...]
+    may_answer: bool
+
+
 class PublishingPages:
     """Handlers for changes and proofs.
 
@@ -163,9 +171,10 @@ class PublishingPages:
         """Every promise, what enforces it and what shows it here."""
         visitor, actor = await self._desk.signed_in(http_request, "office")
         permit = await self._desk.permit(actor, "see_proofs", of_organisation(actor), SEEING)
-        pages = tuple(_proof_page(report) for report in await self._reports(permit))
+        may = await self._desk.rooms.policy.may(actor, "publish_notice", notice_of(actor), PUBLISHING)
+        page = ProofsPage(tuple(_proof_page(report) for report in await self._reports(permit)), may)
         return await self._desk.page(
-            http_request, visitor, "Proofs", Page("office/promises.html", pages),
+            http_request, visitor, "Proofs", Page("office/promises.html", page),
             here="/office/promises", permit=permit, recorded="Proofs name entries of the log, never people",
         )  # fmt: skip
 

@@ -1,0 +1,190 @@
+"""A promise that was broken is answered for by two people; it stays in the history, and what comes after it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from tests.common.deployment import Deployment, OpenDeployment, Person
+from tests.common.platform import OneDatabase
+from troth import policy
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
+from troth.main import beside, commands
+from troth.people import Organisation
+from troth.proofs import Proven, Standing
+
+BREAKS = "what nobody decided is done, to have something to answer for"
+WORDS = {"act": "explain", "happened": "A program read without its clause", "done": "It was ended; the clinic was told"}
+DEPLOYMENTS = ("imaging-cloud", "imaging-host", "equipment-maker", "terminology-vendor")
+
+
+@pytest.fixture(params=DEPLOYMENTS)
+async def any_place(request: pytest.FixtureRequest, open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment(request.param)
+
+
+@pytest.fixture
+async def place(open_deployment: OpenDeployment) -> Deployment:
+    return await open_deployment("imaging-cloud")
+
+
+def house_of(place: Deployment) -> Organisation:
+    return next(each for each in place.organisations if each.operates)
+
+
+async def done_without_ground(place: Deployment) -> None:
+    """An act for the activity of running the service that no clause grants, past every door."""
+    house = house_of(place)
+    permit = place.set_up_permit("merge", policy.Target("organisation", house.id, house.id))
+    entry = policy.entry(permit, "people:contacts:listed", key=house.key)
+    await place.rooms.ledger.write(place.rooms.database, permit, [entry])
+
+
+async def stands(place: Deployment) -> Proven:
+    """The promise about running the service."""
+    report = next(each for each in (await place.looked()).reports if each.notice == notice_of(place))
+    clause = next(each for each in (await place.rooms.notices.current()) if each.name == report.notice)
+    key = clause.notice.find("purpose", "administration")
+    assert key is not None
+    return next(each for each in report.promises if each.clause_id == key.id)
+
+
+def notice_of(place: Deployment) -> str:
+    return place.rooms.settings.notice[0].name
+
+
+async def breach_of(person: Person, clause: str) -> str:
+    page = (await person.web.get("/office/breaches")).text
+    found = re.search(rf'id="h([0-9a-f-]+)">§ {re.escape(clause)} of', page)
+    assert found is not None, page
+    return found[1]
+
+
+async def test_two_officers_answer_and_what_happens_afterwards_breaks_again(any_place: Deployment) -> None:
+    place, house = any_place, house_of(any_place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    outside = await place.staff("office", next(each for each in place.organisations if not each.operates))
+    await done_without_ground(place)
+    broken = await stands(place)
+    assert (broken.standing, broken.against > 0) == (Standing.BROKEN, True)
+    assert "/office/breaches" in (await first.web.get("/office/promises")).text
+    assert (await outside.web.get("/office/breaches")).status_code == 404
+    where = f"/office/breaches/{await breach_of(first, broken.clause_id)}"
+    empty = await first.post(where, {**WORDS, "done": " "}, page="/office/breaches")
+    assert empty.status_code == 422
+    assert (await first.post(where, WORDS, page="/office/breaches")).status_code == 303
+    alone = await first.post(where, {"act": "agree"}, page="/office/breaches")
+    assert alone.status_code == 422
+    assert (await stands(place)).standing is Standing.BROKEN, "one person's words mend nothing"
+    assert WORDS["happened"] in (await second.web.get("/office/breaches")).text
+    assert (await second.post(where, {"act": "agree"}, page="/office/breaches")).status_code == 303
+    answered = await stands(place)
+    assert answered.standing is not Standing.BROKEN
+    assert "two people answered for that" in answered.reason
+    assert "it was broken from" in answered.reason
+    (entry,) = await place.ledgered(kind="proofs:breach:answered")
+    assert set(entry.clear.people) == {first.actor.id, second.actor.id}
+    page = (await first.web.get("/office/breaches")).text
+    assert WORDS["done"] in page
+    await done_without_ground(place)
+    again = await stands(place)
+    assert again.standing is Standing.BROKEN, "what came after the answer is not answered for"
+    assert await breach_of(first, again.clause_id) not in where
+
+
+async def test_somebody_whom_the_first_let_in_cannot_agree_and_the_break_stays_open(place: Deployment) -> None:
+    house = house_of(place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    await done_without_ground(place)
+    clause = (await stands(place)).clause_id
+    where = f"/office/breaches/{await breach_of(first, clause)}"
+    await first.post(where, WORDS, page="/office/breaches")
+    assert "Nobody else in this privacy office can agree" not in (await second.web.get("/office/breaches")).text
+    assert second.user is not None
+    async with place.rooms.database.transaction(house) as connection:
+        await connection.execute(
+            "insert into way_in (tenant, id, account_id, role, way, accounts, made_at) values"
+            " (%s, gen_random_uuid(), %s, 'office', 'role', %s, now())",
+            (house.id, second.user.id, [first.actor.id]),
+        )
+    refused = await second.post(where, {"act": "agree"}, page="/office/breaches")
+    assert refused.status_code == 422
+    assert "Nobody else in this privacy office can agree" in refused.text
+    assert (await stands(place)).standing is Standing.BROKEN
+    assert (await second.post(where, {"act": "back"}, page="/office/breaches")).status_code == 303
+    assert WORDS["happened"] not in (await first.web.get("/office/breaches")).text
+    assert len(await place.ledgered(kind="proofs:breach:returned")) == 1
+
+
+async def test_what_is_wrong_now_takes_no_words(place: Deployment) -> None:
+    house = house_of(place)
+    officer = await place.staff("office", house)
+    key = place.rooms.settings.data_dir / "keys" / "root.key"
+    key.chmod(0o644)
+    try:
+        await place.looked()
+        where = f"/office/breaches/{await breach_of(officer, '11.1')}"
+        assert "It ends when that is put right" in (await officer.web.get("/office/breaches")).text
+        breach = next(each for each in await place.rooms.breaches.all(await may_publish(place, officer)))
+        assert breach.against == 0
+        page = "/office/people"  # the form is not offered, so it is sent as from another page
+        refused = await officer.post(where, WORDS, page=page)
+        assert refused.status_code == 422
+    finally:
+        key.chmod(0o600)
+    await place.looked()
+    assert "It was put right" in (await officer.web.get("/office/breaches")).text
+
+
+async def may_publish(place: Deployment, person: Person) -> policy.Permit:
+    target = policy.Target("notice", None, person.actor.tenant)
+    return await place.rooms.policy.require(person.actor, "publish_notice", target, "administration")
+
+
+async def test_an_answer_that_is_stretched_in_the_table_is_named(place: Deployment, postgres: EmbeddedServer) -> None:
+    house = house_of(place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    await done_without_ground(place)
+    clause = (await stands(place)).clause_id
+    where = f"/office/breaches/{await breach_of(first, clause)}"
+    await first.post(where, WORDS, page="/office/breaches")
+    await second.post(where, {"act": "agree"}, page="/office/breaches")
+    name = str(psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"])
+    with psycopg.connect(postgres.dsn(SUPERUSER, name), autocommit=True) as superuser:
+        superuser.execute("update proof_breach set said_against = 1000 where agreed_at is not null")
+    await place.sequencer.drain()
+    found = (await place.looked()).reports[0].safeguards
+    assert any(each.holds is False and "the break" in each.found for each in found)
+
+
+async def test_two_logins_answer_at_the_command_line(
+    place: Deployment, postgres: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await done_without_ground(place)
+    clause = (await stands(place)).clause_id
+    name = psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"]
+    served: Any = SimpleNamespace(server=postgres, name=name)
+    monkeypatch.setattr(beside, "running", lambda settings: (OneDatabase(served), False))
+    folder = str(place.rooms.settings.data_dir)
+
+    async def run(login: str, *words: str) -> Any:
+        monkeypatch.setenv("SUDO_USER", login)
+        return await asyncio.to_thread(CliRunner().invoke, commands.app, ["breaches", *words, "--data-dir", folder])
+
+    listed = (await run("ada", "list")).output
+    breach = next(line.split()[0] for line in listed.splitlines() if f"§ {clause} " in line)
+    said = await run("ada", "explain", breach, "--happened", "It was read", "--done", "It was ended")
+    assert said.exit_code == 0, said.output
+    assert (await run("ada", "agree", breach)).exit_code != 0
+    agreed = await run("bob", "agree", breach)
+    assert agreed.exit_code == 0, agreed.output
+    told = (await run("ada", "list")).output
+    assert "answered" in told
+    assert "what happened: It was read" in told
