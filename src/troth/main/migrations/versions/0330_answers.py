@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0330_answers"
-down_revision = "0300_bound_rows"
+down_revision = "0310_reminder"
 branch_labels = None
 depends_on = None
 
