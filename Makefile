@@ -12,7 +12,7 @@ TARGET ?= scanner
 RUNS ?= 100000
 WORKERS ?= 2
 
-.PHONY: help setup packages demo serve test check fix bench crash fuzz hostile promises conformance catalogue mutate wheel lock clean
+.PHONY: help setup packages demo serve test check fix bench crash fuzz hostile promises asvs conformance catalogue mutate wheel lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ raw: setup ## Erase a person with 1,000 images and search the raw disk image for
 
 promises: setup ## All 97 promises: kept by which test, or open (FORMAT=json)
 	@$(BIN)/python tools/promises.py --format $(FORMAT)
+
+asvs: setup ## OWASP ASVS 5.0.0 L1 and L2: each requirement, and which test shows it (FORMAT=json; writes docs/security/asvs.md)
+	@$(BIN)/python -m tools.asvs --format $(FORMAT) $(ARGS)
 
 conformance: setup ## The DICOM conformance statement from code and tests (FORMAT=json; ARGS=--run runs them first)
 	@$(BIN)/python -m tools.conformance --format $(FORMAT) $(ARGS)

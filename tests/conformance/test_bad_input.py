@@ -286,6 +286,7 @@ async def flood(peer: wire.RawPeer, head: bytes, most_bytes: int = 256 << 20) ->
 
 
 class TestHttp:
+    @pytest.mark.asvs("V1.2.4")
     @pytest.mark.parametrize(
         ("query", "slug"),
         [
@@ -312,6 +313,7 @@ class TestHttp:
                 assert answer.json()["type"] == "urn:troth:not-found"
         assert (await house.client.get(f"/dicomweb/studies/{STUDY}/metadata", headers=house.reading)).status_code == 200
 
+    @pytest.mark.asvs("V5.2.1")
     async def test_4_gb_announced_and_cut_off(self, house: House) -> None:
         async with bounded(house, "web"):
             _, writer = await asyncio.open_connection("127.0.0.1", house.node.ports["pages"])

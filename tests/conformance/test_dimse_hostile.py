@@ -136,6 +136,7 @@ async def test_a_bad_data_set_is_refused_and_the_association_goes_on(door: Door,
     peer.hang_up()
 
 
+@pytest.mark.asvs("V5.2.2")
 @pytest.mark.conformance("C-FIND 0122")
 async def test_a_class_that_is_not_that_of_the_context_is_told(door: Door) -> None:
     peer = await door.peer()

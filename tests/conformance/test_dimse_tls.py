@@ -98,6 +98,7 @@ async def test_a_peer_is_its_certificate(door: Door) -> None:
     assert (event.payload["actor"], event.payload["called_ae"]) == ("STATION", OUR_AE)
 
 
+@pytest.mark.asvs("V12.1.3")
 @pytest.mark.conformance("security certificate", "reject 1 1 3")
 async def test_another_certificate_of_the_same_authority_is_rejected(door: Door) -> None:
     code, said = await run("echoscu", "-v", *door.options(door.neighbour), *TITLES, "127.0.0.1", door.listener.port)
@@ -121,6 +122,7 @@ async def test_the_right_certificate_under_another_title_is_rejected(door: Door)
     assert "Calling AE Title Not Recognized" in said
 
 
+@pytest.mark.asvs("V12.1.3")
 @pytest.mark.conformance("security TLS")
 async def test_a_certificate_that_nobody_signed_and_none_at_all_get_no_connection(door: Door) -> None:
     for shown in (door.nobody, None):
@@ -167,6 +169,7 @@ async def storescp(door: Door, folder: Path, shown: Pair) -> AsyncIterator[None]
     await process.wait()
 
 
+@pytest.mark.asvs("V12.3.2")
 async def test_store_find_get_and_move(door: Door, tmp_path: Path) -> None:
     file = specimen(tmp_path)
     study_uid = pydicom.dcmread(file).StudyInstanceUID
@@ -233,6 +236,7 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(door: Door, tmp_
     await listener.stop()
 
 
+@pytest.mark.asvs("V12.3.1")
 @pytest.mark.conformance("security plain beyond loopback")
 def test_nothing_is_plain_beyond_this_machine_unasked(tmp_path: Path) -> None:
     loopback = Settings(tmp_path)

@@ -25,6 +25,7 @@ def test_there_are_enough_of_them_and_none_is_large() -> None:
     assert all(len(octets) <= http_inputs.MOST_BYTES for _, octets in messages)
 
 
+@pytest.mark.asvs("V15.2.2")
 @pytest.mark.parametrize("name", COSTLY)
 def test_metadata_costs_what_it_weighs(name: str) -> None:
     kind, content = next((kind, content) for each, kind, content in http_inputs.documents() if each == name)
@@ -36,6 +37,7 @@ def test_metadata_costs_what_it_weighs(name: str) -> None:
     assert peak < 40 << 20
 
 
+@pytest.mark.asvs("V15.2.2")
 @pytest.mark.parametrize("name", ["media type", "list of media types", "cookie", "parts of a message", "number"])
 def test_a_reader_of_strangers_takes_no_more_than_its_share(name: str) -> None:
     calls = []

@@ -65,6 +65,7 @@ async def device_of(page: Page) -> tuple[CDPSession, str]:
     return session, made["authenticatorId"]
 
 
+@pytest.mark.asvs("V6.3.3")
 @pytest.mark.journey
 async def test_an_app_for_codes(served: Deployment, browser: Browser, pictures: Path) -> None:
     user = await member(served, "Ann App")
@@ -129,6 +130,7 @@ async def test_a_passkey_lets_in_whom_its_device_knows(served: Deployment, brows
     assert len(await served.ledgered(kind="people:factor:refused", actor=user.id)) == 1
 
 
+@pytest.mark.asvs("V6.6.2")
 @pytest.mark.journey
 async def test_what_a_browser_sends_counts_once_and_for_one_page(served: Deployment, browser: Browser) -> None:
     """The answer of a device, sent once more, or made for another origin, proves nothing."""

@@ -330,6 +330,7 @@ GIVING: dict[str, Callable[[Scene], Awaitable[Given]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.asvs("V7.4.5")
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
 async def test_what_is_given_is_listed_ended_and_felt(act: Act, scene: Scene) -> None:
     given = await GIVING[act.name](scene)

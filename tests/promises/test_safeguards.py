@@ -311,6 +311,7 @@ async def test_what_was_altered_in_the_database_is_named(cloud: Look) -> None:
     assert "using true" in found
 
 
+@pytest.mark.asvs("V14.2.4")
 @pytest.mark.promise("IC-10")
 async def test_every_measure_is_looked_at_and_what_cannot_be_shown_is_unproven(cloud: Look) -> None:
     report = await cloud.report()

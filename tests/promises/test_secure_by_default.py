@@ -118,6 +118,7 @@ async def install(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ins
         node.remove()
 
 
+@pytest.mark.asvs("V6.3.2")
 @pytest.mark.promise("IC-11", shows="scan")
 @pytest.mark.parametrize("door", ["pages", "viewer"])
 async def test_nothing_is_readable_without_credentials(install: Install, door: str) -> None:
@@ -138,6 +139,7 @@ async def test_nothing_is_readable_without_credentials(install: Install, door: s
     assert WORDS[0] in answer.text
 
 
+@pytest.mark.asvs("V12.1.1", "V12.2.1")
 @pytest.mark.promise("IC-11", shows="scan")
 @pytest.mark.parametrize("door", ["pages", "viewer"])
 async def test_the_web_speaks_tls_only(install: Install, door: str) -> None:
@@ -170,6 +172,7 @@ async def test_an_unknown_device_gets_no_association(install: Install) -> None:
     assert await asyncio.to_thread(knock, "MODALITY")
 
 
+@pytest.mark.asvs("V5.3.1", "V14.2.4")
 @pytest.mark.promise("IC-11", shows="disk")
 async def test_bytes_on_the_disk_are_unreadable(install: Install) -> None:
     """PostgreSQL with its log and journal, packs, ledger, outbox: none holds a word, none is for other users."""

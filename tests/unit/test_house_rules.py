@@ -49,6 +49,7 @@ def test_a_room_is_entered_by_its_face(path: Path) -> None:
             pytest.fail(f"{name_of(path)} reaches past the face of {parts[1]}: {module}")
 
 
+@pytest.mark.asvs("V8.3.1", "V16.2.2")
 @pytest.mark.parametrize(
     ("pattern", "allowed"),
     [
@@ -77,6 +78,7 @@ def test_who_may(pattern: str, allowed: set[str]) -> None:
         assert not re.search(pattern, code), f"{relative} holds {pattern}"
 
 
+@pytest.mark.asvs("V1.2.4")
 def test_sql_is_in_stores() -> None:
     statement = re.compile(r"[\"'](?:\s|\\n)*(select .+ from|insert into|update \w+ set|delete from)\b", re.I)
     allowed = {"store.py", "kit", "main", "sequencer.py", "verify.py"}

@@ -83,6 +83,7 @@ async def test_what_contradicts_what_is_held_is_named_and_kept_apart_once(rooms:
         assert [row["number"] for row in await cursor.fetchall()] == [1]
 
 
+@pytest.mark.asvs("V5.2.3", "V5.3.2")
 async def test_zips_that_are_traps_are_refused(rooms: Rooms, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -111,6 +112,7 @@ async def test_zips_that_are_traps_are_refused(rooms: Rooms, tmp_path: Path) -> 
         files_of(tmp_path / "absent")
 
 
+@pytest.mark.asvs("V5.3.2")
 async def test_a_dicomdir_leads_nowhere_else(rooms: Rooms, tmp_path: Path) -> None:
     source = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
     shutil.copytree(source, tmp_path / "set")
@@ -263,6 +265,7 @@ async def test_a_dicomdir_that_is_cut_short_or_deflated_is_said_to_be_unreadable
     assert peak < 4 << 20
 
 
+@pytest.mark.asvs("V5.2.2")
 async def test_a_dicom_file_with_a_zip_behind_it_is_imported_as_dicom(rooms: Rooms, tmp_path: Path) -> None:
     hidden = BytesIO()
     with zipfile.ZipFile(hidden, "w") as archive:

@@ -66,6 +66,7 @@ def test_values_that_cannot_be_understood(tag: int, key: str) -> None:
         matcher(tag, key)
 
 
+@pytest.mark.asvs("V1.2.9")
 def test_a_hostile_pattern_costs_little() -> None:
     pattern = compiled(DESCRIPTION, "*a" * 16)
     assert not pattern.fullmatch("a" * 15 + "b" * 20_000)

@@ -160,6 +160,7 @@ async def test_no_chain_no_circle_no_stranger_no_reason(rooms: Rooms, pair) -> N
         await merging.unmerge(may(rooms, organisation=rooms.other), made.id, "From another house.")
 
 
+@pytest.mark.asvs("V2.3.4")
 async def test_twice_at_once_and_crosswise_gives_one_merge(rooms: Rooms, pair) -> None:
     first, second = pair
     a, b = await first.own_id(), await second.own_id()
@@ -188,6 +189,7 @@ async def test_what_arrives_while_it_is_merged_ends_with_the_survivor(rooms: Roo
         assert await studies_of(rooms, b) == set(second.studies)
 
 
+@pytest.mark.asvs("V2.3.3")
 async def test_cut_short_in_the_middle_it_did_not_happen(rooms: Rooms, pair, monkeypatch) -> None:
     first, second = pair
     a, b = await first.own_id(), await second.own_id()

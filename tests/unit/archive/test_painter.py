@@ -70,6 +70,7 @@ async def test_a_frame_is_decoded_and_one_that_is_broken_stops_no_other(made: Pa
     assert await paint(made, head, JPEG, [frame], **options)
 
 
+@pytest.mark.asvs("V1.4.1")
 async def test_a_child_that_dies_takes_one_picture_with_it(made: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
     head, frame = compressed(jpeg())
     await paint(made, head, JPEG, [frame])

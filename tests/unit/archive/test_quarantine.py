@@ -81,6 +81,7 @@ async def test_the_same_conflict_twice_at_once_is_kept_once(rooms: Rooms) -> Non
     assert comparison.kept.values[0x00100020] == f"B-{study}"  # its bytes are still there, though others were freed
 
 
+@pytest.mark.asvs("V2.3.2")
 async def test_beyond_the_limits_it_is_refused_and_not_kept(rooms: Rooms) -> None:
     _, others, study = await in_conflict(rooms, "duplicate-differs", 3)
     held = len(await rows(rooms))

@@ -189,6 +189,7 @@ async def test_every_real_file_is_told_the_same_both_times(rooms: Rooms) -> None
         assert await told(viewing) == await told(viewing) == await slowly(viewing)
 
 
+@pytest.mark.asvs("V1.2.2", "V1.2.3")
 def test_an_address_cannot_break_the_answer(keyring: Keyring) -> None:
     header, _ = dicom.scan(instance())
     one: Any = type("One", (), {"syntax": header.syntax, "series_uid": "1.2", "instance_uid": "1.3"})()
@@ -218,6 +219,7 @@ KEPT = attributes.STUDY_TAGS | attributes.SERIES_TAGS | attributes.INSTANCE_TAGS
 TAGS = st.sampled_from(sorted(tag for tag in KEPT if attributes.vr_of(tag) != "SQ"))  # those hold what we wrote
 
 
+@pytest.mark.asvs("V1.2.3")
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(TAGS, TEXTS | st.sampled_from(["1", "1.5", "a\\b", " ", "A^B=C", "\\"]), max_size=6))
 def test_a_list_is_written_as_it_would_be_made(values: dict[int, str]) -> None:

@@ -91,6 +91,7 @@ async def test_twins_in_one_batch(rooms: Rooms) -> None:
     assert [outcome.state for outcome in outcomes] == ["stored", "already_held", "refused"]
 
 
+@pytest.mark.asvs("V2.2.3")
 async def test_one_study_is_never_of_two_patients(rooms: Rooms) -> None:
     study = generate_uid()
     outcomes = await rooms.store(
@@ -102,6 +103,7 @@ async def test_one_study_is_never_of_two_patients(rooms: Rooms) -> None:
     assert isinstance(again.error, OtherPatient)
 
 
+@pytest.mark.asvs("V2.2.3")
 async def test_one_series_is_never_of_two_studies(rooms: Rooms) -> None:
     series = generate_uid()
     outcomes = await rooms.store(instance(SeriesInstanceUID=series), instance(SeriesInstanceUID=series))

@@ -115,6 +115,7 @@ async def cast(place: Deployment, held: Held) -> dict[str, Person]:
     return {**people, "patient": await place.patient(held), "halfway": halfway, "anybody": place.anybody()}
 
 
+@pytest.mark.asvs("V3.5.3", "V7.6.2", "V13.4.4")
 async def test_no_method_but_post_does_anything_on_any_route(place: Deployment, watch: Watch) -> None:
     held = await place.study()
     people, invited = await cast(place, held), await invite(place)
@@ -167,6 +168,7 @@ async def test_head_answers_as_get_without_the_body(place: Deployment) -> None:
         assert head.headers["content-type"] == seen.headers["content-type"]
 
 
+@pytest.mark.asvs("V3.5.3")
 def test_one_place_looks_at_the_method() -> None:
     """So that no handler takes for a form what is none."""
     files = Path(web.__path__[0]).rglob("*.py")

@@ -21,6 +21,7 @@ async def place(open_deployment: OpenDeployment) -> Deployment:
     return await open_deployment("imaging-cloud")
 
 
+@pytest.mark.asvs("V3.5.4", "V9.2.2")
 async def test_the_cookie_of_the_viewer_reads_images_there_and_nothing_else(place: Deployment) -> None:
     held, doctor = await place.study(), await place.staff("clinician")
     path = f"/dicomweb/studies/{held.uid}/metadata"
@@ -63,6 +64,7 @@ async def test_what_lets_the_viewer_in_counts_once_and_for_a_minute(place: Deplo
     assert await people.actor_of_session(entered.token) is None
 
 
+@pytest.mark.asvs("V15.3.7")
 async def test_two_sign_ins_or_two_hosts_in_one_request_are_refused(place: Deployment) -> None:
     doctor = await place.staff("clinician")
     for client in (doctor.web, doctor.viewer):
@@ -85,6 +87,7 @@ async def test_a_browser_is_led_to_the_name_of_the_pages(place: Deployment) -> N
     assert (await somebody.web.get("/notice", headers={"Host": "127.0.0.1:8080"})).status_code == 200
 
 
+@pytest.mark.asvs("V3.3.1", "V3.3.3")
 async def test_over_tls_browsers_keep_the_cookie_for_this_host_alone(open_deployment: OpenDeployment) -> None:
     secure = await open_deployment(
         "imaging-cloud", public_url="https://imaging.example", viewer_url="https://viewer.imaging.example"
@@ -103,6 +106,7 @@ async def test_over_tls_browsers_keep_the_cookie_for_this_host_alone(open_deploy
     assert answer.status_code == 200
 
 
+@pytest.mark.asvs("V3.5.4")
 def test_one_name_for_both_is_refused_with_a_way_out(place: Deployment) -> None:
     settings = place.rooms.settings
     require_names_apart(settings)

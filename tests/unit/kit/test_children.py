@@ -114,6 +114,7 @@ async def test_what_is_sent_in_pieces_arrives_whole(made: Children) -> None:
     assert child.tasks == 2
 
 
+@pytest.mark.asvs("V1.4.1")
 async def test_a_child_can_open_reach_start_and_take_nothing(made: Children) -> None:
     length, *done = (await run(made, attempts, os.getpid())).decode().split(",")
     assert (length, done) == ("3", ["name"])
@@ -167,6 +168,7 @@ async def test_who_is_given_up_is_ended(made: Children, monkeypatch: pytest.Monk
     assert await run(made, joined, "") == b"abcd"
 
 
+@pytest.mark.asvs("V15.2.2")
 async def test_one_organisation_has_one_child_and_another_one_of_its_own(made: Children) -> None:
     crowd = [asyncio.create_task(run(made, spin, seconds=1)) for _ in range(5)]
     await asyncio.sleep(0.05)

@@ -25,6 +25,7 @@ async def notes(database: ServedDatabase) -> ServedDatabase:
     return database
 
 
+@pytest.mark.asvs("V8.4.1")
 async def test_rows_of_another_tenant_are_not_there(notes: ServedDatabase) -> None:
     mine, theirs = Scope(uuid4()), Scope(uuid4())
     async with notes.transaction(mine) as connection:
@@ -35,6 +36,7 @@ async def test_rows_of_another_tenant_are_not_there(notes: ServedDatabase) -> No
             assert await cursor.fetchone() == {"n": expected}
 
 
+@pytest.mark.asvs("V8.4.1")
 async def test_a_row_for_another_tenant_is_refused_and_the_exception_rolls_back(notes: ServedDatabase) -> None:
     mine, theirs = Scope(uuid4()), Scope(uuid4())
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

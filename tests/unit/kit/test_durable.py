@@ -109,6 +109,7 @@ def test_a_killed_process_is_taken_up_under_its_name(postgres: EmbeddedServer, t
     assert [json.loads(output) for _, output, _ in kept if output] == [7, ["a", "key-1"], None]
 
 
+@pytest.mark.asvs("V1.3.3")
 @pytest.mark.parametrize(
     "text", ["Jane Doe", "jane@example.org", "é", "a" * 65, b"bytes", object(), {"a": "two words"}, [["x", "y z"]]]
 )
@@ -117,6 +118,7 @@ def test_what_is_not_a_short_word_is_refused(text: Any) -> None:
         _Words().serialize(text)
 
 
+@pytest.mark.asvs("V1.5.2")
 @pytest.mark.parametrize(
     "words", [None, True, 3, 1.5, "", "erase", str(UUID(int=7)), ["a", 1, {"b": None}], {"n": ["x"]}]
 )

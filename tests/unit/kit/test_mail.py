@@ -90,6 +90,7 @@ async def test_no_server_is_an_error(port: int) -> None:
         await Mail(MailSettings(server="127.0.0.1", port=1, security="none", timeout_seconds=2)).send("a@b.c", "s", "t")
 
 
+@pytest.mark.asvs("V12.3.1")
 async def test_starttls_is_not_given_up_when_the_server_has_none(port: int, mailbox: Mailbox) -> None:
     with pytest.raises(MailNotSent):
         await Mail(MailSettings(server="127.0.0.1", port=port, timeout_seconds=5)).send("ada@example.org", "s", "t")
@@ -112,6 +113,7 @@ async def test_accents_survive(outbox: Path) -> None:
     assert "Chère Zoë, 山田" in email.message_from_bytes(path.read_bytes(), policy=default).get_content()
 
 
+@pytest.mark.asvs("V1.3.3", "V1.3.11")
 @pytest.mark.parametrize("field", ["to", "subject", "header"])
 async def test_a_line_break_cannot_add_a_header(outbox: Path, field: str) -> None:
     values = {"to": "ada@example.org", "subject": "Your link", "header": "fine"}

@@ -5,6 +5,7 @@ import pytest
 from troth.kit import numbers
 
 
+@pytest.mark.asvs("V1.4.2")
 @pytest.mark.parametrize(
     ("text", "least", "most", "number"),
     [
@@ -19,6 +20,7 @@ def test_whole_numbers(text: str | None, least: int, most: int, number: int | No
     assert numbers.whole(text, least=least, most=most) == number
 
 
+@pytest.mark.asvs("V1.4.2")
 @pytest.mark.parametrize(
     ("text", "number"),
     [

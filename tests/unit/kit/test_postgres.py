@@ -66,6 +66,7 @@ def test_committed_row_survives_kill_of_server_and_children(folder: Path) -> Non
         server.stop()
 
 
+@pytest.mark.asvs("V13.2.1")
 def test_only_the_socket_listens_and_a_password_is_asked_for(folder: Path) -> None:
     server = EmbeddedServer(folder)
     server.start()
@@ -82,6 +83,7 @@ def test_only_the_socket_listens_and_a_password_is_asked_for(folder: Path) -> No
         server.stop()
 
 
+@pytest.mark.asvs("V11.4.2")
 def test_no_password_stands_in_a_statement(folder: Path) -> None:
     server = EmbeddedServer(folder, {"log_statement": "all"})
     server.start()
@@ -143,6 +145,7 @@ def test_programs_that_the_server_cannot_reach_are_copied(folder: Path, monkeypa
         shutil.rmtree(state)
 
 
+@pytest.mark.asvs("V13.2.3")
 def test_passwords_are_never_made_anew_where_roles_exist(folder: Path) -> None:
     """New ones would open nothing, and the old ones would be gone for good."""
     server, file = EmbeddedServer(folder), folder / "secrets" / "database.json"
@@ -169,6 +172,7 @@ def test_passwords_are_never_made_anew_where_roles_exist(folder: Path) -> None:
     server.stop()
 
 
+@pytest.mark.asvs("V16.5.1")
 @pytest.mark.parametrize(
     "wrong",
     [

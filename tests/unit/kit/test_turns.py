@@ -24,6 +24,7 @@ async def test_those_who_wait_are_served_one_after_the_other_and_not_crowd_by_cr
     assert not turns._taken
 
 
+@pytest.mark.asvs("V2.4.1")
 async def test_nobody_has_more_than_a_share() -> None:
     turns = Turns(3, most_of_one=2, most_waiting=1)
     async with turns.turn("a"), turns.turn("a"):

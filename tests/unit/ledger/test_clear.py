@@ -39,6 +39,7 @@ def test_it_is_the_same_after_it_was_json() -> None:
     assert Clear().more == {}
 
 
+@pytest.mark.asvs("V16.2.5")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -83,6 +84,7 @@ def test_what_kinds_need_is_in_the_vocabularies() -> None:
         assert DATES.issuperset(needs.dates)
 
 
+@pytest.mark.asvs("V16.2.1")
 @pytest.mark.parametrize("left_out", ["refs", "says", "dates"])
 def test_an_entry_that_lacks_what_its_kind_needs_is_refused(left_out: str) -> None:
     whole: dict[str, Any] = {

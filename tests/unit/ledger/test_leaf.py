@@ -66,6 +66,7 @@ OTHER: dict[str, Any] = {
 CALLED = {"payload": "payload_sha256", "more": "says"}
 
 
+@pytest.mark.asvs("V16.2.4")
 def test_the_bytes_are_these() -> None:
     assert leaf.canonical(leaf.fields(ROW, 7, 2, b"\xab")).decode() == (
         '{"actor_id":"00000000-0000-0000-0000-000000000003","actor_kind":"user","at":"2026-03-04T05:06:07.000008Z",'
@@ -77,6 +78,7 @@ def test_the_bytes_are_these() -> None:
     )
 
 
+@pytest.mark.asvs("V16.2.2")
 def test_absent_is_null_and_the_zone_does_not_matter() -> None:
     row = {**ROW, "tenant": PLATFORM, "actor_id": None, "payload": None, "key": None}
     written = json.loads(leaf.canonical(leaf.fields(row, 0, None, None)))

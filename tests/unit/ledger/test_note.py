@@ -19,6 +19,7 @@ EXAMPLE_LINE = (
 ROOT = sha256(b"root").digest()
 
 
+@pytest.mark.asvs("V11.6.1")
 def test_key_id_and_signature_are_those_of_the_specification() -> None:
     public_key = b64decode(EXAMPLE_KEY.rpartition("+")[2])[1:]
     assert note.verifier_key("example.com/foo", public_key) == EXAMPLE_KEY

@@ -97,6 +97,7 @@ async def test_nothing_to_write_is_nothing_written(deployment: Deployment) -> No
     assert await call(deployment, "of_subject", SUBJECT) == []
 
 
+@pytest.mark.asvs("V2.3.3")
 async def test_an_entry_lives_and_dies_with_its_transaction(deployment: Deployment) -> None:
     with pytest.raises(RuntimeError):
         async with deployment.database.transaction(Scope(deployment.tenant)) as connection:

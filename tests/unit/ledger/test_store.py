@@ -31,6 +31,7 @@ async def run_as(deployment: Deployment, role: str, tenant: UUID | None, query: 
         return await cursor.fetchall() if cursor.description else []
 
 
+@pytest.mark.asvs("V16.4.2")
 @pytest.mark.parametrize("table", TABLES)
 async def test_the_application_only_adds(deployment: Deployment, table: str) -> None:
     await deployment.append_one()

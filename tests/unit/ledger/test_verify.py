@@ -76,6 +76,7 @@ async def test_a_changed_entry_is_named_with_its_field(deployment: Deployment, c
     assert {broken.event_id for broken in verdict.broken} == {made[3]}
 
 
+@pytest.mark.asvs("V16.4.2")
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

@@ -110,6 +110,7 @@ async def access(node: NodeProcess) -> Access:
     return await node.grant_access()
 
 
+@pytest.mark.asvs("V13.2.2")
 @pytest.mark.parametrize("part", ["web", "dicom", "worker"])
 def test_a_part_is_nobody_and_can_become_nobody_else(node: NodeProcess, part: str) -> None:
     said = status(node.part(part).pid)
@@ -126,6 +127,7 @@ def test_the_database_is_another_user(node: NodeProcess) -> None:
     assert server.gids().real != SERVICE
 
 
+@pytest.mark.asvs("V13.2.2", "V13.3.2")
 def test_a_part_reads_neither_the_machine_nor_the_database(node: NodeProcess) -> None:
     uid = node.part("web").uids().real
     for closed in (

@@ -52,6 +52,7 @@ def test_every_table_has_a_tenant_or_is_known_to_be_the_platforms(catalogue) -> 
         assert is_forced, f"row-level security of {name} is not forced"
 
 
+@pytest.mark.asvs("V8.4.1")
 def test_policies_of_the_doors_look_at_the_tenant_only(catalogue) -> None:
     found = rows(catalogue, "select tablename, policyname, roles::text[], qual, with_check from pg_policies")
     for table, policy, roles, qual, check in found:
@@ -101,6 +102,7 @@ def test_no_view_no_materialised_view_no_unknown_definer(catalogue) -> None:
     assert definers <= DEFINERS
 
 
+@pytest.mark.asvs("V13.2.2")
 def test_the_role_of_the_doors_owns_nothing_and_cannot_climb(catalogue) -> None:
     assert rows(
         catalogue, "select rolsuper, rolbypassrls, rolcreatedb, rolcreaterole from pg_roles where rolname = 'troth_app'"
@@ -157,6 +159,7 @@ async def test_what_the_program_ships_is_the_catalogue_of_a_database_that_was_ju
     assert apart.SHIPPED.read_text() == apart.written(found), apart.AGAIN
 
 
+@pytest.mark.asvs("V16.2.3", "V16.2.5")
 def test_the_servers_log_is_told_nothing(catalogue) -> None:
     for name, value in (("log_statement", "none"), ("log_min_duration_statement", "-1"),
                         ("log_error_verbosity", "terse"), ("log_parameter_max_length_on_error", "0")):  # fmt: skip

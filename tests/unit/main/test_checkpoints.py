@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.common.deployment import OpenDeployment
 from troth.kit import clock
 from troth.ledger import open_checkpoint
@@ -13,6 +15,7 @@ from troth.main.checkpoints import Checkpoints
 from troth.main.ledger_command import notes_in
 
 
+@pytest.mark.asvs("V16.4.3")
 async def test_it_is_added_to_a_file_and_mailed_once_a_day(open_deployment: OpenDeployment, tmp_path: Path) -> None:
     place = await open_deployment("imaging-cloud")
     await place.sequencer.drain()

@@ -19,6 +19,7 @@ from troth.notice import HOLDINGS
 SOURCE = Path(collecting.__file__).parents[1]
 
 
+@pytest.mark.asvs("V14.1.1")
 def test_every_column_is_said_to_hold_something_or_nothing(database: ServedDatabase, tmp_path: Path) -> None:
     owner = database.dsn("troth_owner")
     assert list(collecting.unsaid(owner)) == []
@@ -63,12 +64,14 @@ def test_the_forms_of_the_registers_are_those_of_the_pages() -> None:
         assert set(declared.FORMS[f"office_{name}"].fields) == {"token", "here", *(term.name for term in terms)}
 
 
+@pytest.mark.asvs("V15.3.3")
 def test_a_form_without_a_line_is_refused() -> None:
     declared.require_forms([Route("/sign-in", print, methods=["POST"]), Route("/mood", print)])
     with pytest.raises(FormUndeclared):
         declared.require_forms([Route("/mood", print, methods=["POST"])])
 
 
+@pytest.mark.asvs("V2.2.1", "V15.3.3")
 def test_a_field_without_a_line_is_refused() -> None:
     declared.require_fields("/sign-in", ["email"])
     declared.require_fields("/requests", ["study-1", "study-27", "token"])

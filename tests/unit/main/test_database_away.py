@@ -61,6 +61,7 @@ def rejected(port: int) -> tuple[int, int, int] | None:
     return (answer.result, answer.result_source, answer.diagnostic)
 
 
+@pytest.mark.asvs("V16.5.2")
 async def test_whose_connections_were_ended_notices_nothing(place: Deployment, postgres: EmbeddedServer) -> None:
     doctor, machine = await place.staff("clinician"), await place.bearer("clinician", "diagnosis")
     follower = await place.bearer("peer", "care")
@@ -71,6 +72,7 @@ async def test_whose_connections_were_ended_notices_nothing(place: Deployment, p
     assert (await doctor.web.get("/health")).text == "up\n"
 
 
+@pytest.mark.asvs("V16.5.2")
 async def test_every_door_says_that_trying_again_helps(
     place: Deployment, postgres: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ async def talk(port: int, head: bytes, piece: bytes, pieces: int, end: bytes = b
     return answer
 
 
+@pytest.mark.asvs("V4.2.1")
 @pytest.mark.parametrize(
     ("head", "piece"),
     [
@@ -113,6 +114,7 @@ async def test_heads_of_usual_length_and_bodies_of_any_pass(port: int) -> None:
     assert (await talk(port, chunked, b"1\r\nx\r\n" * 1000, 100, b"0\r\n\r\n")).endswith(b"100000")
 
 
+@pytest.mark.asvs("V4.2.1")
 async def test_many_requests_on_one_connection_pass(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = b"GET / HTTP/1.1\r\nHost: x\r\n" + (b"X: " + b"x" * 7_000 + b"\r\n") * 3 + b"\r\n"

@@ -12,6 +12,7 @@ from troth import main
 from troth.main import terminal
 
 
+@pytest.mark.asvs("V1.3.3")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -27,6 +28,7 @@ def test_nothing_steers_the_terminal(text: str, shown: str, capsys: pytest.Captu
     assert capsys.readouterr().err == shown + "\n"
 
 
+@pytest.mark.asvs("V16.4.1")
 def test_a_name_stays_in_its_line() -> None:
     assert terminal.named("a\nNOT TAKEN  b: c\t") == "a\\nNOT TAKEN  b: c\\t"
 

@@ -23,6 +23,7 @@ def test_loopback_needs_none(tmp_path: Path, host: str) -> None:
     assert certificate(Settings(tmp_path, http=Address(host, 0), viewer=Address(host, 0))) is None
 
 
+@pytest.mark.asvs("V12.2.1", "V12.3.1")
 @pytest.mark.parametrize("door", ["http", "viewer"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "archive.example"])
 def test_nothing_plain_beyond_loopback(tmp_path: Path, door: str, host: str) -> None:
@@ -34,6 +35,7 @@ def test_nothing_plain_beyond_loopback(tmp_path: Path, door: str, host: str) -> 
         certificate(replace(settings, public_url="http://archive.example"))
 
 
+@pytest.mark.asvs("V12.1.1")
 def test_a_certificate_opens_the_door_beyond(tmp_path: Path) -> None:
     chain, key = self_signed(tmp_path)
     settings = Settings(tmp_path, http=EVERYWHERE, tls_certificate=str(chain), tls_key=str(key))

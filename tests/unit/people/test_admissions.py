@@ -85,6 +85,7 @@ async def test_two_propose_and_agree_and_both_are_named(
         await people.agree_admission(permit_of(pair[1], "let_in", admission=waits), waits.id)
 
 
+@pytest.mark.asvs("V2.3.1")
 async def test_neither_oneself_nor_whom_one_let_in_is_the_second(
     people: People,
     house: Organisation,

@@ -60,6 +60,7 @@ async def entries(database: ServedDatabase, ledger: Ledger, user: User) -> list[
     return [event for event in found if ":factor:" in event.kind or ":recovery:" in event.kind]
 
 
+@pytest.mark.asvs("V2.3.1", "V6.3.3")
 async def test_a_link_alone_is_no_session(people: People, grace: User) -> None:
     challenge = await begin(people, grace)
     assert challenge.needs == "enrolment"
@@ -79,6 +80,7 @@ async def test_a_link_alone_is_no_session(people: People, grace: User) -> None:
         await people.enrol_app(challenge.token, code_now(secret_of(owed.secret)), ADDRESS)
 
 
+@pytest.mark.asvs("V6.5.1")
 async def test_a_code_counts_once_and_the_next_one_later(
     people: People, grace: User, database: ServedDatabase, ledger: Ledger
 ) -> None:
@@ -99,6 +101,7 @@ async def test_a_code_counts_once_and_the_next_one_later(
     assert ("people:recovery:made", "done") in kinds
 
 
+@pytest.mark.asvs("V6.3.4", "V6.6.2")
 async def test_the_second_factor_of_somebody_else_is_none(people: People, hospital: Organisation, grace: User) -> None:
     other = await people.add_user(
         permit_for(hospital.id), hospital.id, f"other-{grace.id.hex[-8:]}@x.example", "O. Ther", "office"
@@ -112,6 +115,7 @@ async def test_the_second_factor_of_somebody_else_is_none(people: People, hospit
                 await people.show_code(challenge.token, typed, ADDRESS)
 
 
+@pytest.mark.asvs("V6.3.1", "V6.6.3")
 async def test_five_wrong_codes_close_this_sign_in_and_no_other(people: People, grace: User) -> None:
     secret, session, _ = await enrol(people, grace)
     challenge, beside = await begin(people, grace), await begin(people, grace)
@@ -128,6 +132,7 @@ async def test_five_wrong_codes_close_this_sign_in_and_no_other(people: People, 
     assert (await people.show_code(beside.token, right, ADDRESS)).actor.id == grace.id
 
 
+@pytest.mark.asvs("V6.5.5")
 async def test_it_lasts_ten_minutes(people: People, grace: User) -> None:
     secret, _, _ = await enrol(people, grace)
     challenge = await begin(people, grace)
@@ -141,6 +146,7 @@ async def test_it_lasts_ten_minutes(people: People, grace: User) -> None:
             await people.show_code(token, "123456", ADDRESS)
 
 
+@pytest.mark.asvs("V6.4.3", "V6.5.1", "V7.4.3")
 async def test_a_recovery_code_lets_in_once_ends_other_sessions_and_is_told(
     people: People, grace: User, outbox: Outbox, database: ServedDatabase, ledger: Ledger
 ) -> None:
@@ -157,6 +163,7 @@ async def test_a_recovery_code_lets_in_once_ends_other_sessions_and_is_told(
     assert (used.payload or {})["address"] == ADDRESS
 
 
+@pytest.mark.asvs("V6.5.2")
 async def test_what_is_kept_tells_nobody_a_code(people: People, grace: User, database: ServedDatabase) -> None:
     secret, _, codes = await enrol(people, grace)
     async with database.transaction(Space(grace.tenant)) as connection:
@@ -169,6 +176,7 @@ async def test_what_is_kept_tells_nobody_a_code(people: People, grace: User, dat
         assert kept not in told
 
 
+@pytest.mark.asvs("V7.5.1")
 async def test_a_session_is_fresh_for_five_minutes_and_again_by_the_factor(people: People, grace: User) -> None:
     secret, token, _ = await enrol(people, grace)
     actor = await people.actor_of_session(token)
@@ -188,6 +196,7 @@ async def test_a_session_is_fresh_for_five_minutes_and_again_by_the_factor(peopl
         assert await people.is_fresh(again)
 
 
+@pytest.mark.asvs("V7.5.1")
 async def test_who_knows_the_link_alone_adds_no_factor(people: People, grace: User) -> None:
     await enrol(people, grace)
     challenge = await begin(people, grace)
@@ -232,6 +241,7 @@ async def test_a_patient_owes_one_only_where_they_set_it_up(
     assert (session.actor.kind, session.actor.subject_id) == ("patient", ada.id)
 
 
+@pytest.mark.asvs("V6.4.4")
 async def test_two_others_let_back_in_who_lost_it(
     people: People, hospital: Organisation, practice: Organisation, grace: User, outbox: Outbox
 ) -> None:

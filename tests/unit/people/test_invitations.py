@@ -116,6 +116,7 @@ async def test_five_wrong_tries_close_it_even_for_the_right_one(
     assert await people.register_subject(anew.secret, NAME, BIRTH_DATE, anew.code, "", ADDRESS)
 
 
+@pytest.mark.asvs("V6.3.1")
 async def test_many_tries_at_once_are_no_more_than_five(people: People, ada: Subject, invitation: Invitation) -> None:
     codes = [f"{(int(invitation.code) + 1 + n) % 1_000_000:06d}" for n in range(20)]
     outcomes = await asyncio.gather(
@@ -126,6 +127,7 @@ async def test_many_tries_at_once_are_no_more_than_five(people: People, ada: Sub
     assert sum(isinstance(outcome, TooManyTries) for outcome in outcomes) == 16
 
 
+@pytest.mark.asvs("V6.4.1")
 async def test_used_once(people: People, ada: Subject, invitation: Invitation, events_of: Events) -> None:
     tries = (
         people.register_subject(invitation.secret, NAME, BIRTH_DATE, invitation.code, "", ADDRESS) for _ in range(4)
@@ -140,6 +142,7 @@ async def test_used_once(people: People, ada: Subject, invitation: Invitation, e
     assert {event.kind for event in refused} == {"people:invitation:used"}
 
 
+@pytest.mark.asvs("V2.3.2", "V6.4.1")
 async def test_seven_days(people: People, ada: Subject, invitation: Invitation, events_of: Events) -> None:
     with clock.moved(timedelta(days=6, hours=23)):
         await people.open_invitation(invitation.secret)

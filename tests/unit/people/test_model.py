@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date
 from uuid import uuid4
 
+import pytest
+
 from troth.people import Demographics, Links, PatientKey, Session, Subject, User
 from troth.people.model import demographics_from_bytes, demographics_to_bytes, new_secret, tenant_of
 from troth.policy import Actor
 from troth.vault import KeyRef
 
 
+@pytest.mark.asvs("V7.2.3")
 def test_a_secret_names_its_tenant() -> None:
     tenant = uuid4()
     secret = new_secret(tenant)

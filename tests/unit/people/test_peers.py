@@ -48,6 +48,7 @@ async def test_registered_once(people: People, hospital: Organisation, practice:
         await people.add_peer(permit_for(practice.id), hospital.id, "MR2", "192.0.2.30", 104)
 
 
+@pytest.mark.asvs("V1.3.6")
 async def test_a_name_is_looked_up_when_it_is_registered(people: People, practice: Organisation) -> None:
     peer = await people.add_peer(permit_for(practice.id), practice.id, "LOCAL", "localhost", 104)
     assert (peer.host, peer.address) == ("localhost", "127.0.0.1")

@@ -34,6 +34,7 @@ async def seen_at(database: ServedDatabase, session: Session) -> object:
         return await cursor.fetchone()
 
 
+@pytest.mark.asvs("V7.2.1")
 async def test_what_is_no_session_is_nobody(people: People, session: Session, practice: Organisation) -> None:
     token = session.token
     elsewhere = practice.id.hex + token[32:]
@@ -43,6 +44,7 @@ async def test_what_is_no_session_is_nobody(people: People, session: Session, pr
     assert await people.actor_of_session(token) == session.actor
 
 
+@pytest.mark.asvs("V7.3.1")
 async def test_staff_is_out_after_a_quarter_of_an_hour_of_nothing(people: People, session: Session) -> None:
     with clock.moved(timedelta(minutes=14, seconds=55)):
         assert await people.actor_of_session(session.token) is not None
@@ -53,6 +55,7 @@ async def test_staff_is_out_after_a_quarter_of_an_hour_of_nothing(people: People
     assert await people.actor_of_session(session.token) is not None
 
 
+@pytest.mark.asvs("V7.3.2")
 async def test_twelve_hours_are_the_end_however_busy(people: People, session: Session) -> None:
     for minutes in range(14, 12 * 60, 14):
         with clock.moved(timedelta(minutes=minutes)):
@@ -87,6 +90,7 @@ async def test_resolving_is_one_statement(people: People, session: Session, monk
     assert len(statements) == 3  # begin, this one, commit
 
 
+@pytest.mark.asvs("V7.4.1")
 async def test_signing_out_ends_it_and_is_written_once(
     people: People, session: Session, database: ServedDatabase, ledger: Ledger
 ) -> None:
@@ -100,6 +104,7 @@ async def test_signing_out_ends_it_and_is_written_once(
     assert [event.payload["address"] for event in events if event.kind == "people:session:started"] == [ADDRESS]
 
 
+@pytest.mark.asvs("V16.3.1")
 async def test_a_patient_signs_out_and_it_is_in_their_ledger(
     people: People, ada: Subject, database: ServedDatabase, ledger: Ledger, new_email: str
 ) -> None:
@@ -136,6 +141,7 @@ async def test_an_account_without_subject_or_with_an_erased_one_does_not_get_in(
             await come_in(people, outbox.secret_to(new_email), ADDRESS)
 
 
+@pytest.mark.asvs("V7.4.5")
 async def test_an_administrator_ends_a_session_of_their_own_organisation_only(
     people: People, session: Session, hospital: Organisation, practice: Organisation
 ) -> None:
@@ -146,6 +152,7 @@ async def test_an_administrator_ends_a_session_of_their_own_organisation_only(
     assert await people.actor_of_session(session.token) is None
 
 
+@pytest.mark.asvs("V7.2.2", "V9.2.1")
 async def test_a_bearer_token_acts_in_its_role_for_its_time(people: People, hospital: Organisation) -> None:
     token = await people.issue_token(permit_for(hospital.id), hospital.id, "clinician", "care", timedelta(hours=1))
     bearer = await people.bearer_of_token(token)
@@ -164,6 +171,7 @@ async def test_a_bearer_token_acts_in_its_role_for_its_time(people: People, hosp
     assert await people.actor_of_token(token) is None
 
 
+@pytest.mark.asvs("V6.3.4", "V9.2.2")
 async def test_a_cookie_is_no_bearer_token_nor_the_reverse(
     people: People, session: Session, hospital: Organisation
 ) -> None:
@@ -175,6 +183,7 @@ async def test_a_cookie_is_no_bearer_token_nor_the_reverse(
     assert (actor.kind, actor.role) == ("peer", "peer")
 
 
+@pytest.mark.asvs("V7.2.2")
 @pytest.mark.parametrize(
     ("role", "lifetime"),
     [
@@ -208,6 +217,7 @@ async def test_sweeping_takes_only_what_is_over(people: People, session: Session
     assert await people.actor_of_token(over) is None
 
 
+@pytest.mark.asvs("V7.5.2")
 async def test_sessions_and_tokens_are_listed_while_they_live(
     people: People, session: Session, hospital: Organisation, practice: Organisation, happened: Happened
 ) -> None:
@@ -226,6 +236,7 @@ async def test_sessions_and_tokens_are_listed_while_they_live(
     assert mine == ["people:token:issued", "people:token:ended"]
 
 
+@pytest.mark.asvs("V7.5.2")
 async def test_one_ends_ones_own_sessions_and_no_others(
     people: People, session: Session, hospital: Organisation
 ) -> None:

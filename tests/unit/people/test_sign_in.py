@@ -54,12 +54,14 @@ async def test_a_mailed_link_signs_in_once(people: People, outbox: Outbox, grace
     assert await people.actor_of_session(session.token) == actor
 
 
+@pytest.mark.asvs("V2.3.4")
 async def test_many_at_once_with_one_link(people: People, outbox: Outbox, grace: User) -> None:
     secret = await mailed_secret(people, outbox, grace.email)
     outcomes = await asyncio.gather(*(come_in(people, secret, ADDRESS) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(outcome, SignInLinkOver) for outcome in outcomes) == 5
 
 
+@pytest.mark.asvs("V6.4.1", "V6.5.5")
 async def test_a_link_lasts_a_quarter_of_an_hour(people: People, outbox: Outbox, grace: User) -> None:
     late, early = await mailed_secret(people, outbox, grace.email), await mailed_secret(people, outbox, grace.email)
     with clock.moved(timedelta(minutes=14, seconds=55)):
@@ -113,6 +115,7 @@ async def test_who_asks_too_often_is_sent_no_more_and_nobody_is_kept_out(
     assert from_there not in told
 
 
+@pytest.mark.asvs("V2.4.1")
 async def test_a_mailbox_is_not_flooded_from_many_networks(people: People, outbox: Outbox, grace: User) -> None:
     for _ in range(25):
         await people.start_sign_in(grace.email, new_address())
@@ -150,6 +153,7 @@ async def test_what_is_kept_of_who_asks_is_bounded(people: People, database: Ser
     assert most < 3 * BUCKETS
 
 
+@pytest.mark.asvs("V4.1.3")
 @pytest.mark.parametrize(
     ("address", "network"),
     [
@@ -192,6 +196,7 @@ async def test_a_mail_holds_no_name_and_its_subject_nothing_personal(
     assert "Grace" not in outbox.to(grace.email)[-1]
 
 
+@pytest.mark.asvs("V6.5.2")
 async def test_only_digests_are_kept(people: People, outbox: Outbox, grace: User, database: ServedDatabase) -> None:
     secret = await mailed_secret(people, outbox, grace.email)
     session = await come_in(people, secret, ADDRESS)

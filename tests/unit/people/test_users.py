@@ -89,6 +89,7 @@ async def test_a_role_that_changes_is_felt_by_the_open_session(
     assert actor.role == "clinician"
 
 
+@pytest.mark.asvs("V7.4.2")
 async def test_who_has_left_is_out_at_once_and_can_come_back(
     people: People, hospital: Organisation, practice: Organisation, new_email: str
 ) -> None:

@@ -145,6 +145,7 @@ def test_absent_is_refused_like_not_yours(decider: Decider) -> None:
     assert theirs.forbidden_by == ("1.3",)
 
 
+@pytest.mark.asvs("V8.2.2")
 def test_a_patient_reaches_only_themselves(decider: Decider) -> None:
     for kind, action in (("study", "retrieve"), ("subject", "query"), ("request", "see_request")):
         assert decider.decide(actor("patient"), action, target(kind), "own_access", GOOD).is_allowed
@@ -228,12 +229,14 @@ def test_what_nobody_has_heard_of_is_refused(decider: Decider) -> None:
         assert not decider.decide(actor("clinician"), action, what, purpose, GOOD).is_allowed
 
 
+@pytest.mark.asvs("V8.2.1", "V8.3.1")
 def test_an_empty_notice_allows_nothing() -> None:
     decider = Decider(notice.compile([]))
     for role, action, kind, purpose, _ in STORY:
         assert not decider.decide(actor(role), action, target(kind), purpose, GOOD).is_allowed
 
 
+@pytest.mark.asvs("V16.5.3")
 def test_a_policy_that_cannot_be_evaluated_refuses() -> None:
     broken = notice.Policy("1.1", "forbid (principal, action, resource) when { resource.mood };", "forbid")
     open_door = notice.Policy("1.2", "permit (principal, action, resource);", "permit")

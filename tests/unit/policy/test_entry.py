@@ -30,6 +30,7 @@ def permit(**given: UUID | None) -> Permit:
     )  # fmt: skip
 
 
+@pytest.mark.asvs("V16.2.1")
 def test_an_entry_takes_from_the_permit_what_the_permit_says() -> None:
     allowed = permit()
     made = policy.entry(

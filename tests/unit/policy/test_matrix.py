@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from tests.unit.policy.conftest import GOOD, HERE, THERE, actor, target
 from troth import notice
 from troth.policy.decision import Decider
@@ -100,6 +102,7 @@ def purposes_of(role: str) -> set[str]:
     return {purpose for who, purpose in OWN if who == role} | {"site", *REFUSED}
 
 
+@pytest.mark.asvs("V8.2.1")
 def test_roles_actions_targets_purposes_and_organisations(compiled: notice.Compiled) -> None:
     decider = Decider(compiled)
     wrong = []

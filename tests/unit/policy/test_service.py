@@ -27,6 +27,7 @@ async def test_a_permit_says_who_what_why_and_for_how_long(policy: Policy) -> No
     assert (await policy.require(who, "retrieve", what, "diagnosis")).decision_id != permit.decision_id
 
 
+@pytest.mark.asvs("V16.3.2")
 async def test_a_refusal_is_told_and_looks_like_absence(policy: Policy, refusals: Refusals) -> None:
     who = actor("clinician")
     absent, theirs = Target("study", None, HERE), target("study", THERE)
@@ -82,6 +83,7 @@ async def test_nobody_in_particular_is_not_written_down(policy: Policy, refusals
     assert refusals.told == []
 
 
+@pytest.mark.asvs("V16.3.2", "V16.5.3")
 async def test_if_a_refusal_cannot_be_written_down_nothing_is_allowed_either(
     compiled: notice.Compiled, facts: Said
 ) -> None:

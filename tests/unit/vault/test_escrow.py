@@ -45,6 +45,7 @@ def test_the_root_key_is_nowhere_in_the_clear(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.asvs("V11.4.4")
 @pytest.mark.parametrize("recovery", ["", "another-recovery-key-of-many-characters"])
 def test_another_recovery_key_opens_nothing(tmp_path: Path, recovery: str) -> None:
     _, _, copy = copied(tmp_path)
@@ -55,6 +56,7 @@ def test_another_recovery_key_opens_nothing(tmp_path: Path, recovery: str) -> No
         escrow.about(tmp_path)
 
 
+@pytest.mark.asvs("V11.4.4")
 def test_a_short_recovery_key_is_refused(tmp_path: Path) -> None:
     keyring = Keyring.open(tmp_path / "keys", create=True)
     now = clock.now()

@@ -71,6 +71,7 @@ def slot_bytes(folder: Path, ref: KeyRef) -> bytes:
     return (folder / "slots-a").read_bytes()[start : start + pages.SLOT_BYTES]
 
 
+@pytest.mark.asvs("V11.3.3")
 def test_unseals_only_under_the_same_key_and_context(ring: Keyring) -> None:
     _, subject, study = branch(ring)
     sealed = ring.seal(study, b"plain", b"head:1")
@@ -252,6 +253,7 @@ def test_a_token_needs_no_living_cache(ring: Keyring, folder: Path) -> None:
     assert Keyring.open(folder).token(tenant, "patient_id", "1") == ring.token(tenant, "patient_id", "1")
 
 
+@pytest.mark.asvs("V13.3.2")
 @pytest.mark.parametrize("name", ["root.key", *MIRRORS])
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
 def test_refuses_files_that_others_may_touch(ring: Keyring, folder: Path, name: str, mode: int) -> None:

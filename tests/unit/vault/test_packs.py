@@ -119,6 +119,7 @@ async def test_a_range_before_the_start_is_an_error_of_the_caller(store: Packs) 
             await store.read(sealed.locator, sealed.key, start, stop)
 
 
+@pytest.mark.asvs("V11.3.3")
 async def test_changed_segments_are_seen(store: Packs, tmp_path: Path) -> None:
     plain = os.urandom(3 * SEGMENT_BYTES + 100)
     size = segments.STORED_BYTES
@@ -161,6 +162,7 @@ def raw_at(tmp_path: Path, extent: segments.Extent, shift: int) -> int:
     return (tmp_path / "packs" / f"{extent.pack_id.hex()}.pack").read_bytes()[extent.offset + shift]
 
 
+@pytest.mark.asvs("V11.3.3")
 async def test_segments_of_another_object_do_not_fit(store: Packs, tmp_path: Path) -> None:
     one, two = put(store, b"one"), put(store, b"two")
     (first,), (second,) = (Place.decode(each.locator).extents for each in (one, two))

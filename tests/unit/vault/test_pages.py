@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from troth.vault import pages
 BODY = bytes(range(252)) * 16
 
 
+@pytest.mark.asvs("V11.3.2")
 def test_the_format_does_not_change_by_accident() -> None:
     page = pages.frame(7, 3, BODY)
     assert len(page) == pages.PAGE_BYTES

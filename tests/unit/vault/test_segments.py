@@ -17,6 +17,7 @@ def whole(length: int) -> Place:
     return Place(b"prefix7", length, (Extent(PACK, 32, length + place.segments * TAG_BYTES),))
 
 
+@pytest.mark.asvs("V11.3.2")
 def test_the_format_does_not_change_by_accident() -> None:
     assert whole(5).encode().hex() == (
         "01"

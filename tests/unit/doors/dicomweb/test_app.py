@@ -129,6 +129,7 @@ async def test_refusals_of_whole_messages(house: House) -> None:
     assert (await stow(house, other, to="/studies/..%2F..%2Fetc")).status_code == 404
 
 
+@pytest.mark.asvs("V3.5.2")
 @pytest.mark.conformance("HTTP 401", "HTTP 403", "HTTP 404", "security web sessions")
 async def test_only_peers_store_and_only_from_here(house: House) -> None:
     content = message(instance())
@@ -391,6 +392,7 @@ def bad_files() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.asvs("V2.2.1", "V2.2.2")
 @pytest.mark.parametrize("name", bad_files())
 async def test_bad_input_is_answered_told_and_changes_nothing(house: House, name: str) -> None:
     content, good = bad_files()[name], instance()

@@ -18,6 +18,7 @@ from tests.unit.doors.dicomweb.test_app import stow, uids
 from troth import archive, dicom
 
 
+@pytest.mark.asvs("V16.3.3")
 @pytest.mark.parametrize(
     ("query", "slug"),
     [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
 from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import instance
@@ -31,6 +32,7 @@ async def test_an_instance_sent_to_another_study_is_in_the_ledger(house: House) 
     assert (await stow(house, other, to=f"/studies/{uids(other).StudyInstanceUID}")).status_code == 200
 
 
+@pytest.mark.asvs("V16.3.3")
 async def test_a_broken_message_is_in_the_ledger(house: House) -> None:
     before = await refusals(house)
     kind = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=x'}

@@ -129,6 +129,7 @@ async def test_one_that_cannot_be_put_together_stops_no_other(house: House) -> N
     assert {"bulk-missing", "bulk-unasked", "media-type-unknown"} <= reasons
 
 
+@pytest.mark.asvs("V5.2.1")
 async def test_what_waits_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     content = instance()
     told, pixels = told_of(content, "v")
@@ -216,6 +217,7 @@ async def test_another_study_and_another_type(house: House) -> None:
     assert (both.status_code, slugs(both)) == (200, (2, 0, 0))
 
 
+@pytest.mark.asvs("V1.5.1")
 @pytest.mark.parametrize(
     "document",
     [
@@ -233,6 +235,7 @@ def test_xml_that_is_not_the_model(document: bytes) -> None:
         metadata_in.datasets(document, is_xml=True)
 
 
+@pytest.mark.asvs("V1.5.1")
 def test_xml_too_deep() -> None:
     inner = b""
     for _ in range(30):

@@ -108,6 +108,7 @@ async def test_each_change_comes_once_and_in_order(place: Deployment, house: Org
     assert (await asked(follower, after=offsets[1]))["changes"] == told[2:]
 
 
+@pytest.mark.asvs("V15.3.1")
 async def test_nothing_personal_and_nothing_of_others(place: Deployment, house: Organisation, follower: Person) -> None:
     held = await place.study(house)
     other = await place.organisation()
@@ -170,6 +171,7 @@ async def test_one_entry_for_each_token_and_session_of_reading(
     assert len(await place.ledgered(kind=FOLLOWED, house=house)) == 3
 
 
+@pytest.mark.asvs("V16.5.3")
 async def test_without_the_ledger_nothing_is_given(
     place: Deployment, house: Organisation, follower: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +290,7 @@ async def test_an_offset_of_another_ledger_is_refused(follower: Person) -> None:
     assert answer.json()["type"] == "urn:troth:offset-beyond"
 
 
+@pytest.mark.asvs("V13.4.5")
 async def test_what_is_not_there(follower: Person) -> None:
     for path in ("/api", "/api/", "/api/change", "/api/changes/", "/api/docs", "/api/redoc"):
         answer = await follower.web.get(path, follow_redirects=False)
@@ -331,6 +334,7 @@ async def served(place: Deployment) -> AsyncIterator[str]:
     await serving
 
 
+@pytest.mark.asvs("V2.4.1")
 async def test_so_many_wait_and_no_more_and_a_client_that_goes_makes_room(
     place: Deployment, house: Organisation, follower: Person
 ) -> None:

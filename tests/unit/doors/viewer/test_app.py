@@ -73,6 +73,7 @@ async def test_the_viewer_opens_for_who_is_signed_in_and_for_nobody_else(dist: D
             assert (refused.status_code, refused.headers["location"]) == (303, f"{WEB}/viewer-entry?study=1.2.3")
 
 
+@pytest.mark.asvs("V3.3.2", "V3.3.4")
 async def test_the_pages_hand_a_session_over_and_nobody_else(dist: Dist) -> None:
     fields = {"secret": "handed", "study": "1.2.3"}
     async with client(dist) as browser:
@@ -121,18 +122,22 @@ async def test_files_are_served_compressed_with_their_kind(dist: Dist, path: str
         assert squeezed.content == plain.content
 
 
+@pytest.mark.asvs("V5.3.2", "V13.4.1", "V13.4.3")
 @pytest.mark.parametrize("path", ["/index.html", "/stamp.json", "/../app.py", "/assets/", "/%2e%2e/app.py", "/sw.js"])
 async def test_nothing_else_is_there(dist: Dist, path: str) -> None:
     async with client(dist, "alive") as signed_in:
         assert (await signed_in.get(path)).status_code == 404
 
 
+@pytest.mark.asvs("V3.2.1", "V3.4.3", "V3.4.4", "V3.4.6")
 async def test_every_answer_carries_the_policy(dist: Dist) -> None:
     async with client(dist, "alive") as signed_in:
         for path in ("/viewer", "/app-config.js", "/app.css", "/nothing", "/dicomweb/studies"):
             headers = (await signed_in.get(path)).headers
             policy = headers["content-security-policy"]
             assert "default-src 'none'" in policy
+            assert "base-uri 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
             assert "connect-src 'self' blob: data:" in policy
             assert "unsafe-eval'" not in policy.replace("'wasm-unsafe-eval'", "")
             assert "'unsafe-inline'" not in policy.split("script-src")[1].split(";")[0]
@@ -157,6 +162,7 @@ async def test_it_answers_to_its_own_name_only(dist: Dist) -> None:
         assert (await rebound.get("/viewer")).status_code == 421
 
 
+@pytest.mark.asvs("V14.2.3")
 async def test_the_script_is_told_no_secret_and_no_second_server(dist: Dist) -> None:
     async with client(dist, "alive") as signed_in:
         answer = await signed_in.get("/app-config.js")

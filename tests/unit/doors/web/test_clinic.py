@@ -149,6 +149,7 @@ async def test_the_preview_opens_nothing_and_says_what_opening_writes(house: Hou
         assert await house.rooms.ledger.latest(connection, kinds=["archive:study:opened"]) == []
 
 
+@pytest.mark.asvs("V8.2.2")
 async def test_not_yours_and_not_there_are_one_answer(house: House) -> None:
     async with house.client(await house.session_of("Dr D. Mock")) as stranger:
         pages = [

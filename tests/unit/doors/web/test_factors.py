@@ -42,6 +42,7 @@ async def test_ones_own_factors_are_listed_added_and_taken_away(place: Deploymen
     assert len(re.findall(r"<li>[a-z0-9]{5}-[a-z0-9]{5}</li>", codes)) == 10
 
 
+@pytest.mark.asvs("V6.4.4")
 async def test_two_administrators_let_back_in_who_lost_it(place: Deployment) -> None:
     doctor, first, second = await place.staff("clinician"), await place.staff("admin"), await place.staff("admin")
     assert doctor.user is not None

@@ -71,12 +71,14 @@ async def test_a_form_that_drips_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
     assert count < 1_000
 
 
+@pytest.mark.asvs("V2.2.1", "V5.2.1")
 @pytest.mark.parametrize("content", [b"a=" + b"x" * 20_000, b"&".join(b"a%d=1" % n for n in range(65))])
 async def test_more_than_a_form_has_is_refused(content: bytes) -> None:
     with pytest.raises(FormTooLarge):
         await forms.read(form(content, 5))
 
 
+@pytest.mark.asvs("V3.5.1")
 def test_a_form_needs_the_proof_of_its_session() -> None:
     token = forms.token_of("session")
     forms.require_token({"token": token}, "session")

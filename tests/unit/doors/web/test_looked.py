@@ -49,6 +49,7 @@ def test_an_opening_says_who_what_why_and_by_which_clause() -> None:
     assert (entry.clauses, entry.mark, entry.entry) == (("4.1",), "done", None)
 
 
+@pytest.mark.asvs("V8.2.3")
 @pytest.mark.parametrize(
     ("changed", "who", "mark"),
     [

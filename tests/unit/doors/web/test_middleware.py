@@ -40,6 +40,7 @@ def client() -> httpx.AsyncClient:
     )
 
 
+@pytest.mark.asvs("V13.4.2", "V16.2.5", "V16.3.4", "V16.5.1")
 async def test_a_fault_is_logged_by_place_and_kind_and_never_by_its_text(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -59,6 +60,7 @@ async def test_a_part_is_never_taken_for_the_whole(client: httpx.AsyncClient, ca
     assert "Sample" not in caplog.text
 
 
+@pytest.mark.asvs("V3.4.1")
 async def test_https_is_kept_and_what_an_answer_says_itself_stays(client: httpx.AsyncClient) -> None:
     async with client:
         answer = await client.get("/fine")
@@ -67,6 +69,7 @@ async def test_https_is_kept_and_what_an_answer_says_itself_stays(client: httpx.
     assert "form-action 'self' https://viewer.example" in answer.headers["content-security-policy"]
 
 
+@pytest.mark.asvs("V3.5.1")
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -57,6 +57,7 @@ async def test_a_study_says_who_looked_why_and_by_which_clause_with_proof(house:
         assert "Nothing of this kind is written" in refused
 
 
+@pytest.mark.asvs("V8.2.3")
 async def test_a_refused_colleague_appears_by_role_only(house: House, session: str) -> None:
     rooms = house.rooms
     office = await rooms.people.actor_of_session(await house.session_of("E. Fixture"))
@@ -205,6 +206,7 @@ async def test_erasure_shows_the_harm_before_it_happens(house: House, session: s
         assert (await patient.post("/requests", data={**fields, "right": "fly"})).status_code == 422
 
 
+@pytest.mark.asvs("V8.2.2")
 async def test_a_request_of_somebody_else_is_not_there(house: House, session: str) -> None:
     async with house.client(session) as patient:
         for end in ("", "/copy", "/certificate"):

@@ -63,6 +63,7 @@ async def test_sign_in_answers_alike_for_known_and_unknown(house: House) -> None
         assert 'aria-invalid="true"' in wrong.text
 
 
+@pytest.mark.asvs("V3.3.2", "V3.3.4")
 async def test_a_link_from_the_mail_signs_in_once(house: House) -> None:
     async with house.client() as clinician:
         await clinician.post("/sign-in", data={"email": "drb.specimen@x.example"})
@@ -90,6 +91,7 @@ async def test_a_link_from_the_mail_signs_in_once(house: House) -> None:
             assert '<a class="btn" href="/sign-in">Send a new link</a>' in again.text
 
 
+@pytest.mark.asvs("V7.4.1")
 async def test_signing_out_ends_the_session_at_once(house: House) -> None:
     session = await house.session_of("E. Fixture")
     async with house.client(session) as office:
@@ -107,6 +109,7 @@ async def test_signing_out_ends_the_session_at_once(house: House) -> None:
         assert "any more" not in (await stranger.get("/sign-in")).text
 
 
+@pytest.mark.asvs("V3.5.1")
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -130,6 +133,7 @@ async def test_it_answers_to_its_own_name_only(house: House) -> None:
         assert (await rebound.get("/notice")).status_code == 421
 
 
+@pytest.mark.asvs("V3.2.1", "V3.4.3", "V3.4.4", "V3.4.5", "V3.4.6", "V14.2.3", "V14.3.2")
 async def test_every_page_carries_the_headers(house: House) -> None:
     async with house.client() as anybody:
         for path in ("/notice", "/sign-in", "/nothing-here", assets.address("troth.css")):
@@ -138,6 +142,7 @@ async def test_every_page_carries_the_headers(house: House) -> None:
                 "default-src 'none'; style-src 'self'; script-src 'self'"
             )
             assert "unsafe" not in headers["content-security-policy"]
+            assert "base-uri 'none'; frame-ancestors 'none'" in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["referrer-policy"] == "no-referrer"
             assert "set-cookie" not in headers
@@ -183,6 +188,7 @@ async def test_a_number_that_no_page_has_is_no_page(house: House, number: str) -
             assert (await clinician.get(f"/studies?{query}")).status_code == 404
 
 
+@pytest.mark.asvs("V2.2.2")
 @pytest.mark.parametrize("text", ["1" * 5_000, "\u00b2", "\u0663", "1_0", "-1"])
 def test_a_day_that_is_none_is_said_at_its_field(text: str) -> None:
     typed = {"name": "A", "code": "1", "email": "a@b", "day": "1", "month": "1", "year": "1980"}

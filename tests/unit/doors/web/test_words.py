@@ -98,6 +98,7 @@ def test_who_sent_and_who_it_is_are_said_in_words() -> None:
     assert words.sender(words.BEARER) == "a program with a token"
 
 
+@pytest.mark.asvs("V1.1.2")
 def test_a_name_that_turns_the_line_round_turns_only_itself() -> None:
     assert words.person_name("\u202eEvil^Name") == "\u2068\u202eEvil, Name\u2069"
     assert words.person_name("A\u2069B\u202e^C") == "\u2068AB\u202e, C\u2069", "it cannot end its own isolation"
