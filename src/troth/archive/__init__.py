@@ -47,6 +47,7 @@ from troth.archive.errors import (
     WasErased,
     WrongPermit,
 )
+from troth.archive.frames import StoredFrame
 from troth.archive.identifying import Identifying, Written
 from troth.archive.importing import Imported, Importing
 from troth.archive.media import Exported, FolderMedium, MediaWriter, listed_as
@@ -148,6 +149,7 @@ __all__ = [
     "Side",
     "SourceRefused",
     "StoredBytesBroken",
+    "StoredFrame",
     "StudyChanged",
     "StudyMismatch",
     "StudyMisplaced",

@@ -19,7 +19,7 @@ from troth.archive import commitment_store, permits
 from troth.archive.errors import StoredBytesBroken
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Row
-from troth.archive.viewing import instance_record, open_record
+from troth.archive.records import instance_record, open_record
 from troth.kit import clock, ids
 from troth.kit.db import Database
 from troth.kit.errors import TrothError

@@ -31,6 +31,9 @@ class Source(Protocol):
     async def heads(self, instances: Sequence[InstanceRecord]) -> list[bytes]:
         """Their heads."""
 
+    def head_pieces(self, instance: InstanceRecord) -> AsyncIterator[bytes]:
+        """The head of one, piece by piece."""
+
     async def tail(self, instance: InstanceRecord) -> bytes:
         """The elements after the bulk value of one."""
 
@@ -124,10 +127,11 @@ async def of_series(
 
 
 async def _pieces(source: Source, study_uid: str, instance: InstanceRecord, base: str) -> AsyncIterator[bytes]:
-    (head,), tail = await source.heads([instance]), await source.tail(instance)
-    pieces = ready.written(study_uid, instance, head, tail, base, source.advice(instance))
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
+    written = ready.transcript(study_uid, instance, base)
+    async for chunk in source.head_pieces(instance):
+        yield await asyncio.to_thread(written.feed, chunk)
+    said = ready.besides(source.advice(instance))
+    yield await asyncio.to_thread(written.finish, await source.tail(instance), said)
 
 
 async def _kept(keyring: Keyring, key: KeyRef, row: Row) -> bytes | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,34 @@ from troth.dicom import pictures
 from troth.kit.children import ChildEnded, ChildRefused, Children
 
 _SECONDS = 1.8
+_HEAD_BYTES_OF_A_SECOND = 2 << 20  # a head of many frames is walked for the one that is drawn
 _PIECE_BYTES = 4 << 20
 _MOST_FRAME_BYTES = 256 << 20
 _MOST_PICTURE_BYTES = 256 << 20
 
 Read = Callable[[int, int], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of an instance on its way to a picture.
+
+    Attributes:
+        length_bytes: Of all of it.
+        pieces: It, piece by piece.
+    """
+
+    length_bytes: int
+    pieces: AsyncIterator[bytes]
+
+    @classmethod
+    def of(cls, head: bytes) -> Head:
+        """One that is here."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield head
+
+        return cls(len(head), pieces())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +94,12 @@ class Painter:
     def __init__(self) -> None:
         self._children = Children(pictures.load)
 
-    async def paint(self, who: Hashable, head: bytes, syntax: str, frames: Frames, options: dict[str, Any]) -> bytes:
+    async def paint(self, who: Hashable, head: Head, syntax: str, frames: Frames, options: dict[str, Any]) -> bytes:
         """Make a picture of a frame, or of several one after the other.
 
         Args:
             who: Whose share of the painters it counts in: the organisation.
-            head: Head of the instance.
+            head: Head of the instance, which says what the picture is; it is read by the child as well.
             syntax: Its transfer syntax.
             frames: The frames as they are stored.
             options: Those of `dicom.render`.
@@ -88,13 +110,12 @@ class Painter:
         """
         if frames.length_bytes > _MOST_FRAME_BYTES:
             raise dicom.CannotRender("The frames are larger than is drawn here")
-        first = frames.numbers[0]
-        described = await asyncio.to_thread(_pictures, head, syntax, first, len(frames.numbers))
-        arguments = (first, frames.table.shape if frames.table else None, described, options)
-        contents = (frames.pieces(number) for number in frames.numbers)
+        arguments = (syntax, frames.numbers[0], frames.table.shape if frames.table else None, options)
+        contents = [head.pieces, *(frames.pieces(number) for number in frames.numbers)]
+        seconds = _SECONDS + head.length_bytes // _HEAD_BYTES_OF_A_SECOND
         try:
             return await self._children.run(
-                who, pictures.drawn, arguments, contents, seconds=_SECONDS, most_bytes=_MOST_PICTURE_BYTES
+                who, pictures.drawn, arguments, contents, seconds=seconds, most_bytes=_MOST_PICTURE_BYTES
             )
         except (ChildEnded, ChildRefused):
             raise dicom.CannotRender from None
@@ -102,11 +123,3 @@ class Painter:
     def close(self) -> None:
         """End the children."""
         self._children.close()
-
-
-def _pictures(head: bytes, syntax: str, number: int, count: int) -> list[dicom.Picture]:
-    metadata = dicom.to_json(head, syntax, frames=range(number, number + count))
-    described = [dicom.Picture.of(metadata, syntax, at) for at in range(number, number + count)]
-    if sum(picture.drawing_bytes for picture in described) > dicom.DRAWING_BYTES:
-        raise dicom.CannotRender("The picture takes more memory than is spent on one here")
-    return described

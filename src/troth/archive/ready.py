@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from troth import dicom
@@ -47,34 +48,25 @@ def is_large(instances: Sequence[InstanceRecord]) -> bool:
     return max(heads) > _LARGE_HEAD_BYTES or sum(heads) > _LARGE_HEADS_BYTES
 
 
-def written(
-    study_uid: str, one: InstanceRecord, head: bytes, tail: bytes, base: str, advice: str = ""
-) -> Iterator[bytes]:
-    """Write what is told of one instance, piece by piece.
+def transcript(study_uid: str, one: InstanceRecord, base: str) -> dicom.Transcript:
+    """What is told of one instance, to be written piece by piece while its head comes.
 
     Args:
         study_uid: Of the study it is in.
         one: The instance.
-        head: Its head.
-        tail: The elements after its bulk value.
         base: URL under which the reader finds `/studies`.
-        advice: What it is called where a program made it; it is said behind its own attributes.
     """
     uri = f"{base}/studies/{study_uid}/series/{one.series_uid}/instances/{one.instance_uid}/bulkdata/"
-    pieces = dicom.write_json(head, one.syntax, uri, tail=tail)
-    if not advice:
-        return pieces
-    said = {tag: {"vr": "LO", "Value": [text]} for tag, text in block_of({}, advice).items()}
-    return _followed(pieces, json.dumps(said)[1:-1].encode())
+    return dicom.Transcript(one.syntax, uri)
 
 
-def _followed(pieces: Iterator[bytes], more: bytes) -> Iterator[bytes]:
-    """A JSON object in pieces, with further members before its end."""
-    before = next(pieces)
-    for piece in pieces:
-        yield before
-        before = piece
-    yield before.removesuffix(b"}") + b"," + more + b"}"
+def besides(advice: str) -> dict[str, Any]:
+    """What is said behind an instance's own attributes where a program made it, in DICOM JSON.
+
+    Args:
+        advice: What it is called; empty where none made it.
+    """
+    return {tag: {"vr": "LO", "Value": [text]} for tag, text in block_of({}, advice).items()} if advice else {}
 
 
 def made(

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from troth import dicom, policy
 from troth.archive import permits, upkeep_store
-from troth.archive.viewing import instance_record, open_record
+from troth.archive.records import instance_record, open_record
 from troth.kit import clock, ids
 from troth.kit.db import Database
 from troth.ledger import Ledger

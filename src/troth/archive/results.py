@@ -11,8 +11,8 @@ from troth.archive import attributes as tags
 from troth.archive import summaries
 from troth.archive.errors import SearchAmbiguous, SearchTooBroad, StudyMisplaced
 from troth.archive.model import Found, Page, Query, Row, StudySummary
+from troth.archive.records import instance_record, open_record, series_record
 from troth.archive.searching import MOST_SCANNED, Plan, holds
-from troth.archive.viewing import instance_record, open_record, series_record
 from troth.vault import KeyDestroyed, KeyRef, Keyring
 
 _LARGEST_STEP = 2_000

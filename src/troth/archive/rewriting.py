@@ -13,8 +13,8 @@ from troth.archive.checked import checked, checked_whole
 from troth.archive.coercing import Change, is_behind, rewritten
 from troth.archive.correcting_store import Swap
 from troth.archive.model import InstanceRecord, Row
+from troth.archive.records import instance_record, open_record
 from troth.archive.sealing import InstanceSecrets
-from troth.archive.viewing import instance_record, open_record
 from troth.vault import KeyRef, Keyring, Packs, SealedObject
 
 _HEADS_AT_ONCE: Final = 32

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
 from troth import dicom
-from troth.archive import advice, attributes, describing, sealing
+from troth.archive import advice, attributes, describing
 from troth.archive.bulk_values import BulkValue, joined
 from troth.archive.checked import checked, checked_whole
 from troth.archive.describing import Description
 from troth.archive.errors import NoPixels, StoredBytesBroken, StudyChanged, StudyNotFound, VideoHasNoFrames
+from troth.archive.frames import StoredFrame, found_table, stored_frame
 from troth.archive.model import InstanceRecord, Row, SeriesRecord, StudySummary, Verified
-from troth.archive.painter import Frames, Painter
+from troth.archive.painter import Frames, Head, Painter
+from troth.archive.records import instance_record, open_record, series_record
 from troth.archive.sealing import InstanceSecrets
 from troth.kit import clock
 from troth.policy import Permit
@@ -183,7 +185,7 @@ class Viewing:
             secrets = self._open(instance)
             self._count(instances=1)
             yield front
-            async for chunk in self._stream(instance, instance.head_locator, secrets.head_key, secrets.head_sha256):
+            async for chunk in self._head_pieces(instance):
                 yield chunk
         else:
             instance, secrets, head = await self._head(instance)
@@ -206,6 +208,20 @@ class Viewing:
         """What an instance is called that a program made and no person stands for; empty for any other."""
         return self._open(instance).values.get(advice.ADVICE, "")
 
+    async def head_pieces(self, instance: InstanceRecord) -> AsyncGenerator[bytes, None]:
+        """The same piece by piece; the last one only after the digest of all was right."""
+        await self.check()
+        pieces = self._head_pieces(instance)
+        try:
+            first = await anext(pieces)
+        except StudyChanged:
+            (instance,) = await self.instances(None, instance.instance_uid)
+            pieces = self._head_pieces(instance)
+            first = await anext(pieces)
+        yield first
+        async for piece in pieces:
+            yield piece
+
     async def heads(self, instances: Sequence[InstanceRecord]) -> list[bytes]:
         """The heads of many instances, in order."""
         await self.check()
@@ -227,12 +243,12 @@ class Viewing:
         self._count(length=len(content))
         return content
 
-    async def frames(self, instance: InstanceRecord, numbers: Sequence[int]) -> list[bytes]:
-        """Frames as they were stored: native ones little endian, compressed ones as they came.
+    async def frame(self, instance: InstanceRecord, number: int) -> StoredFrame:
+        """A frame as it was stored, its first bytes read already.
 
         Args:
             instance: The instance.
-            numbers: Counted from 1.
+            number: Counted from 1.
 
         Raises:
             NoPixels: There are no pixels, or no such frame.
@@ -240,16 +256,10 @@ class Viewing:
         """
         await self.check()
         table = await self._table_of_frames(instance)
-        frames = []
-        for number in numbers:
-            if not 1 <= number <= table.count:
-                raise NoPixels
-            ranges = table.ranges(number)
-            start, stop = ranges[0][0], ranges[-1][1]
-            span = await self.bulk(instance, start, stop)
-            frames.append(table.frame(number, [span[first - start : last - start] for first, last in ranges]))
-        self._count(frames=len(frames))
-        return frames
+        if not 1 <= number <= table.count:
+            raise NoPixels
+        self._count(frames=1)
+        return await stored_frame(table, number, partial(self.bulk, instance))
 
     async def description(self, series_uid: str | None = None, instance_uid: str | None = None) -> Description:
         """What is told of instances, bulk values apart, which are pointed to.
@@ -294,14 +304,14 @@ class Viewing:
         Raises:
             NoPixels: There is no such value.
         """
-        head = await self.head(instance)
-        place = dicom.find_bulk(head, instance.syntax, path)
+        place = await self._place_of(instance, path)
         if place is None:
             raise NoPixels
         if not place.is_bulk:
 
             async def from_head(start: int, stop: int) -> bytes:
-                return head[place.start + start : place.start + stop]
+                await self.check()
+                return await self._head_range(instance, place.start + start, place.start + stop)
 
             return BulkValue(place.stop - place.start, place.unit_bytes, from_head)
         if dicom.is_video(instance.syntax) and instance.is_encapsulated:
@@ -309,6 +319,21 @@ class Viewing:
         if instance.is_encapsulated or instance.bulk_length is None:
             return None
         return BulkValue(instance.bulk_length, self.bulk_unit_bytes(instance), partial(self.bulk, instance))
+
+    async def _place_of(self, instance: InstanceRecord, path: str) -> dicom.BulkPlace | None:
+        search = dicom.BulkSearch(instance.syntax, path)
+        async with aclosing(self.head_pieces(instance)) as pieces:
+            async for piece in pieces:
+                if await asyncio.to_thread(search.feed, piece):
+                    break
+        return search.finish()
+
+    async def _head_range(self, instance: InstanceRecord, start: int, stop: int) -> bytes:
+        secrets = self._open(instance)
+        async with self._watched(instance):
+            content = await self._shelf.packs.read(instance.head_locator, secrets.head_key, start, stop)
+        self._count(length=len(content))
+        return content
 
     def bulk_unit_bytes(self, instance: InstanceRecord) -> int:
         """Width of the units of its bulk value that are stored the other way round than little endian; else 1."""
@@ -345,7 +370,7 @@ class Viewing:
         table = await self._table_of_frames(instance)
         if not all(1 <= number <= table.count for number in numbers):
             raise NoPixels
-        head = await self.head(instance)
+        head = Head(instance.head_bytes, self.head_pieces(instance))
         frames = Frames.stored(numbers, table, partial(self.bulk, instance))
         self._count(frames=len(numbers))
         return await self._shelf.painter.paint(self.permit.actor.tenant, head, instance.syntax, frames, options)
@@ -390,6 +415,10 @@ class Viewing:
             head = await self._shelf.packs.read(instance.head_locator, secrets.head_key)
             await checked_whole(head, secrets.head_sha256)
         return secrets, head
+
+    def _head_pieces(self, instance: InstanceRecord) -> AsyncIterator[bytes]:
+        secrets = self._open(instance)
+        return self._stream(instance, instance.head_locator, secrets.head_key, secrets.head_sha256)
 
     async def _bulk(self, instance: InstanceRecord, secrets: InstanceSecrets) -> AsyncIterator[bytes]:
         if instance.bulk_locator is not None:
@@ -436,10 +465,8 @@ class Viewing:
             return dicom.FrameTable.from_bytes(instance.frame_table)
         if not instance.is_encapsulated or not instance.frames or instance.bulk_bytes > _LARGEST_UNMAPPED:
             raise NoPixels  # of native pixels the table was made when they came, if there is a whole frame
-        header = dicom.reopen(await self.head(instance), instance.syntax)
-        content = await self.bulk(instance)
         try:
-            return await asyncio.to_thread(dicom.frame_table, header, lambda start, stop: content[start:stop])
+            return await found_table(instance.syntax, instance.frames, self._bulk(instance, self._open(instance)))
         except dicom.Malformed:
             raise NoPixels("The frames of this instance cannot be told apart.") from None
 
@@ -454,46 +481,6 @@ class Viewing:
         self._counts["instances"] += instances
         self._counts["frames"] += frames
         self._counts["bytes"] += length
-
-
-def open_record(keyring: Keyring, key: KeyRef, instance: InstanceRecord) -> InstanceSecrets:
-    """The object keys, digests and attributes of an instance.
-
-    Raises:
-        troth.vault.KeyDestroyed: The study was erased.
-    """
-    locators = [instance.head_locator] + ([instance.bulk_locator] if instance.bulk_locator is not None else [])
-    return sealing.open_instance(keyring, key, instance.id, locators, instance.sealed)
-
-
-def series_record(keyring: Keyring, key: KeyRef, row: Row) -> SeriesRecord:
-    """A row of a series, unsealed."""
-    values = sealing.open_values(keyring, key, "series", row["id"], row["sealed"])
-    return SeriesRecord(row["id"], row["series_uid"], row["modality"], row["number"], row["instance_count"], values)
-
-
-def instance_record(row: Row) -> InstanceRecord:
-    """A row of an instance; its secrets stay sealed."""
-    return InstanceRecord(
-        id=row["id"],
-        series_uid=row["series_uid"],
-        instance_uid=row["instance_uid"],
-        sop_class=row["sop_class"],
-        syntax=row["syntax"],
-        number=row["number"],
-        rows=row["rows"],
-        columns=row["columns"],
-        frames=row["frames"],
-        head_locator=row["head_locator"],
-        head_bytes=row["head_bytes"],
-        bulk_locator=row["bulk_locator"],
-        bulk_bytes=row["bulk_bytes"],
-        bulk_tag=row["bulk_tag"],
-        bulk_vr=row["bulk_vr"],
-        bulk_length=row["bulk_length"],
-        frame_table=row["frame_table"] or b"",
-        sealed=row["sealed"],
-    )
 
 
 def _no_counts() -> dict[str, int]:

@@ -23,10 +23,10 @@ from troth.dicom.errors import (
 from troth.dicom.file_sets import MOST_BYTES as DICOMDIR_BYTES
 from troth.dicom.file_sets import referenced_files
 from troth.dicom.fragments import Fragments
-from troth.dicom.frames import FrameTable, frame_table, swapped
+from troth.dicom.frames import FrameTable, encapsulated_table, frame_table, swapped
 from troth.dicom.header import Header, is_uid
 from troth.dicom.jpeg import contradicts
-from troth.dicom.metadata import BulkPlace, find_bulk, to_json, write_json
+from troth.dicom.metadata import BulkPlace, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
 from troth.dicom.picture import DRAWING_BYTES, Picture
 from troth.dicom.pictures import animate, render
@@ -34,6 +34,7 @@ from troth.dicom.plain import read_plain
 from troth.dicom.recode import can_recode, recode, recoded_unit
 from troth.dicom.scanner import Scanner, scan
 from troth.dicom.syntaxes import is_video
+from troth.dicom.transcript import BulkSearch, Transcript
 from troth.dicom.walk import LIMITS, Limits
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "IMPLEMENTATION_VERSION",
     "LIMITS",
     "BulkPlace",
+    "BulkSearch",
     "CannotCorrect",
     "CannotRender",
     "Correction",
@@ -59,6 +61,7 @@ __all__ = [
     "Scanner",
     "SyntaxUnknown",
     "TooDeep",
+    "Transcript",
     "Truncated",
     "UidInvalid",
     "animate",
@@ -67,7 +70,7 @@ __all__ = [
     "corrected",
     "dictionary",
     "draft",
-    "find_bulk",
+    "encapsulated_table",
     "frame_table",
     "is_uid",
     "is_video",
@@ -83,5 +86,4 @@ __all__ = [
     "swapped",
     "to_json",
     "write_dicomdir",
-    "write_json",
 ]

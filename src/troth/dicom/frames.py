@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from troth.dicom import syntaxes, tags
@@ -20,6 +22,7 @@ from troth.dicom.walk import LIMITS
 Range = tuple[int, int]
 Ranges = list[Range]
 Read = Callable[[int, int], bytes]
+Part = tuple[int, int, Callable[[bytes], bytes]]
 
 _SHAPE = struct.Struct("<BBQQLL")
 _SOI = (b"\xff\xd8", b"\xff\x4f")
@@ -59,12 +62,67 @@ class FrameTable:
         if not 1 <= number <= self.count:
             raise IndexError(number)
         if self.frame_bits:
-            unit = self.swap_bytes
-            start = (number - 1) * self.frame_bits // 8 // unit * unit
-            stop = -(-number * self.frame_bits // 8)
-            return [(start, min(-(-stop // unit) * unit, self.bulk_length))]
-        last = self.firsts[number] if number < self.count else len(self.starts)
-        return [(self.starts[at], self.starts[at] + self.lengths[at]) for at in range(self.firsts[number - 1], last)]
+            return [self._holding((number - 1) * self.frame_bits, number * self.frame_bits)]
+        return [(self.starts[at], self.starts[at] + self.lengths[at]) for at in self._fragments(number)]
+
+    def parts(self, number: int, step_bytes: int) -> Iterator[Part]:
+        """A frame in parts that follow each other, so that one of any size is never held whole.
+
+        Args:
+            number: Counted from 1.
+            step_bytes: About how long each is.
+
+        Yields:
+            Where to read in the bulk, from and to, and what makes the part of what was read.
+
+        Raises:
+            IndexError: There is no such frame.
+        """
+        ranges = self.ranges(number)
+        if not self.frame_bits:
+            start, stop = ranges[0][0], ranges[-1][1]
+            for at in range(start, stop, step_bytes):
+                yield at, min(at + step_bytes, stop), partial(self._inside, self._fragments(number), at)
+            return
+        end = number * self.frame_bits
+        for first in range(end - self.frame_bits, end, 8 * step_bytes):
+            last = min(first + 8 * step_bytes, end)
+            start, stop = self._holding(first, last)
+            yield start, stop, partial(self._aligned, first - 8 * start, last - first)
+
+    def length_bytes(self, number: int) -> int:
+        """How long a frame is, as `frame` gives it and all of its `parts` together."""
+        if self.frame_bits:
+            return -(-self.frame_bits // 8)
+        return sum(last - first for first, last in self.ranges(number))
+
+    def _fragments(self, number: int) -> range:
+        return range(self.firsts[number - 1], self.firsts[number] if number < self.count else len(self.starts))
+
+    def _holding(self, first: int, last: int) -> Range:
+        """The whole units that hold the bits [first, last)."""
+        unit = self.swap_bytes
+        return first // (8 * unit) * unit, min(-(-last // (8 * unit)) * unit, self.bulk_length)
+
+    def _inside(self, fragments: range, at: int, raw: bytes) -> bytes:
+        """What of a stretch of the bulk lies in fragments and not between them."""
+        pieces, stop = [], at + len(raw)
+        for index in range(max(bisect_right(self.starts, at) - 1, fragments.start), fragments.stop):
+            start = self.starts[index]
+            if start >= stop:
+                break
+            pieces.append(raw[max(start - at, 0) : max(start + self.lengths[index] - at, 0)])
+        return b"".join(pieces)
+
+    def _aligned(self, skip: int, count: int, raw: bytes) -> bytes:
+        """Some bits of native pixels, little endian, beginning at a whole byte."""
+        if self.swap_bytes > 1:
+            raw = swapped(raw, self.swap_bytes)
+        if skip % 8 or count % 8:
+            # One-bit frames follow each other without a gap; bit 0 of the first byte comes first (PS3.5 8.1.1).
+            value = int.from_bytes(raw, "little") >> skip & (1 << count) - 1
+            return value.to_bytes(-(-count // 8), "little")
+        return raw[skip // 8 : (skip + count) // 8]
 
     def stream(self) -> Ranges:
         """The byte ranges [start, stop) in the bulk that make up an encapsulated stream, fragment by fragment."""
@@ -80,15 +138,8 @@ class FrameTable:
         raw = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if not self.frame_bits:
             return raw
-        if self.swap_bytes > 1:
-            raw = swapped(raw, self.swap_bytes)
-        bits_before = (number - 1) * self.frame_bits - self.ranges(number)[0][0] * 8
-        if bits_before % 8 or self.frame_bits % 8:
-            # One-bit frames follow each other without a gap; bit 0 of the first byte comes first (PS3.5 8.1.1).
-            value = int.from_bytes(raw, "little") >> bits_before & (1 << self.frame_bits) - 1
-            return value.to_bytes(-(-self.frame_bits // 8), "little")
-        skip = bits_before // 8
-        return raw[skip : skip - (-self.frame_bits // 8)]
+        first = (number - 1) * self.frame_bits
+        return self._aligned(first - 8 * self._holding(first, first + self.frame_bits)[0], self.frame_bits, raw)
 
     def read(self, number: int, read: Read) -> bytes:
         """A frame by reading its ranges with `read(start, stop)`."""
@@ -154,8 +205,22 @@ def frame_table(header: Header, read: Read | None = None) -> FrameTable:
         if read is None:
             raise Malformed("The fragments of encapsulated pixels were not read")
         fragments = read_fragments(read)
-    is_video = syntaxes.is_video(header.syntax)
-    firsts = array("I", () if is_video else _firsts(fragments, count, read))
+    return encapsulated_table(fragments, header.syntax, count, read)
+
+
+def encapsulated_table(fragments: Fragments, syntax: str, count: int, read: Read | None = None) -> FrameTable:
+    """Find the frames of encapsulated pixels.
+
+    Args:
+        fragments: The fragments.
+        syntax: Transfer syntax.
+        count: How many frames there are.
+        read: As of `frame_table`; only the first two bytes of fragments are asked for.
+
+    Raises:
+        Malformed: The frames cannot be told apart.
+    """
+    firsts = array("I", () if syntaxes.is_video(syntax) else _firsts(fragments, count, read))
     return FrameTable(len(firsts), 0, 1, 0, firsts, fragments.starts, fragments.lengths)
 
 

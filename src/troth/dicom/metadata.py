@@ -1,4 +1,4 @@
-"""A data set as DICOM JSON, from the bytes of its head. Iterative: nesting costs no stack.
+"""A data set as DICOM JSON, from the bytes of its head, whole or as they come. Iterative: nesting costs no stack.
 
 Only for heads that a `Scanner` has passed: their structure is known to be sound.
 
@@ -8,9 +8,8 @@ Per: DICOM PS3.18 Annex F.
 from __future__ import annotations
 
 import base64
-import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +17,15 @@ from troth.dicom import syntaxes, tags
 from troth.dicom.errors import Malformed
 from troth.dicom.frames import swapped
 from troth.dicom.text import Charset, charset_of
-from troth.dicom.values import BINARY_UNITS, json_values, unit_bytes
+from troth.dicom.values import BINARY_UNITS, json_values
 
 _UTF8 = "ISO_IR 192"
-_HUGE_BYTES = 256 << 10
+HUGE_BYTES = 256 << 10
+"""A longer value is only pointed to."""
+_AHEAD_BYTES = 12 + HUGE_BYTES  # of an element that is read at once, its header included
+_UNKNOWN_BYTES = 1 << 62
 _PIXEL_REPRESENTATION = "00280103"
 _UNKNOWN_VR_BYTES = 0xFFFF
-_PIECE_BYTES = 256 << 10
 _PER_FRAME = "52009230"
 #: What a picture looks into: functional groups, and tables that give values their meaning.
 _OF_PICTURES = frozenset({0x52009229, 0x52009230, 0x00283000, 0x00283010})
@@ -54,7 +55,7 @@ class BulkPlace:
         return self.stop < 0
 
 
-class _Scope:
+class Scope:
     """A data set or a sequence that is being read."""
 
     __slots__ = ("charset", "dataset", "end", "is_signed", "items", "path")
@@ -88,7 +89,7 @@ def to_json(
         inline_bytes: Longer binary values become a BulkDataURI.
         tail: As `Header.tail`: elements after the bulk.
         frames: Only what pictures of these need, counted from 1: other sequences are empty, and so are the functional
-            groups of other frames.
+            groups of other frames; text is not read in its repertoire.
 
     Returns:
         Tag to element. Specific Character Set is ISO_IR 192 wherever it was given, for JSON is in UTF-8; group lengths
@@ -97,134 +98,111 @@ def to_json(
     Raises:
         Malformed: The head is not what a scanner passed.
     """
-    reader = _Reader(head, syntax, _uri_of(bulk_uri), inline_bytes)
+    reader = Reader(head, syntax, uri_of(bulk_uri), inline_bytes)
     reader.frames = frames
-    dataset = reader.read()
+    root = reader.read()
     if tail:
-        charset = _Reader(head, syntax, None, 0).charset
-        dataset.update(_Reader(tail, syntax, None, inline_bytes, charset).read())
-    return dataset
+        root.dataset.update(Reader(tail, syntax, None, inline_bytes, root.charset).read().dataset)
+    return root.dataset
 
 
-def write_json(head: bytes, syntax: str, bulk_uri: str, *, tail: bytes = b"") -> Iterator[bytes]:
-    """The same as `to_json`, as text and piece by piece: memory stays flat, however many items the sequences have.
-
-    Args:
-        head: As `Header.head`.
-        syntax: As `Header.syntax`.
-        bulk_uri: What to put before the path of a value that is not sent inline.
-        tail: As `Header.tail`.
-
-    Yields:
-        JSON in UTF-8. Of an element that stands twice in a data set, both are written.
-
-    Raises:
-        Malformed: The head is not what a scanner passed.
-    """
-    yield b"{"
-    writer = _Writer(head, syntax, _uri_of(bulk_uri), 1024)
-    yield from writer.write()
-    if tail:
-        last = _Writer(tail, syntax, None, 1024, _Reader(head, syntax, None, 0).charset)
-        last.is_first = writer.is_first
-        yield from last.write()
-    yield b"}"
-
-
-def _uri_of(bulk_uri: str | Callable[[str], str] | None) -> Uri | None:
+def uri_of(bulk_uri: str | Callable[[str], str] | None) -> Uri | None:
+    """What makes the URI of a value of its path; see `to_json`."""
     if bulk_uri is None:
         return None
     ask = bulk_uri if callable(bulk_uri) else bulk_uri.__add__
     return lambda path, _vr, _start, _stop: ask(path)
 
 
-def find_bulk(head: bytes, syntax: str, path: str) -> BulkPlace | None:
-    """Where the value of a BulkDataURI stands.
+class Reader:
+    """Reads one buffer; or one that comes piece by piece, of which it holds what it still needs.
 
-    Args:
-        head: As `Header.head`.
-        syntax: As `Header.syntax`.
-        path: As `to_json` put it into the URI.
-
-    Returns:
-        The place, or None where there is no such value.
+    What an element of undefined length and of no known representation holds is implicit little endian, whatever the
+    data set is written in (PS3.5 6.2.2); of a writer that did not know that, the first item tells.
     """
-    found: list[BulkPlace] = []
-    is_big = not syntaxes.is_little(syntax)
-
-    def note(at: str, vr: str, start: int, stop: int) -> str:
-        if at == path:
-            found.append(BulkPlace(vr, start, stop, unit_bytes(vr) if is_big else 1))
-        return ""
-
-    _Reader(head, syntax, note, 0).read()
-    return found[0] if found else None
-
-
-class _Reader:
-    """Reads one buffer."""
 
     def __init__(
         self, buffer: bytes, syntax: str, uri: Uri | None, inline_bytes: int, charset: Charset | None = None
     ) -> None:
         self._buffer = buffer
+        self._base = 0  # where the buffer begins
+        self._reach = len(buffer)  # where it ends
+        self._size = _UNKNOWN_BYTES  # where everything does
+        self._needed = 0  # from where on the reading goes on
         self._is_explicit = syntaxes.is_explicit(syntax)
-        self._is_little = syntaxes.is_little(syntax)
-        order = "<" if self._is_little else ">"
-        self._element = struct.Struct(order + "HH2sH").unpack_from
-        self._implicit = struct.Struct(order + "HHL").unpack_from
-        self._length = struct.Struct(order + "L").unpack_from
+        self._inside = 0  # how many scopes are open within an element of another byte order, that one included
+        self._turn(is_little=syntaxes.is_little(syntax))
         self._uri = uri
         self._inline_bytes = inline_bytes
-        self._charset = charset or charset_of(b"")
+        self._root = Scope(-1, "", charset or charset_of(b""), False)
+        self._steps = self._read(self._root)
         self.frames: range | None = None
 
-    @property
-    def charset(self) -> Charset:
-        """The repertoire of the top level."""
-        scope = self._root()
-        position = 0
-        while position + 8 <= len(self._buffer):
-            tag, _, length, start = self._read_element(position)
-            if tag >= tags.CHARSET or length == tags.UNDEFINED:
-                return charset_of(self._buffer[start : start + length]) if tag == tags.CHARSET else scope.charset
-            position = start + length
-        return scope.charset
+    def read(self) -> Scope:
+        """Read the whole buffer.
 
-    def read(self) -> dict[str, Any]:
-        """Read it all."""
-        root = self._root()
-        for _ in self._steps(root):
-            pass
-        return root.dataset
-
-    def _root(self) -> _Scope:
-        return _Scope(len(self._buffer), "", self._charset, False)
-
-    def _steps(self, root: _Scope) -> Iterator[None]:
-        """Read it all, with a pause after each item."""
+        Returns:
+            The data set, and its repertoire.
+        """
+        self._root.end = self._size = self._reach
         try:
-            yield from self._read(root)
+            for _ in self._steps:
+                pass
+        except (struct.error, IndexError):
+            raise Malformed("The head is not what a scanner passed") from None
+        return self._root
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of a buffer that comes piece by piece, and read as far as they go; `read` ends it.
+
+        Args:
+            chunk: The bytes.
+        """
+        self._wait()
+        buffer = self._buffer[self._needed - self._base :]
+        self._buffer = buffer + chunk if buffer else chunk[max(self._needed - self._reach, 0) :]
+        self._reach += len(chunk)
+        self._base = self._reach - len(self._buffer)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Read as far as the bytes go."""
+        try:
+            self._needed = next(self._steps)
+        except StopIteration:
+            raise Malformed("The head is not what a scanner passed") from None
         except (struct.error, IndexError):
             raise Malformed("The head is not what a scanner passed") from None
 
-    def _read(self, root: _Scope) -> Iterator[None]:
-        buffer, position = self._buffer, 0
+    def _turn(self, *, is_little: bool) -> None:
+        self._is_little = is_little
+        order = "<" if is_little else ">"
+        self._element = struct.Struct(order + "HH2sH").unpack_from
+        self._implicit = struct.Struct(order + "HHL").unpack_from
+        self._length = struct.Struct(order + "L").unpack_from
+
+    def _read(self, root: Scope) -> Iterator[int]:
+        """Read it all, with a pause whenever more bytes are needed: from where on."""
+        position = 0
         stack = [root]
         while stack:
+            while position + _AHEAD_BYTES > self._reach < self._size:
+                yield position
+            if len(stack) < self._inside:
+                self._inside, self._is_explicit = 0, True
+                self._turn(is_little=False)
             scope = stack[-1]
             if position == scope.end:
                 self._close(stack.pop())
-                yield
                 continue
             if scope.items is not None:
-                group, element, length = self._implicit(buffer, position)
+                group, element, length = self._implicit(self._buffer, position - self._base)
                 position += 8
                 if group << 16 | element == tags.SEQUENCE_END:
                     self._close(stack.pop())
                     continue
                 end = position + length if length != tags.UNDEFINED else -1
-                inner = _Scope(end, f"{scope.path}/{len(scope.items)}/", scope.charset, scope.is_signed)
+                inner = Scope(end, f"{scope.path}/{len(scope.items)}/", scope.charset, scope.is_signed)
                 if self._open_item(scope, inner) or end < 0:
                     stack.append(inner)
                 else:
@@ -234,23 +212,29 @@ class _Reader:
             if tag == tags.ITEM_END:
                 self._close(stack.pop())
                 position += 8
-                yield
                 continue
             if self._is_sequence(tag, vr, length):
                 end = start + length if length != tags.UNDEFINED else -1
-                inner = _Scope(end, scope.path + tags.key(tag), scope.charset, scope.is_signed)
+                inner = Scope(end, scope.path + tags.key(tag), scope.charset, scope.is_signed)
                 inner.items = []
                 self._open(scope, tag, inner.items)
                 stack.append(inner)
                 position = start
+                at = start - self._base
+                if not self._is_little and vr == "UN" and length == tags.UNDEFINED and self._buffer[at] == 0xFE:
+                    self._inside, self._is_explicit = len(stack), False
+                    self._turn(is_little=True)
                 continue
-            position = self._value(scope, tag, vr, start, length, is_root=scope is root)
+            stop = start + length
+            if length == tags.UNDEFINED and not (scope is root and tag in tags.BULK):
+                stop = yield from self._end_of_fragments(start)
+            position = self._value(scope, tag, vr, start, stop, length)
 
-    def _open(self, scope: _Scope, tag: int, items: list[Any]) -> None:
+    def _open(self, scope: Scope, tag: int, items: list[Any]) -> None:
         """A sequence begins."""
         scope.dataset[tags.key(tag)] = {"vr": "SQ", "Value": items}
 
-    def _open_item(self, scope: _Scope, inner: _Scope) -> bool:
+    def _open_item(self, scope: Scope, inner: Scope) -> bool:
         """An item of a sequence begins; False: nobody wants it."""
         items = scope.items or []
         frames, depth = self.frames, len(scope.path)
@@ -263,22 +247,23 @@ class _Reader:
             scope.items.append(inner.dataset if is_wanted else _NOTHING)
         return is_wanted
 
-    def _put(self, scope: _Scope, key: str, entry: dict[str, Any]) -> None:
+    def _put(self, scope: Scope, key: str, entry: dict[str, Any]) -> None:
         """An element that is no sequence."""
         scope.dataset[key] = entry
 
-    def _close(self, scope: _Scope) -> None:
+    def _close(self, scope: Scope) -> None:
         """A data set or a sequence ends."""
 
     def _read_element(self, position: int) -> tuple[int, str, int, int]:
         """An element's tag, VR (empty where it is not written), length and the start of its value."""
+        at = position - self._base
         if self._is_explicit:
-            group, element, code, length = self._element(self._buffer, position)
+            group, element, code, length = self._element(self._buffer, at)
             if code in tags.SHORT:
                 return group << 16 | element, code.decode(), length, position + 8
             if code in tags.LONG:
-                return group << 16 | element, code.decode(), self._length(self._buffer, position + 8)[0], position + 12
-        group, element, length = self._implicit(self._buffer, position)
+                return group << 16 | element, code.decode(), self._length(self._buffer, at + 8)[0], position + 12
+        group, element, length = self._implicit(self._buffer, at)
         return group << 16 | element, "", length, position + 8
 
     @staticmethod
@@ -289,35 +274,43 @@ class _Reader:
             return vr in ("", "UN") and tag not in tags.BULK
         return vr in ("", "UN") and tag in tags.sequence_tags()
 
-    def _value(self, scope: _Scope, tag: int, vr: str, start: int, length: int, *, is_root: bool) -> int:
+    def _value(self, scope: Scope, tag: int, vr: str, start: int, stop: int, length: int) -> int:
         """Take an element that is no sequence.
 
+        Args:
+            scope: The data set it is in.
+            tag: The element.
+            vr: What is written of its representation.
+            start: Where its value begins.
+            stop: Where the next element begins.
+            length: As it is written.
+
         Returns:
-            Where the next one begins.
+            Where to go on.
         """
-        buffer, key = self._buffer, tags.key(tag)
-        if (is_root and start == len(buffer) and length and tag in tags.BULK) or start == len(buffer) < start + length:
+        key, size = tags.key(tag), self._size
+        if (not scope.path and start == size and length and tag in tags.BULK) or start == size < stop:
             vr = vr or ("OB" if length == tags.UNDEFINED else "OW")  # PS3.5 A.1, A.4
             if self._uri is not None:
                 uri = self._uri(scope.path + key, vr, start, -1)
                 self._put(scope, key, {"vr": vr, "BulkDataURI": uri})
             return start
-        stop = start + length if length != tags.UNDEFINED else self._end_of_fragments(start)
         if tag & 0xFFFF == 0 or tag == 0xFFFCFFFC:
             return stop
         value_bytes = (stop if length != tags.UNDEFINED else stop - 8) - start
         vr = self._true_vr(scope, tag, vr, value_bytes)
-        if self._uri is not None and value_bytes > max(_HUGE_BYTES, self._inline_bytes):
+        if self._uri is not None and value_bytes > max(HUGE_BYTES, self._inline_bytes):
             uri = self._uri(scope.path + key, vr, start, start + value_bytes)
             self._put(scope, key, {"vr": vr, "BulkDataURI": uri})
             return stop
-        raw = buffer[start : start + value_bytes]
-        if tag == tags.CHARSET and raw.strip(b" \0"):
+        at = start - self._base
+        raw = self._buffer[at : at + value_bytes]
+        if tag == tags.CHARSET and raw.strip(b" \0") and self.frames is None:
             scope.charset = charset_of(raw)
             self._put(scope, key, {"vr": "CS", "Value": [_UTF8]})
             return stop
         entry: dict[str, Any] = {"vr": vr}
-        if vr in BINARY_UNITS or len(raw) > _HUGE_BYTES:
+        if vr in BINARY_UNITS or len(raw) > HUGE_BYTES:
             if self._uri is not None and len(raw) > self._inline_bytes:
                 entry["BulkDataURI"] = self._uri(scope.path + key, vr, start, start + len(raw))
             elif raw and vr in BINARY_UNITS:
@@ -332,11 +325,13 @@ class _Reader:
         self._put(scope, key, entry)
         return stop
 
-    def _true_vr(self, scope: _Scope, tag: int, vr: str, length: int) -> str:
+    def _true_vr(self, scope: Scope, tag: int, vr: str, length: int) -> str:
         """The value representation where none, or only UN, is written (PS3.5 6.2.2)."""
         if vr and (vr != "UN" or length >= _UNKNOWN_VR_BYTES):
             return vr
         if tag >> 16 & 1 and tag & 0xFFFF >= 0x1000:
+            if self.frames is not None:
+                return "UN"
             creator = scope.dataset.get(f"{tag >> 16:04X}00{tag >> 8 & 0xFF:02X}", {}).get("Value", [None])[0]
             return _private_vr(tag, creator) if isinstance(creator, str) else "UN"
         known = tags.dictionary_vr(tag)
@@ -346,67 +341,19 @@ class _Reader:
             return "US" if known.startswith("US") and length == 2 else "OW"
         return known if known in BINARY_UNITS or known in _KNOWN else "UN"
 
-    def _end_of_fragments(self, position: int) -> int:
+    def _end_of_fragments(self, start: int) -> Generator[int, None, int]:
         """Where an encapsulated value within a sequence ends, its delimiter included."""
+        position = start
         while True:
-            group, element, length = self._implicit(self._buffer, position)
+            while position + _AHEAD_BYTES > self._reach < self._size:
+                yield start if position - start <= HUGE_BYTES else position
+            group, element, length = self._implicit(self._buffer, position - self._base)
             position += 8
             if group << 16 | element == tags.SEQUENCE_END:
                 return position
             position += length
 
 
-class _Writer(_Reader):
-    """Writes what it reads as text."""
-
-    def __init__(
-        self, buffer: bytes, syntax: str, uri: Uri | None, inline_bytes: int, charset: Charset | None = None
-    ) -> None:
-        super().__init__(buffer, syntax, uri, inline_bytes, charset)
-        self._out: list[str] = []
-        self._length_chars = 0
-        self.is_first = True  # no element of this data set was written yet
-
-    def write(self) -> Iterator[bytes]:
-        """The elements of the data set, without the braces around them."""
-        root = self._root()
-        for _ in self._steps(root):
-            if self._length_chars > _PIECE_BYTES:
-                yield self._taken()
-        yield self._taken()
-
-    def _taken(self) -> bytes:
-        text, self._out, self._length_chars = "".join(self._out), [], 0
-        return text.encode("utf-8", "replace")
-
-    def _add(self, text: str) -> None:
-        self._out.append(text if self.is_first else f",{text}")
-        self._length_chars += len(text)
-        self.is_first = False
-
-    def _open(self, scope: _Scope, tag: int, items: list[Any]) -> None:
-        self._add(f'"{tags.key(tag)}":{{"vr":"SQ","Value":[')
-        self.is_first = True
-
-    def _open_item(self, scope: _Scope, inner: _Scope) -> bool:
-        if scope.items is not None:
-            scope.items.append(None)  # they are counted
-        self._add("{")
-        self.is_first = True
-        return True
-
-    def _put(self, scope: _Scope, key: str, entry: dict[str, Any]) -> None:
-        if key[4:6] == "00" and int(key[3], 16) & 1:
-            scope.dataset[key] = entry  # who reserved a private block is asked for later
-        self._add(f'"{key}":{_written(entry)}')
-
-    def _close(self, scope: _Scope) -> None:
-        if scope.path:
-            self._out.append("]}" if scope.items is not None else "}")
-            self.is_first = False
-
-
-_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _NOTHING: dict[str, Any] = {}
 _KNOWN = frozenset(code.decode() for code in tags.SHORT | tags.LONG)
 

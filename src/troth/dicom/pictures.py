@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from troth.dicom import syntaxes
+from troth.dicom.errors import CannotRender
 from troth.dicom.frames import FrameTable
-from troth.dicom.picture import Picture
+from troth.dicom.metadata import to_json
+from troth.dicom.picture import DRAWING_BYTES, Picture
 
 
 def render(frame: bytes, picture: Picture, **options: Any) -> bytes:
@@ -23,25 +26,42 @@ def animate(frames: Sequence[bytes], pictures: Sequence[Picture], **options: Any
     return painting.animate(frames, pictures, **options)
 
 
+def described(head: bytes, syntax: str, frames: range) -> list[Picture]:
+    """What the pictures of some frames are.
+
+    Args:
+        head: Head of the instance.
+        syntax: Transfer syntax.
+        frames: Counted from 1.
+
+    Raises:
+        CannotRender: There are none, or they take more memory than is spent.
+    """
+    metadata = to_json(head, syntax, frames=frames)
+    found = [Picture.of(metadata, syntax, at) for at in frames]
+    if sum(one.drawing_bytes for one in found) > DRAWING_BYTES:
+        raise CannotRender("The picture takes more memory than is spent on one here")
+    return found
+
+
 def drawn(
-    contents: Sequence[bytearray],
-    number: int,
-    table: FrameTable | None,
-    pictures: Sequence[Picture],
-    options: dict[str, Any],
+    contents: list[bytearray], syntax: str, number: int, table: FrameTable | None, options: dict[str, Any]
 ) -> bytes:
     """Draw a picture: what the child runs.
 
     Args:
-        contents: The bytes of the ranges of each frame.
+        contents: The head of the instance, then the bytes of the ranges of each frame.
+        syntax: Transfer syntax.
         number: Number of the first frame, counted from 1.
         table: Shape of the frames, without their places; None where they are frames as `FrameTable.frame` gives them.
-        pictures: The description of each frame.
         options: Those of `render`.
 
     Raises:
         CannotRender: There is no picture of it.
     """
+    head = bytes(contents.pop(0))
+    pictures = described(head, syntax, range(number, number + len(contents)))
+    del head
     # What is large is native and plain, and stays where it was gathered; numpy reads it there.
     frames: list[Any] = list(contents)
     if table is None or table.frame_bits == 0 or not table.is_plain:
@@ -64,5 +84,6 @@ def load() -> None:
     from troth.dicom import codecs, painting, picture  # noqa: F401
 
     imagecodecs.jpeg8_version()  # loads the decoder itself
+    to_json(bytes.fromhex("28000601 02000000 0000 08004011 00000000"), syntaxes.IMPLICIT_LITTLE, frames=range(1))
     Image.init()
     ImageFont.load_default(10)

@@ -87,12 +87,9 @@ class _Writer:
     def __init__(self, buffer: bytes, syntax: str, wanted: str, is_signed: bool) -> None:
         self._buffer = buffer
         self._is_explicit = syntaxes.is_explicit(syntax)
-        self._is_little = syntaxes.is_little(syntax)
+        self._inside = 0  # how many scopes are open within an element of another byte order, that one included
+        self._turn(is_little=syntaxes.is_little(syntax))
         self._wants_vr = syntaxes.is_explicit(wanted)
-        order = "<" if self._is_little else ">"
-        self._element = struct.Struct(order + "HH2sH").unpack_from
-        self._implicit = struct.Struct(order + "HHL").unpack_from
-        self._length = struct.Struct(order + "L").unpack_from
         self._is_signed = is_signed
         self._out = bytearray()
 
@@ -101,6 +98,9 @@ class _Writer:
         position = 0
         stack = [_Scope(len(self._buffer), self._is_signed, is_sequence=False)]
         while stack:
+            if len(stack) < self._inside:
+                self._inside, self._is_explicit = 0, True
+                self._turn(is_little=False)
             scope = stack[-1]
             if position == scope.end:
                 self._close(stack)
@@ -109,6 +109,13 @@ class _Writer:
             else:
                 position = self._element_at(stack, position)
         return bytes(self._out)
+
+    def _turn(self, *, is_little: bool) -> None:
+        self._is_little = is_little
+        order = "<" if is_little else ">"
+        self._element = struct.Struct(order + "HH2sH").unpack_from
+        self._implicit = struct.Struct(order + "HHL").unpack_from
+        self._length = struct.Struct(order + "L").unpack_from
 
     def _close(self, stack: list[_Scope]) -> None:
         scope = stack.pop()
@@ -135,6 +142,9 @@ class _Writer:
         if self._is_sequence(tag, vr, length):
             self._header(tag, "SQ", tags.UNDEFINED)
             stack.append(_Scope(start + length if length != tags.UNDEFINED else -1, scope.is_signed, is_sequence=True))
+            if not self._is_little and vr == "UN" and length == tags.UNDEFINED and buffer[start] == 0xFE:
+                self._inside, self._is_explicit = len(stack), False  # PS3.5 6.2.2, as `metadata.Reader`
+                self._turn(is_little=True)
             return start
         is_root = len(stack) == 1
         if start == len(buffer) and length and is_root:

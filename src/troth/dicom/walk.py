@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from troth.dicom import tags
 from troth.dicom.errors import HeadTooLarge, Malformed, TooDeep
 
-_SEQUENCE, _ITEM, _FRAGMENTS = 0, 1, 2
+_SEQUENCE, _ITEM, _FRAGMENTS, _UNKNOWN = 0, 1, 2, 3  # the last one of UN, before its first item told its byte order
 _UNBOUNDED = 1 << 62
 _VALUE_BYTES = 1 << 16  # of an index attribute; the rest of a longer one is not looked at
 _MOST_ITEMS = 1000  # of a sequence whose items the index needs
@@ -89,19 +89,17 @@ class Walker:
     """
 
     __slots__ = (
-        "_after", "_blanks", "_count", "_element", "_implicit", "_is_little", "_length", "_limit_bytes", "_limits",
-        "_long", "_open", "_passed", "_places", "_previous", "_short", "_stack", "_within", "bulk", "need", "nested",
-        "padding", "position", "values",
+        "_after", "_blanks", "_count", "_element", "_implicit", "_inside", "_is_little", "_length", "_limit_bytes",
+        "_limits", "_long", "_open", "_passed", "_places", "_previous", "_short", "_stack", "_within", "bulk",
+        "need", "nested", "padding", "position", "values",
     )  # fmt: skip
 
     def __init__(self, *, is_explicit: bool, is_little: bool, limits: Limits, after: int = 0) -> None:
-        self._element, self._implicit, self._length, short, long = _READERS[is_little]
-        self._short = short if is_explicit else _NONE
-        self._long = long if is_explicit else _NONE
+        self._turn(is_explicit=is_explicit, is_little=is_little)
+        self._inside = 0  # how many scopes are open within an element of another byte order, that one included
         self._limits = limits
         self._limit_bytes = limits.tail_bytes if after else limits.head_bytes
         self._after = after
-        self._is_little = is_little
         self._previous = max(after, 0x0003FFFF)
         self._count = 0
         self._stack: list[tuple[int, int, int]] = []  # kind, end or -1, nearest enclosing end
@@ -133,6 +131,12 @@ class Walker:
         while self.bulk is None:
             if not (self._descend(buffer) if self._stack else self._top(buffer)):
                 return
+
+    def _turn(self, *, is_explicit: bool, is_little: bool) -> None:
+        self._is_little = is_little
+        self._element, self._implicit, self._length, short, long = _READERS[is_little]
+        self._short = short if is_explicit else _NONE
+        self._long = long if is_explicit else _NONE
 
     @property
     def is_whole(self) -> bool:
@@ -298,6 +302,9 @@ class Walker:
         size, position, stack = len(buffer), self.position, self._stack
         wanted = self._wanted()
         while stack:
+            if len(stack) < self._inside:
+                self._inside = 0
+                self._turn(is_explicit=True, is_little=False)
             kind, end, bound = stack[-1]
             if position == end:
                 stack.pop()
@@ -308,6 +315,11 @@ class Walker:
                 raise Malformed("A sequence item ends inside an element")
             if kind != _ITEM:
                 self._count += 1
+                if kind == _UNKNOWN:
+                    stack[-1] = _SEQUENCE, end, bound
+                    if buffer[position] == 0xFE:  # what is unknown is implicit little endian (PS3.5 6.2.2)
+                        self._inside = len(stack)
+                        self._turn(is_explicit=False, is_little=True)
                 group, element, length = self._implicit(buffer, position)
                 tag = group << 16 | element
                 position += 8
@@ -349,13 +361,16 @@ class Walker:
                 self._within.append((self.nested[self._open][-1], tag, start, length))
             if self._opens(tag, vr, length):
                 position = start
-                stack.append(_scope(_kind(tag, vr, length), start, length, bound))
+                stack.append(_scope(self._kind(tag, vr, length), start, length, bound))
                 if len(stack) > 2 * self._limits.depth:
                     raise TooDeep(f"Sequences are nested more than {self._limits.depth} levels deep")
             else:
                 position = self._skip(start, length, bound)
             if position > size:
                 return self._wait(position, position)
+        if self._inside:
+            self._inside = 0
+            self._turn(is_explicit=True, is_little=False)
         self.position = self.need = position
         self._bound(position)
         return True
@@ -374,7 +389,7 @@ class Walker:
 
     def _begin(self, tag: int, vr: bytes, start: int, length: int) -> None:
         self._open = tag
-        self._stack.append(_scope(_kind(tag, vr, length), start, length, _UNBOUNDED))
+        self._stack.append(_scope(self._kind(tag, vr, length), start, length, _UNBOUNDED))
         if tag in tags.NESTED and not self._after:
             if tag in self.nested:
                 raise Malformed(f"The attribute {tags.show(tag)} is there twice")
@@ -391,6 +406,13 @@ class Walker:
                 raise Malformed("An element that may not has an undefined length")
             return True
         return vr == b"UN" and length > 0 and tag in tags.sequence_tags()
+
+    def _kind(self, tag: int, vr: bytes, length: int) -> int:
+        if length != tags.UNDEFINED or vr == b"SQ":
+            return _SEQUENCE
+        if vr != b"UN" or tag == tags.PIXELS:
+            return _FRAGMENTS
+        return _SEQUENCE if self._is_little else _UNKNOWN
 
     def _bound(self, reach: int) -> None:
         if self._passed + reach > self._limit_bytes:
@@ -426,8 +448,3 @@ def _scope(kind: int, start: int, length: int, bound: int) -> tuple[int, int, in
     if start + length > bound:
         raise Malformed("A sequence is longer than the item it stands in")
     return kind, start + length, start + length
-
-
-def _kind(tag: int, vr: bytes, length: int) -> int:
-    is_fragments = length == tags.UNDEFINED and vr != b"SQ" and (vr != b"UN" or tag == tags.PIXELS)
-    return _FRAGMENTS if is_fragments else _SEQUENCE

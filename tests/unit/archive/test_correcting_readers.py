@@ -42,7 +42,7 @@ async def test_what_was_looked_up_before_is_read_as_it_is_now(rooms: Rooms) -> N
         assert str(read(b"".join([chunk async for chunk in viewing.part10(record)])).PatientName) == "Right^A"
         assert dicom.reopen(await viewing.head(record), record.syntax).values[NAME] == "Right^A"
         await viewing.verify(record)
-        assert len(await viewing.frames(record, [1])) == 1
+        assert (await viewing.frame(record, 1)).is_whole
     lines = b"".join(await (await viewing.description(None, outcomes[0].instance_uid)).tell("http://x"))
     assert b"Right^A" in lines
     permit = await rooms.may_store()

@@ -13,11 +13,12 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
+from tests.common import objects
 from tests.unit.archive.rooms import instance, to_file
 from troth import dicom
 from troth.archive import painter
-from troth.archive.painter import Frames, Painter
-from troth.dicom import painting
+from troth.archive.painter import Frames, Head, Painter
+from troth.dicom import painting, pictures
 from troth.kit import children
 from troth.kit.errors import Unavailable
 
@@ -47,7 +48,7 @@ async def paint(made: Painter, head: bytes, syntax: str, frames: list[bytes], **
         yield frames[number - 1]
 
     sent = Frames(range(1, len(frames) + 1), sum(map(len, frames)), pieces)
-    return await made.paint("tenant", head, syntax, sent, options)
+    return await made.paint("tenant", Head.of(head), syntax, sent, options)
 
 
 @pytest.fixture
@@ -99,14 +100,16 @@ async def test_a_picture_that_is_not_done_in_its_time_may_be_had_later(
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", JPEG])
-async def test_the_memory_of_a_picture_is_counted_before_it_is_drawn(
-    made: Painter, monkeypatch: pytest.MonkeyPatch, syntax: str
-) -> None:
+def test_the_memory_of_a_picture_is_counted_before_it_is_drawn(monkeypatch: pytest.MonkeyPatch, syntax: str) -> None:
     head, frame = compressed(jpeg())
-    monkeypatch.setattr(dicom, "DRAWING_BYTES", 16 * 16 * (2 * (syntax == JPEG) + (syntax != JPEG) + 2) - 1)
-    with pytest.raises(dicom.CannotRender):
-        await paint(made, head, syntax, [frame])
-    assert not made._children._all
+    asked: list[bytes] = []
+    monkeypatch.setattr(painting, "decode", lambda frame, _picture: asked.append(frame))
+    needed = 16 * 16 * (2 * (syntax == JPEG) + (syntax != JPEG) + 2)
+    for most, is_drawn in ((needed - 1, False), (needed, True)):
+        monkeypatch.setattr(pictures, "DRAWING_BYTES", most)
+        with pytest.raises(dicom.CannotRender if not is_drawn else TypeError):
+            pictures.drawn([bytearray(head), bytearray(frame)], syntax, 1, None, {})
+        assert bool(asked) is is_drawn
 
 
 async def test_a_large_frame_goes_by_in_pieces_and_native_ones_too_are_drawn_apart(made: Painter) -> None:
@@ -119,7 +122,7 @@ async def test_a_large_frame_goes_by_in_pieces_and_native_ones_too_are_drawn_apa
 
     options = {"media_type": "image/png"}
     parts = Frames([1], 256, pieces, table)
-    drawn = await made.paint("t", header.head, header.syntax, parts, options)
+    drawn = await made.paint("t", Head.of(header.head), header.syntax, parts, options)
     assert Image.open(BytesIO(drawn)).tobytes() == bytes(range(256))
     assert made._children._all
 
@@ -144,11 +147,13 @@ def test_what_is_drawn_in_bands_is_what_is_drawn_at_once(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(65535, 65535), (0, 16)])
-async def test_too_large_a_frame_is_refused_before_any_decoder_sees_it(made: Painter, rows: int, columns: int) -> None:
+def test_too_large_a_frame_is_refused_before_any_decoder_sees_it(
+    monkeypatch: pytest.MonkeyPatch, rows: int, columns: int
+) -> None:
     head, frame = compressed(jpeg(), rows, columns)
+    monkeypatch.setattr(painting, "decode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(dicom.CannotRender):
-        await paint(made, head, JPEG, [frame])
-    assert not made._children._all
+        pictures.drawn([bytearray(head), bytearray(frame)], JPEG, 1, None, {})
 
 
 async def test_a_picture_can_move_be_cut_turned_and_carry_words(made: Painter) -> None:
@@ -169,3 +174,22 @@ async def test_a_picture_can_move_be_cut_turned_and_carry_words(made: Painter) -
         await paint(made, header.head, header.syntax, [pixels, pixels], media_type="image/png")
     written = await paint(made, header.head, header.syntax, [pixels], media_type="image/png", notes=("A",))
     assert Image.open(BytesIO(written)).tobytes() != whole.tobytes()
+
+
+async def test_what_a_head_says_is_read_in_the_child(made: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makers' elements in implicit VR, several repertoires, and the groups of one frame among thousands."""
+    many = objects.slide(3000)
+    header, pixels = dicom.scan(many.file)
+    head = header.head
+    monkeypatch.setattr(pictures, "to_json", lambda *_, **__: pytest.fail("it was read outside"))
+    frame = Frames([2999], 64, lambda _number: Head.of(pixels[2998 * 64 : 2999 * 64]).pieces)
+    drawn = await made.paint("t", Head.of(head), header.syntax, frame, {"media_type": "image/png"})
+    assert Image.open(BytesIO(drawn)).size == (8, 8)
+    other = pydicom.dcmread(BytesIO(instance()))
+    other.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    other.PatientName = "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"
+    other.add_new(0x20010010, "LO", "Philips Imaging DD 001")
+    other.add_new(0x20011003, "FL", 1.0)
+    found, rest = dicom.scan(to_file(other, "1.2.840.10008.1.2"))
+    native = Frames([1], len(rest), lambda _number: Head.of(rest).pieces, dicom.frame_table(found))
+    assert await made.paint("t", Head.of(found.head), found.syntax, native, {"media_type": "image/png"})

@@ -51,7 +51,7 @@ async def test_what_is_stored_comes_back_whole(rooms: Rooms) -> None:
     assert read(back) == read(sent)
     verified = await viewing.verify(record)
     assert verified.length_bytes == record.length_bytes
-    assert await viewing.frames(record, [1]) == [read(sent).PixelData]
+    assert (await viewing.frame(record, 1)).first == read(sent).PixelData
     await viewing.close()
     (event,) = await rooms.events("archive:study:opened")
     assert event.payload is not None
@@ -60,7 +60,7 @@ async def test_what_is_stored_comes_back_whole(rooms: Rooms) -> None:
     (closed,) = await rooms.events("archive:viewing:closed")
     assert closed.counts["frames"] == 1
     with pytest.raises(StudyNotFound):
-        await viewing.frames(record, [1])
+        await viewing.frame(record, 1)
 
 
 async def test_same_bytes_again_are_held_already_and_other_bytes_are_refused(rooms: Rooms) -> None:
@@ -190,13 +190,13 @@ async def test_a_viewing_ends_with_the_session(rooms: Rooms) -> None:
     record = await viewing.instance(outcome.instance_uid)
     rooms.moment.session_alive = False
     try:
-        assert await viewing.frames(record, [1])
+        assert (await viewing.frame(record, 1)).first
         with clock.moved(timedelta(seconds=2)), pytest.raises(PermitDenied):
-            await viewing.frames(record, [1])
+            await viewing.frame(record, 1)
     finally:
         rooms.moment.session_alive = True
     with clock.moved(timedelta(seconds=2)):
-        assert await viewing.frames(record, [1])
+        assert (await viewing.frame(record, 1)).first
 
 
 async def test_a_long_viewing_is_written_anew(rooms: Rooms) -> None:
@@ -239,7 +239,7 @@ async def test_erased_stays_erased(rooms: Rooms) -> None:
     assert erasure.counts["tokens"] > 10
     assert (await rooms.archive.erase_study(permit, study.id)) == erasure
     with pytest.raises(KeyDestroyed):
-        await viewing.frames(record, [1])
+        await viewing.frame(record, 1)
     with clock.moved(timedelta(seconds=2)), pytest.raises(PermitDenied):
         await viewing.check()
     found = await rooms.find(Query(matches=(Match(0x00100010, "ZQX*"),)))

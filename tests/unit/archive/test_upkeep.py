@@ -129,7 +129,7 @@ async def test_a_broken_instance_is_found_told_and_never_served_as_whole(rooms: 
     with pytest.raises(StoredBytesBroken):
         [chunk async for chunk in viewing.part10(instance)]
     with pytest.raises(StoredBytesBroken):
-        await viewing.frames(instance, [1])
+        await viewing.frame(instance, 1)
     assert len(await rooms.archive.upkeep.known_broken(may_administer(rooms.hospital.id))) == 1
     assert len(await rooms.events("archive:instance:found_broken")) == 1, "it is told once"
 

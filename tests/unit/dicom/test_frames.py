@@ -36,6 +36,11 @@ def test_frames_are_what_pydicom_reads(path: Path) -> None:
     assert again.to_bytes() == table.to_bytes()
     peer = pydicom.dcmread(path, force=True)
     frames = [table.read(number, lambda start, stop: bulk[start:stop]) for number in range(1, table.count + 1)]
+    for step in (333, 1 << 20):
+        for number, one in enumerate(frames[:3], 1):
+            parts = [made(bulk[start:stop]) for start, stop, made in table.parts(number, step)]
+            assert b"".join(parts) == one
+            assert table.length_bytes(number) == len(one)
     if header.is_encapsulated:
         assert frames == list(generate_frames(peer.PixelData, number_of_frames=table.count))
     elif header.bits_allocated == 1:

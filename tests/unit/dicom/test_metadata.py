@@ -24,22 +24,40 @@ from tests.unit.dicom.files import (
     some_files,
     wheel,
 )
-from troth.dicom import encode, find_bulk, recode, scan, swapped, to_json, write_json
+from troth.dicom import BulkPlace, BulkSearch, Scanner, Transcript, encode, recode, scan, swapped, to_json
 from troth.kit.errors import TrothError
 
 Json = Mapping[str, Any]
+BIG = "1.2.840.10008.1.2.2"
+
+
+def pieces(head: bytes, size: int) -> Iterator[bytes]:
+    return (head[at : at + size] for at in range(0, len(head), size))
+
+
+def written(head: bytes, syntax: str, *, tail: bytes = b"", size: int = 256 << 10) -> Iterator[bytes]:
+    transcript = Transcript(syntax, "bulkdata/")
+    for piece in pieces(head, size):
+        yield transcript.feed(piece)
+    yield transcript.finish(tail)
+
+
+def found(head: bytes, syntax: str, path: str, size: int = 256 << 10) -> BulkPlace | None:
+    search = BulkSearch(syntax, path)
+    any(search.feed(piece) for piece in pieces(head, size))
+    return search.finish()
 
 
 def scanned() -> list[Path]:
-    found = []
+    paths = []
     for path in some_files():
         try:
             scan(path.read_bytes())
         except TrothError:
             continue
         if path.name not in PEER_CANNOT:
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def plain(metadata: Json, *, swap: bool) -> dict[str, Any]:
@@ -96,7 +114,7 @@ def test_every_uri_leads_to_its_bytes(name: str) -> None:
     assert uris
     for uri in uris:
         path = uri.removeprefix("bulkdata/")
-        place = find_bulk(header.head, header.syntax, path)
+        place = found(header.head, header.syntax, path)
         assert place is not None
         if place.is_bulk:
             assert place.start == len(header.head)
@@ -107,7 +125,7 @@ def test_every_uri_leads_to_its_bytes(name: str) -> None:
             at = at[step] if len(step) == 8 else at["Value"][int(step)]
         raw = swapped(header.head[place.start : place.stop], place.unit_bytes)
         assert base64.b64encode(raw).decode() == at["InlineBinary"]
-    assert find_bulk(header.head, header.syntax, "00091010/0/00091011") is None
+    assert found(header.head, header.syntax, "00091010/0/00091011") is None
 
 
 def test_bulk_uri_as_a_function() -> None:
@@ -164,8 +182,9 @@ def test_deepest_nesting_and_encapsulated_icon() -> None:
 def test_written_piece_by_piece_it_is_the_same(path: Path) -> None:
     header, _ = scan(path.read_bytes())
     expected = to_json(header.head, header.syntax, "bulkdata/", tail=header.tail)
-    written = b"".join(write_json(header.head, header.syntax, "bulkdata/", tail=header.tail))
-    assert json.loads(written) == expected
+    for size in (len(header.head) or 1, 300_000, 997):
+        told = b"".join(written(header.head, header.syntax, tail=header.tail, size=size))
+        assert json.loads(told) == expected
 
 
 LARGE = {
@@ -181,8 +200,8 @@ def test_what_is_large_is_written_in_little_memory(made: Callable[[], objects.Ma
     expected = to_json(header.head, header.syntax, "bulkdata/")
     with flat_memory(8 << 20):
         digest = sha256()
-        for piece in write_json(header.head, header.syntax, "bulkdata/"):
-            assert len(piece) < 1 << 20
+        for piece in written(header.head, header.syntax):
+            assert len(piece) < 2 << 20
             digest.update(piece)
     text = json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
     assert digest.digest() == sha256(text.encode()).digest()
@@ -212,3 +231,53 @@ def test_a_sequence_of_a_maker_in_implicit_vr_is_given_as_its_bytes() -> None:
 def test_encapsulated_pixels_in_implicit_vr_are_ob() -> None:
     head = struct.pack("<HHL", 0x7FE0, 0x0010, 0xFFFFFFFF)
     assert to_json(head, "1.2.840.10008.1.2", "")["7FE00010"]["vr"] == "OB"
+
+
+@pytest.mark.parametrize("made", LARGE.values(), ids=LARGE)
+def test_a_value_of_what_is_large_is_found_in_little_memory(made: Callable[[], objects.Made]) -> None:
+    header, _ = scan(made().file)
+    long = struct.pack("<HH2sHL", 0x7001, 0x1010, b"OB", 0, 300_000) + bytes(range(200)) * 1500
+    head = header.head + long if header.bulk_tag is None else long + header.head
+    with flat_memory(8 << 20):
+        place = found(head, header.syntax, "70011010")
+    assert place is not None
+    assert head[place.start : place.stop] == bytes(range(200)) * 1500
+
+
+def in_big_endian(between: bytes) -> bytes:
+    """A big endian data set with something in it that comes as it is."""
+    elements = [
+        (0x00080016, b"UI", b"1.2.840.10008.5.1.4.1.1.7\0"), (0x00080018, b"UI", b"1.2.3\0"),
+        (0x0020000D, b"UI", b"1.2.4\0"), (0x0020000E, b"UI", b"1.2.5\0"),
+    ]  # fmt: skip
+    told = b"".join(struct.pack(">HH2sH", tag >> 16, tag & 0xFFFF, vr, len(raw)) + raw for tag, vr, raw in elements)
+    return told + between + struct.pack(">HH2sHH", 0x0028, 0x0010, b"US", 2, 515)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_what_is_unknown_within_big_endian_is_implicit_little_endian(order: str, chunk: int) -> None:
+    """DICOM PS3.5 6.2.2 (CP-246); and as it was written before that."""
+    private = struct.pack(">HH2sHL", 0x0021, 0x1001, b"UN", 0, 0xFFFFFFFF)
+    if order == "<":
+        inner = struct.pack("<HHLH", 0x0028, 0x0011, 2, 259) + struct.pack("<HHL", 0x0008, 0x0050, 4) + b"A1B2"
+    else:
+        inner = struct.pack(">HH2sHH", 0x0028, 0x0011, b"US", 2, 259)
+        inner += struct.pack(">HH2sH", 0x0008, 0x0050, b"SH", 4) + b"A1B2"
+    item = struct.pack(f"{order}HHL", 0xFFFE, 0xE000, 0xFFFFFFFF) + inner
+    end = struct.pack(f"{order}HHL", 0xFFFE, 0xE00D, 0) + struct.pack(f"{order}HHL", 0xFFFE, 0xE0DD, 0)
+    head = in_big_endian(private + item + end)
+    scanner = Scanner(BIG)
+    for piece in pieces(head, chunk):
+        scanner.feed(piece)
+    header = scanner.finish()
+    assert header.rows == 515
+    for told in (
+        to_json(header.head, BIG),
+        json.loads(b"".join(written(header.head, BIG, size=chunk))),
+        to_json(recode(header.head, BIG, EXPLICIT), EXPLICIT),
+    ):
+        assert told["00280010"]["Value"] == [515]
+        assert told["00211001"]["Value"] == [
+            {"00280011": {"vr": "US", "Value": [259]}, "00080050": {"vr": "SH", "Value": ["A1B2"]}}
+        ]

@@ -17,7 +17,7 @@ from troth.archive import attributes, permits, telling
 from troth.archive.errors import QuarantineGone, StoredBytesBroken, WrongPermit
 from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Row
-from troth.archive.painter import Frames, Painter
+from troth.archive.painter import Frames, Head, Painter
 from troth.archive.quarantine import store
 from troth.archive.quarantine.model import Against, Comparison, Group, Limits, Side
 from troth.archive.quarantine.reading import Opened, Reading
@@ -175,7 +175,7 @@ class Comparing:
             frame = await self._reading.frame(opened)
             options = {"media_type": "image/jpeg", "size": size}
             return await self._painter.paint(
-                permit.actor.tenant, opened.header.head, opened.header.syntax, Frames.of(frame), options
+                permit.actor.tenant, Head.of(opened.header.head), opened.header.syntax, Frames.of(frame), options
             )
         except (*_DAMAGED, dicom.Malformed, dicom.CannotRender):
             raise QuarantineGone from None

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.archive import InstanceRecord, NotStoredThatWay, Viewing, transcribed
+from troth.archive import InstanceRecord, NotStoredThatWay, StoredFrame, Viewing, transcribed
 from troth.dicom import part10
 from troth.doors import multipart
 from troth.doors.dicomweb import ranges
@@ -109,27 +109,34 @@ def frames(gate: Gate) -> Handler:
         url = f"{url_of(base_url(http_request), viewing, record)}/frames"
         content_type = f"{given.media_type};transfer-syntax={given.syntax}"
         if len(numbers) == 1:
-            content = await _frame(viewing, record, numbers[0], given.syntax)
+            frame = await _frame(viewing, record, numbers[0], given.syntax)
+            location = f"{url}/{numbers[0]}"
+            if not given.is_multipart and frame.is_whole:
+                return bytes_answer(frame.first, content_type, location=location)
             if not given.is_multipart:
-                return bytes_answer(content, content_type, location=f"{url}/{numbers[0]}")
-            boundary = multipart.new_boundary()
-            parts = [(content_type, f"{url}/{numbers[0]}", content)]
-            return bytes_answer(multipart.message(boundary, parts), related(given.media_type, boundary))
-        return await _as_frames(viewing, record, numbers, given, url)
+                told = {"Content-Location": location}
+                return stream_answer(frame.pieces(), content_type, length_bytes=frame.length_bytes, headers=told)
+            if frame.is_whole:
+                boundary = multipart.new_boundary()
+                content = multipart.message(boundary, [(content_type, location, frame.first)])
+                return bytes_answer(content, related(given.media_type, boundary))
+            return _as_frames(viewing, record, numbers, given, url, frame)
+        await viewing.require_frames(record, numbers)
+        first = await _frame(viewing, record, numbers[0], given.syntax)
+        return _as_frames(viewing, record, numbers, given, url, first)
 
     return handle
 
 
-async def _frame(viewing: Viewing, record: InstanceRecord, number: int, syntax: str) -> bytes:
+async def _frame(viewing: Viewing, record: InstanceRecord, number: int, syntax: str) -> StoredFrame:
     """A frame in a transfer syntax: as it is stored, or decoded.
 
     Raises:
         CannotRender: It cannot be decoded here.
     """
     if syntax == record.syntax or record.syntax in _UNCOMPRESSED:
-        (content,) = await viewing.frames(record, [number])
-        return content
-    return await viewing.rendered(record, [number], media_type=OCTETS)
+        return await viewing.frame(record, number)
+    return StoredFrame.whole(await viewing.rendered(record, [number], media_type=OCTETS))
 
 
 def bulkdata(gate: Gate) -> Handler:
@@ -142,7 +149,10 @@ def bulkdata(gate: Gate) -> Handler:
         value = await viewing.bulk_value(record, path)
         if value is None:
             given = _frame_type(wanted(http_request), record)
-            return await _as_frames(viewing, record, range(1, max(record.frames, 1) + 1), given, f"{base}/frames")
+            numbers = range(1, max(record.frames, 1) + 1)
+            await viewing.require_frames(record, numbers)
+            first = await _frame(viewing, record, 1, given.syntax)
+            return _as_frames(viewing, record, numbers, given, f"{base}/frames", first)
         given = _bulk_type(wanted(http_request), record, path)
         location, content_type = f"{base}/bulkdata/{path}", f"{given.media_type};transfer-syntax={given.syntax}"
         if given.is_multipart:
@@ -165,20 +175,16 @@ def bulkdata(gate: Gate) -> Handler:
     return handle
 
 
-async def _as_frames(
-    viewing: Viewing, record: InstanceRecord, numbers: Sequence[int], given: Wanted, url: str
+def _as_frames(
+    viewing: Viewing, record: InstanceRecord, numbers: Sequence[int], given: Wanted, url: str, first: StoredFrame
 ) -> Response:
-    """Frames as the parts of a message, each read when the one before has gone."""
-    await viewing.require_frames(record, numbers)
-    first = await _frame(viewing, record, numbers[0], given.syntax)  # what cannot be given is known before the answer
+    """Frames as the parts of a message, each read when the one before has gone; the first is known to be given."""
     content_type = f"{given.media_type};transfer-syntax={given.syntax}"
 
     async def parts() -> AsyncIterator[tuple[str, str, AsyncIterator[bytes]]]:
         for place, number in enumerate(numbers):
-            yield content_type, f"{url}/{number}", _read(place, number)
-
-    async def _read(place: int, number: int) -> AsyncIterator[bytes]:
-        yield await _frame(viewing, record, number, given.syntax) if place else first
+            frame = await _frame(viewing, record, number, given.syntax) if place else first
+            yield content_type, f"{url}/{number}", frame.pieces()
 
     boundary = multipart.new_boundary()
     return stream_answer(multipart.streamed(boundary, parts()), related(given.media_type, boundary))

@@ -1,0 +1,172 @@
+"""The head of an instance as it comes, piece by piece: written as DICOM JSON, or searched for one value of it.
+
+Memory stays flat, however many items its sequences have.
+
+Per: DICOM PS3.18 Annex F.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from troth.dicom import tags
+from troth.dicom.metadata import BulkPlace, Reader, Scope, Uri, uri_of
+from troth.dicom.text import Charset
+from troth.dicom.values import unit_bytes
+
+_INLINE_BYTES = 1024
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Transcript:
+    """Writes what `to_json` gives, as text.
+
+    Feed the head as it comes; each call returns the text of what it made whole. Of an element that stands twice in a
+    data set, both are written.
+
+    Args:
+        syntax: As `Header.syntax`.
+        bulk_uri: What to put before the path of a value that is not sent inline.
+    """
+
+    def __init__(self, syntax: str, bulk_uri: str) -> None:
+        self._syntax = syntax
+        self._head = _Text(b"", syntax, uri_of(bulk_uri), _INLINE_BYTES)
+        self._brace = b"{"
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes of the head.
+
+        Returns:
+            JSON in UTF-8.
+
+        Raises:
+            troth.dicom.Malformed: The head is not what a scanner passed.
+        """
+        self._head.feed(chunk)
+        brace, self._brace = self._brace, b""
+        return brace + self._head.taken()
+
+    def finish(self, tail: bytes = b"", besides: Mapping[str, Any] = _NOTHING) -> bytes:
+        """The head is whole.
+
+        Args:
+            tail: As `Header.tail`: elements after the bulk.
+            besides: Further elements, in DICOM JSON.
+
+        Returns:
+            The rest of the text.
+
+        Raises:
+            troth.dicom.Malformed: The head is not what a scanner passed.
+        """
+        root = self._head.read()
+        told = self._brace + self._head.taken()
+        if tail:
+            last = _Text(tail, self._syntax, None, _INLINE_BYTES, root.charset)
+            last.is_first = self._head.is_first
+            last.read()
+            told += last.taken()
+        if besides:
+            told += b"," + _written(dict(besides))[1:-1].encode()
+        return told + b"}"
+
+
+class BulkSearch:
+    """Finds where the value of a BulkDataURI stands.
+
+    Args:
+        syntax: As `Header.syntax`.
+        path: As it stands in the URI.
+    """
+
+    def __init__(self, syntax: str, path: str) -> None:
+        self._finder = _Finder(syntax, path)
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes of the head.
+
+        Returns:
+            Whether it is found already.
+        """
+        self._finder.feed(chunk)
+        return self._finder.place is not None
+
+    def finish(self) -> BulkPlace | None:
+        """The head is whole, or it was found: its place; None where there is no such value."""
+        if self._finder.place is None:
+            self._finder.read()
+        return self._finder.place
+
+
+class _Passing(Reader):
+    """Reads without keeping what was read, but for who reserved private blocks."""
+
+    def _open(self, scope: Scope, tag: int, items: list[Any]) -> None:
+        """Nothing of a sequence is kept."""
+
+    def _open_item(self, scope: Scope, inner: Scope) -> bool:
+        if scope.items is not None:
+            scope.items.append(None)  # they are counted
+        return True
+
+    def _put(self, scope: Scope, key: str, entry: dict[str, Any]) -> None:
+        if key[4:6] == "00" and int(key[3], 16) & 1:
+            scope.dataset[key] = entry  # who reserved a private block is asked for later
+
+
+class _Text(_Passing):
+    """Writes what it reads as text."""
+
+    def __init__(
+        self, buffer: bytes, syntax: str, uri: Uri | None, inline_bytes: int, charset: Charset | None = None
+    ) -> None:
+        super().__init__(buffer, syntax, uri, inline_bytes, charset)
+        self._out: list[str] = []
+        self.is_first = True  # no element of this data set was written yet
+
+    def taken(self) -> bytes:
+        """The text since the last call."""
+        text, self._out = "".join(self._out), []
+        return text.encode("utf-8", "replace")
+
+    def _add(self, text: str) -> None:
+        self._out.append(text if self.is_first else f",{text}")
+        self.is_first = False
+
+    def _open(self, scope: Scope, tag: int, items: list[Any]) -> None:
+        self._add(f'"{tags.key(tag)}":{{"vr":"SQ","Value":[')
+        self.is_first = True
+
+    def _open_item(self, scope: Scope, inner: Scope) -> bool:
+        self._add("{")
+        self.is_first = True
+        return super()._open_item(scope, inner)
+
+    def _put(self, scope: Scope, key: str, entry: dict[str, Any]) -> None:
+        super()._put(scope, key, entry)
+        self._add(f'"{key}":{_written(entry)}')
+
+    def _close(self, scope: Scope) -> None:
+        if scope.path:
+            self._out.append("]}" if scope.items is not None else "}")
+            self.is_first = False
+
+
+class _Finder(_Passing):
+    """Finds one value."""
+
+    def __init__(self, syntax: str, path: str) -> None:
+        super().__init__(b"", syntax, self._note, 0)
+        self._path = path
+        self.place: BulkPlace | None = None
+
+    def _note(self, at: str, vr: str, start: int, stop: int) -> str:
+        if at == self._path and self.place is None:
+            self.place = BulkPlace(vr, start, stop, 1 if self._is_little else unit_bytes(vr))
+        return ""
+
+
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
