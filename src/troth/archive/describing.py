@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -30,6 +31,9 @@ class Source(Protocol):
 
     async def heads(self, instances: Sequence[InstanceRecord]) -> list[bytes]:
         """Their heads."""
+
+    def writing_turn(self) -> AbstractAsyncContextManager[None]:
+        """A turn at writing a piece of what is large."""
 
     def head_pieces(self, instance: InstanceRecord) -> AsyncIterator[bytes]:
         """The head of one, piece by piece."""
@@ -129,9 +133,14 @@ async def of_series(
 async def _pieces(source: Source, study_uid: str, instance: InstanceRecord, base: str) -> AsyncIterator[bytes]:
     written = ready.transcript(study_uid, instance, base)
     async for chunk in source.head_pieces(instance):
-        yield await asyncio.to_thread(written.feed, chunk)
-    said = ready.besides(source.advice(instance))
-    yield await asyncio.to_thread(written.finish, await source.tail(instance), said)
+    async for chunk in source.head_pieces(instance):
+        async with source.writing_turn():  # never while a reader is waited for
+            piece = await asyncio.to_thread(written.feed, chunk)
+        yield piece
+    tail, said = await source.tail(instance), ready.besides(source.advice(instance))
+    async with source.writing_turn():
+        piece = await asyncio.to_thread(written.finish, tail, said)
+    yield piece
 
 
 async def _kept(keyring: Keyring, key: KeyRef, row: Row) -> bytes | None:

@@ -48,6 +48,7 @@ from troth.archive.viewing import Viewing
 from troth.kit import ids
 from troth.kit.db import Database
 from troth.kit.errors import TrothError
+from troth.kit.turns import Turns
 from troth.ledger import Ledger
 from troth.people import People
 from troth.policy import Actor, Permit, Policy, Target
@@ -81,6 +82,7 @@ class Archive:
         self.packs = packs
         self.painter = Painter()
         self.metadata = MetadataReader()
+        self.writing = Turns(2, most_of_one=1, most_waiting=10_000)  # of metadata of what is large, piece by piece
         self._db = db
         self._people = people
         self._ledger = ledger

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from troth.archive.painter import Frames, Head, Painter
 from troth.archive.records import instance_record, open_record, series_record
 from troth.archive.sealing import InstanceSecrets
 from troth.kit import clock
+from troth.kit.turns import Turns
 from troth.policy import Permit
 from troth.vault import KeyRef, Keyring, Packs, SealBroken
 
@@ -38,6 +39,7 @@ class Shelf(Protocol):
     keyring: Keyring
     packs: Packs
     painter: Painter
+    writing: Turns
 
     async def series_rows(self, permit: Permit, study_id: UUID) -> list[Row]:
         """Series of a study."""
@@ -221,6 +223,10 @@ class Viewing:
         yield first
         async for piece in pieces:
             yield piece
+
+    def writing_turn(self) -> AbstractAsyncContextManager[None]:
+        """A turn at writing a piece of what is large, in the share of the organisation."""
+        return self._shelf.writing.turn(self.permit.actor.tenant)
 
     async def heads(self, instances: Sequence[InstanceRecord]) -> list[bytes]:
         """The heads of many instances, in order."""

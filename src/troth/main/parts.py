@@ -16,6 +16,7 @@ import uvloop
 from troth.doors import dicomweb, dimse, viewer, web
 from troth.doors.web import create as create_pages
 from troth.kit.bell import Bell
+from troth.kit.threads import SharedThreads
 from troth.ledger import HeadFile, Sequencer
 from troth.lifecycle import ContactDisposal, UnusedAccounts
 from troth.main.adopting import InForce
@@ -51,6 +52,7 @@ def run_web(settings: Settings, first: socket.socket | None, second: socket.sock
     from troth.doors import rest
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
+        asyncio.get_running_loop().set_default_executor(SharedThreads())
         api = dicomweb.create(rooms)
         applications = (create_pages(rooms, api, rest.create(rooms)), viewer.create(rooms, api))
         web.require_forms(applications[0].routes)
@@ -77,6 +79,7 @@ def run_dicom(settings: Settings, first: socket.socket | None, second: socket.so
     """Serve DICOM associations until SIGTERM."""
 
     async def work(rooms: Rooms, stop: asyncio.Event) -> None:
+        asyncio.get_running_loop().set_default_executor(SharedThreads())
         shown = dicom_tls(settings)
         listener = dimse.create(rooms, ourselves=dimse.Ourselves(settings.ae, shown.client if shown else None))
         await listener.start(

@@ -17,6 +17,7 @@ from troth.doors.dicomweb.gate import Gate
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.problems import on_fault
 from troth.kit.errors import TrothError
+from troth.kit.threads import work_for
 
 Handler = Callable[[Request], Any]
 
@@ -112,7 +113,7 @@ def _known(gate: Gate, handler: Handler) -> Handler:
     """The handler, for somebody who is known: nothing that a stranger wrote is read but who they say they are."""
 
     async def handle(http_request: Request) -> Response:
-        await gate.caller(http_request)
+        work_for((await gate.caller(http_request)).actor.tenant)
         answer: Response = await handler(http_request)
         return answer
 

@@ -18,7 +18,9 @@ from troth.doors.dicomweb.viewings import Viewings
 from troth.doors.moments import Moments
 from troth.doors.taking import telling_why
 from troth.kit import clock
+from troth.kit.budgets import Room
 from troth.kit.errors import NotFound, Unauthenticated
+from troth.kit.turns import Turns
 from troth.people import Bearer, People
 from troth.policy import Actor, Permit, Policy, Target
 
@@ -28,6 +30,9 @@ _USUAL_PURPOSE = "diagnosis"
 _EMERGENCY = "emergency"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _AGAIN = timedelta(seconds=1)
+_UPLOADS, _UPLOADS_OF_ONE, _UPLOADS_WAITING = 96, 64, 256
+_WAITING_BYTES, _WAITING_BYTES_OF_ONE = 192 << 20, 128 << 20
+"""One message may have 64 MiB waiting; while one organisation has two of those, another still has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,18 @@ class Gate:
 
     Args:
         rooms: What the platform gives this door.
+
+    Attributes:
+        uploads: Turns at storing, each of which holds some megabytes on their way to the disk.
+        waiting_bytes: Room for metadata and values that wait for one another.
     """
 
     def __init__(self, rooms: Rooms) -> None:
         self.archive: Archive = rooms.archive
         self._people: People = rooms.people
         self._policy: Policy = rooms.policy
+        self.uploads = Turns(_UPLOADS, most_of_one=_UPLOADS_OF_ONE, most_waiting=_UPLOADS_WAITING)
+        self.waiting_bytes = Room(_WAITING_BYTES, _WAITING_BYTES_OF_ONE)
         self._viewings = Viewings()
         self._bearers: Moments[bytes, Bearer | None] = Moments()
         self._actors: Moments[bytes, Actor | None] = Moments()

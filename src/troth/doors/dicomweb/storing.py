@@ -259,24 +259,13 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
         study_uid = http_request.path_params.get("study")
         if study_uid is not None:
             checked(study_uid)
-        assembly = Assembly(partial(gate.archive.metadata.drafts, caller.actor.tenant))
-        events = _events(http_request, assembly)
         media_type = chosen(wanted(http_request), (JSON, PLAIN_JSON, XML))
         intake = Intake(gate.archive, Standing(gate, caller, permit), study_uid, instance_bytes)
-        try:
-            async for event in events:
-                await intake.take(event)
-            intake.note_refused(assembly.refused)
-            await intake.finish()
-        except (MultipartBroken, ClientDisconnect) as fault:
-            intake.note_refused(assembly.refused)
-            await intake.abandon(fault if isinstance(fault, MultipartBroken) else None)
-            if not intake.tally.outcomes:
-                raise
-            intake.tally.others.append(Truncated())
-        except BaseException:
-            await intake.abandon()
-            raise
+        tenant = caller.actor.tenant
+        async with gate.uploads.turn(tenant):
+            with gate.waiting_bytes.share(tenant) as share:
+                assembly = Assembly(partial(gate.archive.metadata.drafts, tenant), share)
+                await _taken(intake, assembly, _events(http_request, assembly))
         tally = intake.tally
         if not tally.outcomes and not tally.others:
             raise MultipartBroken("There is no part in the message.")
@@ -287,6 +276,29 @@ def store(gate: Gate, instance_bytes: int) -> Callable[[Request], Any]:
         return json_answer(told, media_type, status=tally.status, headers=warned)
 
     return handle
+
+
+async def _taken(intake: Intake, assembly: Assembly, events: AsyncIterator[Event]) -> None:
+    """Take a message to its end; of one that breaks off, what came whole is stored all the same.
+
+    Raises:
+        MultipartBroken: It is no message of parts.
+        ClientDisconnect: The client went away before anything came whole.
+    """
+    try:
+        async for event in events:
+            await intake.take(event)
+        intake.note_refused(assembly.refused)
+        await intake.finish()
+    except (MultipartBroken, ClientDisconnect) as fault:
+        intake.note_refused(assembly.refused)
+        await intake.abandon(fault if isinstance(fault, MultipartBroken) else None)
+        if not intake.tally.outcomes:
+            raise
+        intake.tally.others.append(Truncated())
+    except BaseException:
+        await intake.abandon()
+        raise
 
 
 def _events(http_request: Request, assembly: Assembly) -> AsyncIterator[Event]:

@@ -20,7 +20,7 @@ from troth.dicom import Draft
 from troth.doors.dicomweb.accept import DICOM, JSON, PLAIN_JSON, XML
 from troth.doors.dicomweb.errors import BulkMissing, BulkUnasked, MediaTypeUnknown, PartTooLarge
 from troth.doors.multipart import Event, PartBegins, PartEnds
-from troth.kit.budgets import Budget, Cost
+from troth.kit.budgets import Budget, Cost, RoomTaken, Share
 from troth.kit.errors import Kinds, OverBudget, TrothError
 
 TYPES = frozenset({JSON, PLAIN_JSON, XML})
@@ -77,16 +77,18 @@ class Assembly:
 
     Args:
         read: Makes drafts of a piece of metadata; is told whether it is XML.
+        share: Of the room for what waits.
 
     Attributes:
         refused: What could not be; taken away by whoever answers for it.
     """
 
-    def __init__(self, read: Reader) -> None:
+    def __init__(self, read: Reader, share: Share) -> None:
         self.refused: list[Refused] = []
         self._kinds = Kinds()
         self._read = read
-        self._budget = Budget({Cost.BYTES: MOST_WAITING_BYTES, Cost.PARTS: MOST_INSTANCES})
+        self._share = share
+        self._budget = Budget({Cost.BYTES: MOST_WAITING_BYTES, Cost.PARTS: MOST_INSTANCES}, share)
         self._wanting: dict[str, list[_Waiting]] = {}  # by the value that is missing
         self._in_vain: set[str] = set()  # values of instances that were refused already
         self._values: dict[str, _Value] = {}
@@ -102,21 +104,33 @@ class Assembly:
         content = bytearray()
         async for event in parts:
             if isinstance(event, PartBegins):
-                begun, content = event, bytearray()
+                begun = event
             elif isinstance(event, PartEnds):
                 if begun is not None:
-                    async for one in self._take(begun, bytes(content)):
+                    whole = bytes(content)
+                    self._dropped(content)
+                    async for one in self._take(begun, whole):
                         yield one
-                begun, content = None, bytearray()
+                begun = None
             elif begun is not None:
-                content += event
                 most = MOST_METADATA_BYTES if begun.media_type in TYPES else self._budget.left(Cost.BYTES)
-                if len(content) > most:
-                    begun, content = None, bytearray()
-                    self.refused.append(PartTooLarge())
+                try:
+                    if len(content) + len(event) > most:
+                        raise PartTooLarge
+                    self._share.take(len(event))
+                    content += event
+                except (PartTooLarge, RoomTaken) as fault:
+                    begun = None
+                    self._dropped(content)
+                    self.refused.append(self._kinds.one(fault))
         left = {id(one): one for waiting in self._wanting.values() for one in waiting}
         for waiting in left.values():
             self.refused.append(_outcome(waiting.draft, _FAULTS[BulkMissing.slug]))
+
+    def _dropped(self, content: bytearray) -> None:
+        """A part on its way holds its bytes no longer; what is kept of it is spent anew."""
+        self._share.give_back(len(content))
+        content.clear()
 
     async def _take(self, begun: PartBegins, content: bytes) -> AsyncIterator[Event]:
         try:

@@ -24,6 +24,7 @@ from troth.doors.web.refill import refilled
 from troth.doors.web.render import Page, Renderer
 from troth.kit import clock
 from troth.kit.errors import NotFound
+from troth.kit.threads import work_for
 from troth.notice import Cookies, Notice, NoticeVersion, applying, contact_for_privacy
 from troth.people import IDLE_OF_PATIENT, IDLE_OF_STAFF, Challenge, Draft, Enrolled, Session
 from troth.policy import Actor, Permit, Target
@@ -82,6 +83,7 @@ class Desk:
         actor = await self.rooms.people.actor_of_session(secret) if secret else None
         version = await self.version(actor)
         words.read_in(version.notice.zone if version is not None else UTC)
+        work_for(actor.tenant if actor is not None else None)
         return Visitor(actor, secret if actor is not None else "")
 
     async def signed_in(self, http_request: Request, *roles: str) -> tuple[Visitor, Actor]:

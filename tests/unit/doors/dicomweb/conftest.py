@@ -37,6 +37,7 @@ class House:
     rooms: Rooms
     people: Sessions
     app: Any = None
+    gate: Any = None
     routes: Any = ()
 
     @property
@@ -78,7 +79,7 @@ async def house(
     rooms = await open_rooms(database, keyring, tmp_path_factory.mktemp("dicomweb"))
     made = House(rooms, Sessions())
     door = dicomweb.create(made)
-    made.routes = door.routes
+    made.routes, made.gate = door.routes, door.state.gate
     made.app = Starlette(routes=[Mount("/dicomweb", app=door)])
     yield made
     await door.state.gate.close()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 
@@ -20,6 +22,8 @@ from troth.dicom import Draft, Malformed, TooDeep, metadata_in
 from troth.doors.dicomweb import stow_metadata
 from troth.doors.dicomweb.native_xml import to_xml
 from troth.doors.multipart import PartBegins, PartEnds
+from troth.kit.budgets import Room
+from troth.kit.turns import Turns
 
 JSON, XML, OCTETS = "application/dicom+json", "application/dicom+xml", "application/octet-stream"
 
@@ -38,7 +42,8 @@ async def send(house: House, *parts: tuple[str, str, bytes], kind: str = JSON, *
         place = f"Content-Location: {location}\r\n" if location else ""
         body += f"\r\n--b\r\nContent-Type: {media_type}\r\n{place}\r\n".encode() + content
     headers = {"Content-Type": f'multipart/related; type="{kind}"; boundary=b'} | options.pop("headers", {})
-    async with house.sender() as client:
+    sender = options.pop("as_of", house.rooms.actor("peer"))
+    async with house.bearer(sender, "care") as client:
         return await client.post(options.pop("to", "/studies"), content=body + b"\r\n--b--\r\n", headers=headers)
 
 
@@ -188,7 +193,8 @@ async def calls_of(number: int, shared: int) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
-    assembly = stow_metadata.Assembly(read)
+    room = Room(1 << 30, 1 << 30)
+    assembly = stow_metadata.Assembly(read, room.share("one"))
     sys.setprofile(note)
     try:
         made = [event async for event in assembly.events(parts()) if isinstance(event, PartEnds)]
@@ -201,6 +207,53 @@ async def calls_of(number: int, shared: int) -> int:
 async def test_the_work_of_putting_together_grows_with_what_came_and_not_with_its_square() -> None:
     small, large = await calls_of(100, 3), await calls_of(400, 3)
     assert large < 4.2 * small
+
+
+async def test_one_organisation_cannot_fill_the_room_for_what_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms, gate = house.rooms, house.gate
+    content = instance()
+    told, pixels = told_of(content, "v")
+    parts = ((JSON, "", json.dumps(told).encode()), (OCTETS, "v", pixels))
+    monkeypatch.setattr(gate, "waiting_bytes", Room(3 << 20, 2 << 20))
+    with gate.waiting_bytes.share(rooms.hospital.id) as share:
+        share.take((2 << 20) - 200)
+        refused = await send(house, *parts)
+        assert (refused.status_code, slugs(refused)) == (409, (0, 0, 2))
+        assert refused.json()["0008119A"]["Value"][0]["00081197"]["Value"] == [0xA700]
+        assert "Too much is being sent at once" in refused.headers["warning"]
+        taken = await send(house, *parts, as_of=rooms.actor("peer", organisation=rooms.other))
+        assert (taken.status_code, slugs(taken)) == (200, (1, 0, 0))
+    assert (await send(house, *parts)).status_code == 200
+    assert not gate.waiting_bytes._held, "what waited was given back"
+
+
+async def test_one_organisation_cannot_take_all_turns_at_storing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms, gate = house.rooms, house.gate
+    monkeypatch.setattr(gate, "uploads", Turns(2, most_of_one=1, most_waiting=1))
+    let_go = asyncio.Event()
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b"--b\r\n"
+        await let_go.wait()
+        yield b"--b--\r\n"
+
+    headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
+    async with house.sender() as client:
+        held = [asyncio.create_task(client.post("/studies", content=dripping(), headers=headers)) for _ in range(2)]
+        while len(gate.uploads._waiting) < 1:
+            await asyncio.sleep(0.01)
+        refused = await client.post("/studies", content=dripping(), headers=headers)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+        content = instance()
+        told, pixels = told_of(content, "v")
+        parts = ((JSON, "", json.dumps(told).encode()), (OCTETS, "v", pixels))
+        other = rooms.actor("peer", organisation=rooms.other)
+        assert (await send(house, *parts, as_of=other)).status_code == 200
+        let_go.set()
+        assert [one.status_code for one in await asyncio.gather(*held)] == [400, 400]
 
 
 async def test_another_study_and_another_type(house: House) -> None:
