@@ -45,10 +45,9 @@ from troth.archive.storing import Storing
 from troth.archive.tampering import Tampering
 from troth.archive.upkeep import Upkeep
 from troth.archive.viewing import Viewing
-from troth.kit import ids
+from troth.kit import ids, turns
 from troth.kit.db import Database
 from troth.kit.errors import TrothError
-from troth.kit.turns import Turns
 from troth.ledger import Ledger
 from troth.people import People
 from troth.policy import Actor, Permit, Policy, Target
@@ -80,9 +79,8 @@ class Archive:
     ) -> None:  # fmt: skip
         self.keyring = keyring
         self.packs = packs
-        self.painter = Painter()
-        self.metadata = MetadataReader()
-        self.writing = Turns(2, most_of_one=1, most_waiting=10_000)  # of metadata of what is large, piece by piece
+        self.painter, self.metadata = Painter(), MetadataReader()
+        self.writing = turns.Turns(2, most_of_one=1, most_waiting=10_000)  # of metadata of what is large, piece by piece
         self._db = db
         self._people = people
         self._ledger = ledger
