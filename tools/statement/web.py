@@ -67,7 +67,7 @@ def _service(method: str, path: str) -> str:
     ):
         if path.endswith(end):
             return f"{name} (WADO-RS), 10.4"
-    if "/frames/" in path or "/bulkdata/" in path:
+    if "/frames/" in path or "/bulkdata" in path:
         return "Retrieve frames or bulk values (WADO-RS), 10.4"
     return "Retrieve instances (WADO-RS), 10.4"
 

@@ -80,9 +80,7 @@ class Archive:
         self.keyring = keyring
         self.packs = packs
         self.painter, self.metadata = Painter(), MetadataReader()
-        self.writing = turns.Turns(
-            2, most_of_one=1, most_waiting=10_000
-        )  # of metadata of what is large, piece by piece
+        self.writing = turns.Turns(2, most_of_one=1, most_waiting=10_000)
         self._db = db
         self._people = people
         self._ledger = ledger

@@ -310,9 +310,17 @@ class Viewing:
         Raises:
             NoPixels: There is no such value.
         """
-        place = await self._place_of(instance, path)
+        place = (await self._places_of(instance, path)).get(path)
         if place is None:
             raise NoPixels
+        return await self._bulk_value(instance, place)
+
+    async def bulk_values(self, instance: InstanceRecord) -> dict[str, BulkValue | None]:
+        """All values that the metadata points to, by their paths; see `bulk_value`."""
+        places = await self._places_of(instance)
+        return {path: await self._bulk_value(instance, place) for path, place in places.items()}
+
+    async def _bulk_value(self, instance: InstanceRecord, place: dicom.BulkPlace) -> BulkValue | None:
         if not place.is_bulk:
 
             async def from_head(start: int, stop: int) -> bytes:
@@ -326,7 +334,7 @@ class Viewing:
             return None
         return BulkValue(instance.bulk_length, self.bulk_unit_bytes(instance), partial(self.bulk, instance))
 
-    async def _place_of(self, instance: InstanceRecord, path: str) -> dicom.BulkPlace | None:
+    async def _places_of(self, instance: InstanceRecord, path: str | None = None) -> dict[str, dicom.BulkPlace]:
         search = dicom.BulkSearch(instance.syntax, path)
         async with aclosing(self.head_pieces(instance)) as pieces:
             async for piece in pieces:

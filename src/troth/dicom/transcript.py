@@ -75,30 +75,30 @@ class Transcript:
 
 
 class BulkSearch:
-    """Finds where the value of a BulkDataURI stands.
+    """Finds where the value of a BulkDataURI stands, or where all of them do.
 
     Args:
         syntax: As `Header.syntax`.
-        path: As it stands in the URI.
+        path: As it stands in the URI; None for every value that a `Transcript` points to.
     """
 
-    def __init__(self, syntax: str, path: str) -> None:
+    def __init__(self, syntax: str, path: str | None = None) -> None:
         self._finder = _Finder(syntax, path)
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next bytes of the head.
 
         Returns:
-            Whether it is found already.
+            Whether the one that is looked for is found already.
         """
         self._finder.feed(chunk)
-        return self._finder.place is not None
+        return self._finder.is_over
 
-    def finish(self) -> BulkPlace | None:
-        """The head is whole, or it was found: its place; None where there is no such value."""
-        if self._finder.place is None:
+    def finish(self) -> dict[str, BulkPlace]:
+        """The head is whole, or it was found: places by path; none where there is no such value."""
+        if not self._finder.is_over:
             self._finder.read()
-        return self._finder.place
+        return self._finder.places
 
 
 class _Passing(Reader):
@@ -156,16 +156,21 @@ class _Text(_Passing):
 
 
 class _Finder(_Passing):
-    """Finds one value."""
+    """Finds values."""
 
-    def __init__(self, syntax: str, path: str) -> None:
-        super().__init__(b"", syntax, self._note, 0)
+    def __init__(self, syntax: str, path: str | None) -> None:
+        super().__init__(b"", syntax, self._note, _INLINE_BYTES if path is None else 0)
         self._path = path
-        self.place: BulkPlace | None = None
+        self.places: dict[str, BulkPlace] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the one that is looked for is found."""
+        return self._path in self.places
 
     def _note(self, at: str, vr: str, start: int, stop: int) -> str:
-        if at == self._path and self.place is None:
-            self.place = BulkPlace(vr, start, stop, 1 if self._is_little else unit_bytes(vr))
+        if self._path in (None, at):
+            self.places.setdefault(at, BulkPlace(vr, start, stop, 1 if self._is_little else unit_bytes(vr)))
         return ""
 
 

@@ -45,7 +45,7 @@ def written(head: bytes, syntax: str, *, tail: bytes = b"", size: int = 256 << 1
 def found(head: bytes, syntax: str, path: str, size: int = 256 << 10) -> BulkPlace | None:
     search = BulkSearch(syntax, path)
     any(search.feed(piece) for piece in pieces(head, size))
-    return search.finish()
+    return search.finish().get(path)
 
 
 def scanned() -> list[Path]:
@@ -112,6 +112,11 @@ def test_every_uri_leads_to_its_bytes(name: str) -> None:
     metadata = to_json(header.head, header.syntax, "bulkdata/", inline_bytes=16)
     uris = [entry["BulkDataURI"] for entry in walked(metadata) if "BulkDataURI" in entry]
     assert uris
+    pointed = to_json(header.head, header.syntax, "")
+    every = BulkSearch(header.syntax)
+    any(every.feed(piece) for piece in pieces(header.head, 1000))
+    paths = [entry["BulkDataURI"] for entry in walked(pointed) if "BulkDataURI" in entry]
+    assert list(every.finish()) == paths
     for uri in uris:
         path = uri.removeprefix("bulkdata/")
         place = found(header.head, header.syntax, path)

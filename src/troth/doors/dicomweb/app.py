@@ -76,6 +76,7 @@ def routes(gate: Gate, instance_bytes: int) -> list[Route]:
         for route in (
             Route(path, retrieving.instances(gate), methods=["GET"]),
             Route(path + "/metadata", retrieving.metadata(gate), methods=["GET"]),
+            Route(path + "/bulkdata", retrieving.every_bulk_value(gate), methods=["GET"]),
             Route(path + "/rendered", rendering.rendered(gate), methods=["GET"]),
             Route(path + "/thumbnail", rendering.rendered(gate, thumbnail=True), methods=["GET"]),
         )

@@ -36,6 +36,7 @@ RESOURCES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (_SERIES + "/instances", "GET", _TOLD),
     *((path, "GET", _FILES) for path in (_STUDY, _SERIES, _INSTANCE)),
     *((path + "/metadata", "GET", _TOLD) for path in (_STUDY, _SERIES, _INSTANCE)),
+    *((path + "/bulkdata", "GET", _VALUES[:1]) for path in (_STUDY, _SERIES, _INSTANCE)),
     *((path + "/rendered", "GET", _DRAWN) for path in (_STUDY, _SERIES)),
     (_INSTANCE + "/rendered", "GET", (*_DRAWN, PDF)),
     *((path + "/thumbnail", "GET", _DRAWN[:3]) for path in (_STUDY, _SERIES, _INSTANCE)),

@@ -13,6 +13,7 @@ from troth.archive import Archive, Viewing
 from troth.dicom import is_uid
 from troth.doors.cookies import is_at_viewer, session_cookie
 from troth.doors.dicomweb.errors import OriginForeign
+from troth.doors.dicomweb.pages import Pages
 from troth.doors.dicomweb.ports import Rooms
 from troth.doors.dicomweb.viewings import Viewings
 from troth.doors.moments import Moments
@@ -59,6 +60,7 @@ class Gate:
     Attributes:
         uploads: Turns at storing, each of which holds some megabytes on their way to the disk.
         waiting_bytes: Room for metadata and values that wait for one another.
+        pages: Where the pages of searches ended.
     """
 
     def __init__(self, rooms: Rooms) -> None:
@@ -67,6 +69,7 @@ class Gate:
         self._policy: Policy = rooms.policy
         self.uploads = Turns(_UPLOADS, most_of_one=_UPLOADS_OF_ONE, most_waiting=_UPLOADS_WAITING)
         self.waiting_bytes = Room(_WAITING_BYTES, _WAITING_BYTES_OF_ONE)
+        self.pages = Pages()
         self._viewings = Viewings()
         self._bearers: Moments[bytes, Bearer | None] = Moments()
         self._actors: Moments[bytes, Actor | None] = Moments()

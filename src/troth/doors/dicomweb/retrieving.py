@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.archive import InstanceRecord, NotStoredThatWay, StoredFrame, Viewing, transcribed
+from troth.archive import InstanceRecord, NoPixels, NotStoredThatWay, StoredFrame, Viewing, transcribed
 from troth.dicom import part10
 from troth.doors import multipart
 from troth.doors.dicomweb import ranges
@@ -173,6 +173,44 @@ def bulkdata(gate: Gate) -> Handler:
         )
 
     return handle
+
+
+def every_bulk_value(gate: Gate) -> Handler:
+    """All values that the metadata of a study, a series or an instance points to, as parts; pixels as their frames.
+
+    Per: DICOM PS3.18 10.4.1.1.5.
+    """
+
+    async def handle(http_request: Request) -> Response:
+        viewing, records = await records_of(gate, http_request)
+        accepted, base = wanted(http_request), base_url(http_request)
+        for record in records:
+            _frame_type(accepted, record)  # what would be taken is known before anything is given
+        while records and not await viewing.bulk_values(records[0]):
+            records = records[1:]
+        if not records:
+            raise NoPixels("There are no bulk values here.")
+        boundary = multipart.new_boundary()
+        parts = _bulk_parts(viewing, records, accepted, base)
+        return stream_answer(multipart.streamed(boundary, parts), related(OCTETS, boundary))
+
+    return handle
+
+
+async def _bulk_parts(
+    viewing: Viewing, records: Sequence[InstanceRecord], accepted: Sequence[Wanted], base: str
+) -> AsyncIterator[tuple[str, str, AsyncIterator[bytes]]]:
+    for record in records:
+        url = url_of(base, viewing, record)
+        for path, value in (await viewing.bulk_values(record)).items():
+            if value is not None:
+                syntax = record.syntax if path == PIXELS and record.syntax in _VIDEO_TYPES else EXPLICIT_LITTLE
+                yield f"{OCTETS};transfer-syntax={syntax}", f"{url}/bulkdata/{path}", value.stream()
+                continue
+            given = _frame_type(accepted, record)
+            for number in range(1, max(record.frames, 1) + 1):
+                frame = await _frame(viewing, record, number, given.syntax)
+                yield f"{given.media_type};transfer-syntax={given.syntax}", f"{url}/frames/{number}", frame.pieces()
 
 
 def _as_frames(

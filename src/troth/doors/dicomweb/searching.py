@@ -77,7 +77,9 @@ def search(gate: Gate, level: Level) -> Callable[[Request], Any]:
             asked = _asked(http_request, level)
             asked.is_at_viewer = caller.is_at_viewer
             query = _query(http_request, level, asked)
-            page = await gate.archive.query(permit, query, viewing)
+            resumed = gate.pages.resumed(caller, query)
+            page = await gate.archive.query(permit, resumed, viewing)
+            gate.pages.note(caller, query, resumed, page)
         except BadInput as fault:
             await gate.archive.record_search_refused(permit, fault)
             raise

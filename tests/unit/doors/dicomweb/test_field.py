@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 
+import httpx
 import pydicom
 import pytest
 from pydicom.pixels import pixel_array
@@ -292,3 +293,53 @@ async def test_a_report_in_pdf_is_rendered_as_itself(house: House) -> None:
             assert (await client.get(f"{other.path}/rendered", headers={"Accept": accept})).status_code == 406
         assert (await client.get(f"{made.path}/rendered", headers={"Accept": "image/png"})).status_code == 406
         assert (await client.get(f"{made.path}/thumbnail")).status_code == 406
+
+
+@pytest.mark.conformance(
+    "GET studies/{study}/bulkdata",
+    "GET studies/{study}/series/{series}/bulkdata",
+    "GET studies/{study}/series/{series}/instances/{instance}/bulkdata",
+)
+async def test_all_bulk_values_of_a_study(house: House) -> None:
+    """Those that the metadata points to, in its order; pixels as their frames (PS3.18 10.4.1.1.5)."""
+    long = bytes(range(256)) * 8
+    native = Made().put(0x00091010, "OB", long).text(0x00090010, "LO", "MAKER")
+    jpeg = Made("1.2.840.10008.1.2.4.50").text(0x00280008, "IS", "2").raw(0x7FE00010, fragments(b"\xff\xd8ab", b"cd"))
+    bare = Made(has_pixels=False)
+    for one in (jpeg, bare):
+        one.text(0x0020000D, "UI", native.study).text(0x0020000E, "UI", native.series).text(0x00100020, "LO", "BULK")
+        one.study, one.series = native.study, native.series
+    native.text(0x00100020, "LO", "BULK")
+    for one in (bare, native, jpeg):
+        await house.rooms.store(one.file)
+    accept = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
+    async with house.clinician() as client:
+        for path in (f"/studies/{native.study}", f"/studies/{native.study}/series/{native.series}"):
+            told = await client.get(f"{path}/bulkdata", headers=accept)
+            assert told.status_code == 200
+            parts = located(told)
+            values = {place.rsplit("/instances/", 1)[1]: content for place, content in parts}
+            assert values == {
+                f"{native.instance}/bulkdata/00091010": long,
+                f"{native.instance}/bulkdata/7FE00010": bytes(range(64)),
+                f"{jpeg.instance}/frames/1": b"\xff\xd8ab",
+                f"{jpeg.instance}/frames/2": b"cd",
+            }
+            for place, content in parts:
+                again = await client.get(place.split("/dicomweb", 1)[1], headers={"Accept": accept["Accept"]})
+                assert content in again.content
+        one = await client.get(f"{native.path}/bulkdata", headers=accept)
+        assert [content for _, content in located(one)] == [long, bytes(range(64))]
+        assert (await client.get(f"{bare.path}/bulkdata", headers=accept)).status_code == 404
+        assert (await client.get(f"{native.path}/bulkdata", headers={"Accept": "image/png"})).status_code == 406
+
+
+def located(answer: httpx.Response) -> list[tuple[str, bytes]]:
+    """Content-Location and content of each part."""
+    boundary = answer.headers["content-type"].split('boundary="')[1].rstrip('"')
+    found = []
+    for part in answer.content.split(f"--{boundary}".encode())[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        place = head.split(b"Content-Location: ")[1].split(b"\r\n")[0].decode()
+        found.append((place, content.removesuffix(b"\r\n")))
+    return found

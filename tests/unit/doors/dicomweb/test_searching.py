@@ -292,3 +292,41 @@ async def test_what_viewers_sort_by_is_returned_where_it_is_asked_for(house: Hou
         (usual,) = (await client.get(f"/studies/{made.study}/instances")).json()
         assert not {f"{tag:08X}" for tag in told} & usual.keys()
         assert (await client.get(f"/studies/{made.study}/instances?SliceThickness=2.5")).status_code == 400
+
+
+async def test_what_is_stored_meanwhile_comes_on_no_page_twice(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An offset at which a page ended stands for the study there, not for a count of newer ones (F12)."""
+    await house.rooms.store(*[instance(PatientID="MOVES", StudyDate=f"202301{day:02}") for day in range(1, 8)])
+    skipped: list[int] = []
+    query = type(house.archive).query
+
+    async def noted(self: Any, permit: Any, asked: Any, viewing: Any = None) -> Any:
+        skipped.append(asked.offset)
+        return await query(self, permit, asked, viewing)
+
+    monkeypatch.setattr(type(house.archive), "query", noted)
+    async with house.clinician() as client, house.clinician() as other:
+        seen: list[str] = []
+        for offset in (0, 3, 6):
+            page = await client.get(f"/studies?PatientID=MOVES&limit=3&offset={offset}")
+            seen += [one["0020000D"]["Value"][0] for one in page.json()]
+            await house.rooms.store(instance(PatientID="MOVES", StudyDate="20240101"))
+        assert len(seen) == len(set(seen)) == 7
+        assert skipped == [0, 0, 0], "a later page reads nothing of the earlier ones"
+        counted = await other.get("/studies?PatientID=MOVES&limit=3&offset=3")
+        assert counted.json()[0]["0020000D"]["Value"][0] == seen[0], "who did not see the page before counts"
+
+
+async def test_pages_of_what_is_within_studies_go_on_where_they_ended(house: House) -> None:
+    studies = [generate_uid() for _ in range(3)]
+    of = [(study, number) for study in studies for number in range(1, 6)]
+    await house.rooms.store(
+        *[instance(PatientID="WITHIN", StudyInstanceUID=study, InstanceNumber=number) for study, number in of]
+    )
+    async with house.clinician() as client:
+        for limit in (2, 4, 7):
+            seen: list[str] = []
+            for offset in range(0, 15, limit):
+                page = await client.get(f"/instances?PatientID=WITHIN&limit={limit}&offset={offset}")
+                seen += [one["00080018"]["Value"][0] for one in page.json()]
+            assert len(seen) == len(set(seen)) == 15, limit
