@@ -133,7 +133,6 @@ async def of_series(
 async def _pieces(source: Source, study_uid: str, instance: InstanceRecord, base: str) -> AsyncIterator[bytes]:
     written = ready.transcript(study_uid, instance, base)
     async for chunk in source.head_pieces(instance):
-    async for chunk in source.head_pieces(instance):
         async with source.writing_turn():  # never while a reader is waited for
             piece = await asyncio.to_thread(written.feed, chunk)
         yield piece
