@@ -215,12 +215,10 @@ class Viewing:
         await self.check()
         pieces = self._head_pieces(instance)
         try:
-            first = await anext(pieces)
+            yield await anext(pieces)
         except StudyChanged:
             (instance,) = await self.instances(None, instance.instance_uid)
             pieces = self._head_pieces(instance)
-            first = await anext(pieces)
-        yield first
         async for piece in pieces:
             yield piece
 
@@ -317,8 +315,8 @@ class Viewing:
 
     async def bulk_values(self, instance: InstanceRecord) -> dict[str, BulkValue | None]:
         """All values that the metadata points to, by their paths; see `bulk_value`."""
-        places = await self._places_of(instance)
-        return {path: await self._bulk_value(instance, place) for path, place in places.items()}
+        places = (await self._places_of(instance)).items()
+        return {path: await self._bulk_value(instance, place) for path, place in places}
 
     async def _bulk_value(self, instance: InstanceRecord, place: dicom.BulkPlace) -> BulkValue | None:
         if not place.is_bulk:

@@ -208,7 +208,11 @@ def test_an_address_cannot_break_the_answer(keyring: Keyring) -> None:
 def test_advice_is_said_in_what_is_written_piece_by_piece_too() -> None:
     header, _ = dicom.scan(instance())
     one: Any = type("One", (), {"syntax": header.syntax, "series_uid": "1.2", "instance_uid": "1.3"})()
-    plain, said = (json.loads(b"".join(ready.written("1.1", one, header.head, b"", "x", name))) for name in ("", "CAD"))
+    told = []
+    for name in ("", "CAD"):
+        written = ready.transcript("1.1", one, "x")
+        told.append(json.loads(written.feed(header.head) + written.finish(b"", ready.besides(name))))
+    plain, said = told
     assert said.pop("00990010")["Value"] == ["TROTH"]
     assert said.pop("00991001")["Value"] == ["CAD; no result, a person reports"]
     assert said == plain
