@@ -83,7 +83,7 @@ conformance: setup ## The DICOM conformance statement from code and tests (FORMA
 catalogue: setup ## The catalogue that `troth verify` holds each database against; after every migration
 	@$(BIN)/python tools/catalogue.py
 
-mutate: setup ## Take out and turn round each compiled policy: every one must be missed (FORMAT=json)
+mutate: setup ## Take out each policy, fact, row policy and ordering: every one must be missed (FORMAT=json; ARGS=--keep; resumable)
 	@$(BIN)/python tools/mutate.py --format $(FORMAT) $(ARGS)
 
 wheel: setup ## A wheel that carries the viewer

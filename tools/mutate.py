@@ -1,8 +1,9 @@
-"""Take each compiled policy of each notice out, and turn it round: every one of these must break an expectation.
+"""Take each enforcement out, one at a time: every one must be missed by what shows the promises.
 
-The expectations are written by hand from the sentences of the notices (`tests/promises/expected/`); how a mutant is
-found out is by asking again all that the changed policy bears on. A policy that nothing misses is a promise that no
-test would miss.
+Each compiled policy of each notice is left out, and turned round: that must break an expectation, of those written by
+hand from the sentences of the notices (`tests/promises/expected/`). Facts, row policies of the database and orderings
+are taken out by the edits of `tests/promises/edits/`: each must break a promise test; see `tools/edits.py`. What
+nothing misses is a promise that no test would miss.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.common import expected  # noqa: E402
+from tools import edits  # noqa: E402
 from troth.notice import Policy  # noqa: E402
 from troth.policy.decision import Decider  # noqa: E402
+
+_EVERY = ["policy", *edits.KINDS]
 
 
 @dataclass
@@ -119,29 +123,48 @@ def measure(name: str) -> Score:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure notices and print the score; 0 where every mutant of every notice was killed.
+    """Measure and print; 0 where every mutant of every notice was killed, and every edit noticed.
 
     Args:
         words: Arguments; those of the command line when left out.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--format", choices=["table", "json"], default="table")
-    parser.add_argument("notices", nargs="*", help="folders of notices/; all when left out")
+    parser.add_argument("--kind", action="append", choices=["policy", *edits.KINDS], help="all when left out")
+    parser.add_argument("--edit", action="append", default=[], help="only this edit; may be repeated")
+    parser.add_argument("--again", action="store_true", help="also what was measured before and has not changed")
+    parser.add_argument("--keep", action="store_true", help="write the edits into docs/mutation.md")
+    parser.add_argument("notices", nargs="*", help="folders of notices/, and nothing else; all when left out")
     chosen = parser.parse_args(words)
+    kinds = ["policy"] if chosen.notices else chosen.kind or [] if chosen.edit else chosen.kind or _EVERY
     folders = chosen.notices or sorted(path.parent.name for path in ROOT.glob("notices/*/organisations.yaml"))
-    scores = [measure(name) for name in folders]
+    scores = [measure(name) for name in folders] if "policy" in kinds else []
+    wanted = [each for each in edits.every() if each.kind in kinds or each.id in chosen.edit]
+    outcomes = edits.measured(wanted, _say, again=chosen.again)
+    if chosen.keep:
+        edits.keep(outcomes)
     if chosen.format == "json":
-        print(json.dumps([score.as_json() for score in scores], indent=1))
+        print(json.dumps([*(score.as_json() for score in scores), *(asdict(one) for one in outcomes)], indent=1))
     else:
         for score in scores:
-            for words in score.wrong:
-                print(f"  WRONG     {words}")
-            for words in score.survived:
-                print(f"  SURVIVED  {words[:300]}")
-            total = score.killed + len(score.survived)
-            outcome = f"{score.killed} of {total} mutants killed  {score.percent:.1f} %"
-            print(f"{score.notice:<20} {score.policies:>4} policies  {outcome}")
-    return 0 if all(score.percent == 100 for score in scores) else 1
+            _print(score)
+        if outcomes:
+            print(f"{edits.table(outcomes)}\n{edits.summary(outcomes)}")
+    is_whole = all(score.percent == 100 for score in scores) and all(one.noticed_by for one in outcomes)
+    return 0 if is_whole else 1
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print(score: Score) -> None:
+    for words in score.wrong:
+        print(f"  WRONG     {words}")
+    for words in score.survived:
+        print(f"  SURVIVED  {words[:300]}")
+    outcome = f"{score.killed} of {score.killed + len(score.survived)} mutants killed  {score.percent:.1f} %"
+    print(f"{score.notice:<20} {score.policies:>4} policies  {outcome}")
 
 
 if __name__ == "__main__":

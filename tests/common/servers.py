@@ -20,6 +20,13 @@ from troth.ledger import Ledger
 from troth.vault import Keyring
 
 MIGRATIONS = Path(migrate.__file__).parents[1] / "main" / "migrations"
+ALTERED = "TROTH_TESTS_ALTERED"
+"""Names a file of SQL that takes something out of each database of a run: see `tools/edits.py`."""
+
+SHARED = "TROTH_TESTS_SERVER"
+"""Names the folder of a server that runs and is migrated already: see `tools/fork_server.py`."""
+
+SETTINGS = {"fsync": "off", "max_connections": "200"}
 _numbers = itertools.count(1)
 
 
@@ -50,8 +57,11 @@ class ServedDatabase(Database):
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedServer]:
     """A real server whose database `troth` is migrated and serves as template."""
+    if shared := os.environ.get(SHARED):
+        yield EmbeddedServer(Path(shared), SETTINGS)
+        return
     folder = open_folder("troth-tests-")
-    server = EmbeddedServer(folder, {"fsync": "off", "max_connections": "200"})
+    server = EmbeddedServer(folder, SETTINGS)
     server.start()
     try:
         migrate.upgrade(server.dsn("troth_owner"), MIGRATIONS)
@@ -72,6 +82,9 @@ def copy_of_template(server: EmbeddedServer) -> str:
     with psycopg.connect(server.dsn(SUPERUSER, "postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name} template {MAIN_DATABASE} owner troth_owner strategy file_copy")  # type: ignore[arg-type]
         connection.execute(f"grant connect on database {name} to troth_app, troth_sequencer")  # type: ignore[arg-type]
+    if altered := os.environ.get(ALTERED):
+        with psycopg.connect(server.dsn(SUPERUSER, name), autocommit=True) as connection:
+            connection.execute(Path(altered).read_text())  # type: ignore[arg-type]
     return name
 
 

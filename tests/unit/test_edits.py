@@ -1,0 +1,120 @@
+"""The edits that take an enforcement out: each still applies to the tree and to the database, and says who notices."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from types import ModuleType
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from tools import edits, fork_server, witness
+
+from troth.kit.errors import NotFound
+from troth.kit.passwords import SUPERUSER
+from troth.kit.postgres import EmbeddedServer
+from troth.proofs import apart, catalogue_store
+
+EDITS = edits.every()
+OF_FILES = [edit for edit in EDITS if edit.file]
+OF_DATABASE = [edit for edit in EDITS if edit.sql]
+
+
+def test_there_are_edits_of_each_kind() -> None:
+    kinds = [edit.kind for edit in EDITS]
+    assert len(kinds) >= 60
+    assert {kind: kinds.count(kind) >= 20 for kind in edits.KINDS} == dict.fromkeys(edits.KINDS, True)
+    assert all(bool(edit.file) is not bool(edit.sql) for edit in EDITS)
+    assert all((edit.kind == "row_policy") is bool(edit.sql) for edit in EDITS)
+
+
+@pytest.mark.parametrize("edit", OF_FILES, ids=lambda edit: edit.id)
+def test_each_edit_of_a_file_still_applies(edit: edits.Edit) -> None:
+    assert edit.file.startswith("src/troth/")
+    before = (edits.ROOT / edit.file).read_text()
+    assert edit.made(before) != before
+
+
+@pytest.mark.parametrize("edit", OF_DATABASE, ids=lambda edit: edit.id)
+async def test_each_edit_of_the_database_still_changes_it(edit: edits.Edit, postgres: EmbeddedServer) -> None:
+    connection = await psycopg.AsyncConnection.connect(postgres.dsn(SUPERUSER), row_factory=dict_row)
+    try:
+        assert apart.differences(apart.shipped(), await catalogue_store.read(connection)) == []
+        await connection.execute(edit.sql.encode())
+        assert apart.differences(apart.shipped(), await catalogue_store.read(connection)) != []
+    finally:
+        await connection.rollback()
+        await connection.close()
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.id)
+def test_each_edit_names_promise_tests_that_are_there(edit: edits.Edit) -> None:
+    assert edit.tests
+    for test in edit.tests:
+        file, _, name = test.partition("::")
+        assert file.startswith("tests/promises/test_")
+        names = {node.name for node in ast.walk(ast.parse((edits.ROOT / file).read_text())) if hasattr(node, "name")}
+        assert {each.partition("[")[0] for each in name.split("::") if each} <= names, test
+
+
+def test_an_edit_whose_text_is_gone_is_an_error() -> None:
+    edit = replace(OF_FILES[0], old="nothing of this stands there")
+    with pytest.raises(edits.EditLost, match="stands 0 times"):
+        edit.made("x = 1\n")
+    with pytest.raises(edits.EditLost, match="stands 2 times"):
+        replace(edit, old="x").made("x = x\n")
+    with pytest.raises(edits.EditLost, match="leaves no Python"):
+        replace(edit, old="1", new="(").made("x = 1\n")
+    with pytest.raises(edits.EditLost, match="changes nothing that runs"):
+        replace(edit, old="  # one", new="  # two").made("x = 1  # one\n")
+
+
+def test_only_what_a_test_saw_counts() -> None:
+    in_test = "/work/tests/promises/test_x.py"
+    assert witness.has_seen(AssertionError(), "/work/src/troth/x.py")
+    assert witness.has_seen(NotFound(), "/work/src/troth/x.py")
+    assert witness.has_seen(ValueError("not enough values to unpack"), in_test)
+    for broken in (ValueError(), ImportError(), SyntaxError(), NameError(), AttributeError(), TypeError()):
+        assert not witness.has_seen(broken, "/work/src/troth/x.py")
+    for broken in (ImportError(), SyntaxError(), NameError(), AttributeError(), TypeError()):
+        assert not witness.has_seen(broken, in_test)
+
+
+BEFORE = """
+LIMIT = 1
+def plain():
+    return 1
+class Thing:
+    def method(self):
+        return [each for each in (1, 2)]
+    @property
+    def told(self):
+        return "before"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "holds"),
+    [
+        ("return 1", "return 7", lambda module: module.plain() == 7),
+        ("(1, 2)", "(3,)", lambda module: module.Thing().method() == [3]),
+        ('"before"', '"after"', lambda module: module.Thing().told == "after"),
+    ],
+)
+def test_functions_are_given_the_code_of_an_edit(old: str, new: str, holds: object) -> None:
+    module = ModuleType("edited")
+    module.__file__ = "edited.py"
+    exec(BEFORE, vars(module))  # noqa: S102 - text of this test
+    assert not holds(module)  # type: ignore[operator]
+    assert fork_server.swap(module, BEFORE, BEFORE.replace(old, new)) == 1
+    assert holds(module)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("old", "new"), [("LIMIT = 1", "LIMIT = 2"), ("def plain", "def other")])
+def test_what_runs_at_import_needs_a_fresh_python(old: str, new: str) -> None:
+    module = ModuleType("edited")
+    module.__file__ = "edited.py"
+    exec(BEFORE, vars(module))  # noqa: S102 - text of this test
+    with pytest.raises(fork_server.NotSwapped):
+        fork_server.swap(module, BEFORE, BEFORE.replace(old, new))
