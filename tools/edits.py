@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +26,7 @@ from ruamel.yaml import YAML
 
 from tests.common.servers import ALTERED
 from tools import fork_server, witness
+from troth.kit import clock
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "tests" / "promises" / "edits"
@@ -282,7 +282,7 @@ def measured(chosen: Sequence[Edit], say: Callable[[str], None], *, again: bool 
     missing = [edit for edit in chosen if edit.id not in before]
     if missing:
         with tempfile.TemporaryDirectory(prefix="troth-edits-", dir="/var/tmp") as folder, ExitStack() as stack:
-            os.chmod(folder, 0o755)  # noqa: S103 - the database's own user passes through
+            os.chmod(folder, 0o755)
             copy = Copy(Path(folder))
             stack.callback(copy.close)
             for number, edit in enumerate(missing, 1):
@@ -337,10 +337,11 @@ def keep(outcomes: Sequence[Outcome]) -> None:
     """
     before, mark, after = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = after.partition(_END)
-    assert mark and end, f"{PAGE} has no place for the table"
+    if not mark or not end:
+        raise ValueError(f"{PAGE} has no place for the table")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
-    day = f"{date.today():%d %B %Y}".lstrip("0")
+    day = f"{clock.today():%d %B %Y}".lstrip("0")
     told = f"{day}, commit {commit}, {os.cpu_count()} cores:\n\n```\n{summary(outcomes)}\n```\n\n{table(outcomes)}"
     PAGE.write_text(f"{before}{_BEGIN}\n{told}{_END}{after}", encoding="utf-8")

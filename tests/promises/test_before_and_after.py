@@ -1,4 +1,4 @@
-"""What comes first, further on: the entry before a refusal and a message, the question before a body, keys before rows."""
+"""What comes first, further on: an entry before a refusal or a message, a question before a body, keys before rows."""
 
 from __future__ import annotations
 
@@ -77,6 +77,22 @@ async def test_with_the_ledger_held_still_nobody_is_refused_either(host: Deploym
     assert (await asked).status_code == 404
     [refused] = await host.ledgered(kind="policy:access:refused", subject=held.subject_id)
     assert refused.actor_id == doctor.actor.id
+
+
+@pytest.mark.promise("IH-06", shows="first")
+async def test_with_the_ledger_held_still_nothing_is_opened_for_the_first_time(
+    host: Deployment, postgres: EmbeddedServer
+) -> None:
+    held, doctor = await host.study(), await host.staff("clinician")
+    await host.assign(doctor, held)
+    with tapped(doctor.viewer) as tap:
+        async with held_still(host, postgres, "ledger_entry") as tried:
+            asked = started(doctor.viewer.get(f"/dicomweb/studies/{held.uid}/metadata", headers=JSON))
+            await tried(asked)
+            assert not asked.done()
+            assert tap.bodies == []
+        assert (await asked).status_code == 200
+        assert tap.bodies
 
 
 @pytest.mark.promise("IH-06", shows="first")

@@ -1,10 +1,11 @@
-"""Facts that a decision is made on, each shown where it alone stands in the way: other walls are open at that moment."""
+"""Facts that a decision is made on, each shown where it alone stands in the way: the other walls are open then."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,14 +15,16 @@ import pytest
 
 from tests.common.deployment import ADDRESS, Deployment, OpenDeployment
 from tests.common.outside import SINCE, Office, office_of
-from tests.common.receiver import receiving
 from tests.common.platform import OneDatabase
+from tests.common.receiver import receiving
 from tests.promises.test_changes import Mailbox, mailbox
 from tests.promises.test_choices import CONSENT, choose, write_to
+from tests.promises.test_emergency import claim, opened
 from tests.promises.test_orderings import streamed
 from tests.promises.test_unsubscribe import advertised, link_of
 from troth.dicom import specimens
 from troth.doors import dicomweb
+from troth.kit import clock
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.main.wiring import load_notices, open_rooms
@@ -98,6 +101,20 @@ async def test_a_membership_that_was_changed_past_the_platform_gives_nothing(
         )
 
     await cut_short(cloud, tampered)
+
+
+@pytest.mark.promise("IC-14", shows="expires")
+async def test_an_emergency_that_was_made_longer_past_the_platform_opens_nothing(
+    cloud: Deployment, postgres: EmbeddedServer
+) -> None:
+    held, doctor = await cloud.study(), await cloud.staff("clinician")
+    assert await claim(doctor, held) == 303
+    assert await opened(doctor, held) == 303
+    beyond(
+        cloud, postgres, "update assignment set until = until + interval '1 day' where account_id = %s", doctor.actor.id
+    )
+    with clock.moved(timedelta(seconds=1.5)):
+        assert await opened(doctor, held) == 404
 
 
 async def machine_of(place: Deployment, title: str) -> tuple[Actor, str, Target]:

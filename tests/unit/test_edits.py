@@ -105,7 +105,7 @@ class Thing:
 def test_functions_are_given_the_code_of_an_edit(old: str, new: str, holds: object) -> None:
     module = ModuleType("edited")
     module.__file__ = "edited.py"
-    exec(BEFORE, vars(module))  # noqa: S102 - text of this test
+    exec(BEFORE, vars(module))
     assert not holds(module)  # type: ignore[operator]
     assert fork_server.swap(module, BEFORE, BEFORE.replace(old, new)) == 1
     assert holds(module)  # type: ignore[operator]
@@ -115,6 +115,6 @@ def test_functions_are_given_the_code_of_an_edit(old: str, new: str, holds: obje
 def test_what_runs_at_import_needs_a_fresh_python(old: str, new: str) -> None:
     module = ModuleType("edited")
     module.__file__ = "edited.py"
-    exec(BEFORE, vars(module))  # noqa: S102 - text of this test
+    exec(BEFORE, vars(module))
     with pytest.raises(fork_server.NotSwapped):
         fork_server.swap(module, BEFORE, BEFORE.replace(old, new))
