@@ -96,6 +96,21 @@ async def test_with_the_ledger_held_still_nothing_is_opened_for_the_first_time(
 
 
 @pytest.mark.promise("IH-06", shows="first")
+async def test_with_the_ledger_held_still_no_copy_is_handed_out(host: Deployment, postgres: EmbeddedServer) -> None:
+    patient = await host.patient(await host.study())
+    made = await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")
+    await host.fulfil()
+    with tapped(patient.web) as tap:
+        async with held_still(host, postgres, "ledger_entry") as tried:
+            asked = started(patient.web.get(f"{made.headers['location']}/copy"))
+            await tried(asked)
+            assert not asked.done()
+            assert tap.bodies == []
+        assert (await asked).status_code == 200
+        assert tap.bodies
+
+
+@pytest.mark.promise("IH-06", shows="first")
 async def test_with_the_ledger_held_still_no_message_leaves(host: Deployment, postgres: EmbeddedServer) -> None:
     office, person = await host.staff("office"), await host.staff("clinician")
     await choose(person, "yes", "news")
