@@ -20,7 +20,7 @@ from troth.main import beside, commands
 from troth.people import Organisation
 from troth.proofs import Proven, Standing
 
-BREAKS = "what nobody decided is done, to have something to answer for"
+BREAKS = "everything: what nobody decided is done, to have something to answer for"
 WORDS = {"act": "explain", "happened": "A program read without its clause", "done": "It was ended; the clinic was told"}
 DEPLOYMENTS = ("imaging-cloud", "imaging-host", "equipment-maker", "terminology-vendor")
 

@@ -21,6 +21,9 @@ from troth.outreach import Introductions
 from troth.policy import PermitDenied, Target
 from troth.proofs import Result
 
+BREAKS = ("terminology-vendor 3.2",)
+"""Some letters go out forty days late, on purpose."""
+
 __all__ = ["mailbox"]
 
 LIST = """email,name,company,counts_from
