@@ -242,6 +242,8 @@ async def full(place: Deployment, port: int) -> Scene:
         "/sign-in/{secret}": f"/sign-in/{link.rpartition('/')[2]}",
     }
     scene.places["/stop/{link}"] = await _advertised(place, scene.people["office"], house)
+    waiting = (await scene.people["office"].web.get("/office")).text
+    scene.places["/office office"] = re.findall(r"/office\?item=[0-9a-f-]{36}", waiting)[0]
     await _merges(scene, house)
     await _versions(scene)
     await place.sequencer.drain()

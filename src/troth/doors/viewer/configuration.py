@@ -61,7 +61,7 @@ def configuration(actor: Actor | None, http_url: str) -> dict[str, Any]:
         "maxNumberOfWebWorkers": 3,
         "maxNumRequests": {"interaction": 25, "thumbnail": 8, "prefetch": 12},
         "defaultDataSourceName": SOURCE,
-        "corner": {"href": f"{http_url}/", "title": "Troth · back to the pages", "line": line},
+        "corner": {"href": f"{http_url}/", "title": _back(actor), "line": line},
         "dataSources": [
             {
                 "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
@@ -93,3 +93,10 @@ def script(actor: Actor | None, http_url: str) -> str:
     """The settings as the script the viewer's page loads."""
     told = json.dumps(configuration(actor, http_url), ensure_ascii=True)
     return f"window.config = {told};\n{CORNER}"
+
+
+def _back(actor: Actor | None) -> str:
+    """Where the corner leads, as whoever looks calls it."""
+    if actor is None:
+        return "Back to Troth"
+    return "Back to your scans" if actor.kind == "patient" else "Back to studies"

@@ -176,6 +176,7 @@ async def test_the_script_is_told_no_secret_and_no_second_server(dist: Dist) -> 
     assert told["showStudyList"] is False
     assert told["customizationService"] == {"ohif.tours": {"$set": []}}
     assert DOCTOR.name in told["corner"]["line"]
+    assert told["corner"]["title"] == "Back to studies"
 
 
 def test_nobody_signed_in_is_named_nobody() -> None:

@@ -32,7 +32,7 @@ ADMINISTERING = "administration"
 RECORDED = "What you decide, and why, is written to the log; the person can read it"
 CLOSURE = "account_closure"
 ERASED = "somebody who was erased"
-_TOLD = {"decided": "It is decided, and the person can read why", "checked": "It is checked"}
+TOLD = {"decided": "It is decided, and the person can read why", "checked": "It is checked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class DecisionPages:
         except ChoiceNotFound as gone:
             return await self._queue(http_request, visitor, actor, Fault("", gone.hint or "It does not wait any more"))
         await self._desk.rooms.choices.write_of_decision(permit, made.holder_id)
-        return go("/office/decisions?told=decided")
+        return go(_back(http_request, "/office/decisions", "decided"))
 
     async def proposal(self, http_request: Request) -> Response:
         """Decide what a program proposed; confirmed, it is done at once."""
@@ -156,25 +156,46 @@ class DecisionPages:
             return await self._queue(http_request, visitor, actor, Fault("", "It does not wait any more"))
         state = "confirmed" if _yes(fields) else "dismissed"
         await self._desk.rooms.choices.write_of_proposal(narrow, about.holder_id, about.what, state)
-        return go("/office/decisions?told=decided")
+        return go(_back(http_request, "/office/decisions", "decided"))
 
-    async def _queue(self, http_request: Request, visitor: Visitor, actor: Actor, *faults: Fault) -> Response:
-        permit = await self._desk.permit(actor, "decide_request", of_organisation(actor), PURPOSE)
+    async def picked(self, actor: Actor, item: str) -> Waiting | EmergencyRow | None:
+        """One thing that waits for a decision, to be shown beside the list; None where it does not wait, or not here.
+
+        Args:
+            actor: The officer.
+            item: Its id, as an address names it.
+        """
+        may, here = self._desk.rooms.policy.may, of_organisation(actor)
+        if await may(actor, "decide_request", here, PURPOSE):
+            permit = await self._desk.permit(actor, "decide_request", here, PURPOSE)
+            for each in await self._waiting(permit):
+                if str(each.id) == item:
+                    return each
+        if await may(actor, "review", here, PURPOSE):
+            permit = await self._desk.permit(actor, "review", here, PURPOSE)
+            members = {each.id: each for each in await self._desk.rooms.people.users(permit)}
+            for held in await self._desk.rooms.assignments.emergencies(permit):
+                if str(held.id) == item:
+                    return await self._emergency(permit, held, members, actor)
+        return None
+
+    async def _waiting(self, permit: Permit) -> list[Waiting]:
         rooms = self._desk.rooms
         members = {each.id: each for each in await rooms.people.users(permit)}
         version = await self._desk.version()
-        waiting = [
-            *[
-                await self._objection(permit, each, members, version)
-                for each in await rooms.choices.waiting_objections(permit)
-            ],
+        objections = await rooms.choices.waiting_objections(permit)
+        return [
+            *[await self._objection(permit, each, members, version) for each in objections],
             *[_proposal(each, members) for each in await rooms.choices.proposals(permit)],
         ]
+
+    async def _queue(self, http_request: Request, visitor: Visitor, actor: Actor, *faults: Fault) -> Response:
+        permit = await self._desk.permit(actor, "decide_request", of_organisation(actor), PURPOSE)
         view = DecisionsPage(
             heading="Decisions",
             tabs=tabs_of(self._desk, actor, "/office/decisions"),
-            waiting=tuple(sorted(waiting, key=lambda each: each.since)),
-            told=_TOLD.get(http_request.query_params.get("told", ""), ""),
+            waiting=tuple(sorted(await self._waiting(permit), key=lambda each: each.since)),
+            told=TOLD.get(http_request.query_params.get("told", ""), ""),
             faults=faults,
         )
         return await self._page(http_request, visitor, view, permit)
@@ -231,7 +252,7 @@ class DecisionPages:
             )
         except OwnAssignment as refused:
             return await self._emergencies(http_request, visitor, actor, Fault("", refused.title))
-        return go("/office/emergencies?told=checked")
+        return go(_back(http_request, "/office/emergencies", "checked"))
 
     async def _emergencies(self, http_request: Request, visitor: Visitor, actor: Actor, *faults: Fault) -> Response:
         permit = await self._desk.permit(actor, "review", of_organisation(actor), PURPOSE)
@@ -241,7 +262,7 @@ class DecisionPages:
             heading="Emergencies",
             tabs=tabs_of(self._desk, actor, "/office/emergencies"),
             emergencies=tuple([await self._emergency(permit, each, members, actor) for each in held]),
-            told=_TOLD.get(http_request.query_params.get("told", ""), ""),
+            told=TOLD.get(http_request.query_params.get("told", ""), ""),
             faults=faults,
         )
         return await self._page(http_request, visitor, view, permit)
@@ -277,6 +298,12 @@ class DecisionPages:
             http_request, visitor, view.heading, Page("office/decisions.html", view),
             here="/office/decisions", permit=permit, recorded=RECORDED, status=422 if view.faults else 200,
         )  # fmt: skip
+
+
+def _back(http_request: Request, queue: str, told: str) -> str:
+    """Where a decision leads: to the list that it was taken beside, else to its queue."""
+    is_beside = getattr(http_request.state, "here", "").startswith("/office?")
+    return f"{'/office' if is_beside else queue}?told={told}"
 
 
 def _reason(http_request: Request) -> Fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from troth.doors.web import requested, words
 from troth.doors.web.desk import Desk, go, of_organisation
+from troth.doors.web.office.decisions import TOLD, DecisionPages, EmergencyRow, Waiting
 from troth.doors.web.office.views import Figure, Queue
 from troth.doors.web.render import Page
 from troth.doors.web.requested import Chip
@@ -116,6 +117,23 @@ class WaitingPage:
     items: tuple[Item, ...]
     total: int
     is_reminded: bool
+    picked: Waiting | EmergencyRow | None = None
+    told: str = ""
+
+    @property
+    def is_emergency(self) -> bool:
+        """The picked thing was opened in an emergency."""
+        return isinstance(self.picked, EmergencyRow)
+
+    @property
+    def picked_href(self) -> str:
+        """Where the picked thing is picked; empty when none is."""
+        return href_of(self.picked.id) if self.picked is not None else ""
+
+
+def href_of(item_id: UUID) -> str:
+    """Where one thing stands beside the list."""
+    return f"/office?item={item_id}#file"
 
 
 class WaitingPages:
@@ -135,9 +153,13 @@ class WaitingPages:
         kind = http_request.query_params.get("kind", "")
         if kind and kind not in KINDS:
             raise NotFound
+        item = http_request.query_params.get("item", "")
         items = await self.items(actor, permit)
         is_reminded = await self._desk.rooms.people.is_reminded(permit)
-        page = Page("office/waiting.html", page_of(items, kind, is_reminded=is_reminded))
+        picked = await DecisionPages(self._desk).picked(actor, item) if item else None
+        told = TOLD.get(http_request.query_params.get("told", ""), "")
+        view = replace(page_of(items, kind, is_reminded=is_reminded), picked=picked, told=told)
+        page = Page("office/waiting.html", view)
         return await self._desk.page(
             http_request, visitor, "What waits", page, here="/office", permit=permit, recorded=RECORDED
         )
@@ -204,11 +226,11 @@ class WaitingPages:
             due = objection_due(version, each.made_at)
             who = await self._name(allowed, each.holder_id, members)
             about = f"{each.reference} · {who}"
-            yield Item("objections", "Objection", about, "/office/decisions", _DECIDE, each.made_at, due)
+            yield Item("objections", "Objection", about, href_of(each.id), _DECIDE, each.made_at, due)
         for proposal in await self._desk.rooms.choices.proposals(allowed):
             who = await self._name(allowed, proposal.holder_id, members)
             what = "Close an unused account" if proposal.what == "account_closure" else "Something a program proposes"
-            yield Item("proposals", what, who, "/office/decisions", _DECIDE, proposal.made_at)
+            yield Item("proposals", what, who, href_of(proposal.id), _DECIDE, proposal.made_at)
 
     async def _emergencies(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         allowed = await self._allowed(actor, "review")
@@ -216,7 +238,8 @@ class WaitingPages:
             if each.reviewed_at is None and each.account_id != actor.id:
                 known = members or {}
                 who = known[each.account_id].name if each.account_id in known else "somebody who left"
-                yield Item("emergencies", "Emergency opening", f"by {who}", "/office/emergencies", _CHECK, each.made_at)
+                about = f"by {who}"
+                yield Item("emergencies", "Emergency opening", about, href_of(each.id), _CHECK, each.made_at)
 
     async def _holds(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         allowed = await self._allowed(actor, "hold")
