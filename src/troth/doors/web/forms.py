@@ -50,6 +50,15 @@ def reason_faults(reason: str, most: int, field: str = "reason") -> tuple[Fault,
     return () if reason else (Fault(field, "Write down why, in a sentence"),)
 
 
+def ending_fault(row_id: object) -> Fault:
+    """What is wrong where somebody ends a row of a table and does not say why.
+
+    Args:
+        row_id: Of the row; the macro `reason` names its field by it.
+    """
+    return Fault(f"end-{row_id}", "Write down why it ends")
+
+
 def token_of(session: str) -> str:
     """The proof a form carries: only who holds the session cookie, or a page made for it, knows it.
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
-from troth.doors.web.forms import Fault
+from troth.doors.web.forms import Fault, ending_fault
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.errors import Gone
@@ -114,7 +114,10 @@ class CarePages:
         visitor, actor = await self._desk.signed_in(http_request, "admin")
         fields = await self._desk.sent(http_request, visitor)
         permit = await self._desk.permit(actor, "assign", of_organisation(actor), ADMINISTERING)
-        await self._desk.rooms.assignments.end(permit, id_of(http_request), fields.get("reason", ""))
+        if not fields.get("reason"):
+            fault = ending_fault(id_of(http_request))
+            return await self._house_page(http_request, visitor, actor, permit, {}, fault)
+        await self._desk.rooms.assignments.end(permit, id_of(http_request), fields["reason"])
         return go("/admin/care?told=ended")
 
     async def _target_of(self, permit: Permit, actor: Actor, fields: dict[str, str]) -> Target | None:
@@ -173,11 +176,14 @@ class CarePages:
         if forms.is_sent(http_request):
             fields = await self._desk.sent(http_request, visitor)
             try:
-                if ended := fields.get("ended", ""):
-                    await self._desk.rooms.assignments.end(permit, _uuid(ended), fields.get("reason", ""))
+                ended = _uuid(fields["ended"]) if fields.get("ended") else None
+                if ended is None:
+                    await self._assign(permit, fields)
+                    return go(f"{path}?told=assigned")
+                if fields.get("reason"):
+                    await self._desk.rooms.assignments.end(permit, ended, fields["reason"])
                     return go(f"{path}?told=ended")
-                await self._assign(permit, fields)
-                return go(f"{path}?told=assigned")
+                faults = (ending_fault(ended),)
             except (AssignmentTooLong, AssignmentExists, OwnAssignment, ReasonMissing, UserNotFound) as refused:
                 faults = (_fault(refused),)
         held = await self._desk.rooms.assignments.in_force(permit)

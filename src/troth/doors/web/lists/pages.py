@@ -62,7 +62,7 @@ class ListPages:
                 (typed.get("file") or typed.get("list", "")).encode("utf-8", "surrogateescape"),
             )  # fmt: skip
         except (SourceUnlisted, ListMalformed, FieldMalformed) as refused:
-            fault = Fault("", f"{refused.detail}. {refused.hint}".rstrip(". "))
+            fault = _fault(refused, typed)
             return await self._lists(http_request, visitor, actor, permit, typed, fault)
         return go(f"/lists/{made.id}")
 
@@ -262,3 +262,13 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotFound from None
+
+
+def _fault(refused: SourceUnlisted | ListMalformed | FieldMalformed, typed: Mapping[str, str]) -> Fault:
+    """What is to mend about a list that was not taken in, at the field that says it."""
+    said = f"{refused.detail[:1].upper()}{refused.detail[1:]}. {refused.hint}".rstrip(". ")
+    if isinstance(refused, SourceUnlisted):
+        return Fault("source", said)
+    if isinstance(refused, FieldMalformed):
+        return Fault("supplier", said)
+    return Fault("file" if typed.get("file") else "list", said)

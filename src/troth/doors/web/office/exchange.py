@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
-from troth.doors.web.forms import Fault
+from troth.doors.web.forms import Fault, ending_fault
 from troth.doors.web.office import exchange_forms as fields
-from troth.doors.web.office.exchange_tables import PAGES, known_words, register
+from troth.doors.web.office.exchange_tables import PAGES, REASONED, known_words, register
 from troth.doors.web.office.exchange_views import ExchangePage, RegisterView
 from troth.doors.web.places import place
 from troth.doors.web.render import Page
@@ -54,6 +54,8 @@ class ExchangePages:
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         permit = await self._permit(actor, name)
         typed = await self._desk.sent(http_request, visitor)
+        if lacking := fields.missing(name, typed):
+            return await self._show(http_request, HOME[name], name, typed, *lacking)
         try:
             await self._add(permit, name, typed)
         except (RegisterMalformed, SaleBarred) as refused:
@@ -66,6 +68,8 @@ class ExchangePages:
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         permit = await self._permit(actor, name)
         reason = (await self._desk.sent(http_request, visitor)).get("reason", "")
+        if name in REASONED and not reason:
+            return await self._show(http_request, HOME[name], "", {}, ending_fault(row_id))
         exchange = self._desk.rooms.exchange
         if name == "instruments":
             try:
@@ -100,6 +104,8 @@ class ExchangePages:
         """Send a study or an account to a registered recipient, or say why nothing left."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         typed = await self._desk.sent(http_request, visitor)
+        if lacking := fields.missing("disclosures", typed):
+            return await self._show(http_request, "recipients", "disclosures", typed, *lacking)
         try:
             wanted = _wanted(typed)
         except RegisterMalformed as refused:

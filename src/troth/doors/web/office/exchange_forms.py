@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from troth.doors.web.forms import Fault
 from troth.exchange import (
     CONTRACT_KINDS,
     DISCLOSURE_KINDS,
@@ -17,6 +18,9 @@ from troth.exchange import (
     TOTALS,
     RegisterMalformed,
 )
+
+CHOSEN = frozenset({"select", "date"})
+"""Types of fields in which one chooses and does not write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,20 @@ def said(word: str) -> str:
         "protection": "to protect somebody",
         "totals": "totals in which nobody can be found",
     }.get(word, word.replace("_", " "))
+
+
+def missing(name: str, typed: Mapping[str, str]) -> tuple[Fault, ...]:
+    """What has to be in the form of a register and is not, each at its field.
+
+    Args:
+        name: Of the register.
+        typed: By name of the field.
+    """
+    return tuple(
+        Fault(f"{name}-{each.name}", f"{'Choose' if each.type in CHOSEN else 'Write'}: {each.label.lower()}")
+        for each in FORMS[name]
+        if not each.is_optional and not typed.get(each.name, "").strip()
+    )
 
 
 def listed(typed: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -44,6 +44,9 @@ PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Pages, their headings and registers."""
 
+REASONED = frozenset({"instruments", "orders"})
+"""Registers in which whoever ends a row has to say why."""
+
 
 async def known_words(exchange: Exchange, permit: Permit, notices: Sequence[Notice]) -> Mapping[str, tuple[str, ...]]:
     """The words that the forms may be filled with: of the notices in force, and of the registers.
@@ -117,7 +120,7 @@ def _row(name: str, held: Any, permit: Permit, base: str) -> RowView:
         state=state,
         end_path=f"{base}/{name}/{held.id}/end" if is_open and is_own else "",
         end_words=end_words,
-        needs_reason=name in ("instruments", "orders"),
+        needs_reason=name in REASONED,
         review_path=f"/office/orders/{held.id}/review" if is_own and is_open and _waits(held, permit) else "",
     )
 

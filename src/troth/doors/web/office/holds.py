@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from troth.doors.web import forms
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
-from troth.doors.web.forms import Fault, reason_faults
+from troth.doors.web.forms import Fault, ending_fault, reason_faults
 from troth.doors.web.office.decisions import ERASED, PURPOSE, tabs_of
 from troth.doors.web.render import Page
 from troth.kit import clock
@@ -105,7 +105,7 @@ class HoldPages:
             narrow = await self._about(actor, permit, id_of(http_request))
             await self._desk.rooms.lifecycle.release_hold(narrow, id_of(http_request), fields.get("reason", ""))
         except HoldIncomplete:
-            return await self._page(http_request, visitor, actor, permit, {}, Fault("", "Write down why it ends"))
+            return await self._page(http_request, visitor, actor, permit, {}, ending_fault(id_of(http_request)))
         return go("/office/holds?told=released")
 
     async def _about(self, actor: Actor, permit: Permit, hold_id: UUID) -> Permit:

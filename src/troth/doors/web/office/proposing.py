@@ -183,7 +183,7 @@ class ProposingPages:
             source=source,
             problems=listed[:SHOWN],
             more=max(len(listed) - SHOWN, 0),
-            faults=(Fault("source", " ".join(filter(None, (fault.detail, fault.hint)))),) if fault else (),
+            faults=_faults(fault, len(listed)),
             draft=draft,
             is_held_material=is_material,
         )
@@ -195,6 +195,13 @@ class ProposingPages:
             http_request, visitor, "Propose a version", Page("office/proposing.html", page),
             here="/office/notice", permit=permit, recorded=RECORDED, status=status,
         )  # fmt: skip
+
+
+def _faults(fault: TrothError | None, problems: int) -> tuple[Fault, ...]:
+    if fault is not None:
+        return (Fault("source", " ".join(filter(None, (fault.detail, fault.hint)))),)
+    to_mend = "1 item" if problems == 1 else f"{problems:,} items"
+    return (Fault("source", f"Mend {to_mend} in the text before it can be proposed"),) if problems else ()
 
 
 def next_text(before: NoticeVersion) -> str:
