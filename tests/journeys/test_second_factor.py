@@ -157,3 +157,48 @@ async def test_what_a_browser_sends_counts_once_and_for_one_page(served: Deploym
     )
     assert again == 422
     await context.close()
+
+
+@pytest.mark.journey
+async def test_a_passkey_alone_signs_in(served: Deployment, browser: Browser, pictures: Path) -> None:
+    """Without a mail: the device is one proof, whom it asked is the other. The same answer once more is none."""
+    user = await member(served, "Ida Alone")
+    context = await browser.new_context()
+    page = await context.new_page()
+    session, device = await device_of(page)
+    await press_link(served, page, user)
+    await page.get_by_role("button", name="Create a passkey").click()
+    await page.get_by_role("heading", name="Save your recovery codes").wait_for()
+    await context.clear_cookies()
+
+    origin = served.rooms.settings.http_url
+    sent: list[str] = []
+    page.on("request", lambda each: sent.append(each.post_data or "") if each.url.endswith("/passkey") else None)
+    # A device that offers nothing by itself: somebody presses the button, and it is nobody whom the device knows.
+    await session.send("WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": device, "enabled": False})
+    await page.goto(f"{origin}/sign-in")
+    for width in (1440, 390):
+        for scheme in ("light", "dark"):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await page.screenshot(path=f"{pictures / 'sign-in-passkey'}-{width}-{scheme}.png", full_page=True)
+    await session.send("WebAuthn.setUserVerified", {"authenticatorId": device, "isUserVerified": False})
+    await session.send("WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": device, "enabled": True})
+    await page.get_by_role("button", name="Use a passkey").click()
+    assert "The passkey did not work" in await page.get_by_role("alert").inner_text()
+    assert (await page.title()).startswith("Error: Sign in")
+    await session.send("WebAuthn.setUserVerified", {"authenticatorId": device, "isUserVerified": True})
+    if "/sign-in" in page.url:
+        await page.get_by_role("button", name="Use a passkey").click()
+    await page.wait_for_url("**/studies")
+    [*_, started] = await served.ledgered(kind="people:session:started", actor=user.id)
+    assert started.clear is not None
+    assert started.clear.says["proof"] == "passkey"
+
+    again = served.anybody()
+    [answer] = [each for each in sent if "rawId" in each][-1:]
+    replayed = await again.web.post(
+        "/sign-in/passkey", content=answer, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert (replayed.status_code, "did not work" in replayed.text) == (422, True)
+    await context.close()

@@ -44,6 +44,8 @@ from troth.people.errors import (
     AssignmentTooLong,
     ChallengeOver,
     ChoiceNotFound,
+    CodeOver,
+    CodeRefused,
     EmailMalformed,
     FactorNotFound,
     FactorRefused,
@@ -89,6 +91,7 @@ from troth.people.model import (
     IDLE_OF_STAFF,
     ROLES,
     Admission,
+    Asked,
     Bearer,
     Candidates,
     Demographics,
@@ -109,6 +112,7 @@ from troth.people.model import (
     Standing,
     Subject,
     User,
+    tenant_of,
 )
 from troth.people.owner import COLUMNS as OWNER_COLUMNS
 from troth.people.owner import is_owned
@@ -128,6 +132,7 @@ __all__ = [
     "Activity",
     "Admission",
     "AdmissionOver",
+    "Asked",
     "Assignment",
     "AssignmentExists",
     "AssignmentFacts",
@@ -144,6 +149,8 @@ __all__ = [
     "ChoiceNotFound",
     "ChoiceRows",
     "Choices",
+    "CodeOver",
+    "CodeRefused",
     "ContactRecord",
     "Contacts",
     "Demographics",
@@ -225,5 +232,6 @@ __all__ = [
     "letting",
     "message_to",
     "origins",
+    "tenant_of",
     "with_patient_id",
 ]

@@ -97,6 +97,20 @@ class SignInLinkOver(Unauthenticated):
     title = "This link has expired or was already used; ask for a new one"
 
 
+class CodeOver(Unauthenticated):
+    """The code of a mail was typed too late, too often, in another browser, or was used already."""
+
+    slug = "sign-in-code-over"
+    title = "This code has expired or was already used; ask for a new one"
+
+
+class CodeRefused(Unprocessable):
+    """Another code than that of the mail."""
+
+    slug = "sign-in-code-refused"
+    title = "This is not the code of the mail"
+
+
 class ChallengeOver(Unauthenticated):
     """The second step of a sign-in took too long, was taken already, or there is none."""
 

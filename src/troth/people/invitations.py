@@ -18,6 +18,7 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
 from troth.people import emails, invitations_store, store, texts
 from troth.people.accepting import BY_INVITATION
+from troth.people.asks import Asks
 from troth.people.errors import (
     InvitationOver,
     MatchFailed,
@@ -41,7 +42,6 @@ from troth.people.model import (
     new_secret,
     tenant_of,
 )
-from troth.people.sign_in import SignIn
 from troth.people.users import checked_role, require_letting
 from troth.policy import Actor, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
@@ -75,7 +75,7 @@ class _Held:
         return self.subject.audit_key if self.subject else self.organisation.key
 
 
-class Invitations(SignIn):
+class Invitations(Asks):
     """The part of `People` that lets new ones in."""
 
     async def invite_subject(self, permit: Permit, subject_id: UUID, email: str) -> Invitation:

@@ -384,6 +384,18 @@ class Links:
         return f"{self.base_url}{self.invitation}{secret}"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A browser asked to sign in.
+
+    Attributes:
+        token: The value of the cookie with which the code of the mail counts. Only its SHA-256 is kept.
+    """
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
 def new_secret(tenant: UUID) -> str:
     """A secret that begins with its tenant, so that even its look-up runs behind row-level security."""
     return tenant.hex + ids.secret(32)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
-from troth.people import admissions_store, store, trust
+from troth.people import admissions_store, asks_store, store, trust
 from troth.people.factors import store as factors_store
 from troth.people.model import (
     IDLE_OF_PATIENT,
@@ -161,6 +161,7 @@ class Sessions(Subjects, Users):
         before = clock.now() - timedelta(days=1)
         async with self._db.transaction(None) as connection:
             gone = await store.sweep_platform(connection, before)
+            gone += await asks_store.sweep(connection, clock.now())
         for organisation in await self.organisations():
             async with self._db.transaction(organisation) as connection:
                 gone += await store.sweep_tenant(connection, before)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.people import emails, merges_store, sources_store, store
+from troth.people import asks_store, emails, merges_store, sources_store, store
 from troth.people.accepting import BY_SIGN_IN
 from troth.people.errors import (
     SignInLinkOver,
@@ -18,7 +19,7 @@ from troth.people.errors import (
 )
 from troth.people.factor_resets import FactorResets
 from troth.people.factors import Challenge
-from troth.people.model import LINK_LIFETIME, Organisation, Session, Standing, StandingKind, digest_of
+from troth.people.model import LINK_LIFETIME, Asked, Organisation, Session, Standing, StandingKind, digest_of
 from troth.people.room import Account
 from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef
@@ -31,26 +32,39 @@ MOST_OF_MAILBOX = 20
 MOST_REPEATED = 30
 """From then on a network, which may be all of a hospital, has one link for each mailbox."""
 MOST_OF_NETWORK = 300
+"""From then on a network has a link for a mailbox only where nobody, anywhere, asked for one. So a visitor who asks
+without end keeps nobody out behind the same proxy: whoever asks then is mailed a link, or has one that lives."""
 BUCKETS = 1 << 18
 """Most rows that are kept of networks, of mailboxes and of both; two that share a row share its count."""
 
 _logger = logging.getLogger(__name__)
+
+CODE_DIGITS = 6
+CODE_LIFETIME = timedelta(minutes=10)
+_CODE = "sign_in_code"
 
 _SIGN_IN_TEXT = """Someone asked to sign in with this address.
 
 Open this link within 15 minutes. It works once:
 
 {link}
+{code}
+If it was not you, do nothing; nobody can sign in without this mail.
+"""
+_CODE_TEXT = """
+Or type this code within 10 minutes where you asked, in the same browser:
 
-If it was not you, do nothing; nobody can sign in without this link.
+{code}
+
+Whichever you use first uses up the other. Tell the code to nobody: nobody of ours asks for it.
 """
 
 
 class SignIn(FactorResets):
     """The part of `People` that lets somebody in."""
 
-    async def start_sign_in(self, email: str, address: str) -> None:
-        """Mail a one-time link if the e-mail address is known. The answer, and its time, are the same if it is not.
+    async def start_sign_in(self, email: str, address: str, token: str = "") -> Asked:
+        """Mail a one-time link and a code if the e-mail address is known; answer and time are the same if it is not.
 
         Who asks too often is sent no more mail, and told nothing of it: links that are open go on working, so nobody
         can be kept out by others who ask for them.
@@ -58,38 +72,52 @@ class SignIn(FactorResets):
         Args:
             email: As typed.
             address: IP address it came from.
+            token: Value of the cookie that the browser has; empty where it has none.
+
+        Returns:
+            The cookie with which the code counts: the same one, or a new one.
 
         Raises:
             EmailMalformed: Mail cannot be sent there.
         """
-        wanted = emails.normalised(email)
-        if await self._may_be_mailed(wanted, network_of(address)):
-            self._do_later(self._mail_sign_in_link(wanted))
+        wanted, asked, now = emails.normalised(email), token or ids.secret(32), clock.now()
+        is_mailed, has_code = await self._may_be_mailed(wanted, network_of(address))
+        ask = digest_of(asked) if has_code else b""
+        if has_code:
+            bucket = _bucket(3, self._keyring.token(await self._platform_key(), "attempt_code", wanted))
+            values = {"digest": ask, "bucket": bucket, "made_at": now, "expires_at": now + CODE_LIFETIME}
+            async with self._db.transaction(None) as connection:
+                await asks_store.put(connection, values)
+        if is_mailed:
+            self._do_later(self._mail_sign_in_link(wanted, ask))
+        return Asked(asked, now + CODE_LIFETIME)
 
-    async def _may_be_mailed(self, email: str, network: str) -> bool:
-        """Count who asks, and for whom; whether one more mail is sent."""
+    async def _may_be_mailed(self, email: str, network: str) -> tuple[bool, bool]:
+        """Count who asks, and for whom; whether one more mail is sent, and whether a code stands in it.
+
+        A code is a row more, so a network that asks without end has links alone.
+        """
         platform = await self._platform_key()
         from_there = _bucket(0, self._keyring.token(platform, "attempt_network", network))
         this_pair = _bucket(1, self._keyring.token(platform, "attempt_pair", f"{network} {email}"))
         this_mailbox = _bucket(2, self._keyring.token(platform, "attempt_email", email))
         now = clock.now()
         async with self._db.transaction(None) as connection:
-            asked = await store.count_attempt(connection, from_there, now, ATTEMPT_WINDOW)
-            if asked > MOST_OF_NETWORK:  # and nothing more is kept of it, whatever is typed
-                self._refused("network", asked, MOST_OF_NETWORK)
-                return False
+            asked = await asks_store.count_attempt(connection, from_there, now, ATTEMPT_WINDOW)
             # In one order everywhere, so that two of them never wait for each other.
-            by_pair = await store.count_attempt(connection, this_pair, now, ATTEMPT_WINDOW)
-            by_mailbox = await store.count_attempt(connection, this_mailbox, now, ATTEMPT_WINDOW)
+            by_pair = await asks_store.count_attempt(connection, this_pair, now, ATTEMPT_WINDOW)
+            by_mailbox = await asks_store.count_attempt(connection, this_mailbox, now, ATTEMPT_WINDOW)
         if by_pair > MOST_OF_PAIR:
             self._refused("mailbox from one network", by_pair, MOST_OF_PAIR)
         elif by_mailbox > MOST_OF_MAILBOX:
             self._refused("mailbox", by_mailbox, MOST_OF_MAILBOX)
         elif asked > MOST_REPEATED and by_pair > 1:
             self._refused("network that repeats itself", asked, MOST_REPEATED)
+        elif asked > MOST_OF_NETWORK and by_mailbox > 1:
+            self._refused("network", asked, MOST_OF_NETWORK)
         else:
-            return True
-        return False
+            return True, asked <= MOST_OF_NETWORK
+        return False, False
 
     def _refused(self, whose: str, tries: int, most: int) -> None:
         """Write down that no mail is sent, once in a window; neither whose mailbox nor from where."""
@@ -118,8 +146,11 @@ class SignIn(FactorResets):
         Raises:
             SignInLinkOver: Used, expired or never made, or the account stands nowhere any more.
         """
+        return await self._people_of(digest_of(link_secret))
+
+    async def _people_of(self, link_digest: bytes) -> list[Standing]:
         async with self._db.transaction(None) as connection:
-            link = await store.sign_in_link(connection, digest_of(link_secret), clock.now())
+            link = await store.sign_in_link(connection, link_digest, clock.now())
         found = await self._standings_of(link["account_id"], link["organisation_id"]) if link else []
         if not found:
             raise SignInLinkOver
@@ -138,14 +169,14 @@ class SignIn(FactorResets):
             StandingNeeded: Several people have this mailbox; the link can still be used.
             StandingNotFound: The chosen one is none of them; the link can still be used.
         """
-        found = await self.people_at(link_secret)
-        if not chosen and len(found) > 1:
-            raise StandingNeeded
-        standing = next((each for each in found if chosen in ("", each.key)), None)
-        if standing is None:
-            raise StandingNotFound
+        return await self._sign_in(digest_of(link_secret), await self.people_at(link_secret), address, chosen)
+
+    async def _sign_in(
+        self, link_digest: bytes, found: list[Standing], address: str, chosen: str
+    ) -> Session | Challenge:
+        standing = chosen_of(found, chosen)
         async with self._db.transaction(None) as connection:
-            used = await store.use_sign_in_link(connection, digest_of(link_secret), clock.now())
+            used = await store.use_sign_in_link(connection, link_digest, clock.now())
         if used is None:
             raise SignInLinkOver
         begun = await self._begin(standing, address, "issued" if used["organisation_id"] else "mail")
@@ -203,15 +234,30 @@ class SignIn(FactorResets):
                 return await self._challenge(connection, standing, actor, proof)
             return await self._write_session(connection, actor, proof, address, key)
 
-    async def _mail_sign_in_link(self, email: str) -> None:
+    async def _mail_sign_in_link(self, email: str, ask: bytes) -> None:
         account = await self._account_of(email)
         if account is None:
             return
         async with self._db.transaction(None) as connection:
             if not await store.standings(connection, account.id):
                 return
-        link = self._links.to_sign_in(await self._new_link(account.id, None))
-        await self._mail.send(email, "Your sign-in link", _SIGN_IN_TEXT.format(link=link), {})
+        secret = await self._new_link(account.id, None)
+        code = await self._new_mail_code(ask, secret) if ask else ""
+        text = _SIGN_IN_TEXT.format(
+            link=self._links.to_sign_in(secret), code=_CODE_TEXT.format(code=f"{code[:3]} {code[3:]}") if code else ""
+        )
+        await self._mail.send(email, "Your sign-in link", text, {})
+
+    async def _new_mail_code(self, ask: bytes, link_secret: str) -> str:
+        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+        digest = self._mail_code_digest(await self._platform_key(), ask, code)
+        async with self._db.transaction(None) as connection:
+            await asks_store.put_code(connection, ask, digest, digest_of(link_secret))
+        return code
+
+    def _mail_code_digest(self, platform: KeyRef, ask: bytes, figures: str) -> bytes:
+        """What is kept of a code: keyed, since six figures are tried out in no time, and bound to the question."""
+        return self._keyring.digest(platform, _CODE, f"{ask.hex()}:{figures}")
 
     async def _new_link(self, account_id: UUID, organisation_id: UUID | None) -> str:
         secret, now = ids.secret(32), clock.now()
@@ -229,6 +275,25 @@ class SignIn(FactorResets):
 
 def _named(place: Standing, actor: Actor, subject_id: UUID | None) -> Standing:
     return Standing(place.account_id, place.organisation_id, place.organisation, place.kind, subject_id, actor.name)
+
+
+def chosen_of(found: list[Standing], chosen: str) -> Standing:
+    """Who of those who stand there it is.
+
+    Args:
+        found: Whoever can sign in by what was shown.
+        chosen: `Standing.key` of one; may be empty where there is one.
+
+    Raises:
+        StandingNeeded: There are several, and none is chosen.
+        StandingNotFound: The chosen one is none of them.
+    """
+    if not chosen and len(found) > 1:
+        raise StandingNeeded
+    standing = next((each for each in found if chosen in ("", each.key)), None)
+    if standing is None:
+        raise StandingNotFound
+    return standing
 
 
 def network_of(address: str) -> str:

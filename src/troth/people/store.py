@@ -204,25 +204,6 @@ async def use_sign_in_link(connection: Connection, digest: bytes, now: datetime)
     )
 
 
-async def count_attempt(connection: Connection, bucket: int, now: datetime, window: timedelta) -> int:
-    """Count one more attempt in a bucket.
-
-    Returns:
-        How many there were in the window, this one included.
-    """
-    row = await _one(
-        connection,
-        "insert into attempt as t (bucket, began_at, tries) values (%(bucket)s, %(now)s, 1) "
-        "on conflict (bucket) do update set "
-        "tries = case when t.began_at <= %(now)s - %(window)s then 1 else t.tries + 1 end, "
-        "began_at = case when t.began_at <= %(now)s - %(window)s then %(now)s else t.began_at end "
-        "returning tries",
-        {"bucket": bucket, "now": now, "window": window},
-    )
-    assert row is not None
-    return int(row["tries"])
-
-
 async def sweep_platform(connection: Connection, before: datetime) -> int:
     """Delete attempts and links that ended before an instant."""
     attempts = await connection.execute("delete from attempt where began_at < %s", (before,))

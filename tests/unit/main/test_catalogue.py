@@ -14,7 +14,8 @@ from troth.proofs import apart, catalogue_store
 
 # Without a tenant by design: what is needed to find the tenant, and what belongs to the platform.
 PLATFORM = {
-    "organisation", "platform_key", "account", "standing", "sign_in_link", "peer", "attempt", "notice_version",
+    "organisation", "platform_key", "account", "standing", "sign_in_link", "sign_in_ask", "passkey_answer",
+    "peer", "attempt", "notice_version",
     "ledger_tile", "ledger_checkpoint", "ledger_fence", "alembic_version", "notice_proposal",
     "amendment", "amendment_message", "upkeep_run", "sweep_key", "sweep_pack", "backup", "proof_run", "proof_breach",
     "deployment",

@@ -53,6 +53,7 @@ from troth.doors.web.patient.pictures import PicturePages
 from troth.doors.web.ports import Rooms
 from troth.doors.web.public.doors import Doors
 from troth.doors.web.public.log import LogPages
+from troth.doors.web.public.mail_code import MailCode
 from troth.doors.web.public.notice import NoticePages
 from troth.doors.web.public.recipients import RecipientPages
 from troth.doors.web.public.second_step import SecondStep
@@ -114,7 +115,7 @@ def routes(desk: Desk) -> list[BaseRoute]:
 
 def _public(desk: Desk) -> list[BaseRoute]:
     doors, notice, versions, unsubscribe = Doors(desk), NoticePages(desk), VersionPages(desk), UnsubscribePages(desk)
-    second, log = SecondStep(desk), LogPages(desk)
+    second, log, codes = SecondStep(desk), LogPages(desk), MailCode(desk)
     return [
         Route("/", doors.start),
         Route("/notice", notice.notice),
@@ -131,7 +132,9 @@ def _public(desk: Desk) -> list[BaseRoute]:
         Route("/notice/versions/{number:version}", notice.notice),
         Route("/promises", notice.promises),
         Route("/sign-in", doors.sign_in, methods=BOTH),
-        Route("/sign-in/sent", doors.sent),
+        Route("/sign-in/sent", codes.sent, methods=BOTH),
+        Route("/sign-in/passkey", codes.passkey, methods=["POST"]),
+        Route("/sign-in/passkey/ask", codes.ask_passkey, methods=["POST"]),
         Route("/sign-in/{secret}", doors.enter, methods=BOTH),
         Route("/second-step", second.step, methods=BOTH),
         Route("/second-step/again", second.again, methods=["POST"]),

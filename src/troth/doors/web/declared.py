@@ -87,6 +87,9 @@ _SYSTEM: Final = ("host", "port", "certificate", "tls", "ae", "called_ae", "purp
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "sign_in": _form("/sign-in", "site", email="account"),
+        "sign_in_code": _form("/sign-in/sent", "site", code=NOBODY, shown=NOBODY, person=NOBODY),
+        "sign_in_passkey": _form("/sign-in/passkey", "site", answer=NOBODY, person=NOBODY),
+        "sign_in_passkey_ask": _form("/sign-in/passkey/ask", "site", answer=NOBODY),
         "enter": _form("/sign-in/{secret}", "site", shown=NOBODY, person=NOBODY),
         "second_step": _form("/second-step", "site", code=NOBODY),
         "second_step_again": _form("/second-step/again", "portal"),

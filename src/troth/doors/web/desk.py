@@ -26,7 +26,7 @@ from troth.kit import clock
 from troth.kit.errors import NotFound
 from troth.kit.threads import work_for
 from troth.notice import Cookies, Notice, NoticeVersion, applying, contact_for_privacy
-from troth.people import IDLE_OF_PATIENT, IDLE_OF_STAFF, Challenge, Draft, Enrolled, Session
+from troth.people import IDLE_OF_PATIENT, IDLE_OF_STAFF, Asked, Challenge, Draft, Enrolled, Session
 from troth.policy import Actor, Permit, Target
 
 THEME_COOKIE = "troth_theme"
@@ -291,8 +291,13 @@ class Desk:
             contact=contact.ways if contact is not None else "",
         )
 
-    def with_session(self, answer: Response, session: Session | Challenge | Enrolled) -> Response:
-        """Set the cookie of a session, or of a sign-in that owes a second factor.
+    async def let_in(self, begun: Session | Challenge) -> Response:
+        """Back to what one had typed or to one's own page, or on to the second factor that is owed."""
+        onward = "/second-step" if isinstance(begun, Challenge) else await self.onward(begun.actor)
+        return self.with_session(go(onward), begun)
+
+    def with_session(self, answer: Response, session: Session | Challenge | Enrolled | Asked) -> Response:
+        """Set the cookie of a session, or of a sign-in that has yet to prove something.
 
         For this host only, out of reach of scripts and of other sites' forms.
         """

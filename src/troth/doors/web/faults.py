@@ -18,7 +18,7 @@ from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.db import DatabaseUnavailable
 from troth.kit.errors import NotFound, TrothError, Unavailable
-from troth.people import ChallengeOver, Draft, SignInLinkOver, TooManyCodes
+from troth.people import ChallengeOver, CodeOver, Draft, SignInLinkOver, TooManyCodes, tenant_of
 from troth.policy import PermitDenied
 
 SECOND_STEP = "/second-step"
@@ -31,7 +31,12 @@ FORBIDDEN = "The notice forbids this now"
 OTHERWISE = "You have access otherwise. If it cannot wait, or if this is a mistake: ask your privacy office."
 WRONG = "This did not work"
 LINK_OVER = "This link has expired or was already used"
-LINK_ONCE = "A link works once, for 15 minutes."
+LINK_ONCE = "A link works once, for 15 minutes, and so does the code of its mail, for 10."
+CODE_OVER = "This code has expired or was already used"
+CODE_ONCE = (
+    "A code works once, for 10 minutes, in the browser that asked for it, and not after five wrong ones. "
+    "The link in the same e-mail works for 15 minutes, unless the code was used."
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -61,9 +66,10 @@ class FaultPages:
             return await self._nothing(http_request)
         if fault.http_status >= 500 and not isinstance(fault, Unavailable):
             _logger.error("a page failed: %s", fault.slug)
-        if isinstance(fault, SignInLinkOver):
+        if isinstance(fault, (SignInLinkOver, CodeOver)):
+            over, once = (LINK_OVER, LINK_ONCE) if isinstance(fault, SignInLinkOver) else (CODE_OVER, CODE_ONCE)
             return await self._page(
-                http_request, fault.http_status, LINK_OVER, LINK_ONCE, "", onward=("/sign-in", "Send a new link")
+                http_request, fault.http_status, over, once, "", onward=("/sign-in", "Send a new link")
             )
         if isinstance(fault, (ChallengeOver, TooManyCodes)):
             return await self._page(
@@ -79,7 +85,7 @@ class FaultPages:
     async def _sign_in(self, http_request: Request) -> Response:
         """On to the second step of a sign-in that waits for it, else to its beginning."""
         shown = session_cookie(http_request)
-        if not shown:
+        if not shown or tenant_of(shown) is None:  # nobody was signed in: at most, somebody asked to be
             return go("/sign-in")
         if not http_request.url.path.startswith(SECOND_STEP) and await self._desk.rooms.people.owed(shown):
             return go(SECOND_STEP)

@@ -101,6 +101,21 @@ class Party:
             raise PasskeyRefused("no credential")
         return bytes(proved.credential_data)
 
+    def told(self, answer: str) -> tuple[bytes, bytes]:
+        """Whose passkey a browser says it used, and what it says it was asked; both to be proved.
+
+        Returns:
+            The handle of the account, as `creation` gave it to the device, and the question.
+
+        Raises:
+            PasskeyRefused: It says neither.
+        """
+        try:
+            told = AuthenticationResponse.from_dict(_read(answer)).response
+            return bytes(told.user_handle or b""), bytes(told.client_data.challenge)
+        except Exception as fault:  # noqa: BLE001
+            raise PasskeyRefused(type(fault).__name__) from None
+
     def proved(self, nonce: bytes, held: Sequence[bytes], answer: str) -> tuple[int, int]:
         """Which of the credentials signed, and its counter.
 

@@ -57,7 +57,7 @@ async def test_sign_in_answers_alike_for_known_and_unknown(house: House) -> None
             for email in ("drb.specimen@x.example", "no@x.example")
         ]
         assert {(each.status_code, each.headers["location"]) for each in answers} == {(303, "/sign-in/sent")}
-        assert "Look in your mail" in (await anybody.get("/sign-in/sent")).text
+        assert "Check your e-mail" in (await anybody.get("/sign-in/sent")).text
         wrong = await anybody.post("/sign-in", data={"email": "nobody"})
         assert wrong.status_code == 422
         assert 'aria-invalid="true"' in wrong.text

@@ -19,9 +19,10 @@ from troth.people import ROLES, SessionNotFound, User, UserNotFound, letting
 from troth.policy import Actor, Permit
 
 BY: Mapping[str, str] = {
-    "mail": "by a link sent by e-mail",
+    "mail": "by a link or code sent by e-mail",
     "issued": "by a link from an administrator",
     "match": "by an invitation",
+    "passkey": "by a passkey",
 }
 TOLD: Mapping[str, str] = {"changed": "The role is changed", "signed-out": "That session has ended"}
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from troth.doors.cookies import session_cookie
 from troth.doors.web import forms
 from troth.doors.web.desk import (
     ANYBODY,
@@ -23,18 +24,16 @@ from troth.doors.web.desk import (
 from troth.doors.web.forms import Fault
 from troth.doors.web.frame import home_of
 from troth.doors.web.public.accepted import CHANGED, accepted_of, for_anybody, is_outdated
-from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage, WhoLine, WhoPage
+from troth.doors.web.public.mail_code import who_page
+from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage
 from troth.doors.web.render import Page
 from troth.kit import numbers
 from troth.kit.errors import NotFound
 from troth.people import (
-    Challenge,
     Document,
     EmailMalformed,
     MatchFailed,
     OpenInvitation,
-    Session,
-    Standing,
     documents,
 )
 from troth.policy import Target
@@ -74,11 +73,13 @@ class Doors:
         email = (await forms.read(http_request)).get("email", "")
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
         try:
-            await self._desk.rooms.people.start_sign_in(email, self._desk.address(http_request))
+            shown = session_cookie(http_request) if visitor.actor is not None else ""
+            asked = await self._desk.rooms.people.start_sign_in(email, self._desk.address(http_request), shown)
         except EmailMalformed:
             fault = Fault("email", "Write the address in full, like name@hospital.example")
             return await self._sign_in_page(http_request, visitor, email, fault)
-        return go("/sign-in/sent")
+        answer = go("/sign-in/sent")
+        return answer if shown else self._desk.with_session(answer, asked)
 
     async def _sign_in_page(self, http_request: Request, visitor: Visitor, email: str, *faults: Fault) -> Response:
         asked = http_request.query_params
@@ -90,14 +91,10 @@ class Doors:
             is_kept=asked.get("over") == "kept",
             is_closed="closed" in asked,
             is_fresh="fresh" in asked,
+            can_passkey=self._desk.rooms.people.party.is_possible,
         )
         page = Page("public/sign_in.html", view)
         return await self._desk.page(http_request, visitor, "Sign in", page, status=FAULT_STATUS if faults else 200)
-
-    async def sent(self, http_request: Request) -> Response:
-        """What happens next, said alike to everybody."""
-        visitor = await self._desk.visitor(http_request)
-        return await self._desk.page(http_request, visitor, "Look in your mail", Page("public/sent.html", None))
 
     async def enter(self, http_request: Request) -> Response:
         """A one-time link: a page with a button first, because mail scanners follow links and press nothing."""
@@ -109,7 +106,7 @@ class Doors:
         chosen = fields.get("person", "")
         is_shown = forms.is_sent(http_request) and not is_outdated(fields, found)
         if is_shown and not chosen and len(standings) > 1:
-            view: object = WhoPage(http_request.url.path, tuple(map(_who, standings)), fields.get("shown", ""))
+            view: object = who_page(http_request, standings, {"shown": fields.get("shown", "")})
             return await self._desk.page(http_request, visitor, "Sign in", Page("public/who.html", view))
         if not is_shown:
             view = EnterPage(
@@ -124,12 +121,7 @@ class Doors:
             page, status = Page("public/enter.html", view), FAULT_STATUS if view.faults else 200
             return await self._desk.page(http_request, visitor, "Sign in", page, status=status)
         await self._desk.permit(ANYBODY, "sign_in", Target("platform"), SITE)
-        return await self._let_in(await people.sign_in(secret, self._desk.address(http_request), chosen))
-
-    async def _let_in(self, begun: Session | Challenge) -> Response:
-        """Back to what one had typed or to one's own page, or on to the second factor that is owed."""
-        onward = "/second-step" if isinstance(begun, Challenge) else await self._desk.onward(begun.actor)
-        return self._desk.with_session(go(onward), begun)
+        return await self._desk.let_in(await people.sign_in(secret, self._desk.address(http_request), chosen))
 
     async def sign_out(self, http_request: Request) -> Response:
         """End the session, everywhere at once."""
@@ -168,7 +160,7 @@ class Doors:
         if is_outdated(fields, await self._accepted_by(opened)):
             return await self._register_page(http_request, visitor, opened, fields, CHANGED)
         if opened.kind == "user":
-            return await self._let_in(await people.accept_invitation(secret, address))
+            return await self._desk.let_in(await people.accept_invitation(secret, address))
         faults = _faults(fields)
         if faults:
             return await self._register_page(http_request, visitor, opened, fields, *faults)
@@ -179,7 +171,7 @@ class Doors:
         except MatchFailed:
             fault = Fault("", f"What you wrote is not what {opened.organisation} holds. Look at each field once more")
             return await self._register_page(http_request, visitor, opened, fields, fault)
-        return await self._let_in(session)
+        return await self._desk.let_in(session)
 
     async def _register_page(
         self,
@@ -230,11 +222,6 @@ class Doors:
     async def _written_down(self) -> tuple[str, ...]:
         version = await self._desk.version()
         return clauses_of(version.notice if version else None, "logging")
-
-
-def _who(standing: Standing) -> WhoLine:
-    as_what = "you work there" if standing.kind == "user" else "your scans"
-    return WhoLine(standing.key, standing.name, f"{standing.organisation}, {as_what}")
 
 
 def _faults(fields: Mapping[str, str]) -> tuple[Fault, ...]:

@@ -137,6 +137,7 @@ class SignInPage:
         is_over: Who comes was signed in, and is not any more.
         is_kept: What they were writing is kept.
         is_fresh: They are signed in, and have to be so anew for what they do.
+        can_passkey: Browsers show passkeys to the name of these pages.
     """
 
     email: str = ""
@@ -146,6 +147,7 @@ class SignInPage:
     is_kept: bool = False
     is_closed: bool = False
     is_fresh: bool = False
+    can_passkey: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,19 @@ class AcceptedView:
     lines: tuple[AcceptedLine, ...]
     shown: str
     is_first_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SentPage:
+    """What happens after a link was asked for.
+
+    Attributes:
+        token: Proves that the form was made for the cookie of this browser; empty where it has none.
+    """
+
+    token: str
+    accepted: AcceptedView | None
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +215,15 @@ class WhoLine:
 
 @dataclass(frozen=True, slots=True)
 class WhoPage:
-    """Which of those who have a mailbox together it is."""
+    """Which of those who have a mailbox together it is.
+
+    Attributes:
+        kept: Fields that go on to the answer, and what is in them.
+    """
 
     action: str
     people: tuple[WhoLine, ...]
-    shown: str
+    kept: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
