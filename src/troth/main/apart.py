@@ -66,14 +66,9 @@ class Certificates:
                     self._copy(name)
                     self._seen[name] = changed_at
 
-    def leave(self) -> None:
-        """In a part: keep what reads alone."""
-        for memory in self._written.values():
-            os.close(memory)
-
-    def close(self) -> None:
-        """Give the memory back."""
-        for memory in (*self._written.values(), *self._read.values()):
+    def drop(self, *, is_all: bool = False) -> None:
+        """In another process: keep what reads alone, or nothing."""
+        for memory in (*self._written.values(), *(self._read.values() if is_all else ())):
             os.close(memory)
 
     def _copy(self, name: str) -> None:
@@ -130,6 +125,11 @@ class Apart:
 
     def become(self) -> None:
         """Step down, in a part, for good."""
-        self.certificates.leave()
+        self.certificates.drop()
         passage.open_for(self._account, self._needed)
         owner.become(self._account)
+
+    def become_reader(self) -> None:
+        """Become the database's user instead, for good: in the process that looks at its raw pages."""
+        self.certificates.drop(is_all=True)
+        owner.become(unprivileged_account())

@@ -29,12 +29,16 @@ from troth.main.apart import Apart
 from troth.main.dicom_tls import dicom_tls, warn_if_plain
 from troth.main.settings import Address, Settings, require_names_apart
 from troth.main.tls import certificate
+from troth.proofs import answer_for_raw
 
 RESTORING = "restoring"
 """A file of this name in the data folder: a restore is under way, and what was erased since may be there again."""
 
 _LOCK = "node.lock"
 """Held by the node that has the data folder; it says where its pages and its viewer are reached."""
+
+_READER = "raw"
+"""Beside the parts: what the database's own user is asked, where they are not that user."""
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 1, 15, 38
 
@@ -143,7 +147,8 @@ class Node:
         # out of those that the parts make.
         gc.collect()
         gc.freeze()
-        waiting = [self._fork(name) for name in self._parts]
+        names = [*self._parts, *([_READER] if self._apart and isinstance(self.server, EmbeddedServer) else [])]
+        waiting = [self._fork(name) for name in names]
         give_up_at = time.monotonic() + timeout_seconds
         for ready in waiting:
             os.set_blocking(ready, False)
@@ -203,7 +208,7 @@ class Node:
             listener.close()
         self.server.stop()
         if self._apart:
-            self._apart.certificates.close()
+            self._apart.certificates.drop(is_all=True)
             self._apart = None
         if self._lock is not None:
             self._say_where("")
@@ -245,6 +250,8 @@ class Node:
             if self._lock is not None:
                 os.close(self._lock)
             settings = self.settings
+            if name == _READER:
+                self._read_raw(parent, partial(_say_ready, tell))
             if self._apart:  # first of all: to become another user clears what is asked of the kernel below
                 settings = self._apart.settings(settings)
                 self._apart.become()
@@ -267,6 +274,18 @@ class Node:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+    def _read_raw(self, parent: int, ready: Callable[[], None]) -> None:
+        """The life of the process that looks at the database's raw pages, as the database's user, for the parts."""
+        assert self._apart is not None
+        assert isinstance(self.server, EmbeddedServer)
+        for listener in self._listeners.values():
+            listener.close()
+        self._apart.become_reader()
+        _name(f"troth-{_READER}")
+        _die_with(parent)
+        _gain_nothing()
+        answer_for_raw(self.server.socket_folder, self.server.cluster, ready)
 
 
 def _say_ready(tell: int) -> None:

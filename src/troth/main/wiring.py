@@ -16,7 +16,7 @@ from troth.exchange import Exchange, ExchangeFacts
 from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound
 from troth.kit.mail import Mail, MailSettings
-from troth.kit.postgres import Postgres
+from troth.kit.postgres import EmbeddedServer, Postgres
 from troth.ledger import HeadFile, Ledger
 from troth.lifecycle import Lifecycle, LifecycleFacts
 from troth.main.capabilities import serves
@@ -157,7 +157,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices
     )  # fmt: skip
     registers = Registers(database, ledger, room_of_notices, people, archive, server.dsn("troth_sequencer"))
-    site = site_of(settings, registers)
+    site = site_of(settings, server, registers)
     proofs = Proofs(database, ledger, server.dsn("troth_sequencer"), site, room_of_notices, serves())
     return Rooms(
         settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
@@ -176,11 +176,18 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     )  # fmt: skip
 
 
-def site_of(settings: Settings, registers: Registers) -> Site:
+def site_of(settings: Settings, server: Postgres, registers: Registers) -> Site:
     """What of this machine the proofs look at, and of the rows."""
     listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
     places = {name: (address.host, address.port) for name, address in listeners.items()}
-    return Site.of(settings.data_dir, places, is_https=settings.is_https, rows=registers.bound, held=registers.held)
+    return Site.of(
+        settings.data_dir,
+        places,
+        is_https=settings.is_https,
+        rows=registers.bound,
+        held=registers.held,
+        reader=server.socket_folder if isinstance(server, EmbeddedServer) else None,
+    )
 
 
 def _wrong(notices: Sequence[Notice]) -> list[Problem]:

@@ -6,7 +6,7 @@ from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Re
 from troth.proofs.paper import as_pdf, is_signed, signature_of
 from troth.proofs.result import Result
 from troth.proofs.runs import Runs
-from troth.proofs.safeguards import Held, Site
+from troth.proofs.safeguards import Held, Site, answer_for_raw
 from troth.proofs.service import Proofs, within
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Site",
     "Standing",
     "Verdict",
+    "answer_for_raw",
     "as_pdf",
     "is_signed",
     "signature_of",

@@ -24,7 +24,7 @@ from troth.exchange import PLATFORM
 from troth.kit import clock
 from troth.kit.db import Database
 from troth.ledger import AlteredRow, RowsLook, Verification
-from troth.proofs import apart, store
+from troth.proofs import apart, raw, store
 from troth.proofs.model import Checked
 
 _IN_PACKS: Final = (b"1.2.840.10008.",)
@@ -67,6 +67,7 @@ class Site:
         is_https: Whether people reach the pages by https.
         rows: Compares rows with what binds them; None where nobody can here.
         held: Looks through all that is held; None where nobody can here.
+        reader: Folder of the socket where the database's user is asked for what we may not read (`raw`).
     """
 
     keys: Path
@@ -76,6 +77,7 @@ class Site:
     is_https: bool
     rows: RowsLook | None = None
     held: HeldLook | None = None
+    reader: Path | None = None
 
     @classmethod
     def of(
@@ -86,6 +88,7 @@ class Site:
         is_https: bool,
         rows: RowsLook | None = None,
         held: HeldLook | None = None,
+        reader: Path | None = None,
     ) -> Site:
         """The site of a data folder.
 
@@ -95,8 +98,9 @@ class Site:
             is_https: Whether people reach the pages by https.
             rows: Compares rows with what binds them.
             held: Looks through all that is held.
+            reader: Folder of the database's socket.
         """
-        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https, rows, held)
+        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https, rows, held, reader)
 
 
 async def look_through(site: Site) -> list[Checked]:
@@ -152,7 +156,7 @@ async def look(site: Site, database: Database, verification: Verification) -> li
         await asyncio.to_thread(listeners, site),
         await asyncio.to_thread(key_files, site.keys),
         await asyncio.to_thread(raw_objects, site.packs),
-        await asyncio.to_thread(raw_tables, site.cluster, files),
+        await asyncio.to_thread(raw_tables, site.cluster, files, site.reader),
         *await apart.look(database),
         digests_only(undigested),
         no_passwords(passwords),
@@ -267,15 +271,29 @@ def raw_objects(folder: Path) -> Checked:
     return _searched("sealed_at_rest", "stored images", packs, _IN_PACKS)
 
 
-def raw_tables(cluster: Path | None, files: Iterable[str]) -> Checked:
+def raw_tables(cluster: Path | None, files: Iterable[str], reader: Path | None = None) -> Checked:
     """The pages of the tables and the newest of the write-ahead log, read from disk, hold no record in the clear."""
     if cluster is None or not cluster.is_dir():
         return Checked("sealed_at_rest", None, "the database lies on another machine")
     tables = [cluster / name for name in files]
     if not os.access(cluster, os.R_OK | os.X_OK):
-        return Checked("sealed_at_rest", None, "the raw bytes of tables cannot be read by this user")
+        found = raw.ask(reader, files) if reader is not None else None
+        return found or Checked("sealed_at_rest", None, "the raw bytes of tables cannot be read by this user")
     log = sorted((cluster / "pg_wal").glob("[0-9A-F]" * 24), key=lambda path: path.stat().st_mtime, reverse=True)[:2]
     return _searched("sealed_at_rest", "tables", [*(path for path in tables if path.exists()), *log], _IN_TABLES)
+
+
+def answer_for_raw(folder: Path, cluster: Path, ready: Callable[[], None]) -> None:
+    """In a process of the database's user: look at its raw pages for those who may not, until the process is ended.
+
+    Args:
+        folder: Of the database's socket.
+        cluster: Folder of the database.
+        ready: Called once questions are taken.
+    """
+    listening = raw.listener(folder)
+    ready()
+    raw.serve(listening, cluster, raw_tables)
 
 
 def _searched(measure: str, what: str, files: Iterable[Path], words: tuple[bytes, ...]) -> Checked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -9,8 +10,9 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from troth.kit.postgres import EmbeddedServer
 from troth.main.apart import Certificates
 from troth.main.settings import load
 from troth.main.tls import Certificate
+from troth.proofs import Checked, store
+from troth.proofs.safeguards import raw_tables
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to step down from")
 
@@ -62,6 +66,25 @@ def tried(uid: int, path: Path) -> str:
     """What a user gets who opens a file."""
     done = subprocess.run(["/bin/cat", str(path)], user=uid, group=uid, extra_groups=[], capture_output=True)
     return done.stderr.decode().strip().rpartition(": ")[2] if done.returncode else "read"
+
+
+def as_part(node: NodeProcess, look: Callable[[], Checked]) -> Checked:
+    """What a look finds in a process that stepped down as the parts do."""
+    account = owner.service_account(node.folder)
+    assert account is not None
+    told, tell = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            owner.become(account)
+            os.write(tell, json.dumps(asdict(look())).encode())
+        finally:
+            os._exit(0)
+    os.close(tell)
+    with os.fdopen(told, "rb") as handle:
+        found = json.loads(handle.read())
+    os.waitpid(pid, 0)
+    return Checked(**found)
 
 
 def stored(node: NodeProcess, access: Access, sent: list[Specimen]) -> None:
@@ -137,6 +160,34 @@ def test_a_part_reads_neither_the_machine_nor_the_database(node: NodeProcess) ->
         assert tried(uid, closed) == "Permission denied", closed
     assert tried(uid, node.folder / "keys" / "root.key") == "read"
     assert tried(pwd.getpwnam("nobody").pw_uid, node.folder / "keys" / "root.key") == "Permission denied"
+
+
+async def test_the_databases_raw_pages_are_looked_at_by_its_own_user(node: NodeProcess) -> None:
+    """The parts cannot open them, ask, and are told what was found and nothing of what is in them."""
+    server = EmbeddedServer(node.folder)
+    (reader,) = [each for each in node.tree()[0].children() if each.name() == "troth-raw"]
+    said = status(reader.pid)
+    assert int(said["Uid"].split()[0]) == server.cluster.stat().st_uid
+    assert (said["Groups"], said["CapEff"], said["NoNewPrivs"]) == ("", "0" * 16, "1")
+    async with node.rooms() as rooms, rooms.database.transaction(None) as connection:
+        files = await store.table_files(connection)
+    sound = as_part(node, lambda: raw_tables(server.cluster, files, server.socket_folder))
+    assert (sound.holds, "nothing in the clear" in sound.found) == (True, True), sound
+    assert as_part(node, lambda: raw_tables(server.cluster, files)).holds is None
+    bare = server.cluster / "base" / "1" / "999999999"
+    bare.write_text('{"patient_id":"P-1"}')
+    shutil.chown(bare, server.cluster.stat().st_uid)
+    bare.chmod(0o600)
+    broken = as_part(node, lambda: raw_tables(server.cluster, ["base/1/999999999"], server.socket_folder))
+    assert (broken.holds, "P-1" in broken.found) == (False, False)
+    (node.folder / "elsewhere").write_text('{"patient_id":"P-1"}')
+    outside = as_part(node, lambda: raw_tables(server.cluster, ["../elsewhere"], server.socket_folder))
+    assert outside.holds is True
+    bare.unlink()
+    (node.folder / "elsewhere").unlink()
+    assert subprocess.run(
+        ["/usr/bin/test", "-w", str(server.socket_folder / "raw")], user="nobody", group="nogroup", extra_groups=[]
+    ).returncode, "strangers cannot ask"
 
 
 def test_a_part_can_put_nothing_in_the_place_of_what_is_roots(node: NodeProcess) -> None:
@@ -284,7 +335,7 @@ def test_certificates_of_root_are_handed_on_and_renewed(tmp_path: Path) -> None:
     if not pid:
         code = 1
         try:
-            certificates.leave()
+            certificates.drop()
             handed = certificates.handed(settings)
             owner.become(owner.service_account(tmp_path) or pwd.getpwuid(0))
             shown = Certificate(Path(handed.tls_certificate), Path(handed.tls_key))
@@ -305,7 +356,7 @@ def test_certificates_of_root_are_handed_on_and_renewed(tmp_path: Path) -> None:
         os.write(asked, b"1")
         assert os.waitpid(pid, 0)[1] == 0
     finally:
-        certificates.close()
+        certificates.drop(is_all=True)
 
 
 def test_a_node_speaks_tls_with_a_key_that_only_root_may_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,88 @@
+"""Raw pages of the database, looked at by the database's own user for parts that may not open them.
+
+Where root starts a node, the parts are a user who cannot read the database's folder, and yet it is shown that nothing
+lies there in the clear. A process of its own, as the database's user, is asked by a socket that the parts' group alone
+reaches. It is told which files, and answers with what the look found: no byte of any file leaves it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from troth.proofs.model import Checked
+
+NAME: Final = "raw"
+"""Of the socket, in the folder of the database's own."""
+
+_FILE: Final = re.compile(r"(base/[0-9]{1,10}|global)/[0-9]{1,10}", re.ASCII)
+_MOST_BYTES: Final = 1 << 18
+_SECONDS: Final = 30.0
+
+Look = Callable[[Path, list[str]], Checked]
+
+
+def listener(folder: Path) -> socket.socket:
+    """The socket to be asked by; the folder's group may.
+
+    Args:
+        folder: Of the database's socket, whose group the socket takes over.
+    """
+    place = folder / NAME
+    place.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(str(place))
+    place.chmod(0o660)
+    made.listen(4)
+    return made
+
+
+def serve(listening: socket.socket, cluster: Path, look: Look) -> None:
+    """Answer, one after the other, until the process is ended.
+
+    Args:
+        listening: Where questions come.
+        cluster: Folder of the database.
+        look: What is asked for.
+    """
+    while True:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError, ValueError):
+            connection.settimeout(_SECONDS)
+            asked = json.loads(_whole(connection))
+            files = [name for name in asked if isinstance(name, str) and _FILE.fullmatch(name)]
+            found = look(cluster, files)
+            connection.sendall(json.dumps([found.measure, found.holds, found.found]).encode())
+
+
+def ask(folder: Path, files: Iterable[str]) -> Checked | None:
+    """What the database's user sees; None where there is nobody to ask.
+
+    Args:
+        folder: Of the database's socket.
+        files: Of tables, below the folder of the database.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_SECONDS)
+            connection.connect(str(folder / NAME))
+            connection.sendall(json.dumps(list(files)).encode())
+            connection.shutdown(socket.SHUT_WR)
+            measure, holds, found = json.loads(_whole(connection))
+    except (OSError, ValueError):
+        return None
+    return Checked(str(measure), None if holds is None else bool(holds), str(found))
+
+
+def _whole(connection: socket.socket) -> bytes:
+    content = b""
+    while piece := connection.recv(1 << 16):
+        content += piece
+        if len(content) > _MOST_BYTES:
+            raise ValueError("longer than any question or answer")
+    return content
