@@ -23,7 +23,7 @@ class Limits:
         artim_seconds: Wait for an association request, or for the peer to close (DICOM PS3.8 9.1.5).
         idle_seconds: Wait for the next whole PDU inside an association.
         drain_seconds: How long `stop` lets a running C-STORE end.
-        permit_seconds: Age from which a decision is asked for again (DESIGN §1: felt within one second).
+        permit_seconds: Age from which a decision is asked for again (what ends a permit is felt within one second).
         private_sop_classes: Also take storage classes outside the DICOM root.
         identifier_bytes: Longest identifier of a search or retrieval, or list of a storage commitment.
         answers: Most matches of one C-FIND.
