@@ -5,6 +5,7 @@ Per: RFC 2046 5.1, RFC 2387, DICOM PS3.18 8.6.1.2.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -227,4 +228,5 @@ async def streamed(boundary: str, parts: AsyncIterator[tuple[str, str, AsyncIter
         is_first = False
         async for chunk in content:
             yield chunk
+        await asyncio.sleep(0)  # others wait no longer for thousands of small parts than for a few
     yield closing(boundary)

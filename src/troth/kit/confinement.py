@@ -66,6 +66,16 @@ def confine() -> None:
     seccomp.install()
 
 
+def lacking() -> str:
+    """What a confined child cannot be kept from on this machine, as a sentence; empty where nothing lacks."""
+    if seccomp.is_available():
+        return ""
+    return (
+        "System calls cannot be filtered on this processor or by its kernel: what draws pictures and reads metadata of "
+        "senders is confined by its limits alone"
+    )
+
+
 def allot(seconds: float) -> None:
     """Allot the processor time of the next task; whoever needs more is ended by the kernel.
 

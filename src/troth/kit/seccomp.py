@@ -15,6 +15,7 @@ import struct
 from collections.abc import Mapping
 
 _MODE_FILTER, _ALL_THREADS = 1, 1  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
+_ASK_FOR_ACTION = 2  # SECCOMP_GET_ACTION_AVAIL
 _KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | 1  # of the process; EPERM
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_RET|K
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in seccomp_data
@@ -41,6 +42,15 @@ _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # colu
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def is_available() -> bool:
+    """Whether `install` can filter here: this processor is on the list, and its kernel filters."""
+    column, architecture = _ARCHITECTURES.get(platform.machine(), (0, 0))
+    if not architecture:
+        return False
+    library, action = ctypes.CDLL(None, use_errno=True), ctypes.c_uint32(_KILL)
+    return bool(library.syscall(_INSTALL[column], _ASK_FOR_ACTION, 0, ctypes.byref(action)) == 0)
 
 
 def install() -> bool:

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from troth.kit import confinement
 from troth.kit.errors import Conflict, Unavailable
 from troth.kit.owner import owning
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
@@ -124,6 +125,8 @@ class Node:
         require_names_apart(self.settings)
         dicom_tls(self.settings)
         warn_if_plain(self.settings)
+        if lacking := confinement.lacking():
+            sys.stderr.write(f"troth: WARNING: {lacking}\n")
         self._take_lock()
         if (self.settings.data_dir / RESTORING).exists():
             raise Unavailable(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from troth.kit import children
+from troth.kit import children, confinement, seccomp
 from troth.kit.children import ChildEnded, ChildLate, ChildRefused, Children, Task
 from troth.kit.errors import NotFound
 
@@ -178,3 +178,11 @@ async def test_one_organisation_has_one_child_and_another_one_of_its_own(made: C
         one.cancel()
     await asyncio.gather(*crowd, return_exceptions=True)
     assert len(made._all) <= children.MOST
+
+
+def test_a_machine_without_a_filter_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seccomp.is_available()
+    assert not confinement.lacking()
+    monkeypatch.setattr(seccomp.platform, "machine", lambda: "riscv64")
+    assert "cannot be filtered" in confinement.lacking()
+    assert not seccomp.install(), "nothing is installed that would filter the wrong numbers"

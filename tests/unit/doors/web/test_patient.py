@@ -11,6 +11,7 @@ import pytest
 
 from tests.common.arrivals import shown_in, take_second_step
 from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in, unmasked
+from troth.kit import seccomp
 from troth.main.first_start import permit_for
 from troth.policy import Target
 from troth.rights import WrongPermit, take_list
@@ -238,6 +239,13 @@ async def test_registering_matches_all_or_nothing(house: House) -> None:
         matched = await stranger.post(path, data=told)
         assert (matched.status_code, matched.headers["location"]) == (303, "/scans")
         assert (await stranger.get(path)).status_code == 410
+
+
+async def test_the_page_of_systems_says_what_the_computer_lacks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house.client(await house.session_of("D. Admin")) as admin:
+        assert "cannot be filtered" not in (await admin.get("/admin/systems")).text
+        monkeypatch.setattr(seccomp, "is_available", lambda: False)
+        assert "System calls cannot be filtered on this processor" in (await admin.get("/admin/systems")).text
 
 
 async def test_a_colleague_is_invited_by_two_and_joins_by_a_press(house: House) -> None:

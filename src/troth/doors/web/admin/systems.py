@@ -13,7 +13,7 @@ from troth.doors.web.admin.views import PeerRow, ServiceRow, SystemPage, Systems
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
-from troth.kit import numbers
+from troth.kit import confinement, numbers
 from troth.kit.db import Space
 from troth.ledger import TreeBroken
 from troth.people import TOKEN_ROLES, FieldMalformed, Peer, PeerExists, PeerNotFound, SessionNotFound
@@ -152,6 +152,7 @@ class SystemPages:
             form=form,
             issued=issued,
             differs=await self._differs(),
+            lacking=confinement.lacking(),
             faults=faults,
             told="" if faults or issued else TOLD.get(http_request.query_params.get("told", ""), ""),
         )

@@ -153,6 +153,7 @@ class SystemsPage:
         issued: A token that was issued just now; shown this once.
         form: Which of the two forms the faults are of.
         differs: How the log is another one than was signed last; empty where it is that one.
+        lacking: What confined programs cannot be kept from on this computer; empty where nothing lacks.
     """
 
     organisation: str
@@ -168,6 +169,7 @@ class SystemsPage:
     form: str = ""
     issued: str = ""
     differs: str = ""
+    lacking: str = ""
     faults: tuple[Fault, ...] = ()
     told: str = ""
 
