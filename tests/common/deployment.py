@@ -55,7 +55,8 @@ import psycopg
 import pytest
 
 from tests.common.arrivals import come_in
-from tests.common.platform import AtOnce, OneDatabase
+from tests.common.engine import Engine, Worker
+from tests.common.platform import OneDatabase
 from tests.common.servers import ServedDatabase, copy_of_template
 from troth.dicom import specimens
 from troth.doors import dicomweb, rest, viewer, web
@@ -151,6 +152,8 @@ class Deployment:
     images: Any
     organisations: list[Organisation]
     sequencer: Sequencer
+    engine: Engine | None = None
+    _worker: Worker | None = None
     _open: list[httpx.AsyncClient] = field(default_factory=list)
     _senders: dict[UUID, Person] = field(default_factory=dict)
     _patients: int = 0
@@ -364,17 +367,18 @@ class Deployment:
         ]
         return sorted(kept, key=lambda event: (event.at, event.id))
 
-    async def fulfil(self, engine: AtOnce | None = None) -> AtOnce:
-        """Carry every rights request that waits to its answer, as the worker does; returns the steps it took."""
-        engine = engine or AtOnce()
-        work = Fulfilment(self.rooms.rights, engine)  # type: ignore[arg-type]
-        stop = asyncio.Event()
-        taking = asyncio.create_task(work.take(stop, 0.01))
-        while await self.rooms.rights.waiting() and not taking.done():
-            await asyncio.sleep(0.01)
-        stop.set()
-        await taking
-        return engine
+    async def fulfil(self) -> None:
+        """Carry every rights request that waits to its answer, as the worker does, on its engine."""
+        worker = await self.worker()
+        work = worker.made(Fulfilment, lambda: Fulfilment(self.rooms.rights, worker))  # type: ignore[arg-type]
+        await worker.carry(work, until=self.rooms.rights.waiting)
+
+    async def worker(self) -> Worker:
+        """The engine of durable work, started where nobody asked before."""
+        assert self.engine is not None, "a deployment that `open_deployment` opened has one"
+        if self._worker is None:
+            self._worker = await self.engine.worker()
+        return self._worker
 
     def mails(self) -> list[str]:
         """Texts of the mails sent so far, oldest first."""
@@ -455,14 +459,17 @@ async def open_deployment(
 ) -> AsyncIterator[OpenDeployment]:
     """Opens deployments, each over a database of its own; all are closed when the module is done."""
     opened: list[tuple[Deployment, ServedDatabase]] = []
+    engine = Engine(postgres.dsn("troth_flow", "troth_flow"))
 
     async def open_one(notice: str | Path = "imaging-cloud", **chosen: Any) -> Deployment:
         served = ServedDatabase(postgres, copy_of_template(postgres))
         place = await start(served, tmp_path_factory.mktemp("deployment"), notice, **chosen)
+        place.engine = engine
         opened.append((place, served))
         return place
 
     yield open_one
+    await engine.stop()
     broken = [] if (breaks := _breaks(request)) is None else [
         each for place, _ in opened for each in await place.broken() if not each.startswith(breaks)
     ]  # fmt: skip

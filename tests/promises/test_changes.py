@@ -18,7 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from tests.common.deployment import NOTICES, Deployment, OpenDeployment
-from tests.common.platform import AtOnce
+from tests.common.engine import Worker
 from troth.kit import clock
 from troth.main.adopting import InForce
 from troth.main.first_start import operator
@@ -113,17 +113,12 @@ async def publish(place: Deployment, notice: Notice) -> Proposal:
     return await place.rooms.proposals.agree(second, proposal.id, proposal.sha256)
 
 
-async def tell(place: Deployment, engine: AtOnce | None = None) -> AtOnce:
+async def tell(place: Deployment) -> Worker:
     """Carry out what is owed, as the worker does."""
-    engine = engine or AtOnce()
-    work = Amendments(place.rooms.outreach, engine)  # type: ignore[arg-type]
-    stop = asyncio.Event()
-    taking = asyncio.create_task(work.take(stop, 0.01))
-    while await place.rooms.outreach.owed() and not taking.done():
-        await asyncio.sleep(0.01)
-    stop.set()
-    await taking
-    return engine
+    worker = await place.worker()
+    work = worker.made(Amendments, lambda: Amendments(place.rooms.outreach, worker))  # type: ignore[arg-type]
+    await worker.carry(work, until=place.rooms.outreach.owed)
+    return worker
 
 
 def _words(line: str) -> str:
@@ -227,19 +222,17 @@ async def test_a_typo_is_posted_and_mailed_to_nobody_a_new_recipient_to_each_acc
     proposal = await publish(maker, next_version(typo, with_clause(typo, section, clause), after=2 * TOMORROW))
     assert proposal.is_material
     mailbox.refuse = 1  # the mail server is away for a moment
-    engine = await tell(maker)
-    assert "mail 0 failed" in engine.steps or "mail failed" in engine.steps
+    worker = await tell(maker)
+    assert "mail 0 failed" in worker.steps
     for person in staff:
         [text] = mailbox.to(person.email)
         assert "A company that asks you how satisfied you are." in text
         assert "a new recipient" in text
         assert f"/notice/versions/{typo.version + 1}/changes?of={typo.name}" in text
     await tell(maker)
-    engine = AtOnce()
-    work = Amendments(maker.rooms.outreach, engine)  # type: ignore[arg-type]
     assert proposal.version_id is not None
-    await engine.start("outreach.tell", "again", str(proposal.version_id))
-    assert work is not None
+    await worker.start("outreach.tell", "again", str(proposal.version_id))
+    await worker.rest()
     mailed = await maker.ledgered(kind="outreach:amendment:mailed")
     assert len(mailed) == len(mailbox.envelopes) == len({address for address, *_ in mailbox.envelopes})
     assert len({message_id for *_, message_id in mailbox.envelopes}) == len(mailbox.envelopes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from tests.common.deployment import Deployment, OpenDeployment, Person
-from tests.common.platform import AtOnce
 from tests.promises.test_holds import OLD, form, releases
 from troth.kit import clock
 from troth.kit.postgres import SUPERUSER, EmbeddedServer
@@ -106,20 +105,6 @@ async def test_with_the_ledger_held_still_no_door_gives_the_first_byte(
         assert tap.bodies
 
 
-class Between(AtOnce):
-    """Lets something happen before the first erasure of a request, after everything was decided."""
-
-    def __init__(self, happens: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        super().__init__()
-        self._happens: Callable[[], Coroutine[Any, Any, None]] | None = happens
-
-    def step(self, name: str, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
-        if name.startswith("erase ") and self._happens is not None and name != "erase copies":
-            happens, self._happens = self._happens, None
-            asyncio.run_coroutine_threadsafe(happens(), self._loop).result()
-        return super().step(name, work, *arguments)
-
-
 @pytest.mark.promise("IC-19", shows="restricted", lacks="sharing")
 async def test_a_hold_that_comes_after_the_decision_still_stops_the_erasure(cloud: Deployment) -> None:
     held = await cloud.study(study_date=OLD)
@@ -131,7 +116,16 @@ async def test_a_hold_that_comes_after_the_decision_still_stops_the_erasure(clou
     fields = {"right": "erase", "study-1": str(held.id), "sure": "erase"}
     asked = await patient.post("/requests", fields, page="/requests/new?right=erase")
     assert asked.status_code == 303, asked.text
-    await cloud.fulfil(Between(hold))
+    loop, worker, happens = asyncio.get_running_loop(), await cloud.worker(), [hold]
+
+    def between(step: str) -> None:
+        """Before the first erasure of the request, after everything was decided."""
+        if step.startswith("erase ") and step != "erase copies" and happens:
+            asyncio.run_coroutine_threadsafe(happens.pop()(), loop).result()
+
+    with worker.before_each(between):
+        await cloud.fulfil()
+    assert not happens
     assert not await cloud.ledgered(kind="archive:study:erased", subject=held.subject_id)
     assert (await patient.web.get(f"/scans/{held.id}")).status_code == 200, "it is still there"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.common.deployment import Deployment, OpenDeployment, Person
-from tests.common.platform import AtOnce
+from tests.common.engine import Worker
 from tests.promises.test_changes import Mailbox, mailbox
 from troth.kit import clock
 from troth.lifecycle import ContactDisposal
@@ -41,21 +41,22 @@ async def place(open_deployment: OpenDeployment, mailbox: Mailbox) -> Deployment
     return await open_deployment("terminology-vendor", smtp=f"127.0.0.1:{mailbox.port}")
 
 
-async def work(place: Deployment, engine: AtOnce | None = None) -> AtOnce:
+async def work(place: Deployment) -> Worker:
     """What the worker does with lists and disposals, until nothing waits."""
-    engine, rooms = engine or AtOnce(), place.rooms
-    url = rooms.settings.http_url
-    lists = Introductions(rooms.contacts, rooms.notices, rooms.policy, rooms.mail, url, engine)  # type: ignore[arg-type]
-    disposal = ContactDisposal(rooms.contacts, rooms.policy, engine)  # type: ignore[arg-type]
-    stop = asyncio.Event()
-    working = [asyncio.create_task(each.take(stop, 0.01)) for each in (lists, disposal)]
-    while (
-        await rooms.contacts.waiting() or await rooms.contacts.untold() or await rooms.contacts.open_disposals()
-    ) and not any(task.done() for task in working):
-        await asyncio.sleep(0.01)
-    stop.set()
-    await asyncio.gather(*working)
-    return engine
+    worker, rooms = await place.worker(), place.rooms
+    engine: Any = worker
+    lists = worker.made(
+        Introductions,
+        lambda: Introductions(rooms.contacts, rooms.notices, rooms.policy, rooms.mail, rooms.settings.http_url, engine),
+    )
+    disposal = worker.made(ContactDisposal, lambda: ContactDisposal(rooms.contacts, rooms.policy, engine))
+
+    async def waits() -> bool:
+        contacts = rooms.contacts
+        return bool(await contacts.waiting() or await contacts.untold() or await contacts.open_disposals())
+
+    await worker.carry(lists, disposal, until=waits)
+    return worker
 
 
 async def offer(person: Person, content: str, **fields: str) -> httpx.Response:
@@ -105,8 +106,8 @@ async def test_a_list_names_its_source_and_everybody_on_it_is_told_once_in_time(
     began = clock.now()
     assert (await office.post(path, {"act": "agree"})).status_code == 303
     mailbox.refuse = 1  # the mail server is away for a moment
-    engine = await work(place)
-    assert any("failed" in step for step in engine.steps)
+    worker = await work(place)
+    assert any("failed" in step for step in worker.steps)
     await work(place)
     contacts = (await office.web.get("/lists/contacts")).text
     assert contacts.count("partner: Sample Press") == 2
@@ -152,17 +153,20 @@ async def test_who_is_told_after_their_day_is_told_late_and_the_promise_is_broke
     answer = await offer(office, "email,name\nlate@x.example,Too Late\n")
     path = str(answer.headers["location"])
     assert (await office.post(path, {"act": "agree"})).status_code == 303
-    await work(place, Late())
+    worker = await place.worker()
+    clock_was_moved: list[str] = []
+    with ExitStack() as late:
+
+        def away(step: str) -> None:
+            """A worker that was away for forty days when somebody had to be told."""
+            if step.startswith("mail") and not clock_was_moved:
+                clock_was_moved.append(step)
+                late.enter_context(clock.moved(timedelta(days=40)))
+
+        with worker.before_each(away):
+            await work(place)
     assert [each.counts["in_time"] for each in await place.ledgered(kind="people:contact:told")] == [1, 0]
     assert standing_of(await place.looked(), "3.2") == "broken"
-
-
-class Late(AtOnce):
-    """A worker that was away for forty days when somebody had to be told."""
-
-    def step(self, name: str, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
-        with clock.moved(timedelta(days=40 if name.startswith("mail") else 0)):
-            return super().step(name, work, *arguments)
 
 
 def standing_of(found: Result, clause: str) -> str:
