@@ -256,7 +256,6 @@ async def doors_of(maker: Deployment, made: Made) -> dict[str, Any]:
     }
 
 
-@pytest.mark.promise("IH-10", shows="withdrawn")
 async def test_an_objection_to_advertising_ends_it_whatever_it_rests_on(host: Deployment) -> None:
     """GDPR Art. 21(2) and (3): what rests on a consent too, and nobody weighs it."""
     doctor, office = await host.staff("clinician"), await host.staff("office")

@@ -175,7 +175,6 @@ async def test_old_versions_stay_and_the_difference_says_what_changed_for_whom(h
     assert entry.index is not None
 
 
-@pytest.mark.promise("IH-16", shows="old")
 async def test_a_new_version_decides_within_a_second_of_its_day_in_a_process_that_was_running(
     host: Deployment,
 ) -> None:

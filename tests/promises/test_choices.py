@@ -59,7 +59,7 @@ class TestImagingCloud:
     async def place(self, open_deployment: OpenDeployment) -> Deployment:
         return await open_deployment("imaging-cloud")
 
-    @pytest.mark.promise("IC-08", shows="interest")
+    @pytest.mark.promise("IC-08", shows="contract interest")
     async def test_an_objection_waits_for_a_person_who_says_why_and_it_rests_meanwhile(self, place: Deployment) -> None:
         held = await place.study()
         patient, doctor = await place.patient(held), await place.staff("clinician")
@@ -119,7 +119,6 @@ class TestImagingCloud:
         with clock.moved(timedelta(seconds=2)):
             assert (await reader.web.get(image)).status_code == 200
 
-    @pytest.mark.promise("IC-08", shows="interest")
     async def test_an_objection_that_is_refused_lets_it_go_on(self, place: Deployment) -> None:
         held = await place.study()
         patient, office = await place.patient(held), await place.staff("office")
@@ -146,6 +145,15 @@ class TestImagingCloud:
         assert "An objection rarely succeeds here" in (await choose(doctor, "object", "administration")).text
         assert "A person weighs it" in (await choose(doctor, "object", "statistics")).text
         assert "A person is looking at it" not in (await colleague.web.get("/choices")).text
+        assert doctor.user is not None
+        office, reason = await place.staff("office"), "Your work here rests on that contract."
+        assert (await decide(office, doctor.user.name, "administration", "no", reason)).status_code == 303
+        assert (await decide(office, doctor.user.name, "statistics", "yes", "We count without you.")).status_code == 303
+        told = (await doctor.web.get("/choices")).text
+        for words in ("Refused, with ground", reason, "Stopped for you", "We count without you."):
+            assert words in told
+        decided = await place.ledgered(kind="people:objection:decided", subject=doctor.user.id)
+        assert [event.outcome for event in decided] == ["refused", "done"]
 
     @pytest.mark.promise("IC-19", shows="restricted", lacks="sharing")
     async def test_a_restricted_study_is_kept_and_used_for_nothing(self, place: Deployment) -> None:
@@ -256,7 +264,6 @@ class TestImagingHost:
         sent = await place.ledgered(kind="people:message:sent", subject=person.user.id)
         assert len(sent) == 1
 
-    @pytest.mark.promise("IH-10", shows="withdrawn")
     async def test_the_record_says_who_what_version_when_and_how_and_is_signed(self, place: Deployment) -> None:
         person = await place.staff("referrer")
         page = (await choose(person, "yes", "news")).text

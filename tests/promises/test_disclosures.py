@@ -84,7 +84,6 @@ async def test_only_registered_recipients_receive_and_each_is_accounted_for(
     assert "Nothing was given" in (await other.web.get("/given")).text
 
 
-@pytest.mark.promise("IH-07", shows="accounting")
 async def test_what_a_recipient_took_with_a_warning_has_left(
     place: Deployment, office: Office, elsewhere: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +116,6 @@ async def test_what_ends_stops_the_next_disclosure(place: Deployment, office: Of
     assert len(elsewhere.uids) == before
 
 
-@pytest.mark.promise("IH-07", shows="unregistered")
 async def test_no_recipient_for_what_the_notice_rules_out(place: Deployment, office: Office) -> None:
     answer = await office.file(
         "recipients", key="broker", name="Broker", kind="partner", country="GB", stands_under="other_hospitals",
@@ -131,7 +129,6 @@ async def test_no_recipient_for_what_the_notice_rules_out(place: Deployment, off
     assert "Recipients registered for a sale: 0" in page.text
 
 
-@pytest.mark.promise("IH-07", shows="accounting")
 async def test_a_system_that_does_not_take_it_is_told_as_failed(
     place: Deployment, office: Office, elsewhere: Receiver
 ) -> None:
@@ -146,7 +143,6 @@ async def test_a_system_that_does_not_take_it_is_told_as_failed(
     assert failed.outcome == "failed"
 
 
-@pytest.mark.promise("IH-07", shows="unregistered")
 async def test_only_the_office_discloses(place: Deployment, office: Office, elsewhere: Receiver) -> None:
     held = await place.study(office.house)
     doctor = await place.staff("clinician", office.house)
@@ -209,7 +205,6 @@ async def test_a_copy_of_the_clauses_is_mailed_to_whoever_asks(place: Deployment
     assert len(await place.ledgered(kind="exchange:document:sent")) == 1
 
 
-@pytest.mark.promise("IH-13", shows="refused")
 async def test_requests_of_governments_have_a_register(place: Deployment, office: Office) -> None:
     await office.filed(
         "orders", kind="government_request", authority="Ministry of Samples", country="GB", valid_from="2026-11-01",

@@ -15,7 +15,6 @@ from tests.common.receiver import Receiver, receiving
 from troth.kit import clock
 from troth.policy import PermitDenied, Target
 
-pytestmark = pytest.mark.promise("IH-06", shows="assignment order")
 JSON = {"Accept": "application/dicom+json"}
 
 
@@ -67,6 +66,7 @@ async def opened(doctor: Person, held: Held) -> int:
     return (await doctor.viewer.get(f"/dicomweb/studies/{held.uid}/metadata", headers=JSON)).status_code
 
 
+@pytest.mark.promise("IH-06", shows="assignment")
 async def test_role_alone_opens_and_finds_nothing_and_an_assignment_does(host: Deployment, admin: Person) -> None:
     hers, others = await host.study(), await host.study()
     doctor, colleague = await host.staff("clinician"), await host.staff("clinician")
@@ -93,6 +93,7 @@ async def test_role_alone_opens_and_finds_nothing_and_an_assignment_does(host: D
     assert seen.clauses[0] == "4.1"
 
 
+@pytest.mark.promise("IH-06", shows="assignment")
 async def test_an_assignment_that_ends_is_felt_within_a_second_in_an_open_viewing_too(
     host: Deployment, admin: Person
 ) -> None:
@@ -113,6 +114,7 @@ async def test_an_assignment_that_ends_is_felt_within_a_second_in_an_open_viewin
         assert await listed(doctor) == set()
 
 
+@pytest.mark.promise("IH-06", shows="assignment")
 async def test_duty_reaches_the_whole_house_and_no_other(host: Deployment, admin: Person) -> None:
     here, there = await host.study(), await host.study(host.second)
     doctor = await host.staff("clinician")
@@ -125,6 +127,7 @@ async def test_duty_reaches_the_whole_house_and_no_other(host: Deployment, admin
     assert await listed(doctor) == set()
 
 
+@pytest.mark.promise("IH-06", shows="assignment")
 async def test_the_care_team_takes_a_colleague_in_and_nobody_lets_themselves_in(
     host: Deployment, admin: Person
 ) -> None:
@@ -148,6 +151,7 @@ async def test_the_care_team_takes_a_colleague_in_and_nobody_lets_themselves_in(
     assert told.actor_id == lead.actor.id
 
 
+@pytest.mark.promise("IH-06", shows="assignment")
 async def test_somebody_who_left_and_came_back_has_to_be_assigned_again(host: Deployment, admin: Person) -> None:
     held, doctor = await host.study(), await host.staff("clinician")
     assert doctor.user is not None
@@ -231,6 +235,7 @@ def court() -> Iterator[Receiver]:
         yield receiver
 
 
+@pytest.mark.promise("IH-06", shows="order")
 async def test_a_court_gets_nothing_without_the_document_of_its_order(host: Deployment, court: Receiver) -> None:
     house = next(each for each in host.organisations if each.region == "GB")
     held, office = await host.study(house), await office_of(host, house)
@@ -274,6 +279,7 @@ async def test_a_court_gets_nothing_without_the_document_of_its_order(host: Depl
     assert len(court.uids) == 1
 
 
+@pytest.mark.promise("IH-06", shows="order")
 async def test_the_decision_itself_asks_for_the_document_and_for_a_person_who_read_it(host: Deployment) -> None:
     held, office = await host.study(), await office_of(host)
     given = {"kind": "legal_order", "authority": "Court of nothing", "country": "GB", "valid_from": "2026-11-01"}

@@ -105,7 +105,6 @@ async def test_with_the_ledger_held_still_no_door_gives_the_first_byte(
         assert tap.bodies
 
 
-@pytest.mark.promise("IC-19", shows="restricted", lacks="sharing")
 async def test_a_hold_that_comes_after_the_decision_still_stops_the_erasure(cloud: Deployment) -> None:
     held = await cloud.study(study_date=OLD)
     patient, office = await cloud.patient(held), await cloud.staff("office")
@@ -138,7 +137,6 @@ async def test_a_hold_that_comes_after_the_decision_still_stops_the_erasure(clou
     assert len(await cloud.ledgered(kind="archive:study:erased", subject=held.subject_id)) == 1
 
 
-@pytest.mark.promise("IC-03", shows="matrix")
 async def test_what_streams_ends_with_the_sign_in(cloud: Deployment) -> None:
     held = await cloud.study(slices=24)
     doctor = await cloud.staff("clinician")

@@ -443,7 +443,7 @@ async def test_an_invalid_instrument_stops_what_relied_on_it(place: Deployment, 
     assert (await office.disclose(held, "us_works", "upkeep", "service")).status_code == 200
 
 
-@pytest.mark.promise("EM-34", shows="invalid")
+@pytest.mark.promise("EM-34", shows="copy")
 async def test_a_copy_of_an_instrument_for_whoever_asks_until_it_is_invalid(
     place: Deployment, workshop: Receiver
 ) -> None:

@@ -64,7 +64,6 @@ async def typed(person: Person, source: str, act: str, **further: str) -> httpx.
     return await person.post("/office/notice", fields, page=page)
 
 
-@pytest.mark.promise("IH-16", shows="old difference")
 async def test_two_officers_of_the_operator_write_look_propose_and_agree(any_place: Deployment) -> None:
     place, house = any_place, operator_of(any_place)
     first, second = await place.staff("office", house), await place.staff("office", house)
@@ -226,7 +225,6 @@ async def invited_by(place: Deployment, officer: Person, house: Organisation) ->
     return await place.sign_in_again(place._person(Actor("anonymous"), user=user, email=email))
 
 
-@pytest.mark.promise("IH-16", shows="old")
 async def test_who_was_let_in_by_the_other_agrees_to_no_notice(place: Deployment) -> None:
     house = operator_of(place)
     first, second = await place.staff("office", house), await place.staff("office", house)

@@ -174,7 +174,6 @@ def standing_of(found: Result, clause: str) -> str:
     return promise.standing.value
 
 
-@pytest.mark.promise("TV-04")
 async def test_strangers_and_broken_lists_get_nowhere(place: Deployment) -> None:
     office, stranger = await place.staff("office"), await place.staff("office", place.second)
     doctor = await place.staff("clinician")
