@@ -207,7 +207,7 @@ async def test_strangers_and_broken_lists_get_nowhere(place: Deployment) -> None
         files={"file": ("list.csv", "email\nzoë@x.example\nhal@x.example\n".encode("latin-1"), "text/csv")},
     )
     assert upload.status_code == 422
-    assert "line 2 is not UTF-8 text" in upload.text
+    assert "Line 2 is not UTF-8 text" in upload.text
     upload = await office.web.post(
         "/lists",
         data={"token": token, "source": "data_vendor", "activity": "promotion", "supplier": "V", "list": ""},
