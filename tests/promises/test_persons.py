@@ -9,8 +9,8 @@ import pytest
 
 from tests.common.deployment import Deployment, OpenDeployment, Person, place_worker
 from troth.dicom import specimens
-from troth.kit import clock
-from troth.people import PatientKey
+from troth.kit import clock, ids
+from troth.people import Organisation, PatientKey, sources_store
 from troth.policy import Target
 from troth.vault import KeyRef
 
@@ -110,3 +110,41 @@ async def test_under_a_hold_nobody_is_erased(place: Deployment) -> None:
     seeing = place.set_up_permit("see_request", target, "rights")
     assert await place.rooms.archive.studies_of_subject(seeing, held.subject_id)
     assert not await place.ledgered(kind="people:subject:erased", subject=held.subject_id)
+
+
+async def on_a_list(place: Deployment, house: Organisation, email: str) -> list[KeyRef]:
+    """Put an address on a list that somebody handed over; the keys of what is then known."""
+    keyring, now, contact_id = place.rooms.keyring, clock.now(), ids.uuid7()
+    contact_key, source_key = keyring.create(house.key), keyring.create(house.key)
+    async with place.rooms.database.transaction(house) as connection:
+        contact = {
+            "tenant": house.id, "id": contact_id, "key": contact_key, "account_id": None, "linked_at": None,
+            "email_token": keyring.token(house.key, sources_store.FOUND_BY, email), "made_at": now,
+            "sealed": keyring.seal(contact_key, email.encode(), b"test"),
+        }  # fmt: skip
+        assert await sources_store.insert_contact(connection, contact)
+        source = {
+            "tenant": house.id, "contact_id": contact_id, "id": ids.uuid7(), "list_id": ids.uuid7(),
+            "source": "partner", "origin": "other", "clause": "3.1", "activity": "promotion", "way": "list",
+            "obtained_at": now, "anchor_on": None, "tell_by": None, "key": source_key,
+            "sealed": keyring.seal(source_key, b"{}", b"test"),
+        }  # fmt: skip
+        assert await sources_store.upsert_source(connection, source) is None
+    return [contact_key, source_key]
+
+
+async def test_what_others_told_of_somebody_goes_with_them(place: Deployment) -> None:
+    """The place on a list of an erased person is unreadable and gone; that of another person stays."""
+    held = await place.study(patient_id="WHOLE-4", name="Listed^Erased", study_date=OLD)
+    patient = await place.patient(held, "listed@x.example")
+    gone = await on_a_list(place, held.house, "listed@x.example")
+    stays = await on_a_list(place, held.house, "other-reader@x.example")
+    await asks_for_everything(place, patient)
+    alive = place.rooms.keyring.is_alive
+    assert [alive(each) for each in (*gone, *stays)] == [False, False, True, True]
+    async with place.rooms.database.transaction(held.house) as connection:
+        for table in ("contact", "contact_source"):
+            cursor = await connection.execute(f"select count(*) as held from {table}".encode())
+            assert (await cursor.fetchone())["held"] == 1, table  # type: ignore[index]
+    [entry] = await place.ledgered(kind="people:subject:erased", subject=held.subject_id)
+    assert entry.counts["contacts"] == 1

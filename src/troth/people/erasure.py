@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from troth.kit import clock
-from troth.people import store
+from troth.kit.db import Connection, Row
+from troth.people import sources_store, store
 from troth.people.errors import SubjectNotFound
 from troth.people.letters import Letters
 from troth.policy import Clear, Permit, refs
-from troth.vault import KeyRef
+from troth.vault import KeyDestroyed, KeyRef
 
 _ERASED = "people:subject:erased"
 
@@ -66,16 +67,37 @@ class Erasure(Letters):
                 if not await store.subjects_of_account(connection, account["id"]):
                     await store.delete_standing(connection, account["id"], tenant, "patient")
             over = [each for each in accounts if not await store.standings(connection, each["id"])]
+            contacts = await self._delete_contacts(connection, tenant, over)
             if gone:
-                counts = {"identifiers": gone, "accounts": len(over), "sessions": sessions}
+                counts = {
+                    "identifiers": gone, "accounts": len(over), "sessions": sessions,
+                    "contacts": len({each["id"] for each in contacts}),
+                }  # fmt: skip
                 event_id = await self._note(
                     connection, _ERASED, permit.actor, tenant, KeyRef(audit_key), permit=permit,
                     subject_id=subject_id, counts=counts,
                 )  # fmt: skip
-        await self._destroy([KeyRef(each["key"]) for each in over])
+        keys = {bytes(each[name]) for each in contacts for name in ("key", "source_key")}
+        await self._destroy([KeyRef(each["key"]) for each in over] + [KeyRef(each) for each in sorted(keys)])
         async with self._db.transaction(None) as connection:
             await store.delete_accounts(connection, [each["id"] for each in over])
         return Forgotten(gone, len(over), sessions, event_id)
+
+    async def _delete_contacts(self, connection: Connection, tenant: UUID, over: Sequence[Row]) -> list[Row]:
+        """What others told the organisation of the people whose accounts go, such as their places on lists.
+
+        Returns:
+            The rows that went, one for each source, with the keys that are to be destroyed.
+        """
+        organisation = await self.organisation_over(connection, tenant)
+        tokens = []
+        for each in over:
+            try:
+                email = self._keyring.unseal(KeyRef(each["key"]), each["email_sealed"], b"account:" + each["id"].bytes)
+            except KeyDestroyed:
+                continue
+            tokens.append(self._keyring.token(organisation.key, sources_store.FOUND_BY, email.decode()))
+        return await sources_store.delete_contacts(connection, tokens)
 
     async def close_account(self, permit: Permit) -> None:
         """Close a patient's own account here: link, sessions, sign-in; the account itself where it stands nowhere else.

@@ -291,6 +291,15 @@ async def delete_source(connection: Connection, contact_id: UUID, source_id: UUI
     return gone.rowcount == 1
 
 
+async def delete_contacts(connection: Connection, tokens: Sequence[int]) -> list[Row]:
+    """Delete contacts with everything that is known of them; what went, one row for each source, with their keys."""
+    rows = await contact_rows(connection, "where c.email_token = any(%(tokens)s) for update", {"tokens": list(tokens)})
+    found = list({row["id"] for row in rows})
+    await connection.execute("delete from contact_source where contact_id = any(%s)", (found,))
+    await connection.execute("delete from contact where id = any(%s)", (found,))
+    return rows
+
+
 async def insert_disposal(connection: Connection, values: dict[str, Any]) -> None:
     """Note that a disposal was agreed to."""
     await _insert(connection, "contact_disposal", values)

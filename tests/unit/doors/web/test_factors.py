@@ -8,6 +8,10 @@ import pytest
 
 from tests.common.arrivals import code_now, secret_of
 from tests.common.deployment import Deployment, OpenDeployment
+from tests.unit.doors.test_methods import paths
+from troth.doors import viewer
+from troth.people import Challenge
+from troth.policy import Target
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +70,30 @@ async def test_two_administrators_let_back_in_who_lost_it(place: Deployment) -> 
     stranger = await place.staff("admin", place.second)
     assert doctor.user.name not in (await stranger.web.get(path)).text
     assert (await doctor.web.get(path)).status_code in (303, 404)
+
+
+async def test_who_owes_a_factor_reaches_what_a_stranger_reaches(place: Deployment) -> None:
+    """Every page of both origins, DICOMweb and REST: the link alone opens nothing of any of them."""
+    doctor, held = await place.staff("clinician"), await place.study()
+    await place.assign(doctor, held)
+    assert doctor.user is not None
+    house = place.set_up_permit("administer", Target("organisation", place.first.id, place.first.id))
+    secret = (await place.rooms.people.issue_sign_in_link(house, doctor.user.id)).rpartition("/")[2]
+    begun = await place.rooms.people.sign_in(secret, "127.0.0.1")
+    assert isinstance(begun, Challenge)
+    halfway, stranger = place.anybody(), place.anybody()
+    for client in (halfway.web, halfway.viewer):
+        client.cookies.set("troth_session", begun.token)
+    values = {"id": str(held.id), "study": held.uid, "other": str(held.subject_id), "number": "1", "secret": "none"}
+    opened, of_members = [], 0
+    for origin, app in (("web", place.pages), ("viewer", viewer.create(place.rooms, place.images))):
+        for _, path in paths(app.routes, {**values, "link": "none", "staff": "none", "path": "index.html"}):
+            half = await getattr(halfway, origin).get(path)
+            nobody = await getattr(stranger, origin).get(path)
+            whole = await getattr(doctor, origin).get(path)
+            of_members += whole.status_code == 200 and nobody.status_code != 200
+            is_led = half.status_code == 303 and half.headers["location"] == "/second-step"
+            if not is_led and half.status_code != nobody.status_code and not path.startswith("/second-step"):
+                opened.append((origin, path, half.status_code, nobody.status_code))
+    assert opened == []
+    assert of_members > 10, "with the factor, they are there"
