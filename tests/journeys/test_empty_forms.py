@@ -6,69 +6,20 @@ The page says so in the title bar, above the form, where the reader goes on from
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import httpx
 import pytest
 
 from tests.common.deployment import OpenDeployment
+from tests.common.forms import Form, Forms
 from tests.common.receiver import receiving
 from tests.journeys.scene import FULL, LISTS, PAGES, Scene, bare, full, lists
-
-GIVEN = frozenset({"hidden", "submit", "button"})
-"""Kinds of input that nobody types into."""
 
 EMPTY_IS_FINE = {
     "/studies/{id}/correct": "a field that is emptied is a correction, and is shown before it is done",
     "/admin/numbers": "an empty issuer is one, too: images name none",
 }
-BUTTON = re.compile(r'<button[^>]*type="submit"[^>]*>')
-
-
-@dataclass
-class Form:
-    """A form of a page that was sent: where to, what is in it already, and what somebody has to type."""
-
-    action: str
-    fields: dict[str, str] = field(default_factory=dict)
-    required: set[str] = field(default_factory=set)
-    presses: dict[str, str] = field(default_factory=dict)
-
-
-class Forms(HTMLParser):
-    """The forms of a page that are sent by POST, and the ids on it."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[Form] = []
-        self.ids: list[str] = []
-        self._form: Form | None = None
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if "id" in given:
-            self.ids.append(given["id"])
-        if tag == "form":
-            self._form = Form(given.get("action", "")) if given.get("method") == "post" else None
-            if self._form is not None:
-                self.found.append(self._form)
-        elif self._form is not None and given.get("name"):
-            if tag == "button" and not self._form.presses:
-                self._form.presses = {given["name"]: given.get("value", "")}
-            elif given.get("type") == "hidden":
-                self._form.fields[given["name"]] = given.get("value", "")
-            elif tag in {"input", "select", "textarea"} and given.get("type") not in GIVEN:
-                if given.get("type") not in {"checkbox", "radio"}:
-                    self._form.fields[given["name"]] = ""
-                if "required" in given:
-                    self._form.required.add(given["name"])
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._form = None
 
 
 def faults_of(answer: httpx.Response, form: Form) -> list[str]:

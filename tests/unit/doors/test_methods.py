@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import psycopg
 import pytest
@@ -15,6 +16,9 @@ from starlette.routing import Mount, Route
 
 from tests.common.arrivals import shown_in, take_second_step
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
+from tests.common.forms import Forms
+from tests.common.receiver import receiving
+from tests.journeys.scene import FULL, PAGES, full
 from troth.doors import viewer, web
 from troth.doors.web.forms import token_of
 from troth.kit.passwords import SUPERUSER
@@ -158,6 +162,39 @@ async def test_no_method_but_post_does_anything_on_any_route(place: Deployment, 
         assert (entered.status_code, "set-cookie" in entered.headers) == (303, True)
         assert (await take_second_step(somebody.web)).status_code == 200
     assert watch.rows()["session"] != rows["session"]
+
+
+async def test_no_filled_form_is_done_by_another_method(
+    open_deployment: OpenDeployment, postgres: EmbeddedServer
+) -> None:
+    """What a page would send by POST, token and all, by whoever it is for: by any other method it changes nothing."""
+    place = await open_deployment(FULL)
+    with receiving("ELSEWHERE") as outside:
+        scene = await full(place, outside.port)
+    watch = Watch(postgres.dsn(SUPERUSER, str(conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"])))
+    sent: dict[tuple[str, str, str], tuple[Person, dict[str, str]]] = {}
+    for spot in PAGES:
+        if spot.is_on(FULL) and spot.who in scene.people:
+            person, path = scene.people[spot.who], spot.path(scene)
+            for form in Forms((await person.web.get(path)).text).found:
+                filled = form.filled()
+                sent[spot.who, urljoin(path, form.action or path), str(form.presses)] = (person, filled)
+    await place.rooms.people.settled()
+    rows, kinds = watch.rows(), watch.kinds()
+    for (_, path, _), (person, filled) in sent.items():
+        for method in ("HEAD", "PUT", "PATCH", "DELETE", "POSTS"):
+            answer = await person.web.request(method, path, data=filled)
+            assert (answer.status_code < 500, "set-cookie" in answer.headers) == (True, False), (method, path)
+    await place.rooms.people.settled()
+    found = watch.rows()
+    assert {table for table, told in found.items() if told != rows[table]} == set()
+    assert {kind for kind, count in watch.kinds().items() if count != kinds.get(kind, 0)} <= READS
+    assert len({path for _, path, _ in sent}) > 50
+
+    # The counterpart: the same form, by POST, is done.
+    [(person, filled)] = [told for (who, path, _), told in sent.items() if (who, path) == ("patient", "/choices")][:1]
+    assert (await person.web.post("/choices", data=filled)).status_code == 303
+    assert watch.rows() != found
 
 
 async def test_head_answers_as_get_without_the_body(place: Deployment) -> None:
