@@ -4,7 +4,7 @@ Everything personal is sealed under the study's key; search runs on keyed tokens
 holds who sees it and why. `Archive` is the room's service, `Viewing` an open study.
 """
 
-from troth.archive.advice import advice_in, advising
+from troth.archive.advice import ADVICE, advice_in, advising
 from troth.archive.attributes import (
     RETURNED_TAGS,
     is_returned,
@@ -83,6 +83,7 @@ from troth.archive.viewing import LASTS as VIEWING_LASTS
 from troth.archive.viewing import Viewing
 
 __all__ = [
+    "ADVICE",
     "AGE",
     "CHANGES",
     "CORRECTABLE",

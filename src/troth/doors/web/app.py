@@ -28,6 +28,7 @@ from troth.doors.web.clinic.invite import InvitePages
 from troth.doors.web.clinic.studies import StudyPages
 from troth.doors.web.compression import Compression
 from troth.doors.web.desk import Desk
+from troth.doors.web.documents import CLINIC_DOCUMENTS, OWN_DOCUMENTS, DocumentPages
 from troth.doors.web.faults import FaultPages
 from troth.doors.web.lists.pages import ListPages
 from troth.doors.web.middleware import Guard
@@ -154,10 +155,12 @@ def _public(desk: Desk) -> list[BaseRoute]:
 
 def _patient(desk: Desk) -> list[BaseRoute]:
     pages, pictures, asking = PatientPages(desk), PicturePages(desk), AskingPages(desk)
+    documents = DocumentPages(desk, OWN_DOCUMENTS)
     return [
         Route("/scans", pages.home),
         Route("/scans/{id}", pages.study),
         Route("/scans/{id}/images", pictures.pictures),
+        Route("/scans/{id}/documents", documents.documents),
         Route("/scans/{id}/cover", pictures.cover),
         Route("/scans/{id}/open", pages.open),
         Route("/looked", pages.looked),
@@ -193,6 +196,7 @@ def _staff(desk: Desk) -> list[BaseRoute]:
         Route("/studies", studies.studies),
         Route("/studies", studies.search, methods=["POST"]),
         Route("/studies/{id}/open", studies.open),
+        Route("/studies/{id}/documents", DocumentPages(desk, CLINIC_DOCUMENTS).documents),
         Route("/studies/{id}/invite", invite.invite, methods=BOTH),
         Route("/office", waiting.waiting),
         Route("/office/reminder", waiting.turn, methods=["POST"]),

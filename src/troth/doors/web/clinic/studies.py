@@ -26,6 +26,7 @@ from troth.doors.web.clinic.filters import (
 )
 from troth.doors.web.clinic.views import Chosen, Column, Prior, StudiesPage, StudyRow
 from troth.doors.web.desk import Desk, clauses_of, go, id_of, of_organisation
+from troth.doors.web.documents import has_documents
 from troth.doors.web.forms import Fault
 from troth.doors.web.looked import Filter
 from troth.doors.web.patient.pictures import parts_of
@@ -210,6 +211,7 @@ class StudyPages:
             images=study.instance_count,
             purpose=words.purpose(permit.purpose),
             clauses=permit.clauses,
+            documents_href=f"/studies/{study.id}/documents" if has_documents(study) else "",
         )
 
     async def _film(self, actor: Actor, study_id: UUID) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ class Chosen:
     Attributes:
         film: Addresses of some of its pictures, where they were asked for: showing them is an opening.
         film_href: Shows them, or hides them again.
+        documents_href: What has no picture; empty where everything has.
     """
 
     patient: str
@@ -75,6 +76,7 @@ class Chosen:
     images: int
     purpose: str
     clauses: tuple[str, ...]
+    documents_href: str = ""
 
 
 @dataclass(frozen=True, slots=True)

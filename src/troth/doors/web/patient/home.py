@@ -14,9 +14,11 @@ from starlette.responses import Response
 from troth.archive import Found, Query, StudySummary
 from troth.doors.web import looked, requested, words
 from troth.doors.web.desk import Desk, go, id_of, of_subject
+from troth.doors.web.documents import has_documents
 from troth.doors.web.patient import thread as threads
 from troth.doors.web.patient.asking import asks, request_line
 from troth.doors.web.patient.choices import undo_of
+from troth.doors.web.patient.pictures import is_pictured
 from troth.doors.web.patient.views import HomePage, LookedPage, ScanLine, StudyPage
 from troth.doors.web.render import Page
 from troth.kit import clock, numbers
@@ -34,8 +36,7 @@ ON_HOME = 4
 MOST_OF_STUDY = 100
 FILM = 5
 MOST_LISTED = 300
-MODALITY, INSTANCE_NUMBER = 0x00080060, 0x00200013  # DICOM PS3.6
-WITHOUT_PICTURE = frozenset({"SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "REG", "AU", "ECG"})
+INSTANCE_NUMBER = 0x00200013  # DICOM PS3.6
 
 
 class PatientPages:
@@ -109,6 +110,7 @@ class PatientPages:
             undo=await undo_of(self._desk, actor, study.id) if study.is_restricted else None,
             can_stop=self._desk.rooms.policy.grants("patient", "restrict"),
             is_cut=thread.is_cut,
+            documents_href=f"{here}/documents" if has_documents(study) else "",
         )
         page = Page("patient/study.html", view)
         return await self._desk.page(
@@ -242,7 +244,7 @@ def film(found: Sequence[Found]) -> tuple[str, ...]:
     Args:
         found: Instances of the study.
     """
-    pictures = [each for each in found if each.values.get(MODALITY, "") not in WITHOUT_PICTURE]
+    pictures = [each for each in found if is_pictured(each)]
     pictures.sort(key=lambda each: (each.series_uid, _whole_number(each.values.get(INSTANCE_NUMBER, ""))))
     count = min(len(pictures), FILM)
     chosen = [pictures[(2 * place + 1) * len(pictures) // (2 * count)] for place in range(count)]

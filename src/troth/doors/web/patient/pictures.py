@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from troth.archive import Found, Query, advice_in
 from troth.doors.web import looked, words
 from troth.doors.web.desk import Desk, id_of, of_subject
+from troth.doors.web.documents import SOP_CLASS, kind_of
 from troth.doors.web.patient import thread as threads
 from troth.doors.web.render import Page
 from troth.kit import numbers
@@ -174,6 +175,11 @@ class PicturePages:
         return looked.last_look(thread.events, actor)
 
 
+def is_pictured(found: Found) -> bool:
+    """Whether an instance is an image, by what it is and by what its modality says."""
+    return found.values.get(MODALITY, "") not in WITHOUT_PICTURE and not kind_of(found.values.get(SOP_CLASS, ""))
+
+
 def parts_of(found: Sequence[Found]) -> tuple[Part, ...]:
     """The series of a scan that have pictures, in the order of their numbers.
 
@@ -182,7 +188,7 @@ def parts_of(found: Sequence[Found]) -> tuple[Part, ...]:
     """
     series: dict[str, list[Found]] = {}
     for each in found:
-        if each.values.get(MODALITY, "") not in WITHOUT_PICTURE:
+        if is_pictured(each):
             series.setdefault(each.series_uid, []).append(each)
     parts = []
     for instances in sorted(series.values(), key=lambda one: (_number(one[0], SERIES_NUMBER), one[0].series_uid)):

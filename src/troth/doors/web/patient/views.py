@@ -81,6 +81,7 @@ class StudyPage:
         undo: Allows the use again, where this person stopped it.
         can_stop: The notice lets them stop it.
         advice: What programs made of it and no person stands for; empty where there is nothing.
+        documents_href: What has no picture; empty where everything has.
     """
 
     id: UUID
@@ -103,6 +104,7 @@ class StudyPage:
     undo: Press | None = None
     can_stop: bool = False
     advice: str = ""
+    documents_href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
