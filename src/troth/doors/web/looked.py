@@ -312,9 +312,11 @@ def last_look(events: Sequence[Event], reader: Actor) -> str:
 def is_news(event: Event) -> bool:
     """Whether an event belongs on the home page: somebody else looked, took a copy, or tried and was refused.
 
-    What goes on by itself is no look of anybody; the line below the list counts it.
+    What goes on by itself is no look of anybody: the line below the list counts it. But a scan that is gone is told.
     """
-    return event.kind in NEWS and event.actor_kind not in {"patient", "system"}
+    if event.actor_kind == "system":
+        return event.kind == "archive:study:erased"
+    return event.kind in NEWS and event.actor_kind != "patient"
 
 
 def _is_look(event: Event) -> bool:

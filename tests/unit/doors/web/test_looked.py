@@ -118,6 +118,14 @@ def test_a_list_that_is_not_complete_says_so() -> None:
         assert looked.complete_line(broken, tally).kind == "broken"
 
 
+def test_the_home_page_tells_of_people_and_of_what_is_gone() -> None:
+    assert looked.is_news(event())
+    assert looked.is_news(event("archive:study:copied"))
+    assert not looked.is_news(event("archive:study:copied", actor_kind="system"))
+    assert not looked.is_news(event(actor_kind="patient"))
+    assert looked.is_news(event("archive:study:erased", actor_kind="system"))
+
+
 def test_the_first_sentence_counts_people_not_looks() -> None:
     since = AT - timedelta(days=1)
     events = [
