@@ -31,6 +31,11 @@ def session_name(is_secure: bool) -> str:
     return f"{_PREFIX}{SESSION}" if is_secure else SESSION
 
 
+def plain_name(name: str) -> str:
+    """The name of a cookie as a notice states it, without the prefix that browsers hold to."""
+    return name.removeprefix(_PREFIX)
+
+
 def session_cookie(http_request: Request) -> str:
     """The value of the session's cookie at the origin that was asked; empty where there is none."""
     return cookie(http_request, http_request.scope.get(_SCOPE, SESSION))

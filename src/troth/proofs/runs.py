@@ -26,6 +26,7 @@ STALE: Final = timedelta(hours=26)
 TOLD: Final = timedelta(days=365)
 """For how long a break stays listed after it ended."""
 
+LONGEST_NAME: Final = 128
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RAN: Final = "proofs:run:ended"
 _PURPOSE: Final = "administration"
@@ -133,6 +134,11 @@ class Runs:
         async with self._database.transaction(None) as connection:
             row = await runs_store.last_run(connection)
         return None if row is None else (row["size"] + row["written"], row["ended_at"])
+
+    async def saw_cookie(self, name: str) -> None:
+        """Keep that an answer set a cookie of this name."""
+        async with self._database.transaction(None) as connection:
+            await runs_store.insert_cookie(connection, name[:LONGEST_NAME], clock.now())
 
     async def last_deep(self) -> datetime | None:
         """When all that is held was looked at last; None where nobody can say."""

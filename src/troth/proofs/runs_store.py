@@ -141,3 +141,16 @@ async def answer_breach(connection: Connection, breach_id: UUID, by: UUID, at: d
     await connection.execute(
         "update proof_breach set agreed_by = %s, agreed_at = %s, ended_at = %s where id = %s", (by, at, at, breach_id)
     )
+
+
+async def insert_cookie(connection: Connection, name: str, at: datetime) -> None:
+    """A cookie that an answer set."""
+    await connection.execute(
+        "insert into cookie_set (name, first_at) values (%s, %s) on conflict do nothing", (name, at)
+    )
+
+
+async def cookies(connection: Connection) -> list[str]:
+    """Names of all cookies that answers ever set."""
+    cursor = await connection.execute("select name from cookie_set order by name")
+    return [str(row["name"]) for row in await cursor.fetchall()]

@@ -100,6 +100,7 @@ class Proofs:
         looks = Looks(text)
         async with self._database.transaction(None) as connection:
             own = await runs_store.own(connection)  # first: what is stored while the leaves are read has none yet
+            cookies = await runs_store.cookies(connection)
         verification = await self._ledger.verify(self._dsn, heed=looks.see)
         if deep is None:
             deep = Deep(clock.now(), tuple(await look_through(self._site)))
@@ -109,7 +110,7 @@ class Proofs:
             looks.own.compared(own[0], own[1], own[2] if verification.pending else ()),
         ]
         now = clock.now()
-        found = looks.found(now)
+        found = {**looks.found(now), **_of_cookies(text, cookies)}
         reports = [
             Report(
                 notice.name,
@@ -214,6 +215,25 @@ def measures_of(clause: Clause) -> tuple[str, ...]:
         return ("apart",) if getattr(clause, "is_apart", False) else ()
     named = getattr(clause, "measure", "")
     return (named,) if named else ()
+
+
+def _of_cookies(text: Text, seen: Sequence[str]) -> dict[tuple[str, str], Sequence[Finding]]:
+    """Every cookie that an answer ever set is one that the notices of the deployment list.
+
+    Args:
+        text: The notices.
+        seen: Names of cookies that were set, as the doors saw them leave.
+    """
+    listed = {one.name for clause in text.all("cookie") for one in getattr(clause, "cookies", ())}
+    unlisted = [name for name in seen if name not in listed]
+    if unlisted:
+        said = f"a cookie is set that stands in no clause: {unlisted[0]}"
+        finding = Finding("cookie", Verdict.BROKEN, said, len(seen) - len(unlisted), len(seen))
+    elif seen:
+        finding = Finding("cookie", Verdict.HOLDS, "every cookie that was ever set is listed", len(seen), len(seen))
+    else:
+        finding = Finding("cookie", Verdict.IDLE, "no cookie was set yet")
+    return {(notice.name, clause.id): [finding] for notice in text.current for clause in notice.all("cookie")}
 
 
 def _of_checks(checked: Sequence[Checked]) -> list[Finding]:

@@ -18,7 +18,7 @@ PLATFORM = {
     "peer", "attempt", "notice_version",
     "ledger_tile", "ledger_checkpoint", "ledger_fence", "alembic_version", "notice_proposal",
     "amendment", "amendment_message", "upkeep_run", "sweep_key", "sweep_pack", "backup", "proof_run", "proof_breach",
-    "deployment",
+    "deployment", "cookie_set",
 }  # fmt: skip
 # Functions that run with their owner's rights; each is looked at by hand.
 DEFINERS = {"ledger_enqueue", "rights_due"}

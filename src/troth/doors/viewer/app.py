@@ -17,6 +17,7 @@ from troth.doors.viewer.configuration import script
 from troth.doors.viewer.dist import Dist
 from troth.doors.viewer.headers import DECODER_POLICY, Headers
 from troth.doors.viewer.ports import Rooms
+from troth.doors.witness import CookieWitness
 from troth.kit import clock
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -59,7 +60,9 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, dist: Dist | None = No
     routes.append(Route("/{path:path}", _file(build)))
     host = urlsplit(rooms.settings.viewer_origin).hostname or "127.0.0.1"
     is_secure = rooms.settings.viewer_origin.startswith("https:")
-    return Starlette(routes=routes, middleware=[Middleware(Headers, hashes=hashes, host=host, is_secure=is_secure)])
+    witness = Middleware(CookieWitness, tell=rooms.runs.saw_cookie)
+    headers = Middleware(Headers, hashes=hashes, host=host, is_secure=is_secure)
+    return Starlette(routes=routes, middleware=[witness, headers])
 
 
 def _home(rooms: Rooms) -> Handler:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from troth.people import Entered
 from troth.policy import Actor
+from troth.proofs import Runs
 
 
 class People(Protocol):
@@ -36,6 +37,10 @@ class Rooms(Protocol):
     @property
     def people(self) -> People:
         """Sessions."""
+
+    @property
+    def runs(self) -> Runs:
+        """Is told which cookies are set."""
 
     @property
     def settings(self) -> Settings:

@@ -60,6 +60,7 @@ from troth.doors.web.public.recipients import RecipientPages
 from troth.doors.web.public.second_step import SecondStep
 from troth.doors.web.public.unsubscribe import UnsubscribePages
 from troth.doors.web.public.versions import VersionPages
+from troth.doors.witness import CookieWitness
 from troth.kit.errors import TrothError, Unavailable
 
 BOTH = ["GET", "POST"]
@@ -90,7 +91,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None =
     guard = Middleware(Guard, origin=settings.http_url, viewer_origin=settings.viewer_origin)
     return Starlette(
         routes=mounted,
-        middleware=[guard, Middleware(Compression)],
+        middleware=[Middleware(CookieWitness, tell=rooms.runs.saw_cookie), guard, Middleware(Compression)],
         exception_handlers={TrothError: faults.known, HTTPException: faults.http},
     )
 

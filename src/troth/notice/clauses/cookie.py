@@ -50,7 +50,7 @@ class Cookies(Clause):
 
     def looks_for(self) -> str:
         """What is computed over all that happened."""
-        return "a visit to every page is given no cookie that is not listed"
+        return "no answer of any page ever set a cookie that is not listed"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """Each cookie."""
