@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0340_cookies_set"
-down_revision = "0330_answers"
+revision = "0360_cookies_set"
+down_revision = "0340_sign_in_ask"
 branch_labels = None
 depends_on = None
 
