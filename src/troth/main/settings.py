@@ -172,13 +172,18 @@ def load(data_dir: Path | None = None, **chosen: Any) -> Settings:
         **chosen: Values of the command line; None means not chosen.
 
     Raises:
-        Unprocessable: A key is unknown or a value cannot be read.
+        Unprocessable: A key is unknown, a value cannot be read, or we are root and a part may have written the file.
     """
     folder = data_dir or Path(os.environ.get("TROTH_DATA_DIR") or default_data_dir())
     known = {each.name for each in fields(Settings)} - {"data_dir"}
     values: dict[str, Any] = {}
     file = folder / "troth.toml"
     if file.exists():
+        if os.geteuid() == 0 == folder.stat().st_uid and file.lstat().st_uid != 0:
+            raise Unprocessable(
+                f"{file} is not root's, in a folder that is",
+                hint="Find out who put it there; chown root if it is yours.",
+            )
         values.update(tomllib.loads(file.read_text()))
         for key in values.keys() - known:
             raise Unprocessable(f"{file}: unknown setting {key!r}", hint=f"Known are {', '.join(sorted(known))}.")

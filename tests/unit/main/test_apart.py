@@ -26,6 +26,7 @@ from tests.common.node import NOTICE, ROOT, Access, NodeProcess, a_node, command
 from tests.common.servers import open_folder
 from tests.crash.ingest import Specimen, multipart, specimens
 from troth.kit import owner, passage
+from troth.kit.errors import Unprocessable
 from troth.kit.owner import OwnerUnusable
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
@@ -310,6 +311,15 @@ def test_a_folder_that_was_handed_over_is_not_gone_through_again(tmp_path: Path)
     (tmp_path / "packs").symlink_to("/etc")
     with pytest.raises(OwnerUnusable, match="is a link"):
         owner.hand_over(tmp_path, account)
+
+
+def test_root_takes_no_settings_that_a_part_may_have_written(tmp_path: Path) -> None:
+    file = tmp_path / "troth.toml"
+    file.write_text('region = "DE"')
+    assert load(tmp_path).region == "DE"
+    os.chown(file, SERVICE, SERVICE)
+    with pytest.raises(Unprocessable, match="is not root's"):
+        load(tmp_path)
 
 
 def test_a_part_that_ended_steps_down_again(node: NodeProcess) -> None:
