@@ -25,7 +25,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 
 from tests.common.servers import ALTERED
-from tools import fork_server, witness
+from tools import fork_server, series, witness
 from troth.kit import clock
 
 ROOT: Final = Path(__file__).parents[1]
@@ -54,6 +54,7 @@ class Edit:
         old: What stands there, once.
         new: What stands there instead.
         sql: What is done to the migrated database, as its superuser.
+        undo: How that is taken back.
         tests: Which promise tests have to notice, as pytest names them.
     """
 
@@ -65,6 +66,7 @@ class Edit:
     old: str = ""
     new: str = ""
     sql: str = ""
+    undo: str = ""
 
     def made(self, text: str) -> str:
         """The file with the edit made.
@@ -89,7 +91,8 @@ class Outcome:
         promises: Rows that the test carries.
         why: How it failed, in one line.
         besides: Why a test failed that does not count: it has no promise, or the program did not run.
-        seconds: Wall time of the run.
+        seconds: Until the test failed; of an edit that was tried alone, with setting the deployment up.
+        is_alone: It was tried alone, so that its test has to be run without it as well.
         digest: Of the edit, of what it changes and of the tests that it names.
     """
 
@@ -100,6 +103,7 @@ class Outcome:
     why: str = ""
     besides: str = ""
     seconds: float = 0.0
+    is_alone: bool = False
     digest: str = ""
 
 
@@ -139,11 +143,15 @@ def digest(edit: Edit) -> str:
 class Copy:
     """A copy of the tree, with one edit at a time, and a process that runs its tests.
 
+    Attributes:
+        digests: Of each edit, as the tree was when it was copied.
+
     Args:
         folder: Where; empty, and open to the database's own user.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.digests = {edit.id: digest(edit) for edit in every()}
         self._folder = folder / "tree"
         self._log = folder / "log"
         for name in _COPIED:
@@ -210,13 +218,27 @@ class Copy:
             return [{"test": "", "failed": True, "seen": False, "why": _last_of(self._log.read_text())}]
         return [json.loads(line) for line in lines]
 
+    def run_series(self, turns: Sequence[series.Turn]) -> list[dict[str, Any]]:
+        """Run tests once for each edit; gives what the witness wrote of each.
+
+        Args:
+            turns: The edits.
+        """
+        told, named = self._folder / "witness.jsonl", self._folder / "series.json"
+        told.unlink(missing_ok=True)
+        named.write_text(json.dumps([asdict(turn) for turn in turns]), encoding="utf-8")
+        tests = list(dict.fromkeys(test for turn in turns for test in turn.tests))
+        given = {series.FILE: str(named), witness.FILE: str(told)}
+        self._forked(["-q", "-p", "tools.witness", "-p", "tools.series", *tests], given, "")
+        lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+        return [json.loads(line) for line in lines]
+
     def _forked(self, arguments: list[str], given: dict[str, str], edited: str) -> int:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        module = edited.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         order = {
             "arguments": arguments, "environment": given, "log": str(self._log),
-            "edited": [[module, str(self._folder / edited)]] if edited else [],
+            "edited": [[module_of(edited), str(self._folder / edited)]] if edited else [],
         }  # fmt: skip
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
@@ -242,7 +264,7 @@ def _last_of(text: str) -> str:
 
 def tried(copy: Copy, edit: Edit) -> Outcome:
     """Make one edit and see who notices."""
-    outcome = Outcome(edit.id, edit.kind, digest=digest(edit))
+    outcome = Outcome(edit.id, edit.kind, is_alone=True, digest=copy.digests[edit.id])
     began = time.monotonic()
     with copy.edited(edit) as given:
         lines = copy.run(edit.tests, given, "-x", edited=edit.file)
@@ -255,6 +277,37 @@ def tried(copy: Copy, edit: Edit) -> Outcome:
         else:
             outcome.besides = f"{line['test']} {line['why']}".strip()
     return outcome
+
+
+def tried_together(copy: Copy, chosen: Sequence[Edit]) -> list[Outcome]:
+    """Try edits whose tests stand in one file, in one run; gives those that were noticed and whose control held."""
+    turns = []
+    for edit in chosen:
+        before = (ROOT / edit.file).read_text(encoding="utf-8") if edit.file else ""
+        turns.append(
+            series.Turn(
+                edit.id, edit.tests, module_of(edit.file), before, edit.made(before) if edit.file else "", edit.sql,
+                edit.undo,
+            )
+        )  # fmt: skip
+    found: dict[str, Outcome] = {}
+    for line in copy.run_series(turns):
+        edit = next((each for each in chosen if each.id == line.get("edit", line.get("control"))), None)
+        if edit is None:
+            continue
+        if "control" in line and line["failed"]:
+            found.pop(edit.id, None)
+        elif "edit" in line and line["failed"] and line["seen"] and line["promises"]:
+            found[edit.id] = Outcome(
+                edit.id, edit.kind, line["test"], line["promises"], line["why"], seconds=round(line["seconds"], 1),
+                digest=copy.digests[edit.id],
+            )  # fmt: skip
+    return list(found.values())
+
+
+def module_of(file: str) -> str:
+    """The module of a file of the package; empty for none."""
+    return file.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def kept() -> dict[str, Outcome]:
@@ -285,15 +338,30 @@ def measured(chosen: Sequence[Edit], say: Callable[[str], None], *, again: bool 
             os.chmod(folder, 0o755)
             copy = Copy(Path(folder))
             stack.callback(copy.close)
-            for number, edit in enumerate(missing, 1):
-                outcome = before[edit.id] = tried(copy, edit)
+            for outcome in _tried(copy, missing):
+                before[outcome.edit] = outcome
                 told = outcome.noticed_by.rpartition("::")[2] or f"NOBODY {outcome.besides}"
-                say(f"{number}/{len(missing)} {edit.kind} {edit.id}: {told} ({outcome.seconds:.0f} s)")
+                number = sum(edit.id in before for edit in missing)
+                say(f"{number}/{len(missing)} {outcome.kind} {outcome.edit}: {told} ({outcome.seconds:.0f} s)")
                 KEPT.parent.mkdir(exist_ok=True)
                 with KEPT.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(asdict(outcome)) + "\n")
-            _require_sound(copy, sorted({before[edit.id].noticed_by for edit in missing} - {""}), say)
+            _require_sound(
+                copy, sorted({before[edit.id].noticed_by for edit in missing if before[edit.id].is_alone} - {""}), say
+            )
     return [before[edit.id] for edit in chosen]
+
+
+def _tried(copy: Copy, chosen: Sequence[Edit]) -> Iterator[Outcome]:
+    """Together by the file of their tests; alone what was not noticed so, or not for certain."""
+    files = dict.fromkeys(edit.tests[0].partition("::")[0] for edit in chosen)
+    for file in files:
+        those = [edit for edit in chosen if edit.tests[0].startswith(f"{file}::") or edit.tests[0] == file]
+        together = tried_together(copy, those)
+        yield from together
+        for edit in those:
+            if edit.id not in {outcome.edit for outcome in together}:
+                yield tried(copy, edit)
 
 
 def _require_sound(copy: Copy, tests: Sequence[str], say: Callable[[str], None]) -> None:
@@ -325,7 +393,9 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         those = [one for one in outcomes if one.kind == kind]
         seen = [one for one in those if one.noticed_by]
         seconds = sum(one.seconds for one in those)
-        lines.append(f"{kind:<12} {len(those):>3} edits  {len(seen):>3} noticed  {seconds:>6.0f} s")
+        held = sum(edit.kind == kind for edit in every())
+        told = f"{held:>3} edits  {len(those):>3} measured  {len(seen):>3} noticed  {seconds:>6.0f} s"
+        lines.append(f"{kind:<12} {told}")
     return "\n".join(lines)
 
 

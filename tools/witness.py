@@ -18,6 +18,9 @@ from troth.kit.errors import TrothError
 FILE = "TROTH_WITNESS"
 """Names the file."""
 
+ABOUT: dict[str, Any] = {}
+"""What else each line says: under which edit the test ran."""
+
 _UNPACKED = (ValueError, IndexError, StopIteration, KeyError)
 
 
@@ -42,7 +45,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     failed = call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception)
     if call.when != "call" and not failed:
         return
-    line: dict[str, Any] = {"test": item.nodeid, "when": call.when, "failed": failed}
+    line: dict[str, Any] = {"test": item.nodeid, "when": call.when, "failed": failed, "seconds": call.duration, **ABOUT}
     if failed and call.excinfo is not None:
         line["promises"] = sorted({str(row) for mark in item.iter_markers("promise") for row in mark.args})
         line["seen"] = call.when == "call" and has_seen(call.excinfo.value, str(call.excinfo.traceback[-1].path))

@@ -24,7 +24,7 @@ from tests.promises.test_orderings import streamed
 from tests.promises.test_unsubscribe import advertised, link_of
 from troth.dicom import specimens
 from troth.doors import dicomweb
-from troth.kit import clock
+from troth.kit import clock, ids
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.main.wiring import load_notices, open_rooms
@@ -130,7 +130,7 @@ async def machine_of(place: Deployment, title: str) -> tuple[Actor, str, Target]
 
 @pytest.mark.promise("IC-03", shows="matrix", lacks=PART)
 async def test_a_machine_that_is_taken_out_of_use_may_store_nothing_more(cloud: Deployment) -> None:
-    actor, page, here = await machine_of(cloud, "GONE_CT")
+    actor, page, here = await machine_of(cloud, f"GONE_{ids.code()}")
     admin = await cloud.staff("admin")
     assert (await admin.post(page, {"act": "end"})).status_code == 303
     with pytest.raises(PermitDenied):
@@ -141,7 +141,7 @@ async def test_a_machine_that_is_taken_out_of_use_may_store_nothing_more(cloud: 
 async def test_a_machine_that_was_changed_past_the_platform_may_store_nothing(
     cloud: Deployment, postgres: EmbeddedServer
 ) -> None:
-    actor, _, here = await machine_of(cloud, "LENT_CT")
+    actor, _, here = await machine_of(cloud, f"LENT_{ids.code()}")
     beyond(cloud, postgres, "update peer set host = '192.0.2.1' where id = %s", actor.id)
     with pytest.raises(PermitDenied):
         await cloud.rooms.policy.require(actor, "store", here, "care")
@@ -151,10 +151,10 @@ async def test_a_machine_that_was_changed_past_the_platform_may_store_nothing(
 async def test_one_administrator_alone_lets_nobody_in(cloud: Deployment) -> None:
     admin, second = await cloud.staff("admin"), await cloud.staff("admin")
     before = len(cloud.mails())
-    fields = {"name": "N. Alone", "email": "n.alone@x.example", "role": "clinician"}
+    fields = {"name": "N. Alone", "email": f"n.{ids.code()}@x.example", "role": "clinician"}
     assert (await admin.post("/admin", fields)).headers["location"] == "/admin?told=proposed"
     assert len(cloud.mails()) == before, "nobody is invited yet"
-    [path] = re.findall(r"/admissions/[0-9a-f-]{36}", (await admin.web.get("/admin")).text)
+    [path] = set(re.findall(r"/admissions/[0-9a-f-]{36}", (await admin.web.get("/admin")).text))
     assert (await admin.post(path, {"act": "approve"}, page="/admin")).status_code == 404
     assert len(cloud.mails()) == before
     assert (await second.post(path, {"act": "approve"}, page="/admin")).status_code == 303
@@ -203,48 +203,57 @@ async def may_go(office: Office, key: str) -> bool:
 
 @pytest.mark.promise("IH-13", shows="refused passes")
 async def test_the_decision_itself_asks_for_an_instrument_of_the_way(office: Office) -> None:
-    await office.contract("abroad", "controller")
-    await office.filed("recipients", key="boston", name="Boston", country="US", contract_key="abroad", **CLINIC)
-    assert not await may_go(office, "boston")
+    key = f"boston_{ids.code()}"
+    await office.contract(key, "controller")
+    await office.filed("recipients", key=key, name="Boston", country="US", contract_key=key, **CLINIC)
+    assert not await may_go(office, key)
     await office.instrument("elsewhere", "GB", "CA")
-    assert not await may_go(office, "boston")
+    assert not await may_go(office, key)
     await office.instrument("standard_contract", "GB", "US")
-    assert await may_go(office, "boston")
+    assert await may_go(office, key)
+    await office.end("instruments", (await office.instruments())["standard_contract"].id, "It is over.")
+    assert not await may_go(office, key)
 
 
 @pytest.mark.promise("IH-07", shows="unregistered")
 async def test_the_decision_itself_asks_for_the_contract_of_a_recipient(office: Office) -> None:
-    await office.filed("recipients", key="nearby", name="Nearby", country="GB", contract_key="near", **CLINIC)
-    assert not await may_go(office, "nearby")
+    key = f"nearby_{ids.code()}"
+    await office.filed("recipients", key=key, name="Nearby", country="GB", contract_key=key, **CLINIC)
+    assert not await may_go(office, key)
     assert not await may_go(office, "nobody")
-    await office.contract("near", "controller")
-    assert await may_go(office, "nearby")
-    await office.end("contracts", (await office.contracts())["near"].id)
-    assert not await may_go(office, "nearby")
+    await office.contract(key, "controller")
+    assert await may_go(office, key)
+    await office.end("contracts", (await office.contracts())[key].id)
+    assert not await may_go(office, key)
 
 
 @pytest.mark.promise("EM-34", "IH-13", shows="invalid refused")
 async def test_the_privacy_shield_carries_nothing_by_decision_or_gate(office: Office) -> None:
-    await office.contract("shielded", "controller")
+    key = f"shield_{ids.code()}"
+    await office.contract(key, "controller")
     with receiving("SHIELDED") as receiver:
-        await office.recipient("shielded", receiver, country="NZ", contract_key="shielded", **CLINIC)
+        await office.recipient(key, receiver, country="NZ", contract_key=key, **CLINIC)
         held = await office.place.study(office.house)
         await office.instrument("adequacy_nz", "GB", "NZ", "privacy_shield")
-        assert not await may_go(office, "shielded")
-        answer = await office.disclose(held, "shielded", "exchange", "contract")
+        assert not await may_go(office, key)
+        answer = await office.disclose(held, key, "exchange", "contract")
         assert answer.status_code == 409
         assert "is not valid any more" in answer.text
         assert receiver.associations == 0
         await office.instrument("adequacy_nz", "GB", "NZ", "adequacy")
-        assert await may_go(office, "shielded")
-        assert (await office.disclose(held, "shielded", "exchange", "contract")).status_code == 200
+        assert await may_go(office, key)
+        for each in await office.place.rooms.exchange.instruments(office._permit("keep_register")):
+            if each.key == "adequacy_nz" and each.term.ended_at is None:
+                await office.end("instruments", each.id, "It is over.")
+    assert not await may_go(office, key)
 
 
 @pytest.mark.promise("TV-11")
 async def test_the_decision_itself_asks_for_the_document_of_an_order(vendor: Deployment) -> None:
     desk, member = await office_of(vendor), await vendor.staff("clinician")
     assert member.user is not None
-    await desk.filed("recipients", key="court", name="A court", kind="authority", country="US", stands_under="courts",
+    key = f"court_{ids.code()}"
+    await desk.filed("recipients", key=key, name="A court", kind="authority", country="US", stands_under="courts",
                      categories="account", purposes="court_orders", email="court@outside.invalid")  # fmt: skip
     demand = {"kind": "legal_order", "authority": "District court", "country": "US", "scope": "One account.",
               "studies": str(member.user.id), "valid_from": SINCE}  # fmt: skip
@@ -252,7 +261,7 @@ async def test_the_decision_itself_asks_for_the_document_of_an_order(vendor: Dep
         await desk.filed("orders", **demand, document=document)
         order = (await desk.orders())[0]
         assert bool(order.document_id) is bool(document)
-        named = (("recipient", "court"), ("category", "account"), ("order", str(order.id)))
+        named = (("recipient", key), ("category", "account"), ("order", str(order.id)))
         target = Target("account", member.user.id, vendor.first.id, member.user.id, attributes=named)
         goes = await vendor.rooms.policy.may(desk.person.actor, "disclose", target, "court_orders")
         assert goes is bool(document)
@@ -301,3 +310,15 @@ async def test_a_machine_that_stands_elsewhere_takes_nothing_in(cloud: Deploymen
         await images.state.gate.close()
         await moved.archive.close()
         await moved.close()
+
+
+@pytest.mark.promise("IH-06", shows="first")
+async def test_each_time_that_a_copy_is_taken_stands_in_the_ledger(host: Deployment) -> None:
+    held = await host.study()
+    patient = await host.patient(held)
+    asked = await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")
+    await host.fulfil()
+    for times in (1, 2):
+        assert (await patient.web.get(f"{asked.headers['location']}/copy")).status_code == 200
+        taken = await host.ledgered(kind="rights:copy:collected", subject=held.subject_id)
+        assert [each.actor_id for each in taken] == [patient.actor.id] * times

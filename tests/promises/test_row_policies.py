@@ -148,8 +148,9 @@ async def test_the_doors_role_finds_no_row_of_another_organisation(cloud: Deploy
     assert (found.foreign, found.unowned) == ((), ())
 
 
-@pytest.mark.promise("IH-11")
-async def test_the_doors_role_finds_no_row_of_anothers_registers(open_deployment: OpenDeployment) -> None:
+@pytest.fixture(scope="module")
+async def host(open_deployment: OpenDeployment) -> Deployment:
+    """Two organisations with the same rows in their registers."""
     host = await open_deployment("imaging-host")
     for house in (host.first, host.second):
         office = await office_of(host, house)
@@ -162,6 +163,11 @@ async def test_the_doors_role_finds_no_row_of_anothers_registers(open_deployment
                            contract_key="works")  # fmt: skip
         await office.filed("orders", kind="legal_order", authority="A court", country="GB", valid_from=SINCE,
                            scope="One scan.", studies="")  # fmt: skip
+    return host
+
+
+@pytest.mark.promise("IH-11")
+async def test_the_doors_role_finds_no_row_of_anothers_registers(host: Deployment) -> None:
     found = await looked_for(host, REGISTERS)
     assert (found.foreign, found.unowned) == ((), ())
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from tools import edits, fork_server, witness
+from tools import edits, fork_server, series, witness
 
 from troth.kit.errors import NotFound
 from troth.kit.passwords import SUPERUSER
@@ -26,7 +26,7 @@ def test_there_are_edits_of_each_kind() -> None:
     assert len(kinds) >= 60
     assert {kind: kinds.count(kind) >= 20 for kind in edits.KINDS} == dict.fromkeys(edits.KINDS, True)
     assert all(bool(edit.file) is not bool(edit.sql) for edit in EDITS)
-    assert all((edit.kind == "row_policy") is bool(edit.sql) for edit in EDITS)
+    assert all((edit.kind == "row_policy") is bool(edit.sql) is bool(edit.undo) for edit in EDITS)
 
 
 @pytest.mark.parametrize("edit", OF_FILES, ids=lambda edit: edit.id)
@@ -43,6 +43,8 @@ async def test_each_edit_of_the_database_still_changes_it(edit: edits.Edit, post
         assert apart.differences(apart.shipped(), await catalogue_store.read(connection)) == []
         await connection.execute(edit.sql.encode())
         assert apart.differences(apart.shipped(), await catalogue_store.read(connection)) != []
+        await connection.execute(edit.undo.encode())
+        assert apart.differences(apart.shipped(), await catalogue_store.read(connection)) == []
     finally:
         await connection.rollback()
         await connection.close()
@@ -79,6 +81,20 @@ def test_only_what_a_test_saw_counts() -> None:
         assert not witness.has_seen(broken, "/work/src/troth/x.py")
     for broken in (ImportError(), SyntaxError(), NameError(), AttributeError(), TypeError()):
         assert not witness.has_seen(broken, in_test)
+
+
+def test_an_edit_is_for_the_tests_that_it_names() -> None:
+    named = ("tests/promises/test_a.py::test_one", "tests/promises/test_b.py", "tests/promises/test_c.py::TestAll")
+    turn = series.Turn("id", named, "", "", "", "", "")
+    for test in (
+        "test_a.py::test_one",
+        "test_a.py::test_one[cloud]",
+        "test_b.py::test_any",
+        "test_c.py::TestAll::test",
+    ):
+        assert turn.is_for(f"tests/promises/{test}"), test
+    for test in ("test_a.py::test_one_more", "test_a.py::test_two", "test_c.py::test_one"):
+        assert not turn.is_for(f"tests/promises/{test}"), test
 
 
 BEFORE = """
