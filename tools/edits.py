@@ -177,6 +177,10 @@ class Copy:
         self._server.stdin.close()
         self._server.wait()
 
+    def text_of(self, file: str) -> str:
+        """A file as it was copied."""
+        return (self._folder / file).read_text(encoding="utf-8")
+
     @contextmanager
     def edited(self, edit: Edit) -> Iterator[dict[str, str]]:
         """Make an edit and take it back; gives what the tests need in their environment.
@@ -283,7 +287,7 @@ def tried_together(copy: Copy, chosen: Sequence[Edit]) -> list[Outcome]:
     """Try edits whose tests stand in one file, in one run; gives those that were noticed and whose control held."""
     turns = []
     for edit in chosen:
-        before = (ROOT / edit.file).read_text(encoding="utf-8") if edit.file else ""
+        before = copy.text_of(edit.file) if edit.file else ""
         turns.append(
             series.Turn(
                 edit.id, edit.tests, module_of(edit.file), before, edit.made(before) if edit.file else "", edit.sql,
