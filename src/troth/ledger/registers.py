@@ -26,7 +26,7 @@ class Register:
         name: The table.
         key: Columns of its key without the tenant: ids, and words of closed lists.
         plain: Columns that are bound as they are.
-        moments: Columns with a time, bound as seconds since 1970.
+        moments: Columns with a time, bound as seconds since 1970, or with a span of time, as its seconds.
         sealed: Columns with sealed or raw bytes or long text, bound as their SHA-256.
         volatile: Columns that are not bound, each with the reason.
         is_platform: It has no tenant.
@@ -81,6 +81,16 @@ REGISTERS: Final[Mapping[str, Register]] = {
     for each in (
         Register("membership", ("account_id",), ("role", "is_active"), ("made_at",), ("name_sealed",),
                  {"last_here_at": _SEEN}),
+        Register("session", ("id",),
+                 ("form", "kind", "account_id", "subject_id", "role", "proof", "purpose", "viewer_issued"),
+                 ("made_at", "fresh_at", "expires_at", "ended_at", "idle"), ("digest", "viewer_digest"),
+                 {"seen_at": "moves with each visit; when it ends at the latest is bound"}),
+        Register("account", ("id",), ("email_token",), ("made_at",), ("key", "email_sealed"), is_platform=True),
+        Register("subject", ("id",), ("patient_token", "issuer_token"), ("made_at",),
+                 ("key", "audit_key", "demographics_sealed"),
+                 {"likeness_token": "finds whom to compare; a person decides, or what is sealed"}),
+        Register("organisation", ("id",), ("name", "capacity", "region", "level", "operates"), ("made_at",), ("key",),
+                 is_platform=True),
         Register("standing", ("account_id", "organisation_id", "kind"), (), ("made_at",), is_platform=True),
         Register("subject_account", ("subject_id", "account_id"), (), ("matched_at",)),
         Register("way_in", ("id",), ("account_id", "role", "way", "accounts"), ("made_at",)),

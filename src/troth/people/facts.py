@@ -9,7 +9,7 @@ from troth.kit.db import Connection, Database
 from troth.ledger import Sealer
 from troth.people import admissions_store, store, trust
 from troth.people.independence import independent
-from troth.policy import Actor, FactSet, Target
+from troth.policy import Actor, Distrusted, FactSet, Target
 
 SECONDED = "seconded"
 """The claim that a second person asked for the same before, and neither let the other in."""
@@ -62,6 +62,10 @@ class PeopleFacts:
         row = await store.facts_of_session(connection, actor.session_id, clock.now())
         if row is None or trust.of_session(self._sealer, actor.tenant, row):
             return FactSet()
+        doubts: tuple[Distrusted, ...] = ()
+        operates, level = bool(row["operates"]), str(row["level"])
+        if not trust.of_organisation(self._sealer, actor.tenant, row):
+            doubts, operates, level = (Distrusted("organisation", None, actor.tenant),), False, ""
         # A patient's session holds no role of its own; the match with the subject is what must still be there.
         same_role = actor.role == ("patient" if row["kind"] == "patient" else row["role"])
         is_same = (row["kind"], row["account_id"] or row["id"], row["subject_id"]) == (
@@ -72,10 +76,11 @@ class PeopleFacts:
         return FactSet(
             is_member=bool(row["belongs"]) and same_role and is_same,
             session_alive=bool(row["is_alive"]),
-            claims=frozenset({OPERATES} if row["operates"] else ())
-            | _service(actor, row["level"])
+            claims=frozenset({OPERATES} if operates else ())
+            | _service(actor, level)
             | _letting(target)
             | await _seconded(connection, actor.id, target),
+            distrusted=doubts,
         )
 
 

@@ -14,11 +14,10 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row, Space
 from troth.kit.errors import TrothError
 from troth.kit.mail import Mail
-from troth.ledger import Ledger
-from troth.people import store
+from troth.ledger import Ledger, RowsAltered
+from troth.people import store, trust
 from troth.people.errors import FieldMalformed, OrganisationExists, OrganisationNotFound
 from troth.people.model import Links, Organisation
-from troth.people.trust import Alarm
 from troth.policy import NOTHING, Actor, Clear, Permit, refs
 from troth.vault import KeyRef, Keyring
 
@@ -52,7 +51,7 @@ class Room:
         self._db = db
         self._keyring = keyring
         self._ledger = ledger
-        self.alarm = Alarm(db, ledger)
+        self.alarm = trust.Alarm(db, ledger)
         self._mail = mail
         self._links = links
         self._organisations: dict[UUID, Organisation] = {}
@@ -248,10 +247,17 @@ class Room:
     # Accounts
 
     async def _account_of(self, email: str) -> Account | None:
-        """The account of a normalised address."""
+        """The account of a normalised address.
+
+        Raises:
+            RowsAltered: Somebody changed past us whose address leads to it.
+        """
         token = self._keyring.token(await self._platform_key(), "email", email)
         async with self._db.transaction(None) as connection:
             row = await store.account_by_email(connection, token)
+        if row is not None and not trust.of_account(self._keyring, row):
+            await self.alarm.raise_about("account", None, row["id"])
+            raise RowsAltered(hint="It names each row that was altered: troth verify.")
         return Account(row["id"], KeyRef(row["key"])) if row else None
 
     async def _account_for(self, email: str) -> Account:

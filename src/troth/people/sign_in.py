@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.people import asks_store, emails, merges_store, sources_store, store
+from troth.people import asks_store, emails, merges_store, sources_store, store, trust
 from troth.people.accepting import BY_SIGN_IN
 from troth.people.errors import (
     SignInLinkOver,
@@ -151,6 +151,9 @@ class SignIn(FactorResets):
     async def _people_of(self, link_digest: bytes) -> list[Standing]:
         async with self._db.transaction(None) as connection:
             link = await store.sign_in_link(connection, link_digest, clock.now())
+        if link is not None and not trust.of_link(self._keyring, link_digest, link):
+            await self.alarm.raise_about("sign_in_link", None, link["account_id"])
+            raise SignInLinkOver
         found = await self._standings_of(link["account_id"], link["organisation_id"]) if link else []
         if not found:
             raise SignInLinkOver
@@ -268,6 +271,7 @@ class SignIn(FactorResets):
             "made_at": now,
             "expires_at": now + LINK_LIFETIME,
         }
+        values["tag"] = self._keyring.tag(trust.link_message(values["digest"], values))
         async with self._db.transaction(None) as connection:
             await store.insert_sign_in_link(connection, values)
         return secret

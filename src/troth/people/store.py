@@ -44,7 +44,7 @@ FACTS = f"""
 select s.id, s.kind, s.account_id, coalesce(j.surviving_id, s.subject_id) as subject_id,
        coalesce(m.role, s.role) as role, {_ALIVE} as is_alive,
        s.account_id is null or m.account_id is not null or l.account_id is not null as belongs, o.operates,
-       o.level, {trust.OF_SESSION}
+       o.level, {trust.OF_SESSION}, {trust.OF_ORGANISATION}
 from session s
 join organisation o on o.id = s.tenant
 left join membership m on m.tenant = s.tenant and m.account_id = s.account_id and m.is_active and s.kind = 'user'
@@ -130,7 +130,7 @@ async def account_by_email(connection: Connection, email_token: int) -> Row | No
     """The account of an e-mail token."""
     return await _one(
         connection,
-        "select id, key, email_sealed from account where email_token = %(token)s",
+        f"select id, key, email_sealed, {trust.OF_ACCOUNT} from account where email_token = %(token)s",  # noqa: S608
         {"token": email_token},
     )
 
@@ -188,7 +188,7 @@ async def insert_sign_in_link(connection: Connection, values: dict[str, Any]) ->
 async def sign_in_link(connection: Connection, digest: bytes, now: datetime) -> Row | None:
     """A link that can still be used."""
     statement = (
-        "select account_id, organisation_id from sign_in_link where digest = %(digest)s and used_at is null"
+        "select account_id, organisation_id, expires_at, tag from sign_in_link where digest = %(digest)s and used_at is null"
         " and expires_at > %(now)s"
     )
     return await _one(connection, statement, {"digest": digest, "now": now})

@@ -21,12 +21,15 @@ from troth.policy import Actor
 #: What is read beside a session `s`: its membership `m`, its match `l` and the merge `j`.
 OF_SESSION: LiteralString = ", ".join(
     (
+        REGISTERS["session"].columns("s", "s"),
         REGISTERS["membership"].columns("m", "m"),
         REGISTERS["subject_account"].columns("l", "l"),
         REGISTERS["subject_merge"].columns("j", "j"),
         "j.id as merge_id, m.account_id as member_id, l.subject_id as matched_id",
     )
 )
+OF_ORGANISATION: LiteralString = REGISTERS["organisation"].columns("o", "o")
+OF_ACCOUNT: LiteralString = REGISTERS["account"].columns("account", "a")
 OF_PEER: LiteralString = REGISTERS["peer"].columns("p", "p")
 
 _TOLD_AGAIN: Final = timedelta(hours=1)
@@ -42,6 +45,8 @@ def of_session(sealer: Sealer, tenant: UUID, row: Mapping[str, Any]) -> str:
         tenant: Of the session.
         row: With what `OF_SESSION` reads.
     """
+    if not is_bound(sealer, "session", tenant, (row["id"],), row, "s"):
+        return "session"
     if row["member_id"] is not None and not is_bound(sealer, "membership", tenant, (row["member_id"],), row, "m"):
         return "membership"
     if row["matched_id"] is not None and row["kind"] == "patient":
@@ -50,6 +55,44 @@ def of_session(sealer: Sealer, tenant: UUID, row: Mapping[str, Any]) -> str:
         if row["merge_id"] is not None and not is_bound(sealer, "subject_merge", tenant, (row["merge_id"],), row, "j"):
             return "subject_merge"
     return ""
+
+
+def of_organisation(sealer: Sealer, organisation_id: UUID, row: Mapping[str, Any]) -> bool:
+    """Whether an organisation is as it was bound: its level of service, and whether it runs the whole.
+
+    Args:
+        sealer: Computes tags.
+        organisation_id: Its id.
+        row: What `OF_ORGANISATION` read.
+    """
+    return is_bound(sealer, "organisation", None, (organisation_id,), row, "o")
+
+
+def of_account(sealer: Sealer, row: Mapping[str, Any]) -> bool:
+    """Whether an account is as it was bound: above all, whose address leads to it.
+
+    Args:
+        sealer: Computes tags.
+        row: `id`, with what `OF_ACCOUNT` read.
+    """
+    return is_bound(sealer, "account", None, (row["id"],), row, "a")
+
+
+def of_link(sealer: Sealer, digest: bytes, row: Mapping[str, Any]) -> bool:
+    """Whether a sign-in link is one that we made for this account: it lives for minutes, so a tag alone binds it.
+
+    Args:
+        sealer: Computes tags.
+        digest: Of its secret.
+        row: `account_id`, `organisation_id`, `expires_at` and `tag`.
+    """
+    return row["tag"] is not None and bytes(row["tag"]) == sealer.tag(link_message(digest, row))
+
+
+def link_message(digest: bytes, row: Mapping[str, Any]) -> bytes:
+    """The bytes that the tag of a sign-in link is computed over; see `of_link`."""
+    until = row["expires_at"].timestamp()
+    return f"sign_in_link\n{digest.hex()}\n{row['account_id']}\n{row['organisation_id']}\n{until:.6f}".encode()
 
 
 def of_peer(sealer: Sealer, row: Mapping[str, Any]) -> bool:
