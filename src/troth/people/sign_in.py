@@ -264,14 +264,15 @@ class SignIn(FactorResets):
 
     async def _new_link(self, account_id: UUID, organisation_id: UUID | None) -> str:
         secret, now = ids.secret(32), clock.now()
+        digest = digest_of(secret)
         values = {
-            "digest": digest_of(secret),
+            "digest": digest,
             "account_id": account_id,
             "organisation_id": organisation_id,
             "made_at": now,
             "expires_at": now + LINK_LIFETIME,
         }
-        values["tag"] = self._keyring.tag(trust.link_message(values["digest"], values))
+        values["tag"] = self._keyring.tag(trust.link_message(digest, values))
         async with self._db.transaction(None) as connection:
             await store.insert_sign_in_link(connection, values)
         return secret

@@ -188,8 +188,8 @@ async def insert_sign_in_link(connection: Connection, values: dict[str, Any]) ->
 async def sign_in_link(connection: Connection, digest: bytes, now: datetime) -> Row | None:
     """A link that can still be used."""
     statement = (
-        "select account_id, organisation_id, expires_at, tag from sign_in_link where digest = %(digest)s and used_at is null"
-        " and expires_at > %(now)s"
+        "select account_id, organisation_id, expires_at, tag from sign_in_link where digest = %(digest)s"
+        " and used_at is null and expires_at > %(now)s"
     )
     return await _one(connection, statement, {"digest": digest, "now": now})
 

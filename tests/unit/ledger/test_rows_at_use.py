@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.ledger import RowsAltered
 from troth.lifecycle import LifecycleFacts
-from troth.people import AssignmentFacts, ChoiceFacts, Organisation
+from troth.people import AssignmentFacts, ChoiceFacts, Organisation, PeopleFacts, SignInLinkOver
 from troth.policy import Facts, FactSet, Target
 from troth.rights import Fulfilment, Right
 
@@ -225,3 +226,74 @@ async def test_a_request_that_was_changed_is_shown_open_and_due_and_nothing_is_d
     assert shown.due_at <= clock.now()
     assert (await patient.web.get("/requests")).status_code == 200
     assert await told(place, "rights_request") == before + 1
+
+
+LINES = ("account_id = %(victim)s", "expires_at = expires_at + interval '1 year'", "role = 'admin', turn = turn + 1")
+
+
+@pytest.mark.parametrize("change", LINES)
+async def test_a_session_that_was_written_by_hand_lets_nobody_in(place: Deployment, lie: Sql, change: str) -> None:
+    victim, thief = await place.staff("admin"), await place.staff("clinician")
+    assert (await thief.web.get("/studies")).status_code == 200
+    before = await told(place, "session")
+    lie("session", f"{change} where account_id = %(id)s", id=thief.actor.id, victim=victim.actor.id)
+    with clock.moved(timedelta(seconds=2)):
+        assert (await thief.web.get("/admin")).status_code in (303, 401)
+        assert (await thief.web.get("/studies")).status_code in (303, 401)
+    assert await told(place, "session") == before + 1
+    assert (await victim.web.get("/admin")).status_code == 200
+
+
+async def test_a_token_and_a_viewer_that_were_written_by_hand_open_nothing(place: Deployment, lie: Sql) -> None:
+    held = await place.study()
+    doctor, program = await place.staff("clinician"), await place.bearer("clinician", "diagnosis")
+    await place.assign(doctor, held)
+    path = f"/dicomweb/studies/{held.uid}/metadata"
+    assert (await doctor.viewer.get(path, headers=JSON)).status_code == 200
+    lie("session", "viewer_digest = sha256('mine') where account_id = %(id)s", id=doctor.actor.id)
+    with clock.moved(timedelta(seconds=2)):
+        assert (await doctor.viewer.get(path, headers=JSON)).status_code == 401
+        assert (await doctor.web.get("/studies")).status_code in (303, 401)
+    assert (await program.viewer.get("/dicomweb/studies", headers=JSON)).status_code in (200, 204)
+    lie("session", "role = 'office' where form = 'bearer'")
+    with clock.moved(timedelta(seconds=2)):
+        assert (await program.viewer.get("/dicomweb/studies", headers=JSON)).status_code == 401
+
+
+async def test_an_address_that_was_moved_to_another_account_leads_nowhere(place: Deployment, lie: Sql) -> None:
+    victim, thief = await place.staff("admin"), await place.staff("clinician")
+    sent = len(place.mails())
+    await place.rooms.people.start_sign_in(thief.email, "192.0.2.1")
+    await place.rooms.people.settled()
+    assert len(place.mails()) == sent + 1
+    lie("account", "email_token = -email_token - 1 where id = %(id)s", id=thief.actor.id)
+    kept = "(select -email_token - 1 from account where id = %(thief)s)"
+    lie("account", f"email_token = {kept} where id = %(id)s", id=victim.actor.id, thief=thief.actor.id)
+    await place.rooms.people.start_sign_in(thief.email, "192.0.2.1")
+    await place.rooms.people.settled()
+    assert len(place.mails()) == sent + 1, "no link to somebody else's account"
+
+
+async def test_a_sign_in_link_that_was_written_by_hand_lets_nobody_in(place: Deployment, lie: Sql) -> None:
+    victim, thief = await place.staff("admin"), await place.staff("clinician")
+    await place.rooms.people.start_sign_in(thief.email, "192.0.2.2")
+    await place.rooms.people.settled()
+    [secret] = re.findall(r"/sign-in/(\S+)", place.mails()[-1])[-1:]
+    assert [each.account_id for each in await place.rooms.people.people_at(secret)] == [thief.actor.id]
+    lie("sign_in_link", "account_id = %(id)s where used_at is null", id=victim.actor.id)
+    with pytest.raises(SignInLinkOver):
+        await place.rooms.people.people_at(secret)
+
+
+@pytest.mark.parametrize("change", ["region = 'US'", "level = 'none'"])
+async def test_an_organisation_that_was_changed_has_no_level_and_runs_nothing(
+    place: Deployment, lie: Sql, change: str
+) -> None:
+    doctor = await place.staff("clinician")
+    facts, about = PeopleFacts(place.rooms.database, place.rooms.keyring), Target("organisation")
+    claims = (await facts.about(doctor.actor, about)).claims
+    assert any(each.startswith("level:") and each != "level:" for each in claims)
+    lie("organisation", change)
+    found = await facts.about(doctor.actor, about)
+    assert found.claims <= {"level:", f"via:{doctor.actor.via}"}
+    assert [each.register for each in found.distrusted] == ["organisation"]

@@ -46,6 +46,7 @@ ACTS_FOR_THE_ACTOR_ITSELF = {
 }
 INSIDE_A_STORE_OF_A_PERMIT = {"ensure_subject", "subject_for"}
 INSIDE_A_TRANSACTION_OF_A_PERMIT = {
+    "require_whole",
     "put_right",
     "kin_of",
     "kin_at",

@@ -102,6 +102,7 @@ async def test_a_full_pool_does_not_stand_still(
 ) -> None:
     """Every connection is in use by a caller who asks for a subject over its own."""
     small = Database(database.dsn("troth_app"), max_size=2)
+    small.at_end = people._ledger.bind_rest
     fresh = People(small, people._keyring, people._ledger, people._mail, links=people._links)
 
     async def ingest(number: int) -> Subject:
