@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0315_bound_access"
-down_revision = "0310_reminder"
+revision = "0335_bound_access"
+down_revision = "0330_answers"
 branch_labels = None
 depends_on = None
 
