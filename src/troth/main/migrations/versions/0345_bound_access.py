@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0335_bound_access"
-down_revision = "0330_answers"
+revision = "0345_bound_access"
+down_revision = "0340_sign_in_ask"
 branch_labels = None
 depends_on = None
 
