@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0345_bound_access"
-down_revision = "0340_sign_in_ask"
+revision = "0390_bound_access"
+down_revision = "0360_cookies_set"
 branch_labels = None
 depends_on = None
 
