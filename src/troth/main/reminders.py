@@ -43,7 +43,7 @@ class Reminders:
         for place in await people.organisations():
             permit = await permit_for(self._rooms, "administer", Target("organisation", place.id, place.id))
             for each in await people.to_remind(permit, web.reminder.ROLE, now.date()):
-                text = await web.reminder.text_for(self._rooms, permit, place.name, each.id)
+                text = await web.reminder.text_for(self._rooms, permit, place.name, each)
                 if not text:
                     continue
                 try:

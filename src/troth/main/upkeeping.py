@@ -58,6 +58,7 @@ class Upkeeping:
             await rooms.archive.resume_erasures(permit)
             await rooms.archive.releasing.release(permit)
             await rooms.archive.quarantine.expire(permit)
+        await rooms.people.resume_closures()
         await rooms.archive.upkeep.sweep(await permit_for(rooms, "administer", Target("platform")))
         await Checkpoints(rooms).once()
         await Reminders(rooms).once()

@@ -118,6 +118,7 @@ from troth.people.owner import COLUMNS as OWNER_COLUMNS
 from troth.people.owner import is_owned
 from troth.people.service import People
 from troth.people.tokens import TOKEN_ROLES
+from troth.people.zones import ZONES
 
 __all__ = [
     "DRAFT_LIFETIME",
@@ -128,6 +129,7 @@ __all__ = [
     "ROLES",
     "TOKEN_ROLES",
     "WORKER",
+    "ZONES",
     "Acceptance",
     "Activity",
     "Admission",

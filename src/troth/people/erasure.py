@@ -8,7 +8,7 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Connection, Row
-from troth.people import sources_store, store
+from troth.people import closures_store, sources_store, store
 from troth.people.errors import SubjectNotFound
 from troth.people.letters import Letters
 from troth.policy import Clear, Permit, refs
@@ -41,7 +41,8 @@ class Erasure(Letters):
         """Erase who somebody is: the rows of their identifiers, links, sessions, invitations, acceptances, account.
 
         Their keys are destroyed already, by whoever erased their studies: this takes away what cannot be read any
-        more. May be repeated. The access list stays under its own key, for as long as the notice says.
+        more. May be repeated; an account that a killed run left over is found by its mark (`resume_closures`). The
+        access list stays under its own key, for as long as the notice says.
 
         Args:
             permit: To `erase` the subject.
@@ -68,6 +69,9 @@ class Erasure(Letters):
                     await store.delete_standing(connection, account["id"], tenant, "patient")
             over = [each for each in accounts if not await store.standings(connection, each["id"])]
             contacts = await self._delete_contacts(connection, tenant, over)
+            keys = {bytes(each[name]) for each in contacts for name in ("key", "source_key")}
+            await self._destroy([KeyRef(each) for each in sorted(keys)])  # whoever is killed now finds the rows again
+            await closures_store.mark_closed(connection, [each["id"] for each in over], clock.now())
             if gone:
                 counts = {
                     "identifiers": gone, "accounts": len(over), "sessions": sessions,
@@ -77,10 +81,7 @@ class Erasure(Letters):
                     connection, _ERASED, permit.actor, tenant, KeyRef(audit_key), permit=permit,
                     subject_id=subject_id, counts=counts,
                 )  # fmt: skip
-        keys = {bytes(each[name]) for each in contacts for name in ("key", "source_key")}
-        await self._destroy([KeyRef(each["key"]) for each in over] + [KeyRef(each) for each in sorted(keys)])
-        async with self._db.transaction(None) as connection:
-            await store.delete_accounts(connection, [each["id"] for each in over])
+        await self._erase_accounts(over)
         return Forgotten(gone, len(over), sessions, event_id)
 
     async def _delete_contacts(self, connection: Connection, tenant: UUID, over: Sequence[Row]) -> list[Row]:
@@ -123,15 +124,15 @@ class Erasure(Letters):
             await store.delete_standing(connection, actor.id, permit.tenant, "patient")
             ended = await store.end_sessions(connection, clock.now(), account_id=actor.id, kind="patient")
             is_over = not await store.standings(connection, actor.id)
+            if is_over:
+                await closures_store.mark_closed(connection, [actor.id], clock.now())
             await self._note(
                 connection, "people:account:closed", actor, permit.tenant, subject.audit_key, permit=permit,
                 subject_id=subject_id, counts={"sessions": len(ended), "erased": int(is_over)},
                 clear=Clear(refs=refs(account=actor.id)),
             )  # fmt: skip
         if is_over:
-            await self._destroy([KeyRef(row["key"])])
-            async with self._db.transaction(None) as connection:
-                await store.delete_accounts(connection, [actor.id])
+            await self._erase_accounts([row])
 
     async def write_once(self, permit: Permit, address: str, title: str, text: str) -> None:
         """Mail somebody whose account is gone: the answer to what they asked for, to where they asked from.

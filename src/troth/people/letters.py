@@ -37,6 +37,7 @@ class Letters(Subjects):
                 row["id"],
                 self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], b"account:" + row["id"].bytes).decode(),
                 row["matched_at"],
+                row["zone"],
             )
             for row in rows
         ]

@@ -56,7 +56,12 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who works in one organisation. The same account may be a user of several."""
+    """Somebody who works in one organisation. The same account may be a user of several.
+
+    Attributes:
+        zone: IANA zone of the account; empty for the notice's.
+        is_closed: Who this was is destroyed: they have no name and no address here any more.
+    """
 
     id: UUID
     tenant: UUID
@@ -64,6 +69,8 @@ class User:
     is_active: bool
     name: str = field(repr=False)
     email: str = field(repr=False)
+    zone: str = ""
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,11 +333,16 @@ class IssuerRule:
 
 @dataclass(frozen=True, slots=True)
 class LinkedAccount:
-    """An account that was matched with a subject."""
+    """An account that was matched with a subject.
+
+    Attributes:
+        zone: IANA zone of the account; empty for the notice's.
+    """
 
     id: UUID
     email: str = field(repr=False)
     matched_at: datetime
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from troth.kit.db import Connection, Database, Row, Space
 from troth.kit.errors import TrothError
 from troth.kit.mail import Mail
 from troth.ledger import Ledger, RowsAltered
-from troth.people import store, trust
+from troth.people import closures_store, store, trust
 from troth.people.errors import FieldMalformed, OrganisationExists, OrganisationNotFound
 from troth.people.model import Links, Organisation
 from troth.policy import NOTHING, Actor, Clear, Permit, refs
@@ -255,10 +255,20 @@ class Room:
         token = self._keyring.token(await self._platform_key(), "email", email)
         async with self._db.transaction(None) as connection:
             row = await store.account_by_email(connection, token)
+        if row is not None and row["closed_at"] is not None:  # whoever closed it was killed before it was gone
+            await self._erase_accounts([row])
+            return None
         if row is not None and not trust.of_account(self._keyring, row):
             await self.alarm.raise_about("account", None, row["id"])
             raise RowsAltered(hint="It names each row that was altered: troth verify.")
         return Account(row["id"], KeyRef(row["key"])) if row else None
+
+    async def _erase_accounts(self, rows: Sequence[Row]) -> None:
+        """Destroy the keys of accounts that are marked as closed, then delete the rows: never the other way round."""
+        if rows:
+            await self._destroy([KeyRef(row["key"]) for row in rows])
+            async with self._db.transaction(None) as connection:
+                await closures_store.delete_accounts(connection, [row["id"] for row in rows])
 
     async def _account_for(self, email: str) -> Account:
         """Find the account of a normalised address, or make it."""

@@ -285,6 +285,7 @@ class Sessions(Subjects, Users):
             organisation=row["organisation"],
             via=_DOOR_OF_PATIENTS if row["kind"] == "patient" else "",
             surface="portal" if form == "browser" else "",
+            zone=row["zone"] or "",
         )
         return Bearer(actor, row["purpose"], row["expires_at"])
 

@@ -26,7 +26,7 @@ with touched as (
 select s.id, s.kind, s.account_id, s.subject_id, s.purpose, s.expires_at, o.name as organisation,
        coalesce(j.surviving_id, s.subject_id) as surviving_id,
        coalesce(m.role, s.role) as role, m.name_sealed, a.key as account_key,
-       b.demographics_sealed, b.key as subject_key, {trust.OF_SESSION}
+       b.demographics_sealed, b.key as subject_key, a.zone, {trust.OF_SESSION}
 from session s
 join organisation o on o.id = s.tenant
 left join account a on a.id = s.account_id
@@ -130,7 +130,7 @@ async def account_by_email(connection: Connection, email_token: int) -> Row | No
     """The account of an e-mail token."""
     return await _one(
         connection,
-        f"select id, key, email_sealed, {trust.OF_ACCOUNT} from account where email_token = %(token)s",  # noqa: S608
+        f"select id, key, email_sealed, closed_at, {trust.OF_ACCOUNT} from account where email_token = %(token)s",  # noqa: S608
         {"token": email_token},
     )
 
@@ -138,6 +138,11 @@ async def account_by_email(connection: Connection, email_token: int) -> Row | No
 async def account(connection: Connection, account_id: UUID) -> Row | None:
     """An account by id."""
     return await _one(connection, "select id, key, email_sealed from account where id = %(id)s", {"id": account_id})
+
+
+async def set_zone(connection: Connection, account_id: UUID, zone: str) -> None:
+    """Read an account's times by the clocks of a place; empty for those of the notice."""
+    await connection.execute("update account set zone = %s where id = %s", (zone, account_id))
 
 
 async def holders(connection: Connection, kinds: list[str]) -> list[Row]:
@@ -252,8 +257,8 @@ async def memberships(connection: Connection, account_id: UUID | None = None) ->
     """The members of the scope's organisation with their accounts; all, or one."""
     return await _all(
         connection,
-        "select m.tenant, m.account_id, m.role, m.is_active, m.name_sealed, a.key, a.email_sealed "
-        "from membership m join account a on a.id = m.account_id "
+        "select m.tenant, m.account_id, m.role, m.is_active, m.name_sealed, a.key, a.email_sealed, a.zone "
+        "from membership m left join account a on a.id = m.account_id "
         "where (%(account)s::uuid is null or m.account_id = %(account)s) order by m.made_at",
         {"account": account_id},
     )
@@ -429,8 +434,9 @@ async def accounts_of_subject(connection: Connection, subject_id: UUID) -> list[
     """The accounts that are linked to a subject, or to one that is merged with it, oldest link first."""
     return await _all(
         connection,
-        "select a.id, a.key, a.email_sealed, l.matched_at from subject_account l join account a on a.id = l.account_id "
-        "where l.subject_id in (select subject_kin(%(subject)s)) order by l.matched_at",
+        "select a.id, a.key, a.email_sealed, a.zone, l.matched_at from subject_account l"
+        " join account a on a.id = l.account_id where l.subject_id in (select subject_kin(%(subject)s))"
+        " order by l.matched_at",
         {"subject": subject_id},
     )
 
@@ -469,12 +475,3 @@ async def unlink_account(connection: Connection, account_id: UUID) -> list[UUID]
         {"account": account_id},
     )
     return [row["subject_id"] for row in rows]
-
-
-async def delete_accounts(connection: Connection, account_ids: Sequence[UUID]) -> None:
-    """Take accounts away that stand nowhere."""
-    await connection.execute(
-        "delete from account a where a.id = any(%s)"
-        " and not exists (select 1 from standing t where t.account_id = a.id)",
-        (list(account_ids),),
-    )

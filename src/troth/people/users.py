@@ -15,10 +15,13 @@ from troth.people.factors import store as factors_store
 from troth.people.model import ROLES, Organisation, User
 from troth.people.room import Account
 from troth.policy import Actor, Clear, Permit, refs
-from troth.vault import KeyRef
+from troth.vault import KeyDestroyed, KeyRef
 
 _FOUNDERS: Final = 2
 """How many people found an organisation: enough that each can be the other's second person."""
+
+FORMER: Final = "A former colleague"
+"""What somebody is called whose account is closed: nothing here says who they were."""
 
 
 class Users(Acceptances):
@@ -153,15 +156,20 @@ class Users(Acceptances):
             raise UserNotFound
         organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
-            await self._require_another_admin(connection, permit.actor, user_id)
-            if not await store.end_membership(connection, user_id):
-                raise UserNotFound
-            await store.delete_standing(connection, user_id, organisation.id, "user")
-            await factors_store.delete_factors(connection, user_id, "user")
-            ended = await store.end_sessions(connection, clock.now(), account_id=user_id, kind="user")
-            await self._note_member(
-                connection, "ended", permit.actor, organisation, user_id, "", permit=permit, sessions=len(ended)
-            )
+            await self._end_member(connection, permit, organisation, user_id)
+
+    async def _end_member(
+        self, connection: Connection, permit: Permit, organisation: Organisation, user_id: UUID
+    ) -> None:
+        await self._require_another_admin(connection, permit.actor, user_id)
+        if not await store.end_membership(connection, user_id):
+            raise UserNotFound
+        await store.delete_standing(connection, user_id, organisation.id, "user")
+        await factors_store.delete_factors(connection, user_id, "user")
+        ended = await store.end_sessions(connection, clock.now(), account_id=user_id, kind="user")
+        await self._note_member(
+            connection, "ended", permit.actor, organisation, user_id, "", permit=permit, sessions=len(ended)
+        )
 
     async def _require_another_admin(self, connection: Connection, actor: Actor, user_id: UUID) -> None:
         """Refuse to take the last administrator away; the operator may, who can let in another one.
@@ -236,10 +244,19 @@ class Users(Acceptances):
             )  # fmt: skip
 
     def _user(self, row: Row) -> User:
-        key, account_id, tenant = KeyRef(row["key"]), row["account_id"], row["tenant"]
-        name = self._keyring.unseal(key, row["name_sealed"], member_context(tenant, account_id)).decode()
-        email = self._keyring.unseal(key, row["email_sealed"], b"account:" + account_id.bytes).decode()
-        return User(account_id, tenant, row["role"], row["is_active"], name, email)
+        account_id, tenant = row["account_id"], row["tenant"]
+        closed = User(account_id, tenant, row["role"], row["is_active"], FORMER, "", is_closed=True)
+        if row["key"] is None:
+            return closed
+        key = KeyRef(row["key"])
+        try:
+            name = self._keyring.unseal(key, row["name_sealed"], member_context(tenant, account_id)).decode()
+            email = self._keyring.unseal(key, row["email_sealed"], b"account:" + account_id.bytes).decode()
+        except KeyDestroyed:
+            return closed
+        if not name:  # closed here, and stands elsewhere
+            return closed
+        return User(account_id, tenant, row["role"], row["is_active"], name, email, row["zone"])
 
 
 def require_letting(permit: Permit, role: str) -> None:

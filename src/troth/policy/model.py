@@ -29,6 +29,7 @@ class Actor:
         via: The service that it came in by (`dimse`, `dicomweb`, `portal`, `changes`), where there are levels of
             service; `link` for the signed link of a message; empty for what every organisation has.
         surface: Where it came in, a word of `notice.vocabulary.SURFACES`; decides nothing, the ledger says it.
+        zone: IANA zone whose clocks the account reads; empty for the notice's. Decides nothing.
     """
 
     kind: ActorKind
@@ -41,6 +42,7 @@ class Actor:
     organisation: str = ""
     via: str = ""
     surface: str = field(default="", compare=False)
+    zone: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

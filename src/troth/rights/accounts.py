@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from troth import policy
@@ -21,6 +21,7 @@ from troth.people import Acceptance, Choice, Choices, ContactRecord, Contacts, O
 from troth.policy import Permit
 from troth.rights.errors import QuestionTooLong, WrongPermit
 from troth.rights.known import Known, Origin, Source, as_json, clause_of, way
+from troth.rights.reader import ReaderClock, clock_for
 
 _MOST: Final = 1000
 _LONGEST: Final = 5000
@@ -109,7 +110,7 @@ class Accounts:
             *(_chosen(each, notices) for each in standing),
             *(item for each in records for item in _listed(each, organisation)),
             *(_proposed(each, notices) for each in proposals),
-            *_observed(acts, notices),
+            *_observed(acts, notices, clock_for([user.zone], notices[0].zone if notices else UTC)),
         ]
         labels = tuple(notice.label for notice in notices)
         return OwnAccount(organisation.name, clock.now(), labels, tuple(items), tuple(accepted))
@@ -181,7 +182,11 @@ def _provided(user: User, organisation: Organisation, notices: Sequence[Notice])
         clause,
     )
     told = (("Name", user.name), ("E-mail", user.email), ("Role", user.role), ("Organisation", organisation.name))
-    return [Known(what, value, "provided", source) for what, value in told]
+    found = [Known(what, value, "provided", source) for what, value in told]
+    if user.zone:
+        clause = clause_of(notices, "subject", "users", "account")
+        found.append(Known("Times shown in", user.zone, "provided", Source("subject", "you", way("page"), clause)))
+    return found
 
 
 def _accepted(each: Acceptance, notices: Sequence[Notice]) -> Known:
@@ -228,7 +233,7 @@ def _times(number: int) -> str:
     return "once" if number == 1 else f"{number:,} times"
 
 
-def _observed(acts: Sequence[Event], notices: Sequence[Notice]) -> list[Known]:
+def _observed(acts: Sequence[Event], notices: Sequence[Notice], reader: ReaderClock) -> list[Known]:
     clause = clause_of(notices, "device", "users", "ledger")
     found = []
     for kind, times in Counter(event.kind for event in acts).items():
@@ -236,5 +241,5 @@ def _observed(acts: Sequence[Event], notices: Sequence[Notice]) -> list[Known]:
         sentence = next(event.sentence for event in acts if event.kind == kind)
         how = "the session of your browser" if kind == _STARTED else "the ledger of this service"
         source = Source("device", "our own programs", how, clause, last)
-        found.append(Known(sentence, f"{_times(times)}, last on {last:%d %b %Y, %H:%M} UTC", "observed", source))
+        found.append(Known(sentence, f"{_times(times)}, last on {reader.moment(last)}", "observed", source))
     return sorted(found, key=lambda each: each.what)

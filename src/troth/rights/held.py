@@ -17,6 +17,7 @@ from troth.rights import article15, looked
 from troth.rights.decide import kept_until
 from troth.rights.looked import AccessList
 from troth.rights.model import RightsRequest
+from troth.rights.reader import ReaderClock, clock_for
 
 
 @dataclass(slots=True)
@@ -49,6 +50,11 @@ class Held:
     choices: tuple[Choice, ...] = field(default=(), repr=False)
     accepted: tuple[Acceptance, ...] = field(default=(), repr=False)
     proposals: tuple[Proposal, ...] = field(default=(), repr=False)
+
+    @property
+    def reader(self) -> ReaderClock:
+        """Whose clock the copy is written by."""
+        return clock_for([each.zone for each in self.accounts], self.version.notice.zone)
 
     def told(self) -> dict[str, Any]:
         """What Art. 15 wants to be told, out of the notice, with who really received something."""

@@ -86,6 +86,9 @@ def _provided(held: Held) -> list[Known]:
         Known("E-mail of your account", each.email, "provided", source_of_account(held)) for each in held.accounts
     ]
     found += [
+        Known("Times shown in", each.zone, "provided", source_of_account(held)) for each in held.accounts if each.zone
+    ]
+    found += [
         Known(f"Request {each.reference}", each.right.value, "provided", source_of_request(held, each))
         for each in held.requests
     ]
@@ -108,7 +111,7 @@ def _observed(held: Held) -> list[Known]:
     found = [Known("Who looked, and what else was done", f"{len(entries)} entries, in ACCESS.JSON", "observed", source)]
     if started:
         last = max(event.at for event in started)
-        said = f"{'once' if len(started) == 1 else f'{len(started)} times'}, last on {last:%d %b %Y, %H:%M} UTC"
+        said = f"{'once' if len(started) == 1 else f'{len(started)} times'}, last on {held.reader.moment(last)}"
         browser = Source("device", "your browser", "the session that it began", source.clause, last)
         found.append(Known("Your sign-ins", said, "observed", browser))
     return found

@@ -12,6 +12,7 @@ from troth.rights.decide import title_of
 from troth.rights.held import Held
 from troth.rights.known import WORDS, Known, apart
 from troth.rights.known_subject import known_of_subject
+from troth.rights.reader import ReaderClock
 
 MOST_ENTRIES = 500
 
@@ -61,7 +62,7 @@ it: keep it where you keep things that are nobody else's business.
 def readme(content: Held) -> bytes:
     """`README.TXT`, plain text with the line ends of every system's editor."""
     text = _README.format(
-        reference=content.request.reference, day=_day(content.made_at), organisation=content.organisation
+        reference=content.request.reference, day=content.reader.day(content.made_at), organisation=content.organisation
     )
     return text.replace("\n", "\r\n").encode("utf-8", "replace")
 
@@ -70,9 +71,10 @@ def page(content: Held) -> bytes:
     """`INDEX.HTM`."""
     told = content.told()
     reference = escape(content.request.reference)
+    made_at = content.reader.moment(content.made_at)
     parts = [
         f"<h1>What {escape(content.organisation)} holds about you</h1>",
-        f"<p>This is the answer to your request {reference}. It was made on {_moment(content.made_at)} and shows what "
+        f"<p>This is the answer to your request {reference}. It was made on {made_at} and shows what "
         f"was held then. It goes by the privacy notice “{escape(content.version.name)}”, version "
         f"{content.version.number}; the numbers after § are its clauses.</p>",
         _section("Who you are to us", _you(content)),
@@ -86,7 +88,7 @@ def page(content: Held) -> bytes:
         _section("What we never do", _sentences(told["15_1_a_never"])),
         _section("What kinds of data we hold", _sentences(told["15_1_b_categories"])),
         _section("Who may receive it", _sentences(told["15_1_c_recipients"])),
-        _section("Who really received it", _received(told["15_1_c_who_received_it"])),
+        _section("Who really received it", _received(content.reader, told["15_1_c_who_received_it"])),
         _section("How long we keep it", _sentences(told["15_1_d_period"], "Law")),
         _section("Where it comes from", _sentences(told["15_1_g_sources"])),
         _section("Decisions by programs", _automation(told["15_1_h_automated_decisions"])),
@@ -113,7 +115,7 @@ def _you(content: Held) -> str:
         ("Birth date", _day(who.birth_date) if who.birth_date else "not known"),
         ("Sex", who.sex or "not known"),
     ]
-    rows += [("Account", f"{each.email}, linked on {_day(each.matched_at)}") for each in content.accounts]
+    rows += [("Account", f"{each.email}, linked on {content.reader.day(each.matched_at)}") for each in content.accounts]
     if not content.accounts:
         rows.append(("Account", "none"))
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows) + "</dl>\n"
@@ -128,7 +130,7 @@ def _scans(content: Held) -> str:
             title_of(copied.study),
             f"{copied.study.instance_count}",
             "; ".join(
-                f"{_name(each['who'])}, {_day(datetime.fromisoformat(each['first']))}"
+                f"{_name(each['who'])}, {content.reader.day(datetime.fromisoformat(each['first']))}"
                 for each in content.came_from(copied.study)
             ),
             f"{_day(content.kept_until(copied.study))} (§ {clause})",
@@ -161,16 +163,16 @@ def _requests(content: Held) -> str:
         (
             each.reference,
             each.right.value,
-            _day(each.opened_at),
-            _day(each.due_at),
-            _day(each.closed_at) if each.closed_at else "under way",
+            content.reader.day(each.opened_at),
+            content.reader.due_day(each.due_at),
+            content.reader.day(each.closed_at) if each.closed_at else "under way",
         )
         for each in content.requests
     ]
     return _table("What you asked of us", ("Request", "For", "Asked on", "Due by", "Answered on"), rows)
 
 
-def _received(received: Sequence[dict[str, Any]]) -> str:
+def _received(reader: ReaderClock, received: Sequence[dict[str, Any]]) -> str:
     if not received:
         return "<p>Nobody so far.</p>\n"
     rows = [
@@ -178,7 +180,7 @@ def _received(received: Sequence[dict[str, Any]]) -> str:
             _name(each["who"]),
             f"{each['times']}",
             ", ".join(each["purposes"]),
-            _moment(datetime.fromisoformat(each["last"])),
+            reader.moment(datetime.fromisoformat(each["last"])),
         )
         for each in received
     ]
@@ -208,7 +210,7 @@ def _looked(content: Held) -> str:
         said += f"<p>Here are the newest {len(events)}. All {len(access.events)} are in ACCESS.JSON.</p>\n"
     rows = [
         (
-            _moment(event.at),
+            content.reader.moment(event.at),
             _name(looked.who(event)),
             event.sentence,
             event.purpose,
@@ -258,7 +260,3 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 def _day(day: date) -> str:
     return f"{day.day} {day:%b %Y}"
-
-
-def _moment(at: datetime) -> str:
-    return f"{_day(at)}, {at:%H:%M} UTC"

@@ -409,7 +409,7 @@ class Fulfilment:
         if row["reply_sealed"] is not None and step == _ANSWERED:
             written = await self._person.write(permit, row)
             return await self._noted(permit, row, step, written)
-        due = row["due_at"]
+        due = row["due_at"].astimezone((await self._rights.notices.in_force("patients")).notice.zone)
         said = text.format(reference=f"R-{row['number']}", due=f"{due.day} {due:%B %Y}")
         written = await self._rights.people.write_to_subject(permit, subject.id, title, said, f"/requests/{row['id']}")
         return await self._noted(permit, row, step, written)

@@ -233,6 +233,7 @@ def _access(desk: Desk) -> list[BaseRoute]:
         Route("/admin/tokens", systems.issue, methods=["POST"]),
         Route("/admin/tokens/{id}", systems.revoke, methods=["POST"]),
         Route("/account/close", AccountPages(desk).close, methods=["POST"]),
+        Route("/account/zone", AccountPages(desk).zone, methods=["POST"]),
         Route("/account/sessions", AccountPages(desk).end_session, methods=["POST"]),
     ]
 

@@ -252,6 +252,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "issue_token": _form("/admin/tokens", "portal", role=NOBODY, purpose=NOBODY, days=NOBODY),
         "revoke_token": _form("/admin/tokens/{id}", "portal"),
         "close_account": _form("/account/close", "portal"),
+        "own_zone": _form("/account/zone", "portal", zone="account"),
         "own_session": _form("/account/sessions", "portal", session=NOBODY),
     }
 )

@@ -82,7 +82,7 @@ class Desk:
         secret = session_cookie(http_request)
         actor = await self.rooms.people.actor_of_session(secret) if secret else None
         version = await self.version(actor)
-        words.read_in(version.notice.zone if version is not None else UTC)
+        words.read_in(version.notice.zone if version is not None else UTC, actor.zone if actor is not None else "")
         work_for(actor.tenant if actor is not None else None)
         return Visitor(actor, secret if actor is not None else "")
 
@@ -287,7 +287,7 @@ class Desk:
             standing=standing,
             notice_number=version.number if version else 0,
             notice_query=query_of(version, actor),
-            zone=words.zone_name(),
+            zone=words.time_of_zone(),
             contact=contact.ways if contact is not None else "",
         )
 

@@ -58,7 +58,7 @@ class Frame:
         token: Proves that a form was made by us for this session.
         notice_number: The version in force; 0 when none is.
         notice_query: Query that opens the reader's own part of the notice.
-        zone: Whose clocks the times of the page are read from.
+        zone: What the times of the page are, such as "London time".
         contact: Whom to write to about one's data, with the ways to do so.
     """
 

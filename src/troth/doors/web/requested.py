@@ -150,7 +150,7 @@ def has_copy(request: RightsRequest) -> bool:
 
 def now_words(request: RightsRequest) -> str:
     """What the person who asked should know now, in two sentences."""
-    due = words.day(request.due_at)
+    due = words.due_day(request.due_at)
     if has_failed(request):
         return (
             f"One step did not work and is tried again. Nothing for you to do; you hear from us by {due} at the latest."

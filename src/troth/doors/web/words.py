@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from unicodedata import bidirectional
+from zoneinfo import ZoneInfo
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -56,21 +57,49 @@ MODALITIES: Mapping[str, str] = {
 
 
 _zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+_calendar: ContextVar[tzinfo] = ContextVar("calendar", default=UTC)
 
 
-def read_in(zone: tzinfo) -> None:
-    """Say every time of the page that is being made as clocks show it there."""
-    _zone.set(zone)
+def read_in(calendar: tzinfo, own: str = "") -> None:
+    """Say every time of the page that is being made as clocks show it to its reader.
+
+    Args:
+        calendar: Where the notice counts its days: a time limit ends on the same day for everybody.
+        own: IANA zone of the reader's account; empty for one that goes by the notice's.
+    """
+    _calendar.set(calendar)
+    _zone.set(ZoneInfo(own) if own else calendar)
 
 
-def zone() -> tzinfo:
-    """Where the clocks hang that the times of this page are read from."""
-    return _zone.get()
+def calendar() -> tzinfo:
+    """Where days are counted: a time limit ends at midnight there, whatever clock its reader goes by."""
+    return _calendar.get()
 
 
-def zone_name() -> str:
-    """The place of `zone` as people say it, such as `London`."""
-    return str(_zone.get()).rpartition("/")[2].replace("_", " ")
+def time_of_zone() -> str:
+    """What the times of the page are called: "London time", or "UTC"."""
+    return time_of(_zone.get())
+
+
+def time_of(zone: tzinfo) -> str:
+    """What times of a zone are called: "London time", or "UTC"."""
+    place = place_of(str(zone))
+    return place if place == "UTC" else f"{place} time"
+
+
+def place_of(zone: str) -> str:
+    """The place of an IANA zone as people say it: `America/New_York` is "New York"."""
+    return zone.rpartition("/")[2].replace("_", " ")
+
+
+def counted_day(value: datetime) -> date:
+    """The day of an instant as the notice counts days: that of a time limit, the same for everybody."""
+    return value.astimezone(_calendar.get()).date()
+
+
+def due_day(value: datetime | None) -> str:
+    """The last day of a time limit: 12 Dec 2026; an empty string when there is none."""
+    return day(counted_day(value)) if value is not None else ""
 
 
 def local(value: datetime) -> datetime:
@@ -210,17 +239,17 @@ def clock_of(start: datetime, due: datetime, now: datetime, closed: datetime | N
         now: The present.
         closed: When the request was answered, which stops the clock.
     """
-    began, ends, today = local(start).date(), local(due).date(), local(now).date()
+    began, ends, today = counted_day(start), counted_day(due), counted_day(now)
     days = max((ends - began).days, 1)
     if closed is not None:
-        gone = min(max((local(closed).date() - began).days, 0), days)
+        gone = min(max((counted_day(closed) - began).days, 0), days)
         tint = "off" if closed <= due else "late"
         took = "on the same day" if gone == 0 else f"after {counted(gone, 'day')}"
-        return Clock(gone, days, f"answered {took}", f"limit was {day(due)}", tint)
+        return Clock(gone, days, f"answered {took}", f"limit was {due_day(due)}", tint)
     gone = min(max((today - began).days, 0), days)
     left = (ends - today).days
     if now > due:
-        return Clock(days, days, f"{counted(-left, 'day')} late", f"was due {day(due)}", "late")
+        return Clock(days, days, f"{counted(-left, 'day')} late", f"was due {due_day(due)}", "late")
     tint = "near" if left <= 5 or left * 3 <= days else ""
     words = "due today" if left == 0 else f"{counted(left, 'day')} left"
-    return Clock(gone, days, words, f"by {day(due)}", tint)
+    return Clock(gone, days, words, f"by {due_day(due)}", tint)

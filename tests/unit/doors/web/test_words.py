@@ -23,7 +23,7 @@ def test_times_are_read_from_the_readers_clock_and_days_are_not() -> None:
 
     def read() -> None:
         words.read_in(ZoneInfo("Europe/London"))
-        assert words.zone_name() == "London"
+        assert words.time_of_zone() == "London time"
         assert words.moment(datetime(2026, 7, 22, 23, 5, tzinfo=UTC)) == "23 Jul 2026, 00:05"
         assert words.day(datetime(2026, 7, 22, 23, 5, tzinfo=UTC)) == "23 Jul 2026"
         assert words.moment(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)) == "22 Nov 2026, 14:05"

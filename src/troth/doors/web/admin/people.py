@@ -38,6 +38,7 @@ TOLD: Mapping[str, str] = {
     "again": "Sent again. The link before does not work any more",
     "withdrawn": "The invitation is withdrawn",
     "ended": "Their access has ended",
+    "closed": "The account is closed",
 }
 
 

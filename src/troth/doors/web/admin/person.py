@@ -42,7 +42,7 @@ class PersonPages:
         visitor, actor = await self._desk.signed_in(http_request, "admin")
         permit = await self._desk.permit(actor, "administer", of_organisation(actor), PURPOSE)
         member = await self._desk.rooms.people.user(permit, id_of(http_request))
-        if not member.is_active:
+        if member.is_closed:
             raise UserNotFound
         if not forms.is_sent(http_request):
             return await self._page(http_request, visitor, actor, permit, member)
@@ -52,6 +52,12 @@ class PersonPages:
             ending = await self._desk.permit(actor, "end_access", of_organisation(actor), PURPOSE)
             await self._desk.rooms.people.end_user(ending, member.id)
             return go("/admin?told=ended")
+        if act == "close":
+            ending = await self._desk.permit(actor, "end_access", of_organisation(actor), PURPOSE)
+            await self._desk.rooms.people.close_member(ending, member.id)
+            return go("/admin?told=closed")
+        if not member.is_active:
+            raise UserNotFound  # whose access has ended is let in anew, and has no role to change
         if act == "session":
             ending = await self._desk.permit(actor, "end_access", of_organisation(actor), PURPOSE)
             if not await self._desk.rooms.people.end_session_by_id(ending, _uuid(fields.get("session", ""))):
@@ -100,6 +106,7 @@ class PersonPages:
             ),
             change=self._follows(member.role, role, {each[0]: each[2] for each in roles}) if role else None,
             is_own=member.id == actor.id,
+            is_active=member.is_active,
             faults=faults,
             told="" if faults or role else TOLD.get(http_request.query_params.get("told", ""), ""),
         )  # fmt: skip

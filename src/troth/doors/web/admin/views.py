@@ -107,6 +107,7 @@ class PersonPage:
     sessions: tuple[SessionRow, ...]
     change: RoleChange | None = None
     is_own: bool = False
+    is_active: bool = True
     faults: tuple[Fault, ...] = ()
     told: str = ""
 

@@ -273,7 +273,7 @@ def _end_of(text: str) -> datetime:
         AssignmentTooLong: It is no day.
     """
     try:
-        return datetime.combine(date.fromisoformat(text), time(23, 59, 59), words.zone())
+        return datetime.combine(date.fromisoformat(text), time(23, 59, 59), words.calendar())
     except ValueError:
         raise AssignmentTooLong(hint="Choose a day.") from None
 

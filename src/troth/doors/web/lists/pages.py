@@ -80,7 +80,7 @@ class ListPages:
         by = known.tell_by(made.made_at) if known else None
         view = views.ListPage(
             actor.organisation, _tabs(actor, "/lists"), made, _row(made), preview,
-            made.activity in await contacts.contract_activities(), by.date() if by else None,
+            made.activity in await contacts.contract_activities(), words.counted_day(by) if by else None,
         )  # fmt: skip
         return await self._page(http_request, visitor, f"List {made.reference}", "lists/one.html", view, permit)
 
@@ -211,9 +211,9 @@ def _record(each: ContactRecord) -> views.RecordRow:
     if each.tell_by is None:
         rings, told = "kept", "Nobody has to be told"
     elif each.told_at is not None:
-        rings, told = "kept", f"Told on {words.day(each.told_at)}, due by {words.day(each.tell_by)}"
+        rings, told = "kept", f"Told on {words.day(each.told_at)}, due by {words.due_day(each.tell_by)}"
     else:
-        rings, told = "open", f"To be told by {words.day(each.tell_by)}"
+        rings, told = "open", f"To be told by {words.due_day(each.tell_by)}"
     more = ", ".join(value for name, value in each.told.items() if name != "name")
     return views.RecordRow(
         name=each.told.get("name", ""),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID
 
 from troth.doors.web import words
 from troth.doors.web.desk import Desk
 from troth.doors.web.office.waiting import KINDS, end_of, objection_due
 from troth.doors.web.ports import Rooms
 from troth.kit import clock
+from troth.people import User
 from troth.policy import Permit
 
 ROLE: Final = "office"
@@ -29,7 +29,7 @@ of that page.
 """
 
 
-async def text_for(rooms: Rooms, permit: Permit, organisation: str, officer_id: UUID) -> str:
+async def text_for(rooms: Rooms, permit: Permit, organisation: str, officer: User) -> str:
     """What to tell a privacy officer today; empty where nothing waits for them.
 
     Nobody acts in their name without a session: what waits is counted by the rooms, which open nothing for it.
@@ -38,10 +38,11 @@ async def text_for(rooms: Rooms, permit: Permit, organisation: str, officer_id: 
         rooms: Of this process.
         permit: To `administer` their organisation.
         organisation: Its name.
-        officer_id: Who is told: what they proposed themselves waits for another.
+        officer: Who is told, by their own clock: what they proposed themselves waits for another.
     """
     version = await Desk(rooms).version()
-    words.read_in(version.notice.zone if version is not None else UTC)
+    officer_id = officer.id
+    words.read_in(version.notice.zone if version is not None else UTC, officer.zone)
     grants = rooms.policy.grants
     dues: dict[str, Sequence[datetime | None]] = {}
     if grants(ROLE, "see_request"):
@@ -76,7 +77,7 @@ def text_of(dues: Mapping[str, Sequence[datetime | None]], organisation: str, hr
     ahead = [due for due in clocks if due >= now]
     said = [f"{words.counted(late, 'clock has', 'clocks have')} run out."] if late else []
     if ahead:
-        said.append(f"The next clock runs out on {words.moment(min(ahead))}, {words.zone_name()} time.")
+        said.append(f"The next clock runs out on {words.moment(min(ahead))}, {words.time_of_zone()}.")
     return _TEXT.format(
         organisation=organisation,
         total=words.counted(sum(map(len, dues.values())), "item is", "items are"),

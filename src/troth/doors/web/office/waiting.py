@@ -198,7 +198,7 @@ class WaitingPages:
             self._notice,
         )
         found = [item for source in sources async for item in source(actor, permit, members)]
-        never = datetime.max.replace(tzinfo=words.zone())
+        never = datetime.max.replace(tzinfo=words.calendar())
         return sorted(found, key=lambda item: (not item.is_alert, item.due or never, item.since))
 
     async def _requests(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
@@ -291,8 +291,8 @@ def objection_due(version: NoticeVersion | None, made_at: datetime) -> datetime 
 
 
 def end_of(day: date) -> datetime:
-    """The last second of a day by the reader's clocks."""
-    return datetime.combine(day, time(23, 59, 59), words.zone())
+    """The last second of a day where the notice counts days."""
+    return datetime.combine(day, time(23, 59, 59), words.calendar())
 
 
 def page_of(items: Sequence[Item], kind: str, *, is_reminded: bool = True) -> WaitingPage:
@@ -306,8 +306,8 @@ def page_of(items: Sequence[Item], kind: str, *, is_reminded: bool = True) -> Wa
     now = clock.now()
     timed = [item for item in items if item.due is not None]
     late = sum(item.due < now for item in timed if item.due)
-    today = words.local(now).date()
-    week = [item for item in timed if item.due and words.local(item.due).date() <= today + timedelta(days=7)]
+    today = words.counted_day(now)
+    week = [item for item in timed if item.due and words.counted_day(item.due) <= today + timedelta(days=7)]
     counts = Counter(item.kind for item in items)
     chosen = tuple(item for item in items if kind in ("", item.kind))
     return WaitingPage(
@@ -315,7 +315,7 @@ def page_of(items: Sequence[Item], kind: str, *, is_reminded: bool = True) -> Wa
         heading="Nothing is waiting" if not items else f"{words.counted(len(items), 'item is', 'items are')} waiting",
         figures=(
             Figure("Past due", words.number(late)),
-            Figure("Due today", words.number(sum(words.local(item.due).date() == today for item in timed if item.due))),
+            Figure("Due today", words.number(sum(words.counted_day(item.due) == today for item in timed if item.due))),
             Figure("Due this week", words.number(len(week))),
         ),
         horizon=horizon(timed, today) if timed else None,
@@ -334,7 +334,7 @@ def horizon(timed: Sequence[Item], today: date) -> Horizon:
 
     Args:
         timed: What has a clock.
-        today: By the reader's calendar.
+        today: As the notice counts days.
     """
     step = _WIDTH / HORIZON_DAYS
     stacked: Counter[int] = Counter()
@@ -342,7 +342,7 @@ def horizon(timed: Sequence[Item], today: date) -> Horizon:
     for item in timed:
         assert item.due is not None
         assert item.clock is not None
-        days = max((words.local(item.due).date() - today).days, 0)
+        days = max((words.counted_day(item.due) - today).days, 0)
         if days < HORIZON_DAYS and stacked[days // 4] < 4:
             x = round(days * step + step / 2)
             dots.append(Dot(x, 66 - 18 * stacked[days // 4], item.about.partition(" · ")[0][:16], item.clock.tint))

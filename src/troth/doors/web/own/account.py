@@ -6,16 +6,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from troth.doors.web import words
 from troth.doors.web.desk import Desk, Visitor, go, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.lists.pages import DOORS, accepted_href, accepted_words
 from troth.doors.web.render import Page
-from troth.people import Acceptance, SessionNotFound
+from troth.people import ZONES, Acceptance, FieldMalformed, SessionNotFound
 from troth.policy import Actor, Permit, Target
 from troth.rights import WORDS_OF_KNOWN, Known, apart
 
@@ -56,12 +59,28 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """Time zones of one part of the world: each by its IANA name, with its place in words."""
+
+    name: str
+    zones: tuple[tuple[str, str], ...]
+
+
+REGIONS: Final = tuple(
+    Region(name, tuple((each, words.place_of(each)) for each in zones))
+    for name, zones in groupby(ZONES, key=lambda each: each.partition("/")[0])
+)
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPage:
     """One's own account.
 
     Attributes:
         is_patient: Everything else of a patient is in the copy that they can ask for.
         can_ask_support: Whether the form for support is shown.
+        zone: IANA zone of the account, or what was sent in its place; empty for the notice's.
+        notice_zone: What the times of the notice are, such as "London time".
     """
 
     organisation: str
@@ -74,6 +93,9 @@ class AccountPage:
     faults: tuple[Fault, ...] = ()
     sessions: tuple[SessionRow, ...] = ()
     can_close: bool = False
+    zone: str = ""
+    notice_zone: str = ""
+    regions: tuple[Region, ...] = REGIONS
 
 
 class AccountPages:
@@ -112,6 +134,17 @@ class AccountPages:
             raise SessionNotFound
         return go("/account?ended=1")
 
+    async def zone(self, http_request: Request) -> Response:
+        """Choose whose clocks one's times are read by."""
+        visitor, actor = await self._desk.signed_in(http_request, *ROLES)
+        zone = (await self._desk.sent(http_request, visitor)).get("zone", "")
+        try:
+            await self._desk.rooms.people.choose_zone(await self._permit(actor), zone)
+        except FieldMalformed:
+            fault = Fault("zone", "Choose one of the places on the list")
+            return await self._page(http_request, visitor, actor, fault)
+        return go("/account#times")
+
     async def close(self, http_request: Request) -> Response:
         """Close one's own account here: of a patient the account, of staff the membership."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
@@ -121,7 +154,7 @@ class AccountPages:
             await people.close_account(permit)
         else:
             assert actor.id is not None
-            await people.end_user(permit, actor.id)
+            await people.close_member(permit, actor.id)
         return self._desk.without_session(go("/sign-in?closed=1"))
 
     async def support(self, http_request: Request) -> Response:
@@ -155,6 +188,8 @@ class AccountPages:
             can_ask_support=may_ask,
             is_sent=is_sent,
             faults=faults,
+            zone=actor.zone,
+            notice_zone=words.time_of(words.calendar()),
             can_close=policy.grants(actor.role, "choose"),
             sessions=tuple(
                 SessionRow(str(each.id), each.made_at, each.seen_at, each.organisation, each.id == actor.session_id)

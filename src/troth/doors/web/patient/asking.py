@@ -167,7 +167,7 @@ class AskingPages:
             step=step,
             heading="Erase everything" if is_everything and kind == "erase" else HEADINGS[kind],
             lead=_lead(kind, step, actor.organisation),
-            terms=f"You have our answer by {words.day(due)} at the latest.",
+            terms=f"You have our answer by {words.due_day(due)} at the latest.",
             clauses=clauses_of(version.notice, "right", right=kind),
             organisation=actor.organisation,
             choices=choices,
