@@ -25,7 +25,6 @@ from troth.dicom.file_sets import referenced_files
 from troth.dicom.fragments import Fragments
 from troth.dicom.frames import FrameTable, encapsulated_table, frame_table, swapped
 from troth.dicom.header import Header, is_uid
-from troth.dicom.jpeg import contradicts
 from troth.dicom.metadata import BulkPlace, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
 from troth.dicom.picture import DRAWING_BYTES, Picture
@@ -66,7 +65,6 @@ __all__ = [
     "UidInvalid",
     "animate",
     "can_recode",
-    "contradicts",
     "corrected",
     "dictionary",
     "draft",

@@ -76,21 +76,6 @@ def described(frame: bytes) -> Stream:
     raise CannotRender("The frame is no JPEG stream that is read here")
 
 
-def contradicts(frame: bytes, photometric: str) -> bool:
-    """Whether a stream says of its colours something else than the data set.
-
-    Args:
-        frame: The stream.
-        photometric: Photometric Interpretation of the data set.
-    """
-    try:
-        stream = described(frame)
-    except CannotRender:
-        return False
-    is_ycbcr = photometric.startswith("YBR")
-    return stream.samples == 3 and stream.transform is not None and (stream.transform == 1) != is_ycbcr
-
-
 def decoded(frame: bytes, stream: Stream, photometric: str) -> NDArray[Any]:
     """The samples of a stream, in colour as RGB.
 

@@ -15,7 +15,7 @@ from troth.people.errors import ChallengeOver, FactorRefused, TooManyCodes
 from troth.people.factors import Challenge, Factor, Owed, Party, PasskeyRefused, codes, store, totp
 from troth.people.factors.model import CHALLENGE_LIFETIME, FRESH, MOST_TRIES
 from troth.people.model import Session, Standing, StandingKind, digest_of, new_secret, tenant_of
-from troth.policy import Actor
+from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef
 
 _RECOVERY = "recovery_code"
@@ -132,6 +132,17 @@ class Challenges(Drafts):
             rows = await store.factors(connection, actor.id, actor.kind)
             left = await store.codes_left(connection, actor.id, actor.kind)
         return [Factor(row["id"], row["form"], row["made_at"], row["used_at"]) for row in rows], left
+
+    async def factors_of_patient(self, permit: Permit, account_id: UUID) -> tuple[Factor, ...]:
+        """The factors with which an account signs in as a patient of the permit's organisation; no secret of them.
+
+        Args:
+            permit: Of the request for which it is told; `accounts_of_subject` says which accounts are theirs.
+            account_id: The account.
+        """
+        async with self._db.transaction(permit) as connection:
+            rows = await store.factors(connection, account_id, "patient")
+        return tuple(Factor(row["id"], row["form"], row["made_at"], row["used_at"]) for row in rows)
 
     # Showing it
 

@@ -21,6 +21,7 @@ from troth.people import Acceptance, Choice, Choices, ContactRecord, Contacts, O
 from troth.policy import Permit
 from troth.rights.errors import QuestionTooLong, WrongPermit
 from troth.rights.known import Known, Origin, Source, as_json, clause_of, way
+from troth.rights.known_factors import factor_known
 from troth.rights.reader import ReaderClock, clock_for
 
 _MOST: Final = 1000
@@ -100,17 +101,20 @@ class Accounts:
         records = await self._contacts.records_of_account(permit, actor.id)
         standing = await self._choices.of_holder(permit, actor.id)
         proposals = await self._choices.proposals_about(permit, actor.id)
+        factors, _ = await self._people.factors_of(actor)
         current = [version.notice for version in await self._notices.current()]
         notices = list(applying(current, "users", organisation.region)) or current
         async with self._database.transaction(permit) as connection:
             acts = await self._acts(connection, permit)
+        reader = clock_for([user.zone], notices[0].zone if notices else UTC)
         items = [
             *_provided(user, organisation, notices),
             *(_accepted(each, notices) for each in accepted),
             *(_chosen(each, notices) for each in standing),
             *(item for each in records for item in _listed(each, organisation)),
             *(_proposed(each, notices) for each in proposals),
-            *_observed(acts, notices, clock_for([user.zone], notices[0].zone if notices else UTC)),
+            *(factor_known(each, clause_of(notices, "subject", "users", "account"), reader) for each in factors),
+            *_observed(acts, notices, reader),
         ]
         labels = tuple(notice.label for notice in notices)
         return OwnAccount(organisation.name, clock.now(), labels, tuple(items), tuple(accepted))

@@ -186,13 +186,15 @@ class CopyMaker:
             if not access.completeness.pending or not patience:
                 break
             await asyncio.sleep(0.25)
+        accounts = await rights.people.accounts_of_subject(self._permit, subject_id)
         return Held(
             organisation=(await rights.people.organisation(self._request.tenant)).name,
             request=self._request,
             made_at=clock.now(),
             version=await rights.notices.in_force("patients"),
             subject=self._subject,
-            accounts=tuple(await rights.people.accounts_of_subject(self._permit, subject_id)),
+            accounts=tuple(accounts),
+            factors={each.id: await rights.people.factors_of_patient(self._permit, each.id) for each in accounts},
             studies=copied,
             requests=tuple(await rights.of_subject(self._permit, subject_id)),
             access=access,

@@ -12,7 +12,7 @@ from uuid import UUID
 from troth import dicom
 from troth.archive import InstanceRecord, SeriesRecord, StudySummary, keyword_of
 from troth.notice import NoticeVersion
-from troth.people import Acceptance, Choice, LinkedAccount, Proposal, Subject
+from troth.people import Acceptance, Choice, Factor, LinkedAccount, Proposal, Subject
 from troth.rights import article15, looked
 from troth.rights.decide import kept_until
 from troth.rights.looked import AccessList
@@ -50,6 +50,7 @@ class Held:
     choices: tuple[Choice, ...] = field(default=(), repr=False)
     accepted: tuple[Acceptance, ...] = field(default=(), repr=False)
     proposals: tuple[Proposal, ...] = field(default=(), repr=False)
+    factors: Mapping[UUID, tuple[Factor, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def reader(self) -> ReaderClock:

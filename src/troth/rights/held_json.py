@@ -11,6 +11,7 @@ from troth.rights.accounts import accepted_json
 from troth.rights.decide import STUDY, title_of
 from troth.rights.held import CopiedStudy, Held, as_octets, attributes
 from troth.rights.known import as_json
+from troth.rights.known_factors import factor_json
 from troth.rights.known_subject import (
     known_of_subject,
     source_of_accepted,
@@ -43,6 +44,7 @@ def pieces(held: Held) -> Iterator[bytes]:
             {
                 "email": each.email,
                 "linked_at": each.matched_at.isoformat(),
+                "second_factors": [factor_json(factor) for factor in held.factors.get(each.id, ())],
                 "source": source_of_account(held).as_json(),
             }
             for each in held.accounts

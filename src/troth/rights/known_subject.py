@@ -9,6 +9,7 @@ from troth.rights.accounts import accepted_words
 from troth.rights.decide import title_of
 from troth.rights.held import Held
 from troth.rights.known import Known, Source, brought, clause_of, way
+from troth.rights.known_factors import factor_known
 from troth.rights.model import RightsRequest
 
 _US = "our own programs"
@@ -84,6 +85,11 @@ def _provided(held: Held) -> list[Known]:
     ]
     found += [
         Known("E-mail of your account", each.email, "provided", source_of_account(held)) for each in held.accounts
+    ]
+    found += [
+        factor_known(factor, source_of_account(held).clause, held.reader)
+        for each in held.accounts
+        for factor in held.factors.get(each.id, ())
     ]
     found += [
         Known("Times shown in", each.zone, "provided", source_of_account(held)) for each in held.accounts if each.zone
