@@ -6,10 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from pathlib import Path
 
+from troth.kit.files import write_whole
 from troth.kit.programs import ServerUnavailable
 
 SUPERUSER = "troth_super"
@@ -60,13 +60,7 @@ class Passwords:
         known = {name: secrets.token_urlsafe(24) for name in (SUPERUSER, *ROLES)}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.parent.chmod(0o700)
-        fresh = self._path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as handle:
-            json.dump(known, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        fresh.rename(self._path)
+        write_whole(self._path, json.dumps(known).encode())
         return known
 
 

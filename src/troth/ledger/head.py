@@ -10,13 +10,12 @@ write it anew: against them only what left the house helps (a checkpoint on pape
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from troth.kit.files import write_whole
 from troth.ledger.errors import TreeBroken
 
 NAME: Final = "ledger.head"
@@ -78,19 +77,4 @@ class HeadFile:
             "coded_from": head.coded_from,
             "note": head.note,
         }
-        beside = self.path.with_suffix(f".{os.getpid()}.new")
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "w") as handle:
-                handle.write(json.dumps(said))
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(beside, self.path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                beside.unlink()
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(self.path, json.dumps(said).encode())

@@ -12,7 +12,8 @@ from typing import Final
 import psycopg
 
 from troth.kit.errors import Conflict
-from troth.vault import KeyRef, Keyring, write_guarded
+from troth.kit.files import write_whole
+from troth.vault import KeyRef, Keyring
 
 _NAME: Final = "deployment"
 
@@ -54,6 +55,6 @@ def require_keyring(dsn: str, keys: Path) -> None:
                 hint="Give the data folder and the database that belong together.",
             )
         if not mark.exists():
-            write_guarded(mark, deployment.encode())
+            write_whole(mark, deployment.encode())
     finally:
         keyring.close()

@@ -11,6 +11,7 @@ from typing import Final
 
 from troth.kit import clock
 from troth.kit.db import Space
+from troth.kit.files import write_whole
 from troth.ledger import Checkpoint
 from troth.main.wiring import Rooms
 from troth.notice import Contact
@@ -58,7 +59,7 @@ class Checkpoints:
         if before[0] == str(clock.today()) or before[1:] == [str(found.size)]:
             return 0
         sent = await self._mail(found)
-        mailed.write_text(said)
+        await asyncio.to_thread(write_whole, mailed, said.encode())
         return sent
 
     async def _mail(self, found: Checkpoint) -> int:

@@ -21,7 +21,6 @@ from troth.vault.keyring import Keyring
 from troth.vault.leftovers import Freed, KeyCensus, Named, free_unnamed, quiet_packs
 from troth.vault.model import KeyRef, PackSize, SealedObject
 from troth.vault.packs import ObjectWriter, Packs
-from troth.vault.root import write_guarded
 from troth.vault.tickets import text_of, ticket_of
 
 __all__ = [
@@ -52,5 +51,4 @@ __all__ = [
     "quiet_packs",
     "text_of",
     "ticket_of",
-    "write_guarded",
 ]

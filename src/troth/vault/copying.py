@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from troth.kit.files import sync_folder
 from troth.vault.errors import ObjectMissing, PackFault
 from troth.vault.packs import Packs
 
@@ -76,7 +77,7 @@ def copy_packs(packs: Packs, target: Path, known: dict[str, CopiedPack]) -> Iter
         except OSError as error:
             raise PackFault(f"a copy could not be written: {error.strerror}") from None
         yield CopiedPack(name, length, digest, state.st_mtime_ns, state.st_blocks * 512, is_settled)
-    _sync_folder(target)
+    sync_folder(target)
 
 
 def copy_sparse(source: Path, target: Path) -> tuple[int, str]:
@@ -90,18 +91,16 @@ def copy_sparse(source: Path, target: Path) -> tuple[int, str]:
     """
     digest = hashlib.sha256()
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(_plain(source), "rb", buffering=0) as file:
-            at = 0
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                if chunk.strip(b"\0"):
-                    os.pwrite(fd, chunk, at)
-                at += len(chunk)
-        os.ftruncate(fd, at)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with os.fdopen(fd, "wb") as copy, os.fdopen(_plain(source), "rb", buffering=0) as file:
+        at = 0
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            if chunk.strip(b"\0"):
+                copy.seek(at)
+                copy.write(chunk)
+            at += len(chunk)
+        copy.truncate(at)
+        os.fsync(copy.fileno())
     return at, digest.hexdigest()
 
 
@@ -122,11 +121,3 @@ def _copy(source: Path, target: Path) -> tuple[int, str]:
 
 def _has(path: Path, length: int) -> bool:
     return path.exists() and path.stat().st_size == length
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -25,6 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from troth.kit.files import sync_folder, write_whole
 from troth.vault import journal, pages, root
 from troth.vault.errors import KeyringDamaged, RecoveryRefused
 from troth.vault.mirrors import Mirrors, alone
@@ -91,15 +92,15 @@ def make(
     plain = json.dumps({"root": root.read(keys / "root.key").hex(), **secrets}).encode()
     sealed = AESGCM(_stretched(recovery, salt)).encrypt(nonce, plain, _CONTEXT + keyring_id)
     for name in _SLOTS:
-        root.write_guarded(target / name, slots)
-    root.write_guarded(target / journal.NAME, destroyed)
-    root.write_guarded(target / _SEALED, nonce + sealed)
+        write_whole(target / name, slots)
+    write_whole(target / journal.NAME, destroyed)
+    write_whole(target / _SEALED, nonce + sealed)
     about = About(
         stamp, keyring_id.hex(), public_key.hex(), times[0].isoformat(), times[1].isoformat(), salt.hex()
     )  # fmt: skip
-    root.write_guarded(target / _ABOUT, json.dumps(asdict(about), indent=1).encode())
-    root.sync_folder(target)
-    root.sync_folder(target.parent)
+    write_whole(target / _ABOUT, json.dumps(asdict(about), indent=1).encode())
+    sync_folder(target)
+    sync_folder(target.parent)
     return about
 
 
@@ -189,9 +190,9 @@ def open_copy(copy: Path, target: Path, recovery: str) -> dict[str, Any]:
     secrets: dict[str, Any] = json.loads(plain)
     target.mkdir(mode=0o700, parents=True)
     for name, content in zip((*_SLOTS, journal.NAME), (*slots, destroyed), strict=True):
-        root.write_guarded(target / name, content)
-    root.write_guarded(target / "root.key", bytes.fromhex(secrets.pop("root")))
-    root.sync_folder(target)
+        write_whole(target / name, content)
+    write_whole(target / "root.key", bytes.fromhex(secrets.pop("root")))
+    sync_folder(target)
     return secrets
 
 

@@ -52,9 +52,7 @@ def append(path: Path, refs: Iterable[KeyRef]) -> None:
     fd = open_guarded(path, os.O_RDWR | os.O_CREAT) if path.exists() else _made(path)
     try:
         end = _sound_bytes(fd)  # over a torn record
-        if os.pwrite(fd, records, end) != len(records):
-            raise OSError("the disk took a part only")
-        os.fsync(fd)
+        _put(fd, records, end)
     finally:
         os.close(fd)
 
@@ -89,11 +87,16 @@ def copy(source: Path, target: Path) -> int:
     if fresh:
         fd = open_guarded(target, os.O_RDWR) if target.exists() else _made(target)
         try:
-            os.pwrite(fd, fresh, known * RECORD_BYTES)
-            os.fsync(fd)
+            _put(fd, fresh, known * RECORD_BYTES)
         finally:
             os.close(fd)
     return len(fresh) // RECORD_BYTES
+
+
+def _put(fd: int, records: bytes, at: int) -> None:
+    if os.pwrite(fd, records, at) != len(records):
+        raise OSError("the disk took a part only")
+    os.fsync(fd)
 
 
 def _record(content: bytes) -> bytes:

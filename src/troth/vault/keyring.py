@@ -34,6 +34,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from troth.kit.files import sync_folder, write_whole
 from troth.vault import journal, pages, root
 from troth.vault.errors import KeyDestroyed, KeyLost, KeyringDamaged, KeyringMissing, SealBroken
 from troth.vault.mirrors import Draft, Mirrors, alone
@@ -130,7 +131,7 @@ class Keyring:
         for path in (first, second):  # a lost mirror is made anew from the other one
             if not path.exists():
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-                root.sync_folder(folder)
+                sync_folder(folder)
         return cls(Mirrors(first, second, folder / "lock"), root_key, folder / journal.NAME)
 
     def close(self) -> None:
@@ -337,7 +338,7 @@ class Keyring:
         try:
             journal.append(self._journal_path, gone)
             if is_first:
-                root.sync_folder(self._journal_path.parent)
+                sync_folder(self._journal_path.parent)
         except OSError as error:
             raise KeyringDamaged(f"the journal of the keyring cannot be written: {error.strerror}") from None
 
@@ -443,12 +444,12 @@ def _make(root_path: Path, first: Path, second: Path) -> None:
         if first.exists() or second.exists():
             return  # the root key is lost; `open` says so
         root_key = os.urandom(root.KEY_BYTES)
-        root.write_guarded(fresh_root, root_key)
+        write_whole(fresh_root, root_key)
         keyring_id, nonce = os.urandom(16), os.urandom(12)
         sealed_seed = AESGCM(root_key).encrypt(nonce, os.urandom(32), _SEED + keyring_id)
         fresh = first.with_suffix(".new")
-        root.write_guarded(fresh, pages.frame(0, 1, pages.head_body(keyring_id, 0, nonce, sealed_seed)))
+        write_whole(fresh, pages.frame(0, 1, pages.head_body(keyring_id, 0, nonce, sealed_seed)))
         fresh.rename(first)
-        root.sync_folder(first.parent)
+        sync_folder(first.parent)
     fresh_root.rename(root_path)
-    root.sync_folder(root_path.parent)
+    sync_folder(root_path.parent)

@@ -55,22 +55,3 @@ def read(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise KeyringDamaged("the root key has a wrong length")
     return key
-
-
-def write_guarded(path: Path, content: bytes) -> None:
-    """Write a whole file that only its user may read, durable on return but for its name."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,7 +20,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from troth.main.backup.manifest import BackupBroken, put
+from troth.kit.files import write_whole
+from troth.main.backup.manifest import BackupBroken
 from troth.vault import Keyring
 
 NAME: Final = "erasures"
@@ -54,7 +55,7 @@ class Erasures:
                 "checkpoint": self.checkpoint,
             }
         ).encode()
-        put(folder / NAME, keyring.sign(_CONTEXT + content) + content)
+        write_whole(folder / NAME, keyring.sign(_CONTEXT + content) + content)
 
     @classmethod
     def read(cls, folder: Path, public_key: bytes) -> Erasures:

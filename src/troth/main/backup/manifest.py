@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from troth.kit.errors import NotFound, TrothError
+from troth.kit.files import write_whole
 from troth.vault import CopiedPack, Keyring
 
 _FORMAT = 2
@@ -78,8 +78,8 @@ class Manifest:
     def write(self, folder: Path, keyring: Keyring) -> None:
         """Write it and its signature; the backup counts from then on."""
         content = json.dumps({"format": _FORMAT, **asdict(self)}, indent=1).encode()
-        put(folder / f"manifest-{self.stamp}.sig", keyring.sign(content))
-        put(folder / f"manifest-{self.stamp}.json", content)
+        write_whole(folder / f"manifest-{self.stamp}.sig", keyring.sign(content))
+        write_whole(folder / f"manifest-{self.stamp}.json", content)
 
     @classmethod
     def read(cls, folder: Path, stamp: str, public_key: bytes | None = None) -> Manifest:
@@ -131,20 +131,3 @@ class Manifest:
 def stamps(folder: Path) -> list[str]:
     """The whole backups in a folder, oldest first."""
     return sorted(path.stem.removeprefix("manifest-") for path in folder.glob("manifest-*.json"))
-
-
-def put(path: Path, content: bytes) -> None:
-    """A whole file or none, durable with its name."""
-    fresh = path.with_name(path.name + ".new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    fresh.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
