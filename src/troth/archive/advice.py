@@ -18,6 +18,8 @@ CREATOR, ADVICE = 0x00990010, 0x00991001
 
 MADE_BY: Final = "TROTH"
 MARK: Final = "Advice, no result"
+SERIES_NAME: Final = "0008103E"
+"""Series Description, in DICOM JSON."""
 
 #: SOP class to what it is called: made by programs, by their very class.
 BY_PROGRAMS: Final = {
@@ -96,21 +98,36 @@ def marked(told: dict[str, Any], advice: str) -> dict[str, Any]:
         told: Its own attributes.
         advice: What it is called.
     """
-    own = next(iter(told.get("0008103E", {}).get("Value", ())), "")
-    described = f"{MARK}: {own or advice}"[:64]
-    added = {"0008103E": described, **block_of(told, advice)}
-    return dict(sorted({**told, **{tag: {"vr": "LO", "Value": [text]} for tag, text in added.items()}}.items()))
+    described = {SERIES_NAME: series_name(told.get(SERIES_NAME, {}), advice)}
+    return dict(sorted({**told, **described, **block_of(told, advice)}.items()))
 
 
-def block_of(told: Mapping[str, Any], advice: str) -> dict[str, str]:
-    """The private block that says that an instance is advice, where it has none of that number yet.
+def series_name(told: Mapping[str, Any], advice: str) -> dict[str, Any]:
+    """What the series of an instance that is advice is told to be called, in DICOM JSON.
+
+    Args:
+        told: Its Series Description, in DICOM JSON; nothing where it has none.
+        advice: What it is called.
+    """
+    own = next(iter(told.get("Value", ())), "")
+    return _text(f"{MARK}: {own or advice}"[:64])
+
+
+def block_of(told: Mapping[str, Any], advice: str) -> dict[str, Any]:
+    """The private block that says that an instance is advice, in DICOM JSON; of a number that it has none of yet.
 
     Args:
         told: Tags that are there already.
         advice: What it is called.
     """
     free = next((f"{block:02X}" for block in range(0x10, 0x100) if f"009900{block:02X}" not in told), "")
-    return {f"009900{free}": MADE_BY, f"0099{free}01": f"{advice}; no result, a person reports"} if free else {}
+    if not free:
+        return {}
+    return {f"009900{free}": _text(MADE_BY), f"0099{free}01": _text(f"{advice}; no result, a person reports")}
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"vr": "LO", "Value": [text]}
 
 
 def _is_reported(header: Header) -> bool:

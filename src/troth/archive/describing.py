@@ -131,14 +131,15 @@ async def of_series(
 
 
 async def _pieces(source: Source, study_uid: str, instance: InstanceRecord, base: str) -> AsyncIterator[bytes]:
-    written = ready.transcript(study_uid, instance, base)
+    advice = source.advice(instance)
+    written = ready.transcript(study_uid, instance, base, advice)
     async for chunk in source.head_pieces(instance):
         async with source.writing_turn():  # never while a reader is waited for
             piece = await asyncio.to_thread(written.feed, chunk)
         yield piece
-    tail, said = await source.tail(instance), ready.besides(source.advice(instance))
+    tail = await source.tail(instance)
     async with source.writing_turn():
-        piece = await asyncio.to_thread(written.finish, tail, said)
+        piece = await asyncio.to_thread(ready.finish, written, tail, advice)
     yield piece
 
 

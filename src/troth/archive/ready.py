@@ -14,11 +14,10 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 from uuid import UUID
 
 from troth import dicom
-from troth.archive.advice import block_of, marked
+from troth.archive.advice import SERIES_NAME, block_of, marked, series_name
 from troth.archive.model import InstanceRecord
 from troth.kit import ids
 from troth.vault import KeyRef, Keyring
@@ -48,25 +47,28 @@ def is_large(instances: Sequence[InstanceRecord]) -> bool:
     return max(heads) > _LARGE_HEAD_BYTES or sum(heads) > _LARGE_HEADS_BYTES
 
 
-def transcript(study_uid: str, one: InstanceRecord, base: str) -> dicom.Transcript:
+def transcript(study_uid: str, one: InstanceRecord, base: str, advice: str) -> dicom.Transcript:
     """What is told of one instance, to be written piece by piece while its head comes.
 
     Args:
         study_uid: Of the study it is in.
         one: The instance.
         base: URL under which the reader finds `/studies`.
+        advice: What it is called where a program made it; else empty.
     """
     uri = f"{base}/studies/{study_uid}/series/{one.series_uid}/instances/{one.instance_uid}/bulkdata/"
-    return dicom.Transcript(one.syntax, uri)
+    return dicom.Transcript(one.syntax, uri, {SERIES_NAME: lambda own: series_name(own, advice)} if advice else {})
 
 
-def besides(advice: str) -> dict[str, Any]:
-    """What is said behind an instance's own attributes where a program made it, in DICOM JSON.
+def finish(written: dicom.Transcript, tail: bytes, advice: str) -> bytes:
+    """The rest of what is told of one instance, with that it is advice where a program made it.
 
     Args:
-        advice: What it is called; empty where none made it.
+        written: As `transcript` gave it, with the whole head in it.
+        tail: The elements after its bulk value.
+        advice: As `transcript` had it.
     """
-    return {tag: {"vr": "LO", "Value": [text]} for tag, text in block_of({}, advice).items()} if advice else {}
+    return written.finish(tail, (lambda own: block_of(own, advice)) if advice else None)
 
 
 def made(

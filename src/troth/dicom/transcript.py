@@ -8,7 +8,7 @@ Per: DICOM PS3.18 Annex F.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from troth.dicom import tags
@@ -18,6 +18,8 @@ from troth.dicom.values import unit_bytes
 
 _INLINE_BYTES = 1024
 _NOTHING: Mapping[str, Any] = {}
+Instead = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Besides = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class Transcript:
@@ -29,11 +31,15 @@ class Transcript:
     Args:
         syntax: As `Header.syntax`.
         bulk_uri: What to put before the path of a value that is not sent inline.
+        instead: Makes of what an element says, in DICOM JSON, what is told instead; by its tag (`GGGGEEEE`).
+            It is asked with nothing where the data set has no such element.
     """
 
-    def __init__(self, syntax: str, bulk_uri: str) -> None:
+    def __init__(self, syntax: str, bulk_uri: str, instead: Mapping[str, Instead] = _NOTHING) -> None:
         self._syntax = syntax
+        self._instead = instead
         self._head = _Text(b"", syntax, uri_of(bulk_uri), _INLINE_BYTES)
+        self._head.instead = self._instead
         self._brace = b"{"
 
     def feed(self, chunk: bytes) -> bytes:
@@ -49,12 +55,12 @@ class Transcript:
         brace, self._brace = self._brace, b""
         return brace + self._head.taken()
 
-    def finish(self, tail: bytes = b"", besides: Mapping[str, Any] = _NOTHING) -> bytes:
+    def finish(self, tail: bytes = b"", besides: Besides | None = None) -> bytes:
         """The head is whole.
 
         Args:
             tail: As `Header.tail`: elements after the bulk.
-            besides: Further elements, in DICOM JSON.
+            besides: Makes further elements, in DICOM JSON, of who reserved which private blocks.
 
         Returns:
             The rest of the text.
@@ -67,10 +73,14 @@ class Transcript:
         if tail:
             last = _Text(tail, self._syntax, None, _INLINE_BYTES, root.charset)
             last.is_first = self._head.is_first
-            last.read()
+            last.instead, last.met = self._instead, self._head.met
+            root.dataset.update(last.read().dataset)
             told += last.taken()
-        if besides:
-            told += b"," + _written(dict(besides))[1:-1].encode()
+            self._head.is_first = last.is_first
+        added = {tag: made({}) for tag, made in self._instead.items() if tag not in self._head.met}
+        added |= besides(root.dataset) if besides is not None else {}
+        if added:
+            told += (b"" if self._head.is_first else b",") + _written(added)[1:-1].encode()
         return told + b"}"
 
 
@@ -126,6 +136,8 @@ class _Text(_Passing):
         super().__init__(buffer, syntax, uri, inline_bytes, charset)
         self._out: list[str] = []
         self.is_first = True  # no element of this data set was written yet
+        self.instead: Mapping[str, Instead] = _NOTHING
+        self.met: set[str] = set()  # those of them that the data set has
 
     def taken(self) -> bytes:
         """The text since the last call."""
@@ -147,6 +159,9 @@ class _Text(_Passing):
 
     def _put(self, scope: Scope, key: str, entry: dict[str, Any]) -> None:
         super()._put(scope, key, entry)
+        if not scope.path and key in self.instead:
+            self.met.add(key)
+            entry = dict(self.instead[key](entry))
         self._add(f'"{key}":{_written(entry)}')
 
     def _close(self, scope: Scope) -> None:

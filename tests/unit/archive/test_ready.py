@@ -205,17 +205,42 @@ def test_an_address_cannot_break_the_answer(keyring: Keyring) -> None:
         ready.opened(keyring, KeyRef(key), series, bytes(31) + b"1", sealed)
 
 
-def test_advice_is_said_in_what_is_written_piece_by_piece_too() -> None:
-    header, _ = dicom.scan(instance())
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON that says nothing twice (RFC 8259 4)."""
+    assert len(dict(pairs)) == len(pairs), sorted(key for key, _ in pairs)
+    return dict(pairs)
+
+
+@pytest.mark.parametrize("described", ["", "Lungs", "x" * 64])
+@pytest.mark.parametrize("has_block", [False, True])
+def test_advice_is_said_the_same_in_what_is_written_piece_by_piece(described: str, has_block: bool) -> None:
+    dataset = read(instance(SeriesDescription=described))
+    if not described:
+        del dataset.SeriesDescription
+    if has_block:
+        dataset.private_block(0x99, "ANOTHER", create=True).add_new(0x01, "LO", "Theirs")
+    header, _ = dicom.scan(to_file(dataset))
     one: Any = type("One", (), {"syntax": header.syntax, "series_uid": "1.2", "instance_uid": "1.3"})()
-    told = []
+    plain = None
     for name in ("", "CAD"):
-        written = ready.transcript("1.1", one, "x")
-        told.append(json.loads(written.feed(header.head) + written.finish(b"", ready.besides(name))))
-    plain, said = told
-    assert said.pop("00990010")["Value"] == ["TROTH"]
-    assert said.pop("00991001")["Value"] == ["CAD; no result, a person reports"]
-    assert said == plain
+        written = ready.transcript("1.1", one, "x", name)
+        text = b"".join(written.feed(header.head[at : at + 7]) for at in range(0, len(header.head), 7))
+        said = json.loads(text + ready.finish(written, b"", name), object_pairs_hook=once)
+        plain = plain or said
+        assert said == (advice.marked(plain, name) if name else plain)
+    assert said["0008103E"]["Value"] == [f"Advice, no result: {described or 'CAD'}"[:64]]
+    assert said["00990011" if has_block else "00990010"]["Value"] == ["TROTH"]
+    assert said["00991001"]["Value"] == ["Theirs" if has_block else "CAD; no result, a person reports"]
+
+
+def test_advice_knows_the_private_blocks_after_the_pixels(keyring: Keyring) -> None:
+    """A block there may be of a group above that of the pixels only; ours is below, and no key comes twice."""
+    header, _ = dicom.scan(with_tail(""))
+    one: Any = type("One", (), {"syntax": header.syntax, "series_uid": "1.2", "instance_uid": "1.3"})()
+    written = ready.transcript("1.1", one, "x", "CAD")
+    said = json.loads(written.feed(header.head) + ready.finish(written, header.tail, "CAD"), object_pairs_hook=once)
+    assert said["7FE10010"]["Value"] == ["After the pixels"]
+    assert said["00991001"]["Value"] == ["CAD; no result, a person reports"]
 
 
 TEXTS = st.text(max_size=12).filter(lambda text: "\x00" not in text)
