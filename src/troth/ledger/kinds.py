@@ -38,6 +38,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "people:factor:refused": "A second factor was refused.",
         "people:factor:removed": "A second factor was taken away.",
         "people:factor:reset_asked": "It was asked to take away second factors that were lost.",
+        "people:factor:reset_dropped": "What was asked about lost second factors was dropped; nothing was taken away.",
         "people:factor:reset": "Second factors that were lost were taken away, and the sessions ended.",
         "people:recovery:made": "Recovery codes were made.",
         "people:recovery:used": "A recovery code was used.",

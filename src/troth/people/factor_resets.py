@@ -6,11 +6,14 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection
+from troth.people import admissions_store
 from troth.people import store as people_store
 from troth.people.enrolments import Enrolments
-from troth.people.errors import FactorNotFound, OwnAssignment, ResetWaits, UserNotFound
+from troth.people.errors import FactorNotFound, OwnAssignment, ResetWaits, SecondPersonNeeded, UserNotFound
 from troth.people.factors import Reset, store
 from troth.people.factors.model import RESET_LIFETIME
+from troth.people.independence import independent
+from troth.people.model import Organisation
 from troth.policy import Permit
 
 _TEXT = """{organisation} took away the second factor of your account, because somebody told it that you lost yours.
@@ -73,12 +76,24 @@ class FactorResets(Enrolments):
     async def drop_reset(self, permit: Permit, reset_id: UUID) -> None:
         """Take back, or refuse, what was asked.
 
+        Args:
+            permit: To `end_access` in the organisation, of a person.
+            reset_id: What was asked.
+
         Raises:
             FactorNotFound: It waits no longer.
         """
+        if permit.tenant is None:
+            raise FactorNotFound
+        organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
-            if await store.take_reset(connection, reset_id, clock.now()) is None:
+            dropped = await store.take_reset(connection, reset_id, clock.now())
+            if dropped is None:
                 raise FactorNotFound
+            await self._note(
+                connection, "people:factor:reset_dropped", permit.actor, organisation.id, organisation.key,
+                permit=permit, payload={"user": str(dropped["account_id"]), "asked_by": str(dropped["asked_by"])},
+            )  # fmt: skip
 
     async def agree_reset(self, permit: Permit, reset_id: UUID) -> None:
         """Agree to what another one asked: factors, recovery codes and sessions of the member end, and mail tells them.
@@ -90,6 +105,7 @@ class FactorResets(Enrolments):
         Raises:
             FactorNotFound: It waits no longer.
             OwnAssignment: By whoever asked, or for whom it is.
+            SecondPersonNeeded: By somebody who is not independent of whoever asked.
         """
         waiting = next((each for each in await self.resets(permit) if each.id == reset_id), None)
         if waiting is None:
@@ -97,11 +113,14 @@ class FactorResets(Enrolments):
         if permit.actor.id is None or permit.actor.id in (waiting.asked_by, waiting.user_id):
             raise OwnAssignment
         member, asker = await self.user(permit, waiting.user_id), await self.user(permit, waiting.asked_by)
+        organisation = await self.organisation(member.tenant)
         async with self._db.transaction(permit) as connection:
+            if not independent(await admissions_store.ways(connection), waiting.asked_by, permit.actor.id):
+                raise SecondPersonNeeded
             if await store.take_reset(connection, reset_id, clock.now()) is None:
                 raise FactorNotFound
-            await self._forget_factors(connection, permit, waiting.user_id, {"asked_by": str(waiting.asked_by)})
-        organisation = await self.organisation(member.tenant)
+            told = {"asked_by": str(waiting.asked_by)}
+            await self._forget_factors(connection, permit, organisation, waiting.user_id, told)
         text = _TEXT.format(organisation=organisation.name, asked=asker.name, agreed=permit.actor.name)
         self._do_later(self._tell_of_reset(member.email, text))
 
@@ -118,9 +137,9 @@ class FactorResets(Enrolments):
         if permit.actor.kind != "system":
             raise UserNotFound
         member = await self.user(permit, user_id)
-        async with self._db.transaction(permit) as connection:
-            await self._forget_factors(connection, permit, user_id, {"asked_by": "operator"})
         organisation = await self.organisation(member.tenant)
+        async with self._db.transaction(permit) as connection:
+            await self._forget_factors(connection, permit, organisation, user_id, {"asked_by": "operator"})
         text = _TEXT.format(organisation=organisation.name, asked="Its operator", agreed="no second person could")
         await self._tell_of_reset(member.email, text)
 
@@ -128,9 +147,8 @@ class FactorResets(Enrolments):
         await self._mail.send(email, "Your second factor was taken away", text, {})
 
     async def _forget_factors(
-        self, connection: Connection, permit: Permit, user_id: UUID, told: dict[str, str]
+        self, connection: Connection, permit: Permit, organisation: Organisation, user_id: UUID, told: dict[str, str]
     ) -> None:
-        organisation = await self.organisation_over(connection, permit.tenant or user_id)
         gone = await store.delete_factors(connection, user_id, "user")
         ended = await people_store.end_sessions(connection, clock.now(), account_id=user_id, kind="user")
         await self._note(

@@ -64,6 +64,18 @@ async def let_in(people: People, outbox: Outbox, by: User, role: str) -> User:
     return await people.user(permit_for(by.tenant), session.actor.id)
 
 
+async def test_nobody_takes_a_factor_away_with_the_hand_of_one_they_let_in(
+    people: People, pair: tuple[User, User], outbox: Outbox
+) -> None:
+    lost = await let_in(people, outbox, pair[0], "clinician")
+    puppet = await let_in(people, outbox, pair[0], "admin")
+    asked = await people.ask_reset(permit_of(puppet, "end_access"), lost.id)
+    with pytest.raises(SecondPersonNeeded):
+        await people.agree_reset(permit_of(pair[0], "end_access"), asked.id)
+    await people.agree_reset(permit_of(pair[1], "end_access"), asked.id)
+    assert await people.resets(permit_of(pair[1], "administer")) == []
+
+
 async def test_two_propose_and_agree_and_both_are_named(
     people: People, house: Organisation, pair: tuple[User, User], outbox: Outbox, happened: Happened
 ) -> None:

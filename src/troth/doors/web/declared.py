@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from troth.doors.web.errors import FieldUndeclared, FormUndeclared
+from troth.doors.web.errors import ActUndeclared, FieldUndeclared, FormUndeclared
 from troth.notice import Collecting
 
 NOBODY: Final = ""
@@ -257,6 +257,36 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     }
 )
 
+ACTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "second_step_passkey": ("show", "make"),
+        "second_step_ask": ("show", "make"),
+        "own_factors": ("add", "remove", "codes"),
+        "member_factors": ("ask", "agree", "drop"),
+        "invite_patient": ("", "withdraw"),
+        "conflict": ("keep", "replace", "discard"),
+        "office_reminder": ("on", "off"),
+        "office_pair": ("merge", "apart"),
+        "office_merge": ("", "write", "back"),
+        "admin_numbers": ("preview", "state", "end"),
+        "choices": (
+            "yes", "no", "take_back", "channel_on", "channel_off", "object", "stand_back", "stay", "accept", "stop",
+            "allow",
+        ),
+        "people_list_decide": ("agree", "drop"),
+        "unsubscribe": ("", "stop", "again"),
+        "office_proposal": ("look", "propose"),
+        "office_breach": ("explain", "agree", "back"),
+        "office_notice": ("agree", "withdraw"),
+        "invitation_act": ("again", "withdraw"),
+        "admission_act": ("approve", "refuse"),
+        "person_act": ("preview", "change", "session", "end"),
+        "system_act": ("change", "end"),
+    }
+)  # fmt: skip
+"""What the buttons of a form say, where it has several; empty where one of them says nothing. Another word is refused:
+nothing is done that nobody pressed."""
+
 COOKIES: Final = ("troth_session",)
 """Cookies that are set whatever the notice says. The cookie of the theme is set only where the notice lists it."""
 
@@ -335,30 +365,35 @@ def limit_bytes(path: str) -> int:
     Args:
         path: Path of the request.
     """
-    form = _at(path)
-    return form.limit_bytes if form is not None else SHORT_BYTES
+    name = _at(path)
+    return FORMS[name].limit_bytes if name else SHORT_BYTES
 
 
-def require_fields(path: str, names: Iterable[str]) -> None:
-    """Refuse fields that a form has not. Their names are not told: they came from outside.
+def require_fields(path: str, fields: Mapping[str, str]) -> None:
+    """Refuse fields and buttons that a form has not. They are not told: they came from outside.
 
     Args:
         path: Path of the request.
-        names: The fields that came.
+        fields: What came.
 
     Raises:
         FieldUndeclared: One of them is not declared.
+        ActUndeclared: No button of the form says this.
     """
-    form = _at(path)
-    if form is None:
+    name = _at(path)
+    if not name:
         return
-    for name in names:
-        if name not in form.fields and re.sub(r"[0-9]+$", "*", name) not in form.fields:
+    form = FORMS[name]
+    for each in fields:
+        if each not in form.fields and re.sub(r"[0-9]+$", "*", each) not in form.fields:
             raise FieldUndeclared
+    if "act" in form.fields and fields.get("act", "") not in ACTS[name]:
+        raise ActUndeclared
 
 
-def _at(path: str) -> Form | None:
-    return next((form for form in FORMS.values() if _pattern(form.path).fullmatch(path)), None)
+def _at(path: str) -> str:
+    """The name of the form at a path; empty where there is none."""
+    return next((name for name, form in FORMS.items() if _pattern(form.path).fullmatch(path)), "")
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -44,6 +44,13 @@ class FieldUndeclared(Unprocessable):
     title = "The form has no such field. Open the page again and send it from there"
 
 
+class ActUndeclared(Unprocessable):
+    """A button that the form has not."""
+
+    slug = "act-undeclared"
+    title = "The form has no such button. Open the page again and press one of those that are there"
+
+
 class FormTooSlow(TrothError):
     """A form that does not come to its end in time (RFC 9110 15.5.9)."""
 

@@ -67,6 +67,16 @@ async def test_two_administrators_let_back_in_who_lost_it(place: Deployment) -> 
     assert (await doctor.web.get("/studies")).headers["location"] == "/sign-in?over=1"
     [entry] = await place.ledgered(kind="people:factor:reset", house=place.first)
     assert (entry.actor_id, entry.payload["user"]) == (second.actor.id, str(doctor.user.id))
+    await second.post(path, {"act": "ask", "about": str(doctor.user.id)})
+    waits = re.search(r'name="about" value="([0-9a-f-]+)"><button[^>]* value="agree"', (await first.web.get(path)).text)
+    assert waits is not None
+    for unknown in ({"act": "dropped"}, {"act": ""}, {}):
+        assert (await first.post(path, {**unknown, "about": waits[1]})).status_code == 422
+    dropped = await first.post(path, {"act": "drop", "about": waits[1]})
+    assert dropped.headers["location"] == f"{path}?told=dropped", "it waited still"
+    [entry] = await place.ledgered(kind="people:factor:reset_dropped", house=place.first)
+    assert entry.actor_id == first.actor.id
+    assert entry.payload == {**entry.payload, "user": str(doctor.user.id), "asked_by": str(second.actor.id)}
     stranger = await place.staff("admin", place.second)
     assert doctor.user.name not in (await stranger.web.get(path)).text
     assert (await doctor.web.get(path)).status_code in (303, 404)

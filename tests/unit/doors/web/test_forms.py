@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from starlette.requests import Request
 
+from troth.doors import web
 from troth.doors.web import forms
-from troth.doors.web.errors import FormForeign, FormTooLarge, FormTooSlow
+from troth.doors.web.declared import ACTS, FORMS
+from troth.doors.web.errors import ActUndeclared, FormForeign, FormTooLarge, FormTooSlow
 
 
 def form(content: bytes, pieces: int = 1) -> Request:
@@ -26,6 +31,37 @@ async def test_fields_are_read_without_space_around_them() -> None:
         "empty": "",
         "code": "12 34",
     }
+
+
+def sent(path: str, act: str | None) -> Request:
+    request = form(b"" if act is None else urlencode({"act": act}).encode())
+    request.scope["path"] = re.sub(r"\{\w+\}", "x", path)
+    return request
+
+
+def test_every_form_of_several_buttons_says_which() -> None:
+    assert set(ACTS) == {name for name, each in FORMS.items() if "act" in each.fields}
+    shown = set()
+    for page in Path(web.__file__).parent.rglob("*.html"):
+        shown |= set(re.findall(r'name="act" value="(\w+)"', page.read_text()))
+    assert len(shown) > 20
+    assert shown <= {act for acts in ACTS.values() for act in acts}
+
+
+@pytest.mark.parametrize("name", sorted(ACTS))
+async def test_a_button_that_a_form_has_not_is_refused(name: str) -> None:
+    path, acts = FORMS[name].path, ACTS[name]
+    for act in filter(None, acts):
+        assert (await forms.read(sent(path, act)))["act"] == act
+    for act in (*(f"{act}x" for act in acts), *(act.upper() for act in acts if act), "remove_all"):
+        with pytest.raises(ActUndeclared):
+            await forms.read(sent(path, act))
+    for nothing in ("", None):
+        if "" in acts:
+            assert not (await forms.read(sent(path, nothing))).get("act")
+        else:
+            with pytest.raises(ActUndeclared):
+                await forms.read(sent(path, nothing))
 
 
 def with_file(content: bytes, kind: str = "multipart/form-data; boundary=b-1") -> Request:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.common.arrivals import come_in, show_factor, shown_in
 from tests.common.deployment import Deployment, OpenDeployment, Person
-from troth.doors.web.declared import FORMS, FRESH
+from troth.doors.web.declared import ACTS, FORMS, FRESH
 from troth.kit import clock
 from troth.policy import Target
 
@@ -95,7 +95,8 @@ async def of_role(place: Deployment, role: str) -> Person:
 @pytest.mark.parametrize("name", sorted(FRESH))
 async def test_acts_that_weigh_need_a_sign_in_of_the_last_five_minutes(place: Deployment, name: str) -> None:
     path = re.sub(r"\{(\w+)(:\w+)?\}", lambda _: str(place.first.id), FORMS[name].path)
-    fields = {field: values[0] for field, values in FRESH[name].items()}
+    fields = {"act": ACTS[name][0]} if name in ACTS else {}
+    fields |= {field: values[0] for field, values in FRESH[name].items()}
     answers = {}
     for role in ("office", "admin", "clinician", "patient"):
         person = await of_role(place, role)

@@ -14,6 +14,8 @@ from troth.doors.web.desk import Desk, go, of_organisation
 from troth.doors.web.own.factors import FORMS
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
+from troth.people import Reset
+from troth.policy import Actor
 
 PATH = "/admin/factors"
 PURPOSE = "administration"
@@ -75,18 +77,23 @@ class MemberFactorPages:
             fields = await self._desk.sent(http_request, visitor)
             permit = await self._desk.permit(actor, "end_access", place, PURPOSE)
             asked = _id(fields.get("about", ""))
-            act = fields.get("act", "")
-            if act == "ask":
-                await people.ask_reset(permit, asked)
-            elif act == "agree":
-                await people.agree_reset(permit, asked)
-            else:
-                await people.drop_reset(permit, asked)
-            return go(f"{PATH}?told={ {'ask': 'asked', 'agree': 'agreed'}.get(act, 'dropped') }")
+            match fields["act"]:
+                case "ask":
+                    await people.ask_reset(permit, asked)
+                    return go(f"{PATH}?told=asked")
+                case "agree":
+                    await people.agree_reset(permit, asked)
+                    return go(f"{PATH}?told=agreed")
+                case "drop":
+                    await people.drop_reset(permit, asked)
+                    return go(f"{PATH}?told=dropped")
+                case _:
+                    raise NotFound
         permit = await self._desk.permit(actor, "administer", place, PURPOSE)
         users = {each.id: each for each in await people.users(permit) if each.is_active}
         held, resets = await people.forms_of_members(permit), await people.resets(permit)
         waiting = {each.user_id for each in resets}
+        agreeing = {each.id: await self._can_agree(actor, each) for each in resets}
         view = FactorsOfMembersPage(
             actor.organisation,
             tuple(
@@ -106,7 +113,7 @@ class MemberFactorPages:
                     users[each.user_id].name,
                     users[each.asked_by].name if each.asked_by in users else "Somebody who left",
                     each.asked_at,
-                    actor.id not in (each.asked_by, each.user_id),
+                    agreeing[each.id],
                 )
                 for each in resets
                 if each.user_id in users
@@ -117,6 +124,12 @@ class MemberFactorPages:
             http_request, visitor, "Second factors", Page("admin/factors.html", view), here="/admin", permit=permit,
             recorded="A reset is written to the log",
         )  # fmt: skip
+
+    async def _can_agree(self, actor: Actor, reset: Reset) -> bool:
+        assert actor.tenant is not None
+        assert actor.id is not None
+        people = self._desk.rooms.people
+        return actor.id != reset.user_id and await people.are_independent(actor.tenant, reset.asked_by, actor.id)
 
 
 def _id(typed: str) -> UUID:
