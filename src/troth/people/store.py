@@ -264,6 +264,16 @@ async def memberships(connection: Connection, account_id: UUID | None = None) ->
     )
 
 
+async def last_here(connection: Connection) -> list[Row]:
+    """When each member of the scope's organisation was here last; sessions that were swept are counted too."""
+    return await _all(
+        connection,
+        "select m.account_id, greatest(m.last_here_at, max(s.seen_at)) as at from membership m left join session s"
+        " on s.account_id = m.account_id and s.kind = 'user' group by m.account_id, m.last_here_at",
+        {},
+    )
+
+
 async def set_role(connection: Connection, account_id: UUID, role: str) -> str | None:
     """Give a member another role.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -65,6 +66,15 @@ class Users(Acceptances):
         """The members of the permit's organisation, former ones included."""
         async with self._db.transaction(permit) as connection:
             return [self._user(row) for row in await store.memberships(connection)]
+
+    async def last_here(self, permit: Permit) -> dict[UUID, datetime]:
+        """When each member of the permit's organisation was signed in here last; who never was is not in it.
+
+        Args:
+            permit: To `administer` the organisation.
+        """
+        async with self._db.transaction(permit) as connection:
+            return {row["account_id"]: row["at"] for row in await store.last_here(connection) if row["at"]}
 
     async def user(self, permit: Permit, user_id: UUID) -> User:
         """One member.

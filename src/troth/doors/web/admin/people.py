@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import forms, words
-from troth.doors.web.admin.views import InvitedRow, PeoplePage, UserRow, WaitingRow
+from troth.doors.web.admin.views import InvitedRow, MemberFilter, PeoplePage, UserRow, WaitingRow
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
@@ -23,6 +23,7 @@ from troth.people import (
     EmailMalformed,
     FieldMalformed,
     PendingInvitation,
+    User,
     agreeing,
     letting,
 )
@@ -30,6 +31,12 @@ from troth.policy import Actor, Permit
 
 PURPOSE = "administration"
 RECORDED = "Whom you let in, whose access you change or end, and when, is written to the log"
+STATES: Mapping[str, str] = {
+    "here": "With access",
+    "ended": "Access ended",
+    "closed": "Account closed",
+    "all": "All",
+}
 TOLD: Mapping[str, str] = {
     "invited": "The invitation is on its way",
     "proposed": "It waits for a second person. You will find it here until then",
@@ -140,23 +147,40 @@ class PeoplePages:
         *faults: Fault,
     ) -> Response:
         people, is_admin = self._desk.rooms.people, actor.role == "admin"
-        users = [each for each in await people.users(permit) if each.is_active]
-        names = {each.id: each.name for each in users}
+        known = await people.users(permit)
+        users = [each for each in known if each.is_active]
+        names = {each.id: each.name for each in known}
+        asked = replace(_filter(http_request), total=len(users))
+        last = await people.last_here(permit) if is_admin else {}
         signed_in = Counter(each.account_id for each in await people.sessions(permit)) if is_admin else Counter()
-        shown = users if is_admin else [each for each in users if each.role == "office"]
+        shown = (
+            [each for each in known if asked.shows(each.name, each.email, each.role, _state(each))]
+            if is_admin
+            else [each for each in users if each.role == "office"]
+        )
         roles = ROLES if is_admin else ("office",)
         may = self._desk.rooms.policy.may
         view = PeoplePage(
             organisation=actor.organisation,
             users=tuple(
-                UserRow(str(each.id), each.name, each.email, words.role(each.role), signed_in[each.id])
+                UserRow(
+                    str(each.id),
+                    each.name,
+                    each.email,
+                    words.role(each.role),
+                    signed_in[each.id],
+                    last.get(each.id),
+                    _state(each),
+                )
                 for each in sorted(shown, key=lambda one: one.name)
             ),
+            shown=asked,
             invited=tuple(_invited(each) for each in await people.invitations(permit)) if is_admin else (),
             waiting=tuple([await self._waiting(each, actor, names) for each in await people.admissions(permit)]),
             roles=tuple(
                 [(each, words.role(each), await may(actor, "let_in", letting(actor, each), PURPOSE)) for each in roles]
             ),
+            states=tuple(STATES.items()),
             name=fields.get("name", ""),
             email=fields.get("email", ""),
             role=fields.get("role", ""),
@@ -186,6 +210,19 @@ class PeoplePages:
             can_agree=await self._desk.rooms.policy.may(actor, "let_in", agreeing(actor, found), PURPOSE),
             is_own=found.proposed_by == actor.id,
         )
+
+
+def _state(each: User) -> str:
+    return "here" if each.is_active else "closed" if each.is_closed else "ended"
+
+
+def _filter(http_request: Request) -> MemberFilter:
+    """What an address asks for; what is no role or state is passed over."""
+    asked = http_request.query_params
+    role, state = asked.get("role", ""), asked.get("state", "here")
+    return MemberFilter(
+        asked.get("q", "").strip()[:64], role if role in ROLES else "", state if state in STATES else "here"
+    )
 
 
 def _invited(each: PendingInvitation) -> InvitedRow:

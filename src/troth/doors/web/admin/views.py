@@ -17,6 +17,8 @@ class UserRow:
 
     Attributes:
         sessions: How often they are signed in now.
+        last_at: When they were signed in here last; None for never.
+        state: `here` for a member, `ended` for one whose access ended, `closed` where the account is closed too.
     """
 
     id: str
@@ -24,6 +26,39 @@ class UserRow:
     email: str
     role: str
     sessions: int = 0
+    last_at: datetime | None = None
+    state: str = "here"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFilter:
+    """Which members are shown.
+
+    Attributes:
+        words: Part of a name or an address.
+        role: Access role; empty for all.
+        state: `here`, `ended`, `closed`, or `all`.
+        total: How many members there are who work here.
+    """
+
+    words: str = ""
+    role: str = ""
+    state: str = "here"
+    total: int = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether something is asked for."""
+        return bool(self.words or self.role or self.state != "here")
+
+    def shows(self, name: str, email: str, role: str, state: str) -> bool:
+        """Whether a member is among those that are asked for."""
+        said = f"{name}\n{email}".casefold()
+        return (
+            all(word in said for word in self.words.casefold().split())
+            and self.role in ("", role)
+            and self.state in ("all", state)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +100,8 @@ class PeoplePage:
 
     organisation: str
     users: tuple[UserRow, ...]
+    shown: MemberFilter = MemberFilter()
+    states: tuple[tuple[str, str], ...] = ()
     invited: tuple[InvitedRow, ...] = ()
     waiting: tuple[WaitingRow, ...] = ()
     roles: tuple[tuple[str, str, bool], ...] = ()
