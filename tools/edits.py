@@ -92,6 +92,7 @@ class Outcome:
         why: How it failed, in one line.
         besides: Why a test failed that does not count: it has no promise, or the program did not run.
         seconds: Until the test failed; of an edit that was tried alone, with setting the deployment up.
+        is_afterwards: The test passed, and what it had done broke a promise, as the ledger showed after it.
         is_alone: It was tried alone, so that its test has to be run without it as well.
         digest: Of the edit, of what it changes and of the tests that it names.
     """
@@ -103,6 +104,7 @@ class Outcome:
     why: str = ""
     besides: str = ""
     seconds: float = 0.0
+    is_afterwards: bool = False
     is_alone: bool = False
     digest: str = ""
 
@@ -274,10 +276,11 @@ def tried(copy: Copy, edit: Edit) -> Outcome:
         lines = copy.run(edit.tests, given, "-x", edited=edit.file)
     outcome.seconds = round(time.monotonic() - began, 1)
     for line in lines:
-        if not line["failed"]:
+        if not line["failed"] or outcome.noticed_by:
             continue
         if line["seen"] and line["promises"]:
             outcome.noticed_by, outcome.promises, outcome.why = line["test"], line["promises"], line["why"]
+            outcome.is_afterwards = line["when"] == "teardown"
         else:
             outcome.besides = f"{line['test']} {line['why']}".strip()
     return outcome
@@ -385,6 +388,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for one in sorted(outcomes, key=lambda one: (bool(one.noticed_by), KINDS.index(one.kind))):
         file, _, name = one.noticed_by.rpartition("::")
         by = f"`{name}` ({Path(file.partition('::')[0]).stem})" if name else f"**nobody** {one.besides}".strip()
+        by = f"{by}, in the ledger afterwards" if one.is_afterwards else by
         by = by.replace("|", "\\|")
         rows.append(f"| {one.edit} | {says[one.edit]} | {by} | {', '.join(one.promises)} | {one.seconds:.0f} |")
     return "\n".join(rows) + "\n"

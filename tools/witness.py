@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.common.afterwards import PromiseBroken
 from troth.kit.errors import TrothError
 
 FILE = "TROTH_WITNESS"
@@ -24,15 +25,19 @@ ABOUT: dict[str, Any] = {}
 _UNPACKED = (ValueError, IndexError, StopIteration, KeyError)
 
 
-def has_seen(error: BaseException, where: str) -> bool:
+def has_seen(error: BaseException, where: str, when: str = "call") -> bool:
     """Whether an error says that something is not as it should be, and not that the program is broken.
 
-    An assertion says so, a refusal in the words of the house, and a test that takes apart what it got.
+    An assertion says so, a refusal in the words of the house, and a test that takes apart what it got. Of what is
+    looked at after the tests, only that the ledger shows a broken promise.
 
     Args:
         error: Why the test ended.
         where: File of the line that raised it.
+        when: Phase of the test: `setup`, `call` or `teardown`.
     """
+    if when != "call":
+        return when == "teardown" and isinstance(error, PromiseBroken)
     if isinstance(error, AssertionError | pytest.fail.Exception | TrothError):
         return True
     return isinstance(error, _UNPACKED) and f"{os.sep}tests{os.sep}" in where
@@ -48,7 +53,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     line: dict[str, Any] = {"test": item.nodeid, "when": call.when, "failed": failed, "seconds": call.duration, **ABOUT}
     if failed and call.excinfo is not None:
         line["promises"] = sorted({str(row) for mark in item.iter_markers("promise") for row in mark.args})
-        line["seen"] = call.when == "call" and has_seen(call.excinfo.value, str(call.excinfo.traceback[-1].path))
+        if isinstance(call.excinfo.value, PromiseBroken):
+            line["promises"] = call.excinfo.value.promises  # of the clauses that it names, whatever the test carries
+        line["seen"] = has_seen(call.excinfo.value, str(call.excinfo.traceback[-1].path), call.when)
         line["why"] = f"{call.excinfo.typename}: {call.excinfo.value}".split("\n")[0][:200]
     elif call.excinfo is not None:
         line["skipped"] = True

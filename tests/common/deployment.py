@@ -40,7 +40,6 @@ What there is:
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +53,8 @@ import httpx
 import psycopg
 import pytest
 
+from tests.common import afterwards
+from tests.common.afterwards import SET_UP
 from tests.common.arrivals import come_in
 from tests.common.engine import Engine, Worker
 from tests.common.platform import OneDatabase
@@ -69,13 +70,11 @@ from troth.main.settings import Settings
 from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.people import Assignment, Organisation, User
 from troth.policy import Actor, Permit, Target
-from troth.proofs import Result, Verdict
-from troth.proofs.looks import Looks, Text
+from troth.proofs import Result
 from troth.rights import Fulfilment
 
 NOTICES = Path(__file__).parents[2] / "notices"
 COOKIE = "troth_session"
-SET_UP = "set-up"
 ADDRESS = "127.0.0.1"
 BOUNDARY = "troth-test"
 
@@ -317,31 +316,6 @@ class Deployment:
         await self.sequencer.drain()
         return await self.rooms.runs.run()
 
-    async def broken(self) -> list[str]:
-        """What happened that speaks against a promise, as the looks of the platform see it.
-
-        What a permit did that nobody decided is left out: it only built a scene. So is that the command line let in
-        members of staff, who are as if they had been there at the founding.
-        """
-        current = tuple(each.notice for each in await self.rooms.notices.current())
-        looks = Looks(Text(current, (*current, *(each.notice for each in await self.rooms.notices.versions()))))
-
-        def heed(octets: bytes) -> None:
-            said = json.loads(octets)
-            if (said["kind"], said["actor_kind"]) == ("people:member:joined", "system"):
-                said.pop("people", None)
-            if said.get("notice") != SET_UP:
-                looks.see(json.dumps(said).encode())
-
-        await self.sequencer.drain()
-        await self.rooms.ledger.verify(self.rooms.dsn_sequencer, heed=heed)
-        return [
-            f"{notice} {clause}: {each.said}: {each.examples}"
-            for (notice, clause), found in looks.found(clock.now()).items()
-            for each in found
-            if each.verdict is Verdict.BROKEN
-        ]
-
     async def ledgered(
         self,
         *,
@@ -470,22 +444,16 @@ async def open_deployment(
 
     yield open_one
     await engine.stop()
-    broken = [] if (breaks := _breaks(request)) is None else [
-        each for place, _ in opened for each in await place.broken() if not each.startswith(breaks)
+    apart = afterwards.breaks(request.module, request.path.parent.name)
+    broken = [] if apart is None else [
+        each
+        for place, _ in opened for each in await afterwards.broken(place.rooms, place.sequencer)
+        if each.clause not in apart
     ]  # fmt: skip
     for place, served in opened:
         await place.close()
         await served.close()
         with psycopg.connect(postgres.dsn(SUPERUSER, "postgres"), autocommit=True) as connection:
             connection.execute(f"drop database {served.name} with (force)")  # type: ignore[arg-type]
-    assert broken == [], "what these tests did breaks a promise"
-
-
-def _breaks(request: pytest.FixtureRequest) -> tuple[str, ...] | None:
-    """The promises that the tests of a module break (`BREAKS`: notice and clause); None where it is not asked.
-
-    What tests of promises do is what honest people do, so whatever the looks of the platform find in it is a fault of
-    theirs, or of ours.
-    """
-    found = getattr(request.module, "BREAKS", ()) if request.path.parent.name == "promises" else None
-    return found if isinstance(found, tuple) else None
+    if broken:
+        raise afterwards.PromiseBroken(broken)

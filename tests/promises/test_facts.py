@@ -20,7 +20,7 @@ from tests.common.receiver import receiving
 from tests.promises.test_changes import Mailbox, mailbox
 from tests.promises.test_choices import CONSENT, choose, write_to
 from tests.promises.test_emergency import claim, opened
-from tests.promises.test_orderings import streamed
+from tests.promises.test_orderings import database_of, streamed
 from tests.promises.test_unsubscribe import advertised, link_of
 from troth.dicom import specimens
 from troth.doors import dicomweb
@@ -50,10 +50,6 @@ async def vendor(open_deployment: OpenDeployment, mailbox: Mailbox) -> Deploymen
     return await open_deployment("terminology-vendor", smtp=f"127.0.0.1:{mailbox.port}")
 
 
-def database_of(place: Deployment) -> str:
-    return str(psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"])
-
-
 def beyond(place: Deployment, postgres: EmbeddedServer, statement: str, *values: object) -> None:
     """Change the database past the platform, as somebody with the machine in their hands would."""
     with psycopg.connect(postgres.dsn(SUPERUSER, database_of(place)), autocommit=True) as superuser:
@@ -78,7 +74,7 @@ async def cut_short(place: Deployment, happens: Callable[[str], Awaitable[None]]
     assert 0 < len(await streamed(doctor, path, then)) < len(whole)
 
 
-@pytest.mark.promise("IC-03", shows="matrix")
+@pytest.mark.promise("IC-03", shows="ended")
 async def test_another_role_is_felt_in_what_streams(cloud: Deployment) -> None:
     admin, _ = await cloud.staff("admin"), await cloud.staff("admin")
 
