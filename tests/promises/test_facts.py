@@ -263,21 +263,22 @@ async def test_the_decision_itself_asks_for_the_document_of_an_order(vendor: Dep
 
 @pytest.mark.promise("IC-19", shows="restricted", lacks="sharing")
 async def test_a_person_who_stopped_everything_is_on_no_list(cloud: Deployment) -> None:
-    held, other = await cloud.study(), await cloud.study()
-    patient, doctor = await cloud.patient(held), await cloud.staff("clinician")
+    person = {"patient_id": f"STOPPED-{ids.code()}", "name": "Specimen^Stopped"}
+    held, other = [await cloud.study(**person)], await cloud.study()
+    patient, doctor = await cloud.patient(held[0]), await cloud.staff("clinician")
     program = await cloud.bearer("peer", "care")
 
     async def listed() -> list[bool]:
         page = (await doctor.web.get("/studies")).text
         answer = await program.web.get("/dicomweb/studies", params={"limit": "200"})
-        found = answer.text if answer.status_code == 200 else ""
         assert f">{other.made.patient_id}<" in page
-        assert other.uid in found
-        return [f">{held.made.patient_id}<" in page, held.uid in found]
+        assert other.uid in answer.text
+        return [f">{person['patient_id']}<" in page, *(each.uid in answer.text for each in held)]
 
     assert await listed() == [True, True]
     await choose(patient, "stop", "everything")
-    assert await listed() == [False, False]
+    held.append(await cloud.study(**person, accession="A-later"))  # nobody marked this one
+    assert await listed() == [False, False, False]
 
 
 @pytest.mark.promise("IC-11", shows="elsewhere")
