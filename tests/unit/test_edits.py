@@ -11,6 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 from tools import edits, fork_server, series, witness
 
+from tests.common.afterwards import Broken, PromiseBroken
 from troth.kit.errors import NotFound
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
@@ -81,6 +82,21 @@ def test_only_what_a_test_saw_counts() -> None:
         assert not witness.has_seen(broken, "/work/src/troth/x.py")
     for broken in (ImportError(), SyntaxError(), NameError(), AttributeError(), TypeError()):
         assert not witness.has_seen(broken, in_test)
+
+
+def test_after_the_tests_only_a_promise_that_the_ledger_shows_broken_counts() -> None:
+    found = [
+        Broken("imaging-cloud 8.2", ("IC-18", "IC-19"), "what is held was erased"),
+        Broken("imaging-cloud 6.1", ("IC-03",), "somebody acted"),
+    ]
+    error = PromiseBroken(found)
+    assert error.promises == ["IC-03", "IC-18", "IC-19"]
+    assert "imaging-cloud 8.2: what is held was erased" in str(error)
+    assert witness.has_seen(error, "/work/tests/common/deployment.py", "teardown")
+    for other in (AssertionError(), NotFound(), ValueError()):
+        assert not witness.has_seen(other, "/work/tests/common/deployment.py", "teardown")
+    for each in (error, AssertionError(), NotFound()):
+        assert not witness.has_seen(each, "/work/tests/common/deployment.py", "setup")
 
 
 def test_an_edit_is_for_the_tests_that_it_names() -> None:
