@@ -172,6 +172,8 @@ class Copy:
             [sys.executable, "-m", "tools.fork_server", str(served)],
             cwd=self._folder, env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        assert self._server.stdout is not None
+        assert self._server.stdout.readline(), "it ended before it was ready"
 
     def close(self) -> None:
         """End the process and its database server."""

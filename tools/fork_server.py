@@ -2,8 +2,9 @@
 
 Run as `python -m tools.fork_server FOLDER`; the folder is for the database server. Each line on standard input is a
 JSON object: `arguments` of pytest, `environment`, `log`, and `edited`, the module and the path of a file that differs
-from what was imported. Its functions are given the code that stands there now. The answer is the exit status, or -1
-where more than the code of functions differs: then only a fresh Python shows what is so.
+from what was imported. Its functions are given the code that stands there now. The first line of the answer says that
+all is imported; then one answers each order: the exit status, or -1 where more than the code of functions differs, so
+that only a fresh Python shows what is so.
 """
 
 from __future__ import annotations
@@ -125,6 +126,8 @@ def main() -> None:
             for name, module in list(sys.modules.items())
             if name.partition(".")[0] == "troth" and getattr(module, "__file__", None)
         }
+        sys.stdout.write("0\n")  # from here on the tree may be edited: everything is imported
+        sys.stdout.flush()
         for line in sys.stdin:
             pid = os.fork()
             if pid == 0:
