@@ -45,14 +45,14 @@ async def bind_held(database: Database, ledger: Appends, is_sound: Callable[[], 
     """
     async with database.transaction(None) as connection:
         done = await binding_store.bound_before(connection, KIND)
-        tenants = await binding_store.tenants(connection)
+        spaces = await binding_store.spaces(connection)
     left = [register for register in REGISTERS.values() if name_of(register) not in done]
     if left and not await is_sound():
         raise RowsAltered("The ledger is not what was signed, so nothing is bound to it.", hint="troth ledger verify")
     count = 0
     for register in left:
         found = 0
-        for scope in (None,) if register.is_platform else tenants:
+        for scope in (None,) if register.is_platform else spaces:
             while number := await _some(database, ledger, register, scope):
                 found += number
         async with database.transaction(None) as connection:

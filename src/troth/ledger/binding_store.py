@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
+from troth.ledger.model import PLATFORM
 from troth.ledger.registers import Register
 from troth.ledger.store import COLUMNS
 
@@ -60,11 +61,11 @@ async def tenant_of(connection: Connection) -> UUID | None:
 
 
 async def all_rows(connection: Connection, register: Register) -> AsyncIterator[Row]:
-    """Every row of a register in the transaction's scope, a thousand at a time."""
+    """Every row of a register in the transaction's space, a thousand at a time."""
     async with connection.cursor(name="bound_rows") as cursor:
         await cursor.execute(
             "select " + register.row("t") + " as row, " + register.text("t") + " as bound, t.turn, t.tag, t.bound_by"
-            " from " + register.name + " t"
+            " from " + register.name + " t where " + _here(register)
         )  # fmt: skip
         cursor.itersize = 1000
         async for row in cursor:
@@ -105,9 +106,15 @@ async def bound_before(connection: Connection, kind: str) -> set[str]:
     return {row["register"] for row in await cursor.fetchall()}
 
 
-async def tenants(connection: Connection) -> list[UUID]:
-    """Every organisation."""
-    return [row["id"] for row in await (await connection.execute("select id from organisation order by id")).fetchall()]
+async def spaces(connection: Connection) -> list[UUID]:
+    """Every space that rows with a tenant lie in: of the platform itself, and of each organisation."""
+    cursor = await connection.execute("select id from organisation order by id")
+    return [PLATFORM, *(row["id"] for row in await cursor.fetchall())]
+
+
+def _here(register: Register) -> LiteralString:
+    """SQL of what is the transaction's own: an organisation may read rows of the platform, which are not its."""
+    return "true" if register.is_platform else "t.tenant = nullif(current_setting('app.tenant', true), '')::uuid"
 
 
 def _keys(register: Register) -> LiteralString:

@@ -15,7 +15,7 @@ from troth.ledger.registers import REGISTERS
 from troth.ledger.sealer import Sealer
 
 Place = tuple[str, UUID | None, str]
-"""Register, organisation (None on the platform) and key of a row."""
+"""Register, space (None where rows have no tenant) and key of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ async def _compared(database: Database, everybody: Database, sealer: Sealer) -> 
     """Rows first: what is bound while they are read is newer than they are, and is met the second time."""
     rows: dict[Place, Row] = {}
     async with database.transaction(None) as connection:
-        tenants = await binding_store.tenants(connection)
-    for scope in (None, *tenants):
+        spaces = await binding_store.spaces(connection)
+    for scope in (None, *spaces):
         async with database.transaction(Space(scope)) as connection:
             for register in REGISTERS.values():
                 if register.is_platform == (scope is None):
@@ -92,11 +92,14 @@ async def _compared(database: Database, everybody: Database, sealer: Sealer) -> 
     found = []
     for place, row in rows.items():
         if what := _wrong(sealer, place, row, must.pop(place, None)):
-            found.append(AlteredRow(place[0], place[2], what, place[1]))
-    found += [
-        AlteredRow(place[0], place[2], "deleted", place[1]) for place, bind in must.items() if bind.tag is not None
-    ]
+            found.append(_altered(place, what))
+    found += [_altered(place, "deleted") for place, bind in must.items() if bind.tag is not None]
     return found
+
+
+def _altered(place: Place, what: str) -> AlteredRow:
+    name, space, key = place
+    return AlteredRow(name, key, what, None if space == PLATFORM else space)
 
 
 def _wrong(sealer: Sealer, place: Place, row: Row, must: Bind | None) -> str:
@@ -119,12 +122,11 @@ async def _must(connection: Connection, sealer: Sealer, name: str | None = None)
     async for entry in binding_store.entries(connection, name):
         if entry["mac"] is None or bytes(entry["mac"]) != sealer.mac(leaf.covered(entry)):
             continue  # not ours: `verify` names it
-        tenant = None if entry["tenant"] == PLATFORM else entry["tenant"]
         for bind in _binds(entry):
             register = REGISTERS.get(bind.register)
             if register is None:
                 continue
-            place = (bind.register, None if register.is_platform else tenant, bind.row)
+            place = (bind.register, None if register.is_platform else entry["tenant"], bind.row)
             held = must.get(place)
             if held is None or held.turn < bind.turn:
                 must[place] = bind

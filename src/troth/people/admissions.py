@@ -112,12 +112,14 @@ class Admissions(Invitations):
 
         Raises:
             AdmissionOver: Decided, lapsed, or not of this organisation.
+            RowsAltered: Somebody wrote past the platform who was let in by whom, or what waits.
             SecondPersonNeeded: Not independent of who proposed it, or the permit is for something else.
             UserNotFound: The member has left.
         """
         organisation = await self._own(permit)
         made = self._new_invitation(organisation.id, "user", "")
         async with self._db.transaction(permit) as connection:
+            await self._ledger.require_whole(connection, "admission", "way_in")
             rows = await admissions_store.waiting(connection, clock.now(), admission_id)
             if not rows:
                 raise AdmissionOver
@@ -163,8 +165,12 @@ class Admissions(Invitations):
             tenant: The organisation.
             one: An account.
             other: Another.
+
+        Raises:
+            RowsAltered: Somebody wrote past the platform who was let in by whom.
         """
         async with self._db.transaction(await self.organisation(tenant)) as connection:
+            await self._ledger.require_whole(connection, "way_in")
             return independent(await admissions_store.ways(connection), one, other)
 
     # Subjects: one invitation each, which whoever may make it may take back

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -62,9 +63,11 @@ async def scene(place: Deployment) -> tuple[Held, Person]:
     await rooms.archive.merging.merge(
         place.set_up_permit("merge", house, "rights"), again.subject_id, held.subject_id, "One person, entered twice."
     )
-    await rooms.exchange.add_contract(
-        place.set_up_permit("keep_register", house), "baa", "baa", "Example Hospital", clock.today()
-    )
+    await fill_exchange(place, held)
+    await place.staff("office")
+    invite = Target("organisation", held.house.id, held.house.id, attributes=(("role", "clinician"),))
+    permit = replace(place.set_up_permit("invite", invite), actor=doctor.actor)
+    await rooms.people.propose_invitation(permit, "second@x.example", "Sam Second", "clinician")
     await rooms.choices.object_to(
         place.set_up_permit("choose", held.subject, "rights"), held.subject_id, "administration"
     )
@@ -72,6 +75,23 @@ async def scene(place: Deployment) -> tuple[Held, Person]:
     await rooms.rights.open(place.set_up_permit("open_request", held.subject, "rights"), Right.ACCESS, held.subject_id)
     assert patient.actor.subject_id is not None
     return held, doctor
+
+
+async def fill_exchange(place: Deployment, held: Held) -> None:
+    """Everything that is kept about others, by the organisation and by the platform itself."""
+    exchange, today = place.rooms.exchange, clock.today()
+    house = Target("organisation", held.house.id, held.house.id)
+    keep, instruct = place.set_up_permit("keep_register", house), place.set_up_permit("instruct", house)
+    await exchange.add_contract(keep, "baa", "baa", "Example Hospital", today)
+    await exchange.give_instruction(instruct, "weekend", "Send on Sundays too.", ["disclose"], ["exchange"], today)
+    await exchange.add_order(keep, "legal_order", "A court", "GB", "One study", [held.id], today)
+    for permit in (keep, place.set_up_permit("keep_register", Target("platform"))):
+        await exchange.add_contract(permit, "mail", "processor", "Post plc", today)
+        await exchange.add_instrument(permit, "clauses", "scc", "GB", "US", today, document=b"The clauses.")
+        await exchange.add_recipient(
+            permit, "post", "Post plc", "service_provider", "GB", ["images"], ["care"],
+            stands_under="hospital_systems", contract_key="mail",
+        )  # fmt: skip
 
 
 async def found(place: Deployment) -> list[tuple[str, str]]:
@@ -82,7 +102,8 @@ async def test_what_was_done_by_the_doors_is_whole_and_bound(place: Deployment, 
     assert await found(place) == []
     filled = [name for name in REGISTERS if sql(f"select 1 from {name} limit 1")]
     assert {"membership", "subject_account", "peer", "legal_hold", "assignment", "subject_merge", "standing",
-            "notice_version", "exchange_contract", "way_in"} <= set(filled)  # fmt: skip
+            "notice_version", "way_in", "admission", "exchange_contract", "exchange_recipient", "exchange_instrument",
+            "exchange_instruction", "exchange_order"} <= set(filled)  # fmt: skip
     for name in filled:
         assert sql(f"select count(*) from {name} where tag is null or turn = 0 or bound_by is null") == [(0,)]
 
@@ -101,7 +122,12 @@ CHANGES = {
     "subject_merge": "ended_at = now()",
     "notice_version": "is_material = not is_material",
     "exchange_contract": "valid_until = '2099-01-01'",
+    "exchange_recipient": "country = 'US'",
+    "exchange_instrument": "valid_until = '2099-01-01'",
+    "exchange_instruction": "words = 'anything'",
+    "exchange_order": "reviewed_by = gen_random_uuid(), reviewed_at = now()",
     "way_in": "role = 'referrer', accounts = array[account_id]",
+    "admission": "role = 'clinician', proposed_by = gen_random_uuid()",
     "restriction": "lifted_at = now()",
     "choice": "state = 'withdrawn'",
     "rights_request": "due_at = due_at + interval '1 year'",
@@ -115,6 +141,7 @@ OWN = {
     "subject": {"patient_token": "1"},
     "organisation": {"name": "'Another'", "operates": "false"},
     "peer": {"ae": "'EVIL'"},
+    "exchange_recipient": {"ended_at": "now()"},
     "assignment": {"ended_at": "now()"},
     "subject_merge": {"ended_at": "now()"},
     "restriction": {"number": "999", "lifted_at": "now()"},
@@ -243,6 +270,11 @@ async def test_what_was_held_before_is_bound_once_and_never_again(database: Serv
         tenant=tenant,
     )
     sql(held, tenant=tenant, n=130)
+    sql(  # of the platform itself, which the organisation may read
+        "insert into exchange_contract (tenant, id, key, kind, party, valid_from, made_at) values"
+        " (%(none)s, gen_random_uuid(), 'mail', 'processor', 'Post plc', '2026-01-01', now())",
+        none=UUID(int=0),
+    )
     assert await found() == {"inserted, and no entry of the ledger names it"}
 
     async def unsound() -> bool:
@@ -251,7 +283,7 @@ async def test_what_was_held_before_is_bound_once_and_never_again(database: Serv
     with pytest.raises(RowsAltered):
         await baseline.bind_held(database, ledger, unsound)
     bind = partial(ledger.bind_held, database, database.dsn("troth_sequencer"))
-    assert await bind() == 131, "and the organisation"
+    assert await bind() == 132, "and the organisation, and what the platform keeps"
     assert await found() == set()
     assert await bind() == 0
     sql("update identity_rule set tag = null, turn = 0, bound_by = null, ended_at = null where issuer_token = 1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,12 +15,13 @@ from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from tests.common.outside import Office, office_of
 from tests.common.platform import AtOnce
 from tests.common.receiver import Receiver, receiving
-from troth.kit import clock
+from troth.exchange import ExchangeFacts
+from troth.kit import clock, ids
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.ledger import RowsAltered
 from troth.lifecycle import LifecycleFacts
-from troth.people import AssignmentFacts, ChoiceFacts, Organisation, PeopleFacts, SignInLinkOver
+from troth.people import AssignmentFacts, ChoiceFacts, Organisation, PeopleFacts, SignInLinkOver, agreeing
 from troth.policy import Facts, FactSet, Target
 from troth.rights import Fulfilment, Right
 
@@ -205,6 +207,72 @@ async def test_nothing_goes_to_a_recipient_whose_row_was_changed(
     assert await told(place, table, office.house) == 1
 
 
+LIES_OF_REGISTERS = (
+    ("exchange_instrument", "destination = 'FR'"),
+    ("exchange_instrument", "valid_until = valid_until + 999, turn = turn + 1"),
+    ("exchange_instruction", "actions = array['disclose', 'erase']"),
+    ("exchange_instruction", "valid_until = valid_until + 999"),
+    ("exchange_order", "study_ids = '{}'"),
+    ("exchange_order", "reviewed_by = gen_random_uuid(), reviewed_at = now()"),
+)
+
+
+@pytest.mark.parametrize(("table", "change"), LIES_OF_REGISTERS)
+async def test_an_instrument_an_instruction_and_an_order_that_were_changed_are_not_there(
+    place: Deployment, office: Office, lie: Sql, table: str, change: str
+) -> None:
+    held, exchange, today = await place.study(office.house), place.rooms.exchange, clock.today()
+    house, soon, key = Target("organisation", office.house.id, office.house.id), today + timedelta(days=9), ids.code()
+    keep, instruct = place.set_up_permit("keep_register", house), place.set_up_permit("instruct", house)
+    key = f"of_{key.lower().replace('-', '_')}"
+    await exchange.add_instrument(keep, key, "scc", "GB", "US", today, soon, document=b"The clauses.")
+    await exchange.give_instruction(instruct, key, "Send it.", ["disclose"], ["exchange"], today, soon)
+    order = await exchange.add_order(keep, "legal_order", "A court", "GB", "All", [held.id], today, soon, document=b"O")
+    facts = ExchangeFacts(place.rooms.database, place.rooms.people, place.rooms.keyring)
+
+    async def claims() -> tuple[set[str], set[str]]:
+        found = await asked(place, facts, held, office.person, order=str(order))
+        told = {each for each in found.claims if each in mine}
+        return told, {each.register for each in found.distrusted}
+
+    mine = {
+        "exchange_instrument": {f"instrument:{key}"}, "exchange_instruction": {f"instruction:{key}"},
+        "exchange_order": {"order_document", f"legal_order:{order}"},
+    }[table]  # fmt: skip
+    assert await claims() == (mine, set())
+    lie(table, f"{change} where made_at = (select max(made_at) from {table})")
+    assert await claims() == (set(), {table})
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("admission", "role = 'office'"),
+        ("admission", "proposed_by = %(other)s"),
+        ("way_in", "accounts = array[account_id]"),
+    ],
+)
+async def test_nobody_is_let_in_on_a_proposal_or_a_way_that_was_changed(
+    place: Deployment, lie: Sql, table: str, change: str
+) -> None:
+    first, second = await place.staff("admin"), await place.staff("admin")
+    people, house = place.rooms.people, place.first.id
+    inviting = Target("organisation", house, house, attributes=(("role", "clinician"),))
+    permit = replace(place.set_up_permit("invite", inviting), actor=first.actor)
+    waits = await people.propose_invitation(permit, "new@x.example", "Nora New", "clinician")
+    lie(table, change, other=second.actor.id)
+    let_in = replace(place.set_up_permit("let_in", agreeing(second.actor, waits)), actor=second.actor)
+    sent = len(place.mails())
+    with pytest.raises(RowsAltered):
+        await people.agree_admission(let_in, waits.id)
+    if table == "way_in":
+        assert first.actor.id is not None
+        assert second.actor.id is not None
+        with pytest.raises(RowsAltered):
+            await people.are_independent(house, first.actor.id, second.actor.id)
+    assert len(place.mails()) == sent
+
+
 @pytest.mark.parametrize(
     "change", ["closed_at = now(), state = 'refused'", "due_at = due_at + interval '1 year'", "scope = '{}'"]
 )
@@ -226,6 +294,16 @@ async def test_a_request_that_was_changed_is_shown_open_and_due_and_nothing_is_d
     assert shown.due_at <= clock.now()
     assert (await patient.web.get("/requests")).status_code == 200
     assert await told(place, "rights_request") == before + 1
+
+
+async def test_an_assignment_that_was_given_to_somebody_else_opens_nothing_for_them(
+    place: Deployment, lie: Sql
+) -> None:
+    held, doctor, thief = await place.study(), await place.staff("clinician"), await place.staff("clinician")
+    await place.assign(doctor, held)
+    lie("assignment", "account_id = %(thief)s where account_id = %(id)s", id=doctor.actor.id, thief=thief.actor.id)
+    answer = await thief.viewer.get(f"/dicomweb/studies/{held.uid}/metadata", headers=JSON)
+    assert answer.status_code == 404
 
 
 LINES = ("account_id = %(victim)s", "expires_at = expires_at + interval '1 year'", "role = 'admin', turn = turn + 1")
