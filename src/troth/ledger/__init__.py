@@ -43,10 +43,11 @@ from troth.ledger.rows import AlteredRow, RowsLook
 from troth.ledger.sealer import Sealer
 from troth.ledger.sequencer import Sequencer
 from troth.ledger.service import Ledger
-from troth.ledger.tail import Differs
+from troth.ledger.tail import HEAD_DIFFERED, Differs
 
 __all__ = [
     "EMPTY_ROOT",
+    "HEAD_DIFFERED",
     "KINDS",
     "NEEDS",
     "NOTHING",

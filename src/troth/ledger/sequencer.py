@@ -165,7 +165,9 @@ class Sequencer:
         if self._fence is None and await store.try_lead(self._lead):
             async with self._database.transaction(None) as connection:
                 fence = await store.raise_fence(connection)
-            self._fence = fence
+                # Before the number stands: one that is raised at each try would pass the one that is remembered.
+                edge = await self._load_edge(connection, fence)
+            self._fence, self._edge = fence, edge
         return self._fence is not None
 
     async def _stand_down(self) -> None:
@@ -176,10 +178,10 @@ class Sequencer:
 
     async def _integrate(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Write the leaves of some entries, and all that follows from them, in one transaction."""
-        if await store.lock_fence(connection) != self._fence:
+        if self._fence is None or await store.lock_fence(connection) != self._fence:
             raise Fenced
         if self._edge is None:
-            self._edge = await self._load_edge(connection)
+            self._edge = await self._load_edge(connection, self._fence)
         edge, previous = self._edge, self._edge.size
         fresh = [row for row in rows if row["taken"] is None]
         self._kinds = {row["kind"] for row in fresh}
@@ -200,7 +202,7 @@ class Sequencer:
         await store.delete_pending(connection, [row["seq"] for row in rows])
         return len(rows)
 
-    async def _load_edge(self, connection: Connection) -> Edge:
+    async def _load_edge(self, connection: Connection, fence: int) -> Edge:
         """The right edge of the tree that was signed last.
 
         Raises:
@@ -220,10 +222,10 @@ class Sequencer:
             if (signed.size, signed.root) != (size, edge.root()):
                 raise TreeBroken
             self._origin = signed.origin
-        await self._compare(connection, size)
+        await self._compare(connection, size, fence)
         return edge
 
-    async def _compare(self, connection: Connection, size: int) -> None:
+    async def _compare(self, connection: Connection, size: int, fence: int) -> None:
         """Compare the tree with what the head file remembers.
 
         Raises:
@@ -234,12 +236,12 @@ class Sequencer:
             return
         if head is not None:
             self._coded_from = head.coded_from
-        if found := await tail.differs(connection, head, size, self._fence or 0):
+        if found := await tail.differs(connection, head, size, fence):
             raise TreeBroken(found.sentence)
         if head is None:  # what an earlier program wrote has no codes; nothing of ours is without from now on
             self._coded_from = size + await store.count_uncoded(connection)
             root = await tail.root_at(connection, size)
-            await asyncio.to_thread(self._head.write, Head(size, root, self._fence or 0, self._coded_from))
+            await asyncio.to_thread(self._head.write, Head(size, root, fence, self._coded_from))
 
     async def _remember(self, *, at_once: bool = False) -> None:
         """Write into the head file what was signed last, at most once a second."""

@@ -308,6 +308,14 @@ class Ledger:
         last = await store.select_checkpoint(connection)
         return await tail.differs(connection, head, last["size"] if last else 0)
 
+    async def stands_still(self, connection: Connection) -> bool:
+        """Whether nothing more is signed: that it is not what was signed was said, and no tree has taken that entry.
+
+        Args:
+            connection: On the platform.
+        """
+        return await store.waits(connection, tail.HEAD_DIFFERED)
+
     async def prove(self, connection: Connection, event_id: UUID) -> Proof:
         """Proof that an event is in the ledger, for the latest checkpoint.
 

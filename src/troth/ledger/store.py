@@ -279,6 +279,15 @@ async def has_coded(connection: Connection) -> bool:
     return bool((await _rows(connection, query, ()))[0]["has"])
 
 
+async def waits(connection: Connection, kind: str) -> bool:
+    """Whether an entry of a kind, of the transaction's space, has no place in the tree."""
+    query = (
+        "select exists (select from ledger_entry e where e.kind = %s and not exists (select from ledger_leaf l"
+        " where l.tenant = e.tenant and l.entry_id = e.id)) as waits"
+    )
+    return bool((await _rows(connection, query, (kind,)))[0]["waits"])
+
+
 async def count_uncoded(connection: Connection) -> int:
     """How many entries wait that a program wrote which made no codes."""
     query = (

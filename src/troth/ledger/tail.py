@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from troth.kit.db import Connection
 from troth.ledger import store, tiles
 from troth.ledger.errors import TreeBroken
 from troth.ledger.head import NAME, Head
 from troth.ledger.merkle import EMPTY_ROOT
+
+HEAD_DIFFERED: Final = "ledger:head:differed"
+"""Kind of the entry that says so; it gets its place once that was put right."""
 
 
 @dataclass(frozen=True, slots=True)

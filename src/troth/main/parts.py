@@ -22,10 +22,12 @@ from troth.lifecycle import ContactDisposal, UnusedAccounts
 from troth.main.adopting import InForce
 from troth.main.descriptors import raise_open_files
 from troth.main.dicom_tls import dicom_tls
+from troth.main.first_start import operator
 from troth.main.http import BoundedProtocol
 from troth.main.node import Part, server_for
 from troth.main.proof_runs import ProofRuns
 from troth.main.settings import Settings
+from troth.main.standing import sequence
 from troth.main.tls import Certificate, certificate
 from troth.main.upkeeping import Upkeeping
 from troth.main.wiring import Rooms, load_notices, open_rooms
@@ -118,7 +120,7 @@ def run_worker(settings: Settings, first: socket.socket | None, second: socket.s
                 bell.ring()
 
         sequencer = Sequencer(rooms.dsn_sequencer, rooms.keyring, head=HeadFile(settings.data_dir))
-        sequencing = asyncio.create_task(sequencer.run(stop, ring))
+        sequencing = asyncio.create_task(sequence(rooms, operator(), sequencer, stop, ring))
         durable = Durable(server.dsn("troth_flow", "troth_flow"))
         fulfilment = Fulfilment(rooms.rights, durable)
         amendments = Amendments(rooms.outreach, durable)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable, Collection, Mapping
 
 from troth import policy
 from troth.kit.db import Space
-from troth.ledger import Clear, TreeBroken
+from troth.ledger import HEAD_DIFFERED, CheckpointBroken, Clear, Sequencer, TreeBroken
 from troth.main.wiring import Rooms
 from troth.policy import Actor
 
-KIND = "ledger:head:differed"
 _logger = logging.getLogger(__name__)
 
 
@@ -26,19 +27,41 @@ async def say_standing(rooms: Rooms, actor: Actor) -> bool:
     Returns:
         Whether it is the one that was signed last.
     """
-    counts: dict[str, int] = {}
-    how: str
     try:
         async with rooms.database.transaction(Space(None)) as connection:
             found = await rooms.ledger.differs(connection)
         if found is None:
             return True
-        how, sentence, counts = found.how, found.sentence, {"signed": found.signed, "held": found.held}
+        await _say(rooms, actor, found.how, found.sentence, {"signed": found.signed, "held": found.held})
     except TreeBroken as fault:
-        how, sentence = "unreadable", fault.detail
+        await _say(rooms, actor, "unreadable", fault.detail)
+    return False
+
+
+async def sequence(
+    rooms: Rooms, actor: Actor, sequencer: Sequencer, stop: asyncio.Event, tell: Callable[[Collection[str]], None]
+) -> None:
+    """Sequence until told to stop. A tree that must not be extended ends the signing, and no other work.
+
+    Nothing is tried again: it is put right while the node stands still, and the next start looks again.
+
+    Args:
+        rooms: The rooms.
+        actor: The operator.
+        sequencer: Of this process.
+        stop: Ends it.
+        tell: As `Sequencer.run` takes it.
+    """
+    try:
+        await sequencer.run(stop, tell)
+    except (TreeBroken, CheckpointBroken) as fault:
+        await _say(rooms, actor, "broken", fault.detail)
+
+
+async def _say(rooms: Rooms, actor: Actor, how: str, sentence: str, counts: Mapping[str, int] | None = None) -> None:
     _logger.critical("%s. Nothing more is signed. To go on from a backup: troth restore", sentence)
     entry = policy.act(
-        actor, KIND, "security", space=Space(None), outcome="failed", counts=counts, clear=Clear(says={"state": how})
-    )
+        actor, HEAD_DIFFERED, "security", space=Space(None), outcome="failed", counts=counts or {},
+        clear=Clear(says={"state": how}),
+    )  # fmt: skip
     await rooms.ledger.write(rooms.database, Space(None), [entry])
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 
@@ -11,9 +12,9 @@ import pytest
 from tests.common.deployment import Deployment, OpenDeployment
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
-from troth.ledger import HeadFile
+from troth.ledger import HEAD_DIFFERED, HeadFile, Sequencer
 from troth.main.first_start import operator
-from troth.main.standing import KIND, say_standing
+from troth.main.standing import say_standing, sequence
 
 TABLES = ("ledger_entry", "ledger_leaf", "ledger_checkpoint", "ledger_tile")
 
@@ -59,7 +60,8 @@ LIES = {"cut": (cut, "an older or a cut one"), "other": (altered, "are not those
 async def told(place: Deployment) -> list[dict[str, str]]:
     async with place.rooms.database.transaction(None) as connection:
         cursor = await connection.execute(
-            "select more -> 'says' ->> 'state' as how, counts from ledger_entry where kind = %s order by at", (KIND,)
+            "select more -> 'says' ->> 'state' as how, counts from ledger_entry where kind = %s order by at",
+            (HEAD_DIFFERED,),
         )
         return [dict(row) for row in await cursor.fetchall()]
 
@@ -117,3 +119,33 @@ async def sizes(place: Deployment) -> list[int]:
     async with place.rooms.database.transaction(None) as connection:
         cursor = await connection.execute("select size from ledger_checkpoint order by size")
         return [row["size"] for row in await cursor.fetchall()]
+
+
+async def test_a_tree_that_must_not_go_on_ends_the_signing_alone_and_is_said(
+    place: Deployment, sql: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the head file does not see: a leaf that is gone. The worker's task ends well, so its other work goes on."""
+    admin = await place.staff("admin")
+    await place.looked()
+    await place.sequencer.close()
+    before, number = await told(place), await fence(place)
+    sql("delete from ledger_leaf where index = (select max(index) from ledger_leaf)")
+    for _ in range(2):
+        head = HeadFile(place.rooms.settings.data_dir)
+        sequencer = Sequencer(place.rooms.dsn_sequencer, place.rooms.keyring, head=head)
+        with caplog.at_level(logging.CRITICAL):
+            await sequence(place.rooms, operator(), sequencer, asyncio.Event(), lambda kinds: None)
+    assert "not as many as its last checkpoint says. Nothing more is signed" in caplog.text
+    assert [row["how"] for row in (await told(place))[len(before) :]] == ["broken", "broken"]
+    assert await fence(place) == number, "tries that fail raise no number: it would pass the one that is remembered"
+    page = await admin.web.get("/admin/systems")
+    assert "do not fit what was signed" in page.text
+    assert "Nothing more is signed" in page.text
+
+
+async def fence(place: Deployment) -> int:
+    """The fencing number in force."""
+    async with await psycopg.AsyncConnection.connect(place.rooms.dsn_sequencer) as connection:
+        row = await (await connection.execute("select number from ledger_fence")).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -31,6 +31,7 @@ DIFFERS: Mapping[str, str] = {
     "other": "The first {signed:,} entries are not those that were signed",
     "gone": "The file that remembers what was signed last is gone from the data folder",
 }
+STANDS_STILL = "Its pages in the database do not fit what was signed over them"
 TOLD: Mapping[str, str] = {
     "added": "The system is registered and may send",
     "changed": "The change is in force",
@@ -167,8 +168,11 @@ class SystemPages:
         try:
             async with rooms.database.transaction(Space(None)) as connection:
                 found = await rooms.ledger.differs(connection)
+                stands_still = found is None and await rooms.ledger.stands_still(connection)
         except TreeBroken as fault:
             return fault.detail
+        if stands_still:
+            return STANDS_STILL
         return "" if found is None else DIFFERS[found.how].format(signed=found.signed, held=found.held)
 
     async def _one(
