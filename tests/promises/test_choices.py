@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode
 from datetime import timedelta
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from tests.common.deployment import Deployment, OpenDeployment, Person
 from tests.promises.test_changes import next_version, publish, with_clause
 from troth.kit import clock
+from troth.ledger import Proof, open_checkpoint, verify_inclusion
 from troth.main.adopting import InForce
 
 CONSENT = "topics:email"
@@ -268,6 +270,7 @@ class TestImagingHost:
         person = await place.staff("referrer")
         page = (await choose(person, "yes", "news")).text
         receipt = page.split('href="/choices/')[1].split('"')[0]
+        await place.sequencer.drain()
         kept = (await person.web.get(f"/choices/{receipt}/receipt.json")).json()
         key = Ed25519PublicKey.from_public_bytes(b64decode(kept["public_key"]))
         key.verify(b64decode(kept["signature"]), kept["record"].encode())
@@ -283,6 +286,12 @@ class TestImagingHost:
         assert record["events"][0]["how"] == "page"
         assert record["events"][0]["at"]
         assert record["wording"]
+        ledger = kept["ledger"]
+        signed = open_checkpoint(ledger["checkpoint"], ledger["key"])
+        path = tuple(map(b64decode, ledger["proof"]))
+        proof = Proof(UUID(receipt), ledger["leaf"].encode(), ledger["index"], path, signed)
+        verify_inclusion(proof, place.rooms.ledger.verifier_key)
+        assert receipt in ledger["leaf"], "it is the entry of this choice"
 
     @pytest.mark.promise("IH-10", shows="assessment")
     async def test_the_assessment_of_an_interest_is_linked_from_the_register(self, place: Deployment) -> None:

@@ -12,12 +12,17 @@ from typing import Final
 from troth.kit import clock
 from troth.kit.db import Space
 from troth.kit.files import write_whole
+from troth.kit.mail import MailNotSent
 from troth.ledger import Checkpoint
+from troth.main.first_start import permit_for
 from troth.main.wiring import Rooms
 from troth.notice import Contact
+from troth.policy import Target
 
 MAILED: Final = "checkpoint.mailed"
 _TO: Final = ("company", "dpo")
+_ROLE: Final = "office"
+_ALL: Final = "all"
 _TITLE: Final = "The ledger as it stands today"
 _TEXT: Final = """\
 Keep this message. Below are the size of the platform's ledger and its fingerprint, signed. If an entry is ever taken
@@ -37,16 +42,17 @@ class Checkpoints:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._mailed = rooms.settings.data_dir / MAILED
 
     async def once(self) -> int:
-        """Add it to the file, and mail it where that was not done today and something happened since.
+        """Add it to the file, and mail it to whom it was not mailed today, where something happened since yesterday's.
 
         Returns:
             How many were written to.
 
         Raises:
             OSError: The file cannot be written.
-            troth.kit.mail.MailNotSent: The mail was not taken; it is tried again.
+            troth.kit.mail.MailNotSent: One of them was not taken; it is tried again, and the others have theirs.
         """
         async with self._rooms.database.transaction(Space(None)) as connection:
             found = await self._rooms.ledger.checkpoint(connection)
@@ -54,15 +60,37 @@ class Checkpoints:
             return 0
         if file := self._rooms.settings.checkpoint_file:
             await asyncio.to_thread(append, Path(file), found.note)
-        mailed, said = self._rooms.settings.data_dir / MAILED, f"{clock.today()} {found.size}"
-        before = mailed.read_text().split() if mailed.exists() else ["", ""]
-        if before[0] == str(clock.today()) or before[1:] == [str(found.size)]:
+        today = str(clock.today())
+        day, size, *told = self._mailed.read_text().split() if self._mailed.exists() else ["", ""]
+        if _ALL in told if day == today else size == str(found.size):
             return 0
-        sent = await self._mail(found)
-        await asyncio.to_thread(write_whole, mailed, said.encode())
+        return await self._mail(found, told if day == today else [])
+
+    async def _mail(self, found: Checkpoint, told: list[str]) -> int:
+        """To each who does not have it; who has is kept as a tag of the address, which is in the clear nowhere."""
+        rooms, sent, failed = self._rooms, 0, None
+        text = _TEXT.format(note=found.note, key=rooms.ledger.verifier_key)
+        for address in sorted(await self._addresses()):
+            mark = rooms.keyring.tag(f"{MAILED}\n{address}".encode()).hex()[:16]
+            if mark in told:
+                continue
+            try:
+                await rooms.mail.send(address, _TITLE, text)
+            except MailNotSent as fault:
+                failed = fault
+                continue
+            told.append(mark)
+            sent += 1
+        if failed is None:
+            told.append(_ALL)
+        said = " ".join([str(clock.today()), str(found.size), *told])
+        await asyncio.to_thread(write_whole, self._mailed, said.encode())
+        if failed is not None:
+            raise failed
         return sent
 
-    async def _mail(self, found: Checkpoint) -> int:
+    async def _addresses(self) -> set[str]:
+        """The company and its officer, as the notice names them, and the privacy office of each organisation."""
         rooms = self._rooms
         addresses = {
             each.email
@@ -70,10 +98,11 @@ class Checkpoints:
             for each in version.notice.all("contact")
             if isinstance(each, Contact) and each.of in _TO and each.email
         }
-        text = _TEXT.format(note=found.note, key=rooms.ledger.verifier_key)
-        for address in sorted(addresses):
-            await rooms.mail.send(address, _TITLE, text)
-        return len(addresses)
+        for place in await rooms.people.organisations():
+            permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
+            members = await rooms.people.users(permit)
+            addresses |= {each.email for each in members if each.is_active and each.role == _ROLE}
+        return addresses
 
 
 def append(file: Path, note: str) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.common.deployment import OpenDeployment
 from troth.kit import clock
+from troth.kit.mail import Mail, MailNotSent
 from troth.ledger import open_checkpoint
 from troth.main.checkpoints import Checkpoints
 from troth.main.ledger_command import notes_in
@@ -36,3 +38,33 @@ async def test_it_is_added_to_a_file_and_mailed_once_a_day(open_deployment: Open
         assert await Checkpoints(rooms).once() == sent
     with clock.moved(timedelta(days=2)):
         assert await Checkpoints(rooms).once() == 0, "nothing happened since"
+
+
+async def test_each_privacy_office_has_it_once_a_day_though_one_could_not_be_written_to(
+    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await open_deployment("imaging-cloud")
+    first, second = await place.staff("office"), await place.staff("office", place.second)
+    doctor = await place.staff("clinician")
+    await place.sequencer.drain()
+    send, whom = Mail.send, []
+
+    async def picky(mail: Mail, to: str, *given: Any, **more: Any) -> Any:
+        if to == refused:
+            raise MailNotSent
+        whom.append(to)
+        return await send(mail, to, *given, **more)
+
+    monkeypatch.setattr(Mail, "send", picky)
+    refused = second.email
+    with pytest.raises(MailNotSent):
+        await Checkpoints(place.rooms).once()
+    assert first.email in whom
+    assert doctor.email not in whom
+    before = len(whom)
+    refused = ""
+    assert await Checkpoints(place.rooms).once() == 1
+    assert whom[before:] == [second.email], "the others have theirs"
+    assert await Checkpoints(place.rooms).once() == 0
+    said = (place.rooms.settings.data_dir / "checkpoint.mailed").read_text()
+    assert "@" not in said

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from troth.ledger import Proof
 from troth.vault import KeyRef
 
 HolderKind = Literal["subject", "account"]
@@ -102,12 +103,21 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the person gets: the record, signed by the deployment (Ed25519 over the UTF-8 text)."""
+    """What the person gets: the record, signed by the deployment (Ed25519 over the UTF-8 text).
+
+    Attributes:
+        log_key: Verifier key of the ledger.
+        checkpoint: The ledger as it was signed last; empty where nothing is signed yet.
+        proof: That the entry of this choice is in it; None while it waits for its place.
+    """
 
     choice: Choice
     text: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     public_key: bytes = field(repr=False)
+    log_key: str = field(repr=False)
+    checkpoint: str = field(repr=False)
+    proof: Proof | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,22 +79,28 @@ class Records:
         ]
 
     async def receipt(self, permit: Permit, choice_id: UUID) -> Receipt:
-        """The receipt of one choice: its record, signed.
+        """The receipt of one choice: its record, signed, and the ledger with its entry as it was signed last.
 
         Raises:
             ChoiceNotFound: There is none, or it is somebody else's.
         """
         async with self._db.transaction(permit) as connection:
             row = await store.choice(connection, choice_id)
-        if row is None:
-            raise ChoiceNotFound
+            if row is None:
+                raise ChoiceNotFound
+            signed = await self._ledger.checkpoint(connection)
+            proofs = await self._ledger.prove_all(connection, [row["event_id"]] if row["event_id"] else [])
         try:
             holder = await self.holder(permit, row["holder_id"], SEEING)
         except SubjectNotFound:
             raise ChoiceNotFound from None
         made = self._choice(row, holder)
         text = to_bytes(made.record)
-        return Receipt(made, text, self._keyring.sign(text), self._keyring.public_key)
+        proof, note = proofs.get(row["event_id"]), "" if signed is None else signed.note
+        return Receipt(
+            made, text, self._keyring.sign(text), self._keyring.public_key, self._ledger.verifier_key,
+            note if proof is None else proof.checkpoint.note, proof,
+        )  # fmt: skip
 
     async def holder(self, permit: Permit, holder_id: UUID, actions: tuple[str, ...] = CHOOSING) -> Holder:
         """Whose choice it is, if the permit is about them.

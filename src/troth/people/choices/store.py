@@ -11,7 +11,7 @@ from troth.kit.db import Connection, Row
 from troth.policy import belief
 
 _CHOICE = """id, number, tenant, holder_id, holder_kind, kind, key, state, notice, version, clause, made_at, expires_at,
-    is_current, sealed"""
+    is_current, sealed, event_id"""
 _RESTRICTION = "id, number, tenant, subject_id, study_id, clause, made_at, lifted_at, sealed"
 _PROPOSAL = "id, tenant, holder_id, what, state, made_at, decided_at, decided_by, sealed"
 

@@ -20,6 +20,7 @@ from troth.doors.web.patient.choice_views import ChoicesPage, Press, ReceiptPage
 from troth.doors.web.render import Page
 from troth.kit import numbers
 from troth.kit.errors import NotFound, Unprocessable
+from troth.ledger import Proof
 from troth.notice import NoticeVersion
 from troth.people import Choice, Restriction, Said
 from troth.policy import Actor, Permit, Target
@@ -115,6 +116,7 @@ class ChoicePages:
                 "signature": b64encode(receipt.signature).decode(),
                 "public_key": b64encode(receipt.public_key).decode(),
                 "algorithm": "Ed25519 over the UTF-8 text of record",
+                "ledger": {"key": receipt.log_key, "checkpoint": receipt.checkpoint, **_proved(receipt.proof)},
             }
             name = f"{receipt.choice.reference}.json"
             headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
@@ -248,6 +250,14 @@ class ChoicePages:
             words_of = "Every scan, also those that come later."
             lines.append(Stoppable(titles[None], words_of, clauses, press, href=f"{STOP}?about={choosing.EVERYTHING}"))
         return tuple(lines), titles
+
+
+def _proved(proof: Proof | None) -> dict[str, Any]:
+    """The entry of a choice with its path to the root; nothing while it waits for its place."""
+    if proof is None:
+        return {}
+    path = [b64encode(each).decode() for each in proof.path]
+    return {"leaf": proof.leaf.decode(), "index": proof.index, "proof": path}
 
 
 def receipt_page(choice: Choice, text: bytes) -> ReceiptPage:
