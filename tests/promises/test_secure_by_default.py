@@ -31,6 +31,8 @@ OF_EVERYBODY = {
     "/notice",
     "/ledger/checkpoint",
     "/ledger/key",
+    "/ledger/check",
+    "/ledger/check_my_list.js",
     "/ledger/check_my_list.py",
     "/notice/versions",
     "/notice/versions/1",

@@ -15,7 +15,7 @@ from troth.rights.errors import (
 from troth.rights.known import WORDS as WORDS_OF_KNOWN
 from troth.rights.known import Known, apart
 from troth.rights.ledger_json import NAME as LIST_NAME
-from troth.rights.ledger_json import VERIFIER_NAME, verifier
+from troth.rights.ledger_json import VERIFIER_NAME, script, verifier
 from troth.rights.list_file import take_list
 from troth.rights.model import Item, Outcome, Right, RightsRequest, SignedCertificate, State, Step
 from troth.rights.service import Rights
@@ -47,6 +47,7 @@ __all__ = [
     "Step",
     "WrongPermit",
     "apart",
+    "script",
     "take_list",
     "verifier",
 ]

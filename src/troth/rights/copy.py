@@ -4,6 +4,7 @@
     INDEX.HTM, README.TXT                        the same in words
     HELD.JSON, ACCESS.JSON                       the same for programs
     LEDGER.JSON, check_my_list.py                the proof of who looked, and a program of one file that checks it
+    CHECK.HTM                                    the same program as a page
     MANIFEST.TXT, MANIFEST.SIG                   SHA-256 of every file, signed by the deployment
 
 It is sealed while it is written and lies nowhere in the clear. Nothing is called done before it was read back and
@@ -140,6 +141,7 @@ class CopyMaker:
             ("ACCESS.JSON", await asyncio.to_thread(held.access_json, content.access)),
             (ledger_json.NAME, await asyncio.to_thread(ledger_json.written, content.access)),
             (ledger_json.VERIFIER_NAME, await asyncio.to_thread(ledger_json.verifier)),
+            (ledger_json.PAGE_NAME, await asyncio.to_thread(ledger_json.page)),
             ("INDEX.HTM", await asyncio.to_thread(summary.page, content)),
             ("README.TXT", summary.readme(content)),
         ):

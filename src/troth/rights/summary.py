@@ -29,10 +29,11 @@ dt { font-weight: bold; } dd { margin: 0 0 .5rem; } li { margin-bottom: .5rem; }
 """
 
 _CHECK = """\
-<p>You can check this list yourself. In the folder of this copy, run <code>python3 check_my_list.py LEDGER.JSON</code>.
-It needs nothing but Python, uses no network, and names any entry that was changed, moved or left out. Keep this copy:
-run it on your next one with <code>--known</code> and the LEDGER.JSON of this one, and it shows whether anything was
-taken away since. It cannot show that everything that was done was entered.</p>
+<p>You can check this list yourself: open CHECK.HTM of this copy in a browser and choose LEDGER.JSON. It uses no
+network, and names any entry that was changed, moved or left out. The program
+<code>python3 check_my_list.py LEDGER.JSON</code> does the same and needs nothing but Python. Keep this copy: run the
+program on your next one with <code>--known</code> and the LEDGER.JSON of this one, and it shows whether anything was
+taken away since. Neither can show that everything that was done was entered.</p>
 """
 
 _README = """\
@@ -49,7 +50,8 @@ DICOM/        can open it: choose the file DICOMDIR, or import this folder.
 HELD.JSON     The same as INDEX.HTM and more, for programs.
 ACCESS.JSON   The whole list of who looked, for programs.
 LEDGER.JSON   The same list with its proofs, and
-check_my_list.py  the program that checks it. It needs Python and nothing
+CHECK.HTM     the page that checks it: open it in a browser, offline too.
+check_my_list.py  the same as a program. It needs Python and nothing
               else: python3 check_my_list.py LEDGER.JSON
 MANIFEST.TXT  Fingerprints (SHA-256) of every file: sha256sum -c MANIFEST.TXT
 MANIFEST.SIG  The signature of that list, with the way to check it.

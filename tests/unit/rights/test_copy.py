@@ -223,7 +223,7 @@ async def test_a_copy_that_differs_is_found(platform: Platform, request_and_zip:
         await platform.rooms.packs.sync()
         return await maker.read_back(sealed.locator, sealed.key, hashlib.sha256(changed).digest())
 
-    assert await read_back(content) == 12
+    assert await read_back(content) == 13
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
     image = next(name for name in held if "IM" in name)
@@ -236,7 +236,7 @@ async def test_a_copy_that_differs_is_found(platform: Platform, request_and_zip:
                     archive.writestr(name, octets)
         return out.getvalue()
 
-    assert await read_back(packed()) == 12
+    assert await read_back(packed()) == 13
     wrong = bytearray(held[image])
     wrong[-1] ^= 1
     for changed in (
@@ -261,7 +261,7 @@ async def test_a_copy_of_less_than_is_held_is_outdated(
     request, _ = request_and_zip
     maker = await _maker(platform, request)
     made = await maker.make()
-    assert await maker.read_back(made.locator, made.key, made.sha256) == 12
+    assert await maker.read_back(made.locator, made.key, made.sha256) == 13
     await platform.store(phantom_ct(study_of(1, 2025, seed=13), slices=1, size=32))
     with pytest.raises(CopyOutdated):
         await maker.read_back(made.locator, made.key, made.sha256)

@@ -124,6 +124,8 @@ def _public(desk: Desk) -> list[BaseRoute]:
         Route("/ledger/checkpoint", log.checkpoint),
         Route("/ledger/key", log.key),
         Route("/ledger/consistency", log.consistency),
+        Route("/ledger/check", log.check),
+        Route("/ledger/check_my_list.js", log.script),
         Route("/ledger/check_my_list.py", log.program),
         Route("/ledger/tile/{level}/{index:path}", log.tile),
         Route("/notice/versions", versions.versions),

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from troth.doors.web.desk import Desk
+from troth.doors.web.render import Page
 from troth.kit.db import Space
 from troth.kit.errors import BadInput, NotFound
 from troth.ledger import Checkpoint
-from troth.rights import VERIFIER_NAME, verifier
+from troth.rights import VERIFIER_NAME, script, verifier
 
 _PLATFORM = Space(None)
 _DIGITS = 15  # of a size: more than any log has
@@ -28,6 +29,7 @@ class LogPages:
     """
 
     def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._rooms = desk.rooms
 
     async def checkpoint(self, http_request: Request) -> Response:
@@ -43,6 +45,15 @@ class LogPages:
         """The program that checks a person's list, as it goes into each copy: one file, Python's standard library."""
         headers = {"Content-Disposition": f'attachment; filename="{VERIFIER_NAME}"'}
         return PlainTextResponse(verifier(), headers=headers)
+
+    async def script(self, http_request: Request) -> Response:
+        """The same program for browsers, of the page that checks a list."""
+        return Response(script(), media_type="text/javascript")
+
+    async def check(self, http_request: Request) -> Response:
+        """The page on which somebody checks the file of their own list; the file stays in the browser."""
+        visitor = await self._desk.visitor(http_request)
+        return await self._desk.page(http_request, visitor, "Check a list", Page("public/check.html", None))
 
     async def consistency(self, http_request: Request) -> Response:
         """Hashes that prove that the log of `to` entries goes on from the one of `from`, one a line in base64.
