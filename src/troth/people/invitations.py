@@ -6,7 +6,6 @@ organisation handed over. Whatever is wrong, the answer is one; five wrong tries
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -16,7 +15,7 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
-from troth.people import emails, invitations_store, store, texts
+from troth.people import emails, invitations_store, invitees, store, texts
 from troth.people.accepting import BY_INVITATION
 from troth.people.asks import Asks
 from troth.people.errors import (
@@ -100,11 +99,11 @@ class Invitations(Asks):
             raise RegistrationImpossible
         organisation = await self.organisation(subject.tenant)
         made = self._new_invitation(subject.tenant, "patient", ids.code())
-        values = {
+        values: dict[str, Any] = {
             "subject_id": subject_id,
             "code_digest": self._code_digest(organisation, made.id, made.code),
-            "invitee_sealed": self._seal_invitee(subject.key, made, {"email": address}),
         }
+        values["invitee_sealed"] = invitees.sealed(self._keyring, subject.key, made, {"email": address}, values)
         async with self._db.transaction(permit) as connection:
             await invitations_store.end_of_subject(connection, subject_id, clock.now())
             await self._write_invitation(connection, permit, made, values, subject.audit_key, address, subject_id)
@@ -149,8 +148,8 @@ class Invitations(Asks):
     ) -> None:
         """Keep the invitation of a future member, with the accounts that had to agree to it."""
         key = (await self.organisation_over(connection, made.tenant)).key
-        sealed = self._seal_invitee(key, made, invitee)
-        values = {"role": role, "invitee_sealed": sealed, "let_in_by": list(by)}
+        values: dict[str, Any] = {"role": role, "let_in_by": list(by)}
+        values["invitee_sealed"] = invitees.sealed(self._keyring, key, made, invitee, values)
         await self._write_invitation(connection, permit, made, values, key, invitee["email"], None)
 
     async def invitations(self, permit: Permit) -> list[PendingInvitation]:
@@ -205,17 +204,24 @@ class Invitations(Asks):
         made = self._new_invitation(organisation.id, "user", "")
         async with self._db.transaction(permit) as connection:
             rows = await invitations_store.of_staff(connection, invitation_id)
-            digest = digest_of(made.secret)
-            if not rows or not await invitations_store.renew(connection, invitation_id, digest, made.expires_at):
+            if not rows or not invitees.is_as_made(self._keyring, organisation.key, rows[0]):
                 raise InvitationOver
             pending = self._pending(organisation, rows[0])
+            invitee, again = {"email": pending.email, "name": pending.name}, replace(made, id=invitation_id)
+            renewed = {
+                "digest": digest_of(made.secret),
+                "expires_at": made.expires_at,
+                "invitee_sealed": invitees.sealed(self._keyring, organisation.key, again, invitee, rows[0]),
+            }
+            if not await invitations_store.renew(connection, invitation_id, renewed):
+                raise InvitationOver
             said = {"email": pending.email, "invitation": str(invitation_id), "role": pending.role, "again": True}
             await self._note(
                 connection, "people:invitation:made", permit.actor, organisation.id, organisation.key, permit=permit,
                 payload=said, clear=Clear(refs=refs(invitation=invitation_id), says={"role": pending.role}),
             )  # fmt: skip
         await self._mail_to_user(organisation, pending.email, made.link)
-        return replace(made, id=invitation_id)
+        return again
 
     async def open_invitation(self, secret: str, address: str = "") -> OpenInvitation:
         """What may be shown to whoever holds the link. Changes nothing.
@@ -253,7 +259,7 @@ class Invitations(Asks):
                 await self._note_refusal(connection, held, address)
         if fault is not None:
             raise fault
-        invitee = self._invitee(held)
+        invitee = invitees.opened(self._keyring, held.seal_key, held.row)
         account = await self._account_for(invitee["email"])
         found = await self._documents("user", held.organisation.region)
         tenant = held.organisation.id
@@ -311,7 +317,7 @@ class Invitations(Asks):
     async def _match(self, held: _Held, address: str) -> Session:
         subject = held.subject
         assert subject is not None
-        account = await self._account_for(self._invitee(held)["email"])
+        account = await self._account_for(invitees.opened(self._keyring, held.seal_key, held.row)["email"])
         found = await self._documents("patient", held.organisation.region)
         now = clock.now()
         owner = Actor(
@@ -342,7 +348,9 @@ class Invitations(Asks):
         """All is compared, always: which one was wrong must show neither in the answer nor in its time."""
         typed = codes.figures(code)
         same_code = compare_digest(self._code_digest(held.organisation, held.id, typed), held.row["code_digest"])
-        same_email = compare_digest(email.strip().lower().encode(), self._invitee(held)["email"].encode())
+        same_email = compare_digest(
+            email.strip().lower().encode(), invitees.opened(self._keyring, held.seal_key, held.row)["email"].encode()
+        )
         same_subject = subject.is_described_by(name[:400], birth_date)
         return same_code & (same_email | (not email.strip())) & same_subject
 
@@ -384,7 +392,8 @@ class Invitations(Asks):
             subject = await self._subject_in(connection, row["subject_id"]) if row["subject_id"] else None
         except KeyDestroyed:
             raise InvitationOver from None
-        if row["used_at"] is not None or row["expires_at"] <= clock.now():
+        is_over = row["used_at"] is not None or row["expires_at"] <= clock.now()
+        if is_over or not invitees.is_as_made(self._keyring, subject.key if subject else organisation.key, row):
             return _Held(row, organisation, subject, InvitationOver)
         return _Held(row, organisation, subject, TooManyTries if row["tries"] >= MOST_TRIES else None)
 
@@ -412,11 +421,10 @@ class Invitations(Asks):
         await self._mail.send(address, "An invitation to work together", text, {})
 
     def _pending(self, organisation: Organisation, row: Row) -> PendingInvitation:
-        context = _context(organisation.id, row["id"])
-        invitee = json.loads(self._keyring.unseal(organisation.key, row["invitee_sealed"], context))
+        invitee = invitees.opened(self._keyring, organisation.key, row)
         return PendingInvitation(
             row["id"], organisation.id, row["role"], row["made_by"], row["made_at"], row["expires_at"],
-            row["expires_at"] <= clock.now(), str(invitee["name"]), str(invitee["email"]),
+            row["expires_at"] <= clock.now(), invitee["name"], invitee["email"],
         )  # fmt: skip
 
     def _new_invitation(self, tenant: UUID, kind: StandingKind, code: str) -> Invitation:
@@ -464,24 +472,12 @@ class Invitations(Asks):
         # Keyed: six digits would be found from a plain digest in no time.
         return self._keyring.digest(organisation.key, "invitation_code", f"{invitation_id}:{code}")
 
-    def _seal_invitee(self, key: KeyRef, made: Invitation, invitee: Mapping[str, str]) -> bytes:
-        return self._keyring.seal(key, json.dumps(invitee).encode(), _context(made.tenant, made.id))
-
-    def _invitee(self, held: _Held) -> dict[str, str]:
-        context = _context(held.organisation.id, held.id)
-        opened = json.loads(self._keyring.unseal(held.seal_key, held.row["invitee_sealed"], context))
-        return {str(name): str(value) for name, value in opened.items()}
-
 
 def _of_staff(values: Mapping[str, Any]) -> dict[str, str]:
     """What an entry says of the invitation of a future member: the role, and who let them in."""
     if "role" not in values:
         return {}
     return {"role": str(values["role"]), "let_in_by": " ".join(map(str, values["let_in_by"]))}
-
-
-def _context(tenant: UUID, invitation_id: UUID) -> bytes:
-    return b"invitation:" + tenant.bytes + invitation_id.bytes
 
 
 def _purpose_of(kind: StandingKind) -> str:

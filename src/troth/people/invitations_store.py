@@ -40,8 +40,8 @@ async def open_of_subject(connection: Connection, subject_id: UUID, now: datetim
 async def by_digest(connection: Connection, digest: bytes) -> Row | None:
     """An invitation, held by this transaction until it ends: tries are made one after the other."""
     cursor = await connection.execute(
-        "select tenant, id, kind, subject_id, role, code_digest, invitee_sealed, tries, expires_at, used_at, let_in_by "
-        "from invitation where digest = %s for update",
+        "select tenant, id, digest, kind, subject_id, role, code_digest, invitee_sealed, tries, expires_at, used_at,"
+        " let_in_by from invitation where digest = %s for update",
         (digest,),
     )
     return await cursor.fetchone()
@@ -50,8 +50,9 @@ async def by_digest(connection: Connection, digest: bytes) -> Row | None:
 async def of_staff(connection: Connection, invitation_id: UUID | None = None) -> list[Row]:
     """Invitations of future members that were neither used nor withdrawn, newest first; all, or one."""
     cursor = await connection.execute(
-        "select tenant, id, role, invitee_sealed, made_by, made_at, expires_at from invitation where kind = 'user'"
-        " and used_at is null and withdrawn_at is null and (%(id)s::uuid is null or id = %(id)s) order by made_at desc",
+        "select tenant, id, digest, role, let_in_by, invitee_sealed, made_by, made_at, expires_at from invitation"
+        " where kind = 'user' and used_at is null and withdrawn_at is null and (%(id)s::uuid is null or id = %(id)s)"
+        " order by made_at desc",
         {"id": invitation_id},
     )
     return list(await cursor.fetchall())
@@ -67,11 +68,12 @@ async def withdraw(connection: Connection, invitation_id: UUID, now: datetime) -
     return cursor.rowcount == 1
 
 
-async def renew(connection: Connection, invitation_id: UUID, digest: bytes, expires_at: datetime) -> bool:
+async def renew(connection: Connection, invitation_id: UUID, values: dict[str, Any]) -> bool:
     """Give an invitation another secret and another end; False where it was used or withdrawn meanwhile."""
     cursor = await connection.execute(
-        "update invitation set digest = %s, expires_at = %s where id = %s and used_at is null and withdrawn_at is null",
-        (digest, expires_at, invitation_id),
+        "update invitation set digest = %(digest)s, expires_at = %(expires_at)s, invitee_sealed = %(invitee_sealed)s"
+        " where id = %(id)s and used_at is null and withdrawn_at is null",
+        {**values, "id": invitation_id},
     )
     return cursor.rowcount == 1
 

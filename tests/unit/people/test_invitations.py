@@ -8,12 +8,14 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tests.common.arrivals import come_in, complete
 from tests.common.servers import ServedDatabase
 from tests.unit.people.conftest import ADA, ADDRESS, Happened, Outbox, permit_for
 from troth.kit import clock
+from troth.kit.passwords import SUPERUSER
 from troth.ledger import Event
 from troth.people import (
     EmailMalformed,
@@ -283,3 +285,58 @@ async def test_an_invitation_of_a_colleague_is_listed_sent_again_and_withdrawn(
     found = [each for each in await happened(hospital) if (each.payload or {}).get("invitation") == str(made.id)]
     told = [each.kind.rpartition(":")[2] for each in found if each.outcome == "done"]
     assert told == ["made", "made", "withdrawn"]
+
+
+LIES = (
+    "role = 'admin'",
+    "let_in_by = array[gen_random_uuid()]",
+    "expires_at = expires_at + interval '1 year'",
+)
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_an_invitation_that_was_changed_past_the_platform_lets_nobody_in(
+    people: People, hospital: Organisation, database: ServedDatabase, new_email: str, lie: str
+) -> None:
+    made = await people.invite_user(permit_for(hospital.id), hospital.id, new_email, "Grace Hopper", "referrer")
+    assert (await people.open_invitation(made.secret)).kind == "user"
+    past(database, lie, made)
+    for answer in (people.open_invitation(made.secret), people.accept_invitation(made.secret, ADDRESS)):
+        with pytest.raises(InvitationOver):
+            await answer
+    with pytest.raises(InvitationOver):
+        await people.resend_invitation(permit_for(hospital.id, "invite"), made.id)
+
+
+async def test_the_secret_and_the_code_of_an_invitation_are_not_replaced(
+    people: People, ada: Subject, hospital: Organisation, database: ServedDatabase, new_email: str
+) -> None:
+    made = await people.invite_user(permit_for(hospital.id), hospital.id, new_email, "Grace Hopper", "referrer")
+    own = new_secret(hospital.id)
+    past(database, "digest = sha256(convert_to(%(own)s, 'utf8'))", made, own=own)
+    with pytest.raises(InvitationOver):
+        await people.accept_invitation(own, ADDRESS)
+    first = await people.invite_subject(permit_for(ada.tenant, "invite"), ada.id, new_email)
+    past(database, "code_digest = sha256('guessed')", first)
+    with pytest.raises(InvitationOver):
+        await people.register_subject(first.secret, NAME, BIRTH_DATE, first.code, "", ADDRESS)
+
+
+async def test_an_invitation_that_is_sent_again_is_as_good_as_the_first(
+    people: People, hospital: Organisation, new_email: str
+) -> None:
+    made = await people.invite_user(permit_for(hospital.id), hospital.id, new_email, "Grace Hopper", "referrer")
+    again = await people.resend_invitation(permit_for(hospital.id, "invite"), made.id)
+    with pytest.raises(InvitationOver):
+        await people.open_invitation(made.secret)
+    assert (await people.open_invitation(again.secret)).kind == "user"
+
+
+def past(database: ServedDatabase, change: str, made: Invitation, **values: str) -> None:
+    """As the superuser of the database."""
+    with psycopg.connect(database.dsn(SUPERUSER), autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")
+        done = connection.execute(
+            f"update invitation set {change} where id = %(id)s".encode(), {**values, "id": made.id}
+        )
+        assert done.rowcount == 1
