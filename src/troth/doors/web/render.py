@@ -29,6 +29,7 @@ def environment() -> Environment:
     made.filters |= {
         "day": words.day,
         "moment": words.moment,
+        "clock_time": words.clock_time,
         "iso": words.iso,
         "number": words.number,
         "entry": words.entry_number,

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, tzinfo
 from unicodedata import bidirectional
 from zoneinfo import ZoneInfo
 
+from troth.kit import clock
+
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 ROLES: Mapping[str, str] = {
@@ -120,6 +122,14 @@ def moment(value: datetime | None) -> str:
         return ""
     at = local(value)
     return f"{day(at)}, {at.hour:02d}:{at.minute:02d}"
+
+
+def clock_time(value: datetime | None) -> str:
+    """14:05 by the reader's clock, with the day where it is another one than today's; empty when there is none."""
+    if value is None:
+        return ""
+    at = local(value)
+    return f"{at.hour:02d}:{at.minute:02d}" if at.date() == local(clock.now()).date() else moment(value)
 
 
 def iso(value: date | datetime | None) -> str:

@@ -33,9 +33,9 @@ QUEUES: Mapping[str, tuple[str, Pick]] = {
     "running": ("Running automatically", lambda request: request.is_open and request.state is not State.READY),
     "closed": ("Closed", lambda request: not request.is_open),
 }
-VERBS: Mapping[Right, str] = {
-    Right.ACCESS: "asks for a copy of everything",
-    Right.ERASE: "asks us to erase something",
+VERBS: Mapping[Right, tuple[str, str, str]] = {
+    Right.ACCESS: ("asks for", "asked for", "a copy of everything"),
+    Right.ERASE: ("asks us", "asked us", "to erase something"),
 }
 
 
@@ -163,9 +163,10 @@ def _row(request: RightsRequest, names: Mapping[UUID, str]) -> RequestRow:
 
 
 def _file(request: RightsRequest, name: str) -> FilePage:
+    now, then, what = VERBS[request.right]
     return FilePage(
         reference=request.reference,
-        heading=f"{name if name != ERASED else 'Somebody who was erased'} {VERBS[request.right]}",
+        heading=f"{name if name != ERASED else 'Somebody who was erased'} {now if request.is_open else then} {what}",
         right=requested.right_words(request.right).lower(),
         clauses=request.clauses,
         opened_at=request.opened_at,

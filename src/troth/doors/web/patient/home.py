@@ -28,7 +28,7 @@ from troth.policy import Actor, Permit
 from troth.rights import LIST_NAME, RightsRequest, take_list
 
 OWN = "own_access"
-RECORDED = "Only you and people in your care can open it"
+RECORDED = "Only you and the people who treat you can open it"
 RECENT = timedelta(days=30)
 MOST_STUDIES = 200
 PAGE = 50
