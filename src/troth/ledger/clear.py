@@ -120,11 +120,6 @@ class Clear:
         return next((each for name, each in self.refs if name == noun), None)
 
     @property
-    def is_empty(self) -> bool:
-        """It says nothing."""
-        return not (self.refs or self.says or self.dates or self.people or self.binds)
-
-    @property
     def more(self) -> dict[str, Any]:
         """As JSON, without what is empty."""
         found: dict[str, Any] = {}

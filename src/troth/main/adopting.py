@@ -9,7 +9,7 @@ from uuid import UUID
 
 from troth.kit.errors import TrothError
 from troth.main.wiring import Rooms
-from troth.notice import Notice, compile_notices
+from troth.notice import compile_notices
 
 LOOK_SECONDS = 0.4
 
@@ -51,8 +51,3 @@ class InForce:
                 _logger.warning("the notices in force could not be read: %s", fault.slug)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-
-
-async def notices_in_force(rooms: Rooms) -> list[Notice]:
-    """What the notices in force say, one of each name."""
-    return [version.notice for version in await rooms.notices.current()]

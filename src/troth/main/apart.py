@@ -90,7 +90,6 @@ class Apart:
 
     def __init__(self, settings: Settings, account: pwd.struct_passwd) -> None:
         self._account = account
-        self._data_dir = settings.data_dir
         self._needed = [*passage.of_python(), *settings.notice]
         self.certificates = Certificates(settings, account)
 

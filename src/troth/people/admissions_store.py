@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,16 +25,6 @@ async def ways(connection: Connection) -> dict[UUID, list[frozenset[UUID]]]:
     for row in await cursor.fetchall():
         found.setdefault(row["account_id"], []).append(frozenset(row["accounts"]))
     return found
-
-
-async def inviters(connection: Connection, accounts: Sequence[UUID]) -> dict[UUID, list[UUID]]:
-    """The accounts that had to agree to the newest way in of each of some accounts."""
-    cursor = await connection.execute(
-        "select distinct on (account_id) account_id, accounts from way_in where account_id = any(%s)"
-        " order by account_id, made_at desc",
-        (list(accounts),),
-    )
-    return {row["account_id"]: row["accounts"] for row in await cursor.fetchall()}
 
 
 async def insert(connection: Connection, values: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ class Handovers(Sessions):
         assert actor.session_id is not None
         issued = int(clock.now().timestamp() * 1_000_000)
         told = actor.tenant.bytes + actor.session_id.bytes + issued.to_bytes(8, "big")
-        return urlsafe_b64encode(told + await self._proof_of(told, actor.tenant)).decode().rstrip("=")
+        return urlsafe_b64encode(told + await self._proof_of(told)).decode().rstrip("=")
 
     async def enter_viewer(self, secret: str) -> Entered | None:
         """Let the viewer in with what a page gave it; None where that is too old, was used, or its session is over.
@@ -65,7 +65,7 @@ class Handovers(Sessions):
         age = now.timestamp() * 1_000_000 - issued
         if not 0 <= age <= HANDOVER_LIFETIME.total_seconds() * 1_000_000:
             return None
-        if not hmac.compare_digest(told[40:], await self._proof_of(told[:40], tenant)):
+        if not hmac.compare_digest(told[40:], await self._proof_of(told[:40])):
             return None
         token = new_secret(tenant)
         async with self._db.transaction(Space(tenant)) as connection:
@@ -77,6 +77,5 @@ class Handovers(Sessions):
         bearer = await self._resolve(token, "viewer")
         return bearer.actor if bearer else None
 
-    async def _proof_of(self, told: bytes, tenant: UUID) -> bytes:
-        del tenant  # stands in what is proved
+    async def _proof_of(self, told: bytes) -> bytes:
         return self._keyring.digest(await self._platform_key(), "handover", told.hex())
