@@ -6,15 +6,8 @@ from datetime import date
 from uuid import UUID
 
 from troth.archive import census_store
-from troth.kit.db import Database
+from troth.kit.db import Database, Space
 from troth.policy import Permit
-
-
-class _Space:
-    """The space of one organisation, for a count that names nobody."""
-
-    def __init__(self, tenant: UUID) -> None:
-        self.tenant: UUID | None = tenant
 
 
 class Census:
@@ -36,5 +29,5 @@ class Census:
         """
         if permit.tenant not in (None, tenant):
             return []
-        async with self._database.transaction(_Space(tenant)) as connection:
+        async with self._database.transaction(Space(tenant)) as connection:
             return await census_store.studies_by_day(connection)

@@ -23,7 +23,7 @@ from troth.archive import permits, upkeep_store
 from troth.archive.errors import UpkeepRunning
 from troth.archive.model import Row
 from troth.kit import clock, ids
-from troth.kit.db import Connection, Database
+from troth.kit.db import Connection, Database, Space
 from troth.ledger import Entry, Ledger
 from troth.policy import Permit
 from troth.vault import KeyCensus, KeyRef, Keyring, Named, Packs, free_unnamed, quiet_packs
@@ -68,11 +68,6 @@ class Swept:
     def is_clean(self) -> bool:
         """Nothing was left over."""
         return not (self.pieces or self.packs or self.subjects or self.keys)
-
-
-@dataclass(frozen=True, slots=True)
-class _Space:
-    tenant: UUID | None
 
 
 class Sweeping:
@@ -163,7 +158,7 @@ class Sweeping:
             tenants = await upkeep_store.tenants_of(connection)
         for number, tenant in enumerate(tenants):
             told("subjects", number, len(tenants))
-            async with self._db.transaction(_Space(tenant)) as connection:
+            async with self._db.transaction(Space(tenant)) as connection:
                 rows = await upkeep_store.lone_subjects(connection, tables, before, limit=_MOST_AT_ONCE)
             for row in rows:
                 swept.subjects += await self._free_subject(tenant, tables, row, is_dry=is_dry)
@@ -171,7 +166,7 @@ class Sweeping:
     async def _free_subject(self, tenant: UUID, tables: Sequence[Row], row: Row, *, is_dry: bool) -> int:
         if is_dry:
             return 1
-        async with self._db.transaction(_Space(tenant)) as connection:
+        async with self._db.transaction(Space(tenant)) as connection:
             is_gone = await upkeep_store.remove_lone_subject(connection, tables, row["id"])
         if is_gone:  # the row is gone for good before its keys are
             keys = [KeyRef(bytes(row["key"])), KeyRef(bytes(row["audit_key"]))]
@@ -251,7 +246,7 @@ class Sweeping:
             tenants = await upkeep_store.tenants_of(connection)
             yield connection
         for tenant in tenants:
-            async with self._db.transaction(_Space(tenant)) as connection:
+            async with self._db.transaction(Space(tenant)) as connection:
                 yield connection
 
     async def _everywhere(

@@ -18,11 +18,10 @@ from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 from troth.exchange import PLATFORM
 from troth.kit import clock
-from troth.kit.db import Database
+from troth.kit.db import Database, Space
 from troth.ledger import AlteredRow, RowsLook, Verification
 from troth.proofs import apart, raw, store
 from troth.proofs.model import Checked
@@ -148,7 +147,7 @@ async def look(site: Site, database: Database, verification: Verification) -> li
         tenants = await store.tenants(connection)
     broken = 0
     for tenant in tenants:
-        async with database.transaction(_Space(tenant)) as connection:
+        async with database.transaction(Space(tenant)) as connection:
             broken += await store.broken_instances(connection)
     return [
         ledger_integrity(verification),
@@ -176,7 +175,7 @@ async def recipients(database: Database, purpose: str) -> tuple[int, int]:
         tenants = await store.tenants(connection)
     registered = meant = 0
     for tenant in (PLATFORM, *tenants):
-        async with database.transaction(_Space(tenant)) as connection:
+        async with database.transaction(Space(tenant)) as connection:
             here = await store.recipients(connection, purpose)
         registered, meant = registered + here[0], meant + here[1]
     return registered, meant
@@ -206,11 +205,6 @@ def backups(backup: Mapping[str, Any] | None, now: datetime) -> Checked:
 
 def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Space:
-    tenant: UUID | None
 
 
 def ledger_integrity(verification: Verification) -> Checked:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import psycopg
 
 from troth.kit import clock
+from troth.kit.db import Space
 from troth.kit.errors import TrothError
 from troth.main.backup.erasures import Erasures, record
 from troth.main.wiring import Rooms
@@ -21,11 +20,6 @@ from troth.vault import Keyring, escrow, journal
 
 EVERY_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Space:
-    tenant: UUID | None
 
 
 class Following:
@@ -78,7 +72,7 @@ class Following:
     async def _tombstones(self) -> bytes:
         records = []
         for organisation in await self._rooms.people.organisations():
-            async with self._rooms.database.transaction(_Space(organisation.id)) as connection:
+            async with self._rooms.database.transaction(Space(organisation.id)) as connection:
                 cursor = await connection.execute("select digest, erased_at from tombstone order by erased_at, digest")
                 rows = await cursor.fetchall()
             records += [record(organisation.id, bytes(row["digest"]), row["erased_at"]) for row in rows]
