@@ -273,7 +273,7 @@ class Invitations(Asks):
                 await self._note_way(connection, held.organisation, account.id, role, "invitation", by)
                 await self._note_member(
                     connection, "joined", owner, held.organisation, account.id, role, way="invitation",
-                    let_in_by=" ".join(map(str, by)), invitation=held.id,
+                    let_in_by=by, invitation=held.id,
                 )  # fmt: skip
             await self._note_use(connection, held, owner, address)
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address)

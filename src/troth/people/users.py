@@ -58,7 +58,7 @@ class Users(Acceptances):
             await self._note_way(connection, organisation, account.id, role, way, by)
             await self._note_member(
                 connection, "joined", permit.actor, organisation, account.id, role, permit=permit, way=way,
-                let_in_by=_told(by),
+                let_in_by=by,
             )  # fmt: skip
         return User(account.id, tenant, role, True, name, address)
 
@@ -127,7 +127,7 @@ class Users(Acceptances):
             await self._note_way(connection, organisation, user_id, role, "role", by)
             await self._note_member(
                 connection, "changed", permit.actor, organisation, user_id, role, permit=permit, before=before,
-                let_in_by=_told(by),
+                let_in_by=by,
             )  # fmt: skip
 
     async def _note_way(
@@ -204,18 +204,21 @@ class Users(Acceptances):
         permit: Permit | None = None,
         sessions: int = 0,
         invitation: UUID | None = None,
+        let_in_by: Sequence[UUID] = (),
         **more: str,
     ) -> None:
         """Write that somebody is a member (`joined`), has another role (`changed`), or is none any more (`ended`)."""
         said = {"user": str(account_id), **({"role": role} if role else {})}
         said |= {name: value for name, value in more.items() if value}
+        if let_in_by:
+            said["let_in_by"] = " ".join(map(str, let_in_by))
         await self._note(
             connection, f"people:member:{what}", actor, organisation.id, organisation.key, permit=permit,
             purpose="administration", payload=said, counts={"sessions": sessions} if sessions else None,
             clear=Clear(
                 refs=refs(account=account_id, invitation=invitation),
                 says={name: word for name, word in said.items() if name in ("role", "way", "before")},
-                people=tuple(UUID(each) for each in more.get("let_in_by", "").split()),
+                people=tuple(let_in_by),
             ),
         )  # fmt: skip
 
@@ -279,10 +282,6 @@ def require_letting(permit: Permit, role: str) -> None:
         permit.action != "let_in" or dict(permit.target.attributes).get("role") != role
     ):
         raise SecondPersonNeeded
-
-
-def _told(accounts: Sequence[UUID]) -> str:
-    return " ".join(str(each) for each in accounts)
 
 
 def checked_role(role: str) -> str:
