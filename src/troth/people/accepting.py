@@ -20,6 +20,7 @@ from troth.people import sources_store as store
 from troth.people.errors import SubjectNotFound
 from troth.people.model import Organisation, Subject, demographics_from_bytes
 from troth.people.names import displayed
+from troth.people.owner import subject_context
 from troth.people.room import Account, Room
 from troth.policy import Actor, Clear, Permit
 from troth.vault import KeyDestroyed, KeyRef
@@ -218,7 +219,7 @@ class Acceptances(Room):
     def _name_of(self, row: Row) -> str:
         tenant, subject_id = row["tenant"], row["subject_id"]
         if row["demographics_sealed"] is not None:
-            context = b"subject:" + tenant.bytes + subject_id.bytes
+            context = subject_context(tenant, subject_id)
             plain = self._keyring.unseal(KeyRef(row["subject_key"]), row["demographics_sealed"], context)
             return displayed(demographics_from_bytes(plain)[1].name)
         if row["name_sealed"] is not None:

@@ -15,6 +15,7 @@ from troth.people.errors import ChallengeOver, FactorRefused, TooManyCodes
 from troth.people.factors import Challenge, Factor, Owed, Party, PasskeyRefused, codes, store, totp
 from troth.people.factors.model import CHALLENGE_LIFETIME, FRESH, MOST_TRIES
 from troth.people.model import Session, Standing, StandingKind, digest_of, new_secret, tenant_of
+from troth.people.room import email_of
 from troth.policy import Actor, Permit
 from troth.vault import KeyDestroyed, KeyRef
 
@@ -322,7 +323,7 @@ class Challenges(Drafts):
             row = await people_store.account(connection, actor.id)
         if row is None:
             return
-        email = self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], b"account:" + row["id"].bytes).decode()
+        email = email_of(self._keyring, row, row["id"])
         await self._mail.send(email, "A recovery code was used", _RECOVERED.format(place=actor.organisation), {})
 
     async def _end_others(self, connection: Connection, held: HeldChallenge) -> None:

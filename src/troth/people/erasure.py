@@ -11,6 +11,7 @@ from troth.kit.db import Connection, Row
 from troth.people import closures_store, sources_store, store
 from troth.people.errors import SubjectNotFound
 from troth.people.letters import Letters
+from troth.people.room import email_of
 from troth.policy import Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
@@ -94,10 +95,10 @@ class Erasure(Letters):
         tokens = []
         for each in over:
             try:
-                email = self._keyring.unseal(KeyRef(each["key"]), each["email_sealed"], b"account:" + each["id"].bytes)
+                email = email_of(self._keyring, each, each["id"])
             except KeyDestroyed:
                 continue
-            tokens.append(self._keyring.token(organisation.key, sources_store.FOUND_BY, email.decode()))
+            tokens.append(self._keyring.token(organisation.key, sources_store.FOUND_BY, email))
         return await sources_store.delete_contacts(connection, tokens)
 
     async def close_account(self, permit: Permit) -> None:

@@ -9,8 +9,8 @@ from uuid import UUID
 from troth.kit.errors import NotFound
 from troth.people import store
 from troth.people.erasure import Erasure
+from troth.people.room import email_of
 from troth.policy import Permit
-from troth.vault import KeyRef
 
 _AUDIENCES: Final = {"user": "users", "patient": "patients"}
 
@@ -57,5 +57,5 @@ class Holders(Erasure):
             row = await store.account(connection, account_id)
         if row is None:
             raise AccountNotFound
-        email = self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], b"account:" + row["id"].bytes).decode()
+        email = email_of(self._keyring, row, row["id"])
         await self._mail.send(email, title, text, {"Message-ID": f"<{message_id}@troth.invalid>"})

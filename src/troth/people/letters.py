@@ -10,9 +10,9 @@ from uuid import UUID
 from troth.people import store
 from troth.people.errors import SubjectNotFound
 from troth.people.model import LinkedAccount
+from troth.people.room import email_of
 from troth.people.subjects import Subjects
 from troth.policy import Permit
-from troth.vault import KeyRef
 
 
 class Letters(Subjects):
@@ -35,7 +35,7 @@ class Letters(Subjects):
         return [
             LinkedAccount(
                 row["id"],
-                self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], b"account:" + row["id"].bytes).decode(),
+                email_of(self._keyring, row, row["id"]),
                 row["matched_at"],
                 row["zone"],
             )

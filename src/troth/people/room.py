@@ -280,7 +280,7 @@ class Room:
                 "id": made.id,
                 "key": key,
                 "email_token": self._keyring.token(platform, "email", email),
-                "email_sealed": self._keyring.seal(key, email.encode(), b"account:" + made.id.bytes),
+                "email_sealed": self._keyring.seal(key, email.encode(), account_context(made.id)),
                 "made_at": clock.now(),
             }
             is_ours = False
@@ -342,3 +342,22 @@ async def _told_when_it_fails(work: Coroutine[Any, Any, None]) -> None:
 
 def _organisation(row: Row) -> Organisation:
     return Organisation(row["id"], row["name"], row["capacity"], row["region"], KeyRef(row["key"]), row["operates"])
+
+
+def account_context(account_id: UUID) -> bytes:
+    """What the sealed address of an account is bound to."""
+    return b"account:" + account_id.bytes
+
+
+def email_of(keyring: Keyring, row: Mapping[str, Any], account_id: UUID) -> str:
+    """The address of an account.
+
+    Args:
+        keyring: The keyring.
+        row: Its `key` and `email_sealed`.
+        account_id: The account.
+
+    Raises:
+        troth.vault.KeyDestroyed: It was closed.
+    """
+    return keyring.unseal(KeyRef(row["key"]), row["email_sealed"], account_context(account_id)).decode()

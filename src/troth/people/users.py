@@ -14,7 +14,7 @@ from troth.people.accepting import Acceptances
 from troth.people.errors import FieldMalformed, LastAdministrator, SecondPersonNeeded, UserExists, UserNotFound
 from troth.people.factors import store as factors_store
 from troth.people.model import ROLES, Organisation, User
-from troth.people.room import Account
+from troth.people.room import Account, email_of
 from troth.policy import Actor, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
@@ -264,7 +264,7 @@ class Users(Acceptances):
         key = KeyRef(row["key"])
         try:
             name = self._keyring.unseal(key, row["name_sealed"], member_context(tenant, account_id)).decode()
-            email = self._keyring.unseal(key, row["email_sealed"], b"account:" + account_id.bytes).decode()
+            email = email_of(self._keyring, row, account_id)
         except KeyDestroyed:
             return closed
         if not name:  # closed here, and stands elsewhere

@@ -18,6 +18,7 @@ from troth.people.choices.proposals import WORDS, Proposals
 from troth.people.errors import FieldMalformed, MarketingUnstoppable
 from troth.people.facts import BY_LINK
 from troth.people.model import Links
+from troth.people.room import email_of
 from troth.policy import Actor, ActorKind, Clear, Permit, Target
 from troth.vault import KeyDestroyed, KeyRef, Keyring
 
@@ -98,8 +99,7 @@ class Choices(Proposals):
         async with self._db.transaction(permit) as connection:
             rows = await store.addresses(connection, holder_id, with_former=True)
         for row in rows:
-            context = b"account:" + row["id"].bytes
-            address = self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], context).decode()
+            address = email_of(self._keyring, row, row["id"])
             try:
                 await self._mail.send(address, title, text, {})
             except MailNotSent:
@@ -154,8 +154,7 @@ class Choices(Proposals):
                 clear=Clear(says={"channel": "email"}),
             )
         for row in rows:
-            context = b"account:" + row["id"].bytes
-            address = self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], context).decode()
+            address = email_of(self._keyring, row, row["id"])
             await self._mail.send(address, title, text, headers)
         return len(rows)
 

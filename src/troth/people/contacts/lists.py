@@ -20,6 +20,7 @@ from troth.people.contacts.reading import Line, Refused
 from troth.people.contacts.terms import Origin
 from troth.people.errors import FieldMalformed, ListMalformed, ListNotFound
 from troth.people.model import Organisation
+from troth.people.room import email_of
 from troth.policy import Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
@@ -344,8 +345,7 @@ class Lists(Ground):
         """Accounts of members by address: who is both is one human being, as far as anybody can tell."""
         found = {}
         for row in await store.members(connection):
-            context = b"account:" + row["account_id"].bytes
-            found[self._keyring.unseal(KeyRef(row["key"]), row["email_sealed"], context).decode()] = row["account_id"]
+            found[email_of(self._keyring, row, row["account_id"])] = row["account_id"]
         return found
 
     async def _list(self, connection: Connection, list_id: UUID, state: str = "") -> Row:
