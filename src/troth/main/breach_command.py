@@ -5,21 +5,19 @@ Who acts is the login that the operating system knows, as for `troth notice publ
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 from troth.main.beside import beside
+from troth.main.inside import DataDir, id_of
 from troth.main.publish_command import publishing
 from troth.main.settings import load
 from troth.main.terminal import say
 from troth.main.wiring import Rooms
-from troth.proofs import Breach, BreachNotFound
+from troth.proofs import Breach
 
 app = typer.Typer(help="Promises that were broken, and what is said of them.", no_args_is_help=True)
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
 Which = Annotated[str, typer.Argument(help="Id of the break, as `troth breaches list` prints it.")]
 
 
@@ -48,7 +46,7 @@ def explain(
     """Say what happened and what was done. The break ends when a second person has agreed."""
 
     async def work(rooms: Rooms) -> None:
-        await rooms.breaches.explain(await publishing(rooms), _id(breach), happened, done)
+        await rooms.breaches.explain(await publishing(rooms), id_of(breach), happened, done)
 
     beside(load(data_dir), work)
     say("said; another person has to agree")
@@ -59,7 +57,7 @@ def agree(breach: Which, data_dir: DataDir = None) -> None:
     """Agree as the second person: the break is answered."""
 
     async def work(rooms: Rooms) -> None:
-        await rooms.breaches.agree(await publishing(rooms), _id(breach))
+        await rooms.breaches.agree(await publishing(rooms), id_of(breach))
 
     beside(load(data_dir), work)
     say("answered")
@@ -70,14 +68,7 @@ def back(breach: Which, data_dir: DataDir = None) -> None:
     """Do not agree to what was said, or take one's own words back."""
 
     async def work(rooms: Rooms) -> None:
-        await rooms.breaches.give_back(await publishing(rooms), _id(breach))
+        await rooms.breaches.give_back(await publishing(rooms), id_of(breach))
 
     beside(load(data_dir), work)
     say("given back; it waits for other words")
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise BreachNotFound from None

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -17,6 +18,7 @@ from troth.doors.errors import MediaTypeUnreadable, MultipartBroken, TooManyPart
 from troth.doors.multipart import PartBegins, PartEnds, PartReader, boundary_of
 from troth.doors.web.declared import SHORT_BYTES, limit_bytes, require_fields
 from troth.doors.web.errors import FormForeign, FormTooLarge, FormTooSlow
+from troth.kit.errors import NotFound
 
 LIMIT_FIELDS = 64
 _PROOF_BYTES = 20
@@ -35,6 +37,20 @@ class Fault:
 
     field: str
     text: str
+
+
+def uuid(fields: Mapping[str, str], name: str, fault: Exception | type[Exception] = NotFound) -> UUID:
+    """An id that a form carried.
+
+    Args:
+        fields: As `read` gave them.
+        name: Of the field.
+        fault: What is raised where it is none: by default the same as for one that is not there.
+    """
+    try:
+        return UUID(fields.get(name, ""))
+    except ValueError:
+        raise fault from None
 
 
 def reason_faults(reason: str, most: int, field: str = "reason") -> tuple[Fault, ...]:

@@ -76,7 +76,7 @@ class MemberFactorPages:
         if forms.is_sent(http_request):
             fields = await self._desk.sent(http_request, visitor)
             permit = await self._desk.permit(actor, "end_access", place, PURPOSE)
-            asked = _id(fields.get("about", ""))
+            asked = forms.uuid(fields, "about")
             match fields["act"]:
                 case "ask":
                     await people.ask_reset(permit, asked)
@@ -130,10 +130,3 @@ class MemberFactorPages:
         assert actor.id is not None
         people = self._desk.rooms.people
         return actor.id != reset.user_id and await people.are_independent(actor.tenant, reset.asked_by, actor.id)
-
-
-def _id(typed: str) -> UUID:
-    try:
-        return UUID(typed)
-    except ValueError:
-        raise NotFound from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -60,7 +59,8 @@ class PersonPages:
             raise UserNotFound  # whose access has ended is let in anew, and has no role to change
         if act == "session":
             ending = await self._desk.permit(actor, "end_access", of_organisation(actor), PURPOSE)
-            if not await self._desk.rooms.people.end_session_by_id(ending, _uuid(fields.get("session", ""))):
+            session_id = forms.uuid(fields, "session", SessionNotFound)
+            if not await self._desk.rooms.people.end_session_by_id(ending, session_id):
                 raise SessionNotFound
             return go(f"{here}?told=signed-out")
         role = fields.get("role", "")
@@ -123,15 +123,3 @@ class PersonPages:
             tuple(ACTIONS[each].words for each in ACTIONS if each in those) for those in (has - had, had - has)
         )
         return RoleChange(role, words.role(role), gains, loses, not alone[role])
-
-
-def _uuid(text: str) -> UUID:
-    """An id that a form carried.
-
-    Raises:
-        SessionNotFound: It is none.
-    """
-    try:
-        return UUID(text)
-    except ValueError:
-        raise SessionNotFound from None

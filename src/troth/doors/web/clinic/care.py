@@ -176,7 +176,7 @@ class CarePages:
         if forms.is_sent(http_request):
             fields = await self._desk.sent(http_request, visitor)
             try:
-                ended = _uuid(fields["ended"]) if fields.get("ended") else None
+                ended = forms.uuid(fields, "ended", UserNotFound) if fields.get("ended") else None
                 if ended is None:
                     await self._assign(permit, fields)
                     return go(f"{path}?told=assigned")
@@ -205,7 +205,7 @@ class CarePages:
 
     async def _assign(self, permit: Permit, fields: dict[str, str]) -> None:
         until = _end_of(fields.get("until", ""))
-        person = _uuid(fields.get("person", ""))
+        person = forms.uuid(fields, "person", UserNotFound)
         await self._desk.rooms.assignments.assign(permit, person, until, fields.get("reason", ""))
 
     async def _rows(
@@ -286,10 +286,3 @@ def _fault(
     field = "until" if isinstance(refused, AssignmentTooLong) else "person"
     said = f"{refused.title}. {refused.hint}" if refused.hint else refused.title
     return Fault("reason" if isinstance(refused, ReasonMissing) else field, said.rstrip("."))
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise UserNotFound from None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from troth.doors.web import forms
 from troth.doors.web.desk import Desk, Visitor, go, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
@@ -63,7 +63,8 @@ class MessagePages:
         if not title or not text:
             fault = Fault("title" if not title else "text", "Write a subject line and a message")
             return await self._page(http_request, visitor, actor, fault, is_sent=False)
-        holder_id = _uuid(fields.get("person", ""))
+        nobody = Unprocessable("Choose a person of your organisation", hint="Go back and choose again.")
+        holder_id = forms.uuid(fields, "person", nobody)
         target = message_to(actor.tenant, holder_id, "email", fields.get("topic", ""))
         permit = await self._desk.permit(actor, ACTION, target, fields.get("purpose", ""))
         await self._desk.rooms.choices.send_message(permit, holder_id, title, text)
@@ -95,10 +96,3 @@ class MessagePages:
                         clause.key, Choice(clause.key, f"{clause.key} · {clause.sentence(version.notice)}")
                     )
         return tuple(found.values())
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Unprocessable("Choose a person of your organisation", hint="Go back and choose again.") from None

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Final
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.desk import Desk, Visitor, go, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.lists.pages import DOORS, accepted_href, accepted_words
@@ -126,11 +125,7 @@ class AccountPages:
         """End one of one's own sessions; ending the one that is used is signing out."""
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         fields = await self._desk.sent(http_request, visitor)
-        try:
-            ended = await self._desk.rooms.people.end_own_session(actor, UUID(fields.get("session", "")))
-        except ValueError:
-            ended = False
-        if not ended:
+        if not await self._desk.rooms.people.end_own_session(actor, forms.uuid(fields, "session", SessionNotFound)):
             raise SessionNotFound
         return go("/account?ended=1")
 

@@ -15,7 +15,6 @@ from troth.doors.web.forms import Fault
 from troth.doors.web.public.second_step import CodesPage
 from troth.doors.web.public.square import Square, square_of
 from troth.doors.web.render import Page
-from troth.kit.errors import NotFound
 from troth.people import Draft, LastFactor
 
 PATH = "/account/factors"
@@ -83,7 +82,7 @@ class FactorPages:
             page = Page("public/recovery_codes.html", CodesPage(codes, PATH))
             return await self._desk.page(http_request, visitor, "Save your recovery codes", page)
         try:
-            await people.remove_factor(actor, _id(fields.get("factor", "")), address)
+            await people.remove_factor(actor, forms.uuid(fields, "factor"), address)
         except LastFactor:
             return await self._page(http_request, visitor, LAST)
         return go(f"{PATH}?told=removed")
@@ -109,10 +108,3 @@ class FactorPages:
             http_request, visitor, "Second factor", Page("own/factors.html", view), here="/account",
             recorded=RECORDED, status=409 if faults else 200,
         )  # fmt: skip
-
-
-def _id(typed: str) -> UUID:
-    try:
-        return UUID(typed)
-    except ValueError:
-        raise NotFound from None
