@@ -160,19 +160,19 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     site = site_of(settings, server, registers)
     proofs = Proofs(database, ledger, server.dsn("troth_sequencer"), site, room_of_notices, serves())
     return Rooms(
-        settings, database, keyring, packs, ledger, mail, room_of_notices, policy, people, archive, rights, compiled,
-        proofs, Runs(database, ledger, room_of_notices, proofs), Breaches(database, ledger, keyring, people),
-        registers,
-        server.dsn("troth_sequencer"), Proposals(database, ledger, room_of_notices, _wrong, people.are_independent),
-        Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
-        choices,
-        lifecycle,
-        Exchange(
+        settings=settings, database=database, keyring=keyring, packs=packs, ledger=ledger, mail=mail,
+        notices=room_of_notices, policy=policy, people=people, archive=archive, rights=rights, compiled=compiled,
+        proofs=proofs, runs=Runs(database, ledger, room_of_notices, proofs),
+        breaches=Breaches(database, ledger, keyring, people), registers=registers,
+        dsn_sequencer=server.dsn("troth_sequencer"),
+        proposals=Proposals(database, ledger, room_of_notices, _wrong, people.are_independent),
+        outreach=Outreach(database, ledger, room_of_notices, people, policy, settings.http_url),
+        choices=choices, lifecycle=lifecycle,
+        exchange=Exchange(
             database, keyring, packs, ledger, mail, room_of_notices, people, archive, facts, by_dimse(settings)
         ),
-        contacts,
-        Accounts(database, ledger, room_of_notices, people, choices, contacts, mail),
-        Assignments(database, keyring, ledger, people),
+        contacts=contacts, accounts=Accounts(database, ledger, room_of_notices, people, choices, contacts, mail),
+        assignments=Assignments(database, keyring, ledger, people),
     )  # fmt: skip
 
 
