@@ -51,10 +51,7 @@ class Turns:
         try:
             yield
         finally:
-            self._taken[who] -= 1
-            if not self._taken[who]:
-                del self._taken[who]
-            self._pass_on()
+            self._give_back(who)
 
     def _is_free(self, who: Hashable) -> bool:
         return self._taken.total() < self._most and self._taken[who] < self._most_of_one
@@ -72,11 +69,16 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # it was ours already
-                self._taken[who] -= 1
-                self._pass_on()
+                self._give_back(who)
             else:
                 self._forget(who, turn)
             raise
+
+    def _give_back(self, who: Hashable) -> None:
+        self._taken[who] -= 1
+        if not self._taken[who]:
+            del self._taken[who]
+        self._pass_on()
 
     def _forget(self, who: Hashable, turn: asyncio.Future[None]) -> None:
         queue = self._waiting.get(who)

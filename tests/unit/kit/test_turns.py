@@ -45,8 +45,12 @@ async def test_who_goes_away_while_waiting_holds_nobody_up() -> None:
     turns = Turns(1, most_of_one=1, most_waiting=5)
     async with turns.turn("a"):
         gone = asyncio.create_task(turns.turn("a").__aenter__())
-        next_one = asyncio.create_task(turns.turn("b").__aenter__())
+        second = turns.turn("b")
+        next_one = asyncio.create_task(second.__aenter__())
         await asyncio.sleep(0)
     gone.cancel()  # its turn had come already
     await asyncio.gather(gone, return_exceptions=True)
     await asyncio.wait_for(next_one, 1)
+    assert dict(turns._taken) == {"b": 1}, "who went away has no turn"
+    await second.__aexit__(None, None, None)
+    assert not turns._taken

@@ -12,7 +12,7 @@ from tests.common.deployment import start
 from tests.common.servers import ServedDatabase, copy_of_template
 from troth.kit.postgres import EmbeddedServer
 from troth.main.binding import KeyringForeign, require_keyring
-from troth.vault import Keyring
+from troth.vault import KeyRef, Keyring
 
 
 async def test_a_keyring_is_opened_with_its_own_database_only(
@@ -58,6 +58,9 @@ async def test_a_first_start_that_was_cut_short_goes_on(postgres: EmbeddedServer
     Keyring.open(tmp_path / "keys", create=True).close()
     require_keyring(dsn, tmp_path / "keys")
     keyring = Keyring.open(tmp_path / "keys")
-    keyring.create(None)  # and then it was killed, before any row named the key
+    made = KeyRef(keyring.create(None))  # and then it was killed, before any row named the key
     keyring.close()
     require_keyring(dsn, tmp_path / "keys")
+    keyring = Keyring.open(tmp_path / "keys")
+    assert keyring.is_alive(made), "and what it had made is there"
+    keyring.close()
