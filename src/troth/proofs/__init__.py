@@ -3,6 +3,7 @@
 from troth.proofs.breaches import Breach, Breaches
 from troth.proofs.errors import AnswerIncomplete, BreachLasts, BreachNotFound, BreachOver, SecondAnswerNeeded
 from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Report, Standing, Verdict
+from troth.proofs.node import NodeFigures, node_figures
 from troth.proofs.paper import as_pdf, is_signed, signature_of
 from troth.proofs.result import Result
 from troth.proofs.runs import Runs
@@ -21,6 +22,7 @@ __all__ = [
     "Example",
     "Finding",
     "Held",
+    "NodeFigures",
     "Proofs",
     "Proven",
     "Report",
@@ -33,6 +35,7 @@ __all__ = [
     "answer_for_raw",
     "as_pdf",
     "is_signed",
+    "node_figures",
     "signature_of",
     "within",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from troth.kit.db import Connection, Row
@@ -48,6 +49,27 @@ async def last_backup(connection: Connection) -> Row | None:
         "select made_at, verified_at, keys_expire_at from backup order by made_at desc limit 1"
     )
     return await cursor.fetchone()
+
+
+async def database_bytes(connection: Connection) -> int:
+    """What the database takes on its disk."""
+    row = await (await connection.execute("select pg_database_size(current_database()) as size")).fetchone()
+    return int(row["size"]) if row else 0
+
+
+async def backup_places(connection: Connection) -> list[str]:
+    """Folders of backups and of the copies of keys that belong to them."""
+    cursor = await connection.execute("select folder as place from backup union select keys_folder from backup")
+    return [str(row["place"]) for row in await cursor.fetchall()]
+
+
+async def overdue_work(connection: Connection, now: datetime) -> tuple[int, datetime | None]:
+    """How much of the scope's work the worker should have taken up, and since when the first waits."""
+    cursor = await connection.execute(
+        "select count(*) as waiting, min(due_at) as oldest from rights_outbox where due_at <= %s", (now,)
+    )
+    row = await cursor.fetchone()
+    return (int(row["waiting"]), row["oldest"]) if row else (0, None)
 
 
 async def last_recheck(connection: Connection) -> Row | None:

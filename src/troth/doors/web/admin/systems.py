@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import forms, words
-from troth.doors.web.admin.views import PeerRow, ServiceRow, SystemPage, SystemsPage, TokenRow
+from troth.doors.web.admin.node import node_lines
+from troth.doors.web.admin.views import NodeLine, PeerRow, ServiceRow, SystemPage, SystemsPage, TokenRow
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
-from troth.kit import confinement, numbers
+from troth.kit import clock, confinement, numbers
 from troth.kit.db import Space
 from troth.ledger import TreeBroken
 from troth.people import TOKEN_ROLES, FieldMalformed, Peer, PeerExists, PeerNotFound, SessionNotFound
 from troth.policy import Actor, Permit
+from troth.proofs import node_figures
 
 PURPOSE = "administration"
 RECORDED = "Which system or program is let in, changed or taken out, and when, is written to the log"
@@ -154,6 +157,7 @@ class SystemPages:
             issued=issued,
             differs=await self._differs(),
             lacking=confinement.lacking(),
+            node=await self._node(actor.tenant),
             faults=faults,
             told="" if faults or issued else TOLD.get(http_request.query_params.get("told", ""), ""),
         )
@@ -161,6 +165,14 @@ class SystemPages:
             http_request, visitor, "Systems", Page("admin/systems.html", view), here="/admin/systems", permit=permit,
             recorded=RECORDED, status=422 if faults else 200,
         )  # fmt: skip
+
+    async def _node(self, tenant: UUID) -> tuple[NodeLine, ...]:
+        """This computer in figures, for who runs the platform: what others hold is none of an organisation's."""
+        rooms = self._desk.rooms
+        all_of_them = await rooms.people.organisations()
+        if len(all_of_them) > 1 and not any(each.id == tenant and each.operates for each in all_of_them):
+            return ()
+        return node_lines(await node_figures(rooms.database, rooms.settings.data_dir, tenant), clock.now())
 
     async def _differs(self) -> str:
         """How the log differs from the one that was signed last, in words."""

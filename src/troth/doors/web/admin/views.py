@@ -184,6 +184,23 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeLine:
+    """One figure of this computer.
+
+    Attributes:
+        rings: Rings of its state: `kept`, `open` or `broken`.
+        word: Its state.
+        way_out: What to do about it; empty where nothing is to be done.
+    """
+
+    name: str
+    value: str
+    rings: str
+    word: str
+    way_out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SystemsPage:
     """What may send, which programs have a token, and the level of service.
 
@@ -192,6 +209,7 @@ class SystemsPage:
         form: Which of the two forms the faults are of.
         differs: How the log is another one than was signed last; empty where it is that one.
         lacking: What confined programs cannot be kept from on this computer; empty where nothing lacks.
+        node: This computer in figures; empty for who does not run the platform.
     """
 
     organisation: str
@@ -210,6 +228,7 @@ class SystemsPage:
     lacking: str = ""
     faults: tuple[Fault, ...] = ()
     told: str = ""
+    node: tuple[NodeLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
