@@ -14,6 +14,7 @@ from troth.kit import clock, ids
 from troth.kit.db import Space
 from troth.kit.errors import RateLimited
 from troth.kit.mail import Attachment
+from troth.people import Agreed
 from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef
 
@@ -71,13 +72,16 @@ class Requests(Reviews):
                 return space
         raise RowNotFound
 
-    async def send_instrument(self, permit: Permit, instrument_id: UUID, email: str) -> UUID:
+    async def send_instrument(
+        self, permit: Permit, instrument_id: UUID, email: str, agreed: Agreed | None = None
+    ) -> UUID:
         """Mail a copy of an instrument to whoever asks for it; asking and sending are written down.
 
         Args:
             permit: `open_notice`: anybody may ask; or of the organisation whose instrument it is.
             instrument_id: Our id of it.
             email: Where to.
+            agreed: The yes that the form needed, where it needed one; the entry says it.
 
         Returns:
             Our id of the request.
@@ -118,7 +122,12 @@ class Requests(Reviews):
             )
             told = {"to": email, "instrument": instrument.key}
             grounds = (f"instrument:{instrument.id}",)
-            clear = Clear(refs=refs(document=row["document_id"], instrument=instrument.id, request=request_id))
+            asked = refs(document=row["document_id"], instrument=instrument.id, request=request_id)
+            clear = Clear(refs=asked)
+            if agreed is not None:
+                told |= {"agreed": agreed.wording, "notice": f"{agreed.version.name} {agreed.version.number}"}
+                says = {"key": agreed.clause.key, "state": "given"}
+                clear = Clear(refs=(*asked, *refs(version=agreed.version.id)), says=says)
             await self._note(
                 connection,
                 "exchange:document:asked",

@@ -152,6 +152,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     archive.merging.heed(lifecycle.hinders_merging)
     archive.quarantine.heed(lifecycle.standing)
     choices = Choices(database, keyring, ledger, room_of_notices, mail, Links(settings.http_url))
+    people.keep_agreements(choices.agree)
     contacts = Contacts(database, keyring, ledger, room_of_notices, people)
     rights = Rights(
         database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices

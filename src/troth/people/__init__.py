@@ -13,6 +13,7 @@ from troth.people.assignments import (
 )
 from troth.people.choices import (
     Activity,
+    Agreed,
     Choice,
     ChoiceFacts,
     ChoiceRows,
@@ -134,6 +135,7 @@ __all__ = [
     "Activity",
     "Admission",
     "AdmissionOver",
+    "Agreed",
     "Asked",
     "Assignment",
     "AssignmentExists",

@@ -7,7 +7,7 @@ version changes nothing of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +17,7 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
 from troth.notice import Notices, NoticeVersion
 from troth.people import sources_store as store
+from troth.people.choices.model import Agreed, Holder
 from troth.people.errors import SubjectNotFound
 from troth.people.model import Organisation, Subject, demographics_from_bytes
 from troth.people.names import displayed
@@ -99,6 +100,7 @@ class Acceptances(Room):
     """The part of `People` that writes down what an account accepted."""
 
     _notices: Notices | None = None
+    _keep: Callable[[Connection, Agreed, Holder], Awaitable[object]] | None = None
 
     def read_notices(self, notices: Notices) -> None:
         """Say where the versions in force are; from then on no account is made without them being written down.
@@ -107,6 +109,28 @@ class Acceptances(Room):
             notices: What was published.
         """
         self._notices = notices
+
+    def keep_agreements(self, keep: Callable[[Connection, Agreed, Holder], Awaitable[object]]) -> None:
+        """Say what records the yes that a form needs: in the transaction that makes the account.
+
+        Args:
+            keep: `Choices.agree`.
+        """
+        self._keep = keep
+
+    async def _agree(
+        self, connection: Connection, agreed: Agreed | None, tenant: UUID, whose: Account | Subject
+    ) -> None:
+        """Record the yes of a form, where it needed one."""
+        if agreed is not None:
+            assert self._keep is not None
+            is_subject = isinstance(whose, Subject)
+            audit_key = whose.audit_key if isinstance(whose, Subject) else whose.key
+            await self._keep(
+                connection,
+                agreed,
+                Holder(whose.id, tenant, "subject" if is_subject else "account", whose.key, audit_key),
+            )
 
     async def _documents(self, kind: str, region: str) -> list[Document]:
         """What somebody accepts who gets an account now; see `documents`."""

@@ -7,7 +7,7 @@ organisation handed over. Whatever is wrong, the answer is one; five wrong tries
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
 from hmac import compare_digest
 from typing import Any
@@ -18,6 +18,7 @@ from troth.kit.db import Connection, Row
 from troth.people import emails, invitations_store, invitees, store, texts
 from troth.people.accepting import BY_INVITATION
 from troth.people.asks import Asks
+from troth.people.choices.model import Agreed
 from troth.people.errors import (
     InvitationOver,
     MatchFailed,
@@ -26,6 +27,7 @@ from troth.people.errors import (
     TooManyTries,
 )
 from troth.people.factors import Challenge, codes
+from troth.people.invitation import Held
 from troth.people.model import (
     INVITATION_LIFETIME,
     MOST_TRIES,
@@ -46,32 +48,6 @@ from troth.policy import Actor, Clear, Permit, refs
 from troth.vault import KeyDestroyed, KeyRef
 
 _NOBODY = Actor(kind="anonymous", surface="portal")
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """An invitation that is held by the running transaction, with what it is about."""
-
-    row: Row = field(repr=False)
-    organisation: Organisation
-    subject: Subject | None
-    fault: type[InvitationOver | TooManyTries] | None
-
-    @property
-    def id(self) -> UUID:
-        return UUID(str(self.row["id"]))
-
-    @property
-    def kind(self) -> StandingKind:
-        return "patient" if self.row["kind"] == "patient" else "user"
-
-    @property
-    def seal_key(self) -> KeyRef:
-        return self.subject.key if self.subject else self.organisation.key
-
-    @property
-    def audit_key(self) -> KeyRef:
-        return self.subject.audit_key if self.subject else self.organisation.key
 
 
 class Invitations(Asks):
@@ -242,10 +218,17 @@ class Invitations(Asks):
                 await self._note_refusal(connection, held, address)
         if held.fault is not None:
             raise held.fault
-        return OpenInvitation(held.organisation.name, held.kind, held.row["expires_at"], held.organisation.region)
+        return OpenInvitation(
+            organisation.name, held.kind, held.row["expires_at"], organisation.region, organisation.id
+        )
 
-    async def accept_invitation(self, secret: str, address: str) -> Challenge:
+    async def accept_invitation(self, secret: str, address: str, agreed: Agreed | None = None) -> Challenge:
         """Join an organisation as its user; the sign-in then owes a second factor.
+
+        Args:
+            secret: What stands at the end of the link.
+            address: IP address; goes into the ledger, sealed.
+            agreed: The yes that the form needed, where it needed one.
 
         Raises:
             InvitationOver: Used, expired, never made, or one of a subject.
@@ -277,13 +260,21 @@ class Invitations(Asks):
                 )  # fmt: skip
             await self._note_use(connection, held, owner, address)
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address)
+            await self._agree(connection, agreed, tenant, account)
             standing = Standing(account.id, tenant, held.organisation.name, "user")
             stands = await self._who_would_stand(connection, standing, None)
             assert stands is not None
             return await self._challenge(connection, standing, stands[0], "match")
 
     async def register_subject(
-        self, secret: str, name: str, birth_date: date | None, code: str, email: str, address: str
+        self,
+        secret: str,
+        name: str,
+        birth_date: date | None,
+        code: str,
+        email: str,
+        address: str,
+        agreed: Agreed | None = None,
     ) -> Session:
         """Match whoever holds the link with the invited subject, and sign in.
 
@@ -294,6 +285,7 @@ class Invitations(Asks):
             code: The one-time code.
             email: Must be the address that was invited; empty means just that.
             address: IP address; goes into the ledger, sealed.
+            agreed: As for `accept_invitation`.
 
         Raises:
             MatchFailed: Something is wrong; not told what.
@@ -312,9 +304,9 @@ class Invitations(Asks):
                 fault = await self._count_wrong_try(connection, held, address)
         if fault is not None:
             raise fault
-        return await self._match(held, address)
+        return await self._match(held, address, agreed)
 
-    async def _match(self, held: _Held, address: str) -> Session:
+    async def _match(self, held: Held, address: str, agreed: Agreed | None) -> Session:
         subject = held.subject
         assert subject is not None
         account = await self._account_for(invitees.opened(self._keyring, held.seal_key, held.row)["email"])
@@ -339,11 +331,12 @@ class Invitations(Asks):
                 clear=Clear(refs=refs(account=account.id, invitation=held.id)),
             )  # fmt: skip
             await self._accept(connection, found, held.organisation, account, owner, BY_INVITATION, address, subject)
+            await self._agree(connection, agreed, subject.tenant, subject)
             actor = self._as_patient(account.id, subject, held.organisation.name)
             return await self._write_session(connection, actor, "match", address, subject.audit_key)
 
     def _is_match(
-        self, held: _Held, subject: Subject, name: str, birth_date: date | None, code: str, email: str
+        self, held: Held, subject: Subject, name: str, birth_date: date | None, code: str, email: str
     ) -> bool:
         """All is compared, always: which one was wrong must show neither in the answer nor in its time."""
         typed = codes.figures(code)
@@ -355,7 +348,7 @@ class Invitations(Asks):
         return same_code & (same_email | (not email.strip())) & same_subject
 
     async def _count_wrong_try(
-        self, connection: Connection, held: _Held, address: str
+        self, connection: Connection, held: Held, address: str
     ) -> type[MatchFailed | TooManyTries]:
         tries = await invitations_store.count_try(connection, held.id)
         await self._note(
@@ -379,7 +372,7 @@ class Invitations(Asks):
         except OrganisationNotFound:
             raise InvitationOver from None
 
-    async def _hold(self, connection: Connection, organisation: Organisation, secret: str) -> _Held:
+    async def _hold(self, connection: Connection, organisation: Organisation, secret: str) -> Held:
         """The invitation of a secret, held until the transaction ends.
 
         Raises:
@@ -394,14 +387,14 @@ class Invitations(Asks):
             raise InvitationOver from None
         is_over = row["used_at"] is not None or row["expires_at"] <= clock.now()
         if is_over or not invitees.is_as_made(self._keyring, subject.key if subject else organisation.key, row):
-            return _Held(row, organisation, subject, InvitationOver)
-        return _Held(row, organisation, subject, TooManyTries if row["tries"] >= MOST_TRIES else None)
+            return Held(row, organisation, subject, InvitationOver)
+        return Held(row, organisation, subject, TooManyTries if row["tries"] >= MOST_TRIES else None)
 
-    async def _note_refusal(self, connection: Connection, held: _Held, address: str) -> None:
+    async def _note_refusal(self, connection: Connection, held: Held, address: str) -> None:
         await self._note_use(connection, held, _NOBODY, address, outcome="refused")
 
     async def _note_use(
-        self, connection: Connection, held: _Held, actor: Actor, address: str, outcome: str = "done"
+        self, connection: Connection, held: Held, actor: Actor, address: str, outcome: str = "done"
     ) -> None:
         await self._note(
             connection,

@@ -371,6 +371,7 @@ class OpenInvitation:
     kind: StandingKind
     expires_at: datetime
     region: str = ""
+    tenant: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,8 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             code=NOBODY,
             email="account",
             shown=NOBODY,
+            place=NOBODY,
+            agreed="choices",
         ),
         "theme": _form("/theme", "site", theme=NOBODY, back=NOBODY),
         "rights_request": Form(
@@ -226,7 +228,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "people_list_decide": _form("/lists/{id}", "portal", act=NOBODY),
         # Its address is the proof: mail programs press without a session (RFC 8058 3.1).
         "unsubscribe": Form("/stop/{link}", "site", MappingProxyType({"act": NOBODY, "List-Unsubscribe": NOBODY})),
-        "document_request": _form("/recipients", "site", instrument=NOBODY, email="requests"),
+        "document_request": _form(
+            "/recipients", "site", instrument=NOBODY, email="requests", place=NOBODY, agreed="choices"
+        ),
         **{name: form for register, terms in _REGISTERS.items() for name, form in _register(register, terms)},
         **{
             f"platform_{name.removeprefix('office_')}": replace(

@@ -27,6 +27,8 @@ RIGHTS: Final = (
 
 CHOICES: Final = (
     Serves("ask", "consent", "route:/choices"),
+    Serves("ask", "elsewhere", "route:/invitation/{secret}"),
+    Serves("ask", "elsewhere", "route:/recipients"),
     Serves("withdraw", "page", "route:/choices"),
     Serves("stop", "page", "route:/choices"),
     Serves("stop", "link", "route:/stop/{link}"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from troth.notice import cedar, vocabulary
-from troth.notice.clauses.base import Clause, Lookup, Policy, Row, clause
+from troth.notice.clauses.base import Clause, Fault, Lookup, Policy, Row, clause
 from troth.notice.needs import Need
 from troth.notice.period import Period
 from troth.notice.terms import SLUG, term
@@ -26,6 +26,11 @@ class Consent(Clause):
         "How it is taken back, as easily as it was given", default=("page",)
     )
     expires: Period | None = term("How long a yes counts; left out, until it is taken back", default=None)
+    asked_of: Literal["everybody", "elsewhere"] = term(
+        "Who is asked: everybody, on the page for choices; or who sends a form from another country than data is kept "
+        "in, by the form itself, which takes nothing in without the yes",
+        default="everybody",
+    )
 
     def policies(self, notice: Lookup) -> Iterator[Policy]:
         """Without the consent, nothing for these purposes."""
@@ -59,15 +64,29 @@ class Consent(Clause):
             yield Row("What you are asked", self.wording_shown)
         if self.channels:
             yield Row("Asked apart for", ", ".join(vocabulary.CHANNELS[channel] for channel in self.channels))
+        if self.asked_of == "elsewhere":
+            yield Row("Who is asked", "whoever sends a form from another country, before it is taken in")
         if self.expires is not None:
             yield Row("It counts", f"for {self.expires.words}")
         yield Row("How you take it back", ", ".join(self.withdrawal))
         yield Row("What stops us", "without your yes it is refused; taking it back counts from the next moment")
 
+    def faults(self, notice: Lookup) -> Iterator[Fault]:
+        """A form that asks who is elsewhere says what it asks, and is one for all channels."""
+        if self.asked_of == "elsewhere" and not self.wording_shown:
+            yield Fault("a form asks for it, and no words are there to ask", "add wording_shown")
+        if self.asked_of == "elsewhere" and self.channels:
+            yield Fault("a form asks for it once, and it has channels", "remove channels or asked_of")
+        if self.asked_of == "elsewhere" and not notice.regions:
+            yield Fault("nobody can be elsewhere where no place is named", "add a residency clause")
+
     def prerequisites(self, notice: Lookup) -> Iterator[Need]:
         """Once something is done for it: that it is asked, and each way to take it back."""
         if not any(getattr(notice.find("purpose", key), "access", ()) for key in self.purposes):
             return
-        yield Need("ask", "consent", "ask", "nobody is asked here")
+        if self.asked_of == "elsewhere":
+            yield Need("ask", "elsewhere", "ask", "no form asks who sends it from another country")
+        else:
+            yield Need("ask", "consent", "ask", "nobody is asked here")
         for way in self.withdrawal:
             yield Need("withdraw", way, way, f"it cannot be taken back by {way}")

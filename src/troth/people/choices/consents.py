@@ -8,9 +8,10 @@ from typing import Literal
 from uuid import UUID
 
 from troth.kit import clock
+from troth.kit.db import Connection
 from troth.notice import NoticeVersion
 from troth.notice import clock as notice_clock
-from troth.people.choices.model import Choice, Said
+from troth.people.choices.model import Agreed, Choice, Holder, Said
 from troth.people.choices.records import Records
 from troth.people.errors import ChoiceNotFound, FieldMalformed
 from troth.policy import Permit
@@ -65,6 +66,20 @@ class Consents(Records):
             permit, holder, "consent", about, answer, version,
             said=shown, event="people:consent:recorded", clause=clause, expires_at=expires_at,
             more={"consent_type": "explicit", "lawful_basis": "eu-gdpr:A6-1-a"},
+        )  # fmt: skip
+
+    async def agree(self, connection: Connection, agreed: Agreed, holder: Holder) -> Choice:
+        """Record the yes that a form needed, in the transaction that takes in what the form says.
+
+        Args:
+            connection: That transaction.
+            agreed: The yes.
+            holder: Whose it is: the account or subject that the form made known.
+        """
+        return await self._record(
+            agreed.permit, holder, "consent", agreed.clause.key, "given", agreed.version,
+            said=Said("form", agreed.wording), event="people:consent:recorded", clause=agreed.clause,
+            more={"consent_type": "explicit", "lawful_basis": "eu-gdpr:A6-1-a"}, over=connection,
         )  # fmt: skip
 
     async def choose_channel(

@@ -17,6 +17,7 @@ from troth.vault import KeyDestroyed, KeyRef, Keyring
 #: What a choice that was changed past us counts as. A birth date is sealed to its row, so it is what it was.
 _STRICTEST = {"consent": "refused", "channel": "refused", "objection": "granted", "version": "refused"}
 _SAID_BY_TARGET = ("channel", "decision")
+_SAID_BY_FORM = "consent"
 
 
 class Band(Protocol):
@@ -42,7 +43,8 @@ class ChoiceFacts:
     `stopped:<channel>`, `objection:<activity>`, `age:<band>`; of somebody who objected to a version of the notice
     `pinned`, and `before:<activity>` for each activity of the version that they stay with. A target that names a
     channel or a decision in its attributes also gets `channel:<word>` or `decision:<word>`; the latter also
-    `decided_by_person`, where whoever acts is one.
+    `decided_by_person`, where whoever acts is one. Of somebody who is not known yet, `consent:<key>` is what
+    the form says that they send now.
 
     Args:
         db: Opened as `troth_app`.
@@ -65,14 +67,14 @@ class ChoiceFacts:
         """
         scope = target if target.tenant is not None else actor
         if not holders_of(target) or scope.tenant is None:
-            return FactSet(claims=frozenset(_said(target)))
+            return FactSet(claims=frozenset({*_said(target), *_agreed(actor, target)}))
         async with self._db.transaction(scope) as connection:
             return await self.read(connection, actor, target)
 
     async def read(self, connection: Connection, actor: Actor, target: Target) -> FactSet:
         """The same over a connection at hand: one statement, none where the target is about nobody."""
         holders = holders_of(target)
-        said = {*_said(target), *_by_person(actor, target)}
+        said = {*_said(target), *_agreed(actor, target), *_by_person(actor, target)}
         if not holders:
             return FactSet(claims=frozenset(said))
         rows, doubts = self._read(await store.facts(connection, holders))
@@ -142,6 +144,12 @@ def _by_person(actor: Actor, target: Target) -> Iterator[str]:
     is_person = actor.kind == "user" and actor.session_id is not None and actor.id != actor.session_id
     if is_person and dict(target.attributes).get("decision"):
         yield "decided_by_person"
+
+
+def _agreed(actor: Actor, target: Target) -> Iterator[str]:
+    """The yes in a form of somebody of whom nothing is kept yet; whoever is known has their own answer."""
+    if actor.kind == "anonymous":
+        yield from (f"consent:{word}" for name, word in target.attributes if name == _SAID_BY_FORM)
 
 
 def _said(target: Target) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from troth.ledger import Proof
+from troth.notice import Clause, NoticeVersion
+from troth.policy import Permit
 from troth.vault import KeyRef
 
 HolderKind = Literal["subject", "account"]
@@ -45,7 +47,7 @@ class Said:
     """How somebody made a choice.
 
     Attributes:
-        how: `page`, `mail`, `sms`, `call`, `paper`, `programme`.
+        how: `page`, `form`, `mail`, `sms`, `call`, `paper`, `programme`.
         wording: The words they saw when they chose; the clause's own where it is empty.
         reason: What they said themselves; nobody has to give one.
     """
@@ -53,6 +55,26 @@ class Said:
     how: str = "page"
     wording: str = field(default="", repr=False)
     reason: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The yes that a form needs before it takes anything in, as somebody of whom nothing is kept yet gave it.
+
+    Attributes:
+        permit: To take in what the form says, decided on this yes.
+        version: The version of the notice that they saw.
+        clause: The consent in it.
+    """
+
+    permit: Permit
+    version: NoticeVersion
+    clause: Clause
+
+    @property
+    def wording(self) -> str:
+        """The words that were asked."""
+        return str(getattr(self.clause, "wording_shown", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -156,10 +157,14 @@ class Records:
         number: int | None = None,
         more: Mapping[str, Any] | None = None,
         instead_of: UUID | None = None,
+        over: Connection | None = None,
     ) -> Choice:
-        """Record a choice with its ledger entry, in one transaction; the choice before stays in the history."""
+        """Record a choice with its ledger entry, in one transaction; the choice before stays in the history.
+
+        The transaction is its own, or `over`, the caller's.
+        """
         now, made_id = clock.now(), ids.uuid7()
-        async with self._db.transaction(permit) as connection:
+        async with self._db.transaction(permit) if over is None else nullcontext(over) as connection:
             before = await store.current(connection, holder.id, kind, key)
             if instead_of is not None and (before is None or before["id"] != instead_of):
                 raise ChoiceNotFound(hint="Somebody decided it, or it was taken back.")

@@ -146,8 +146,8 @@ def _question(about: str, text: str, clause: str, choice: Choice | None) -> Ques
 
 
 def _is_choosable(notice: Notice, clause: Clause, channel: str) -> bool:
-    """Whether anything here would heed the answer: nobody is asked about what is not done."""
-    if clause.not_yet is True:
+    """Whether anything here would heed the answer: nobody is asked about what is not done, or what a form asks."""
+    if clause.not_yet is True or getattr(clause, "asked_of", "everybody") != "everybody":
         return False
     purposes = {key: notice.find("purpose", key) for key in getattr(clause, "purposes", ())}
     if not any(found is not None and found.not_yet is not True for found in purposes.values()):

@@ -23,6 +23,7 @@ from troth.doors.web.desk import (
 )
 from troth.doors.web.forms import Fault
 from troth.doors.web.frame import home_of
+from troth.doors.web.public.abroad import Abroad, agreed_to, asked_of
 from troth.doors.web.public.accepted import CHANGED, accepted_of, for_anybody, is_outdated
 from troth.doors.web.public.mail_code import who_page
 from troth.doors.web.public.views import EnterPage, InvitationPage, RegisterPage, SignInPage
@@ -159,14 +160,18 @@ class Doors:
         fields = await forms.read(http_request)
         if is_outdated(fields, await self._accepted_by(opened)):
             return await self._register_page(http_request, visitor, opened, fields, CHANGED)
-        if opened.kind == "user":
-            return await self._desk.let_in(await people.accept_invitation(secret, address))
-        faults = _faults(fields)
-        if faults:
+        asked = await self._asked_of(opened, fields)
+        place = Target("organisation", opened.tenant, opened.tenant)
+        agreed = await agreed_to(self._desk, asked, "register", place, opened.organisation)
+        faults = () if opened.kind == "user" else _faults(fields)
+        if isinstance(agreed, Fault) or faults:
+            faults = (*faults, *([agreed] if isinstance(agreed, Fault) else []))
             return await self._register_page(http_request, visitor, opened, fields, *faults)
+        if opened.kind == "user":
+            return await self._desk.let_in(await people.accept_invitation(secret, address, agreed))
         try:
             session = await people.register_subject(
-                secret, fields["name"], _birth_date(fields), fields["code"], fields["email"], address
+                secret, fields["name"], _birth_date(fields), fields["code"], fields["email"], address, agreed
             )
         except MatchFailed:
             fault = Fault("", f"What you wrote is not what {opened.organisation} holds. Look at each field once more")
@@ -184,22 +189,31 @@ class Doors:
         path = http_request.url.path
         version = await self._desk.version()
         accepted = accepted_of(await self._accepted_by(opened))
+        abroad = await self._asked_of(opened, fields)
         if opened.kind == "user":
             text = f"{opened.organisation} invites you to work with it here. Pressing the button signs you in."
             view: object = EnterPage(
-                "Your invitation", text, "Accept", path, await self._written_down(), accepted, faults
+                "Your invitation", text, "Accept", path, await self._written_down(), accepted, faults, abroad
             )
             page = Page("public/enter.html", view)
         else:
             known = {name: fields.get(name, "") for name in ("name", "day", "month", "year", "email")}
             clauses = clauses_of(version.notice if version else None, "safeguard", measure="identity_check")
-            view = RegisterPage(opened.organisation, path, **known, faults=faults, clauses=clauses, accepted=accepted)
+            view = RegisterPage(
+                opened.organisation, path, **known, faults=faults, clauses=clauses, accepted=accepted, abroad=abroad
+            )
             page = Page("public/register.html", view)
         return await self._desk.page(http_request, visitor, "Invitation", page, status=FAULT_STATUS if faults else 200)
 
     async def _accepted_by(self, opened: OpenInvitation) -> list[Document]:
         """What whoever answers an invitation accepts."""
         return documents(await self._desk.rooms.notices.current(), AUDIENCES[opened.kind], opened.region)
+
+    async def _asked_of(self, opened: OpenInvitation, fields: Mapping[str, str]) -> Abroad | None:
+        """What the form of an invitation asks who answers it from another country."""
+        versions = await self._desk.rooms.notices.current()
+        found = [each for each in versions if each.notice.applies_to(AUDIENCES[opened.kind], opened.region)]
+        return asked_of(found, AUDIENCES[opened.kind], fields, opened.region)
 
     # The theme
 

@@ -14,6 +14,7 @@ from troth.doors.web.desk import ANYBODY, Desk
 from troth.doors.web.forms import Fault
 from troth.doors.web.office.exchange_forms import id_or_none, said
 from troth.doors.web.places import place
+from troth.doors.web.public.abroad import Abroad, agreed_to, asked_of
 from troth.doors.web.render import Page
 from troth.exchange import RegisterMalformed, Way
 from troth.kit import clock
@@ -63,6 +64,7 @@ class RecipientsPage:
     faults: tuple[Fault, ...] = ()
     email: str = ""
     is_sent: bool = False
+    abroad: Abroad | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,19 @@ class RecipientPages:
             return await self._page(http_request, permit)
         typed = await forms.read(http_request)
         email = typed.get("email", "")
+        asked = asked_of(await self._desk.rooms.notices.current(), "visitors", typed)
+        agreed = await agreed_to(self._desk, asked, permit.action, permit.target)
+        if isinstance(agreed, Fault):
+            return await self._page(http_request, permit, agreed, email=email, typed=typed)
         try:
             instrument_id = id_or_none(typed, "instrument")
             if instrument_id is None:
                 raise RegisterMalformed("Choose what you want a copy of.")
-            await self._desk.rooms.exchange.send_instrument(permit, instrument_id, email)
+            await self._desk.rooms.exchange.send_instrument(
+                agreed.permit if agreed else permit, instrument_id, email, agreed
+            )
         except RegisterMalformed as refused:
-            return await self._page(http_request, permit, Fault("email", refused.detail), email=email)
+            return await self._page(http_request, permit, Fault("email", refused.detail), email=email, typed=typed)
         return await self._page(http_request, permit, is_sent=True)
 
     async def do_not_sell(self, http_request: Request) -> Response:
@@ -165,7 +173,13 @@ class RecipientPages:
         return tuple(version.notice for version in await self._desk.rooms.notices.current())
 
     async def _page(
-        self, http_request: Request, permit: Permit, *faults: Fault, email: str = "", is_sent: bool = False
+        self,
+        http_request: Request,
+        permit: Permit,
+        *faults: Fault,
+        email: str = "",
+        typed: Mapping[str, str] | None = None,
+        is_sent: bool = False,
     ) -> Response:
         visitor, exchange = await self._desk.visitor(http_request), self._desk.rooms.exchange
         registered = [each for each in await exchange.recipients(permit) if each.ended_at is None]
@@ -178,6 +192,7 @@ class RecipientPages:
             faults=faults,
             email=email,
             is_sent=is_sent,
+            abroad=asked_of(await self._desk.rooms.notices.current(), "visitors", typed or {}),
         )
         return await self._desk.page(
             http_request, visitor, "Recipients and transfers", Page("public/recipients.html", view),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from troth.doors.web.forms import Fault
+from troth.doors.web.public.abroad import Abroad
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ class EnterPage:
     clauses: tuple[str, ...] = ()
     accepted: AcceptedView | None = None
     faults: tuple[Fault, ...] = ()
+    abroad: Abroad | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,7 @@ class RegisterPage:
     faults: tuple[Fault, ...] = ()
     clauses: tuple[str, ...] = ()
     accepted: AcceptedView | None = None
+    abroad: Abroad | None = None
 
 
 @dataclass(frozen=True, slots=True)
