@@ -120,14 +120,10 @@ class Requests(Reviews):
                     "asked_at": clock.now(),
                 },
             )
-            told = {"to": email, "instrument": instrument.key}
             grounds = (f"instrument:{instrument.id}",)
-            asked = refs(document=row["document_id"], instrument=instrument.id, request=request_id)
-            clear = Clear(refs=asked)
-            if agreed is not None:
-                told |= {"agreed": agreed.wording, "notice": f"{agreed.version.name} {agreed.version.number}"}
-                says = {"key": agreed.clause.key, "state": "given"}
-                clear = Clear(refs=(*asked, *refs(version=agreed.version.id)), says=says)
+            named = refs(document=row["document_id"], instrument=instrument.id, request=request_id)
+            said, clear = _said(named, agreed)
+            told = {"to": email, "instrument": instrument.key, **said}
             await self._note(
                 connection,
                 "exchange:document:asked",
@@ -158,3 +154,12 @@ class Requests(Reviews):
                 space=space,
             )
         return request_id
+
+
+def _said(named: tuple[tuple[str, UUID], ...], agreed: Agreed | None) -> tuple[dict[str, str], Clear]:
+    """What the entries of a request say of the yes in its form, sealed and in the clear."""
+    if agreed is None:
+        return {}, Clear(refs=named)
+    said = {"agreed": agreed.wording, "notice": f"{agreed.version.name} {agreed.version.number}"}
+    says = {"key": agreed.clause.key, "state": "given"}
+    return said, Clear(refs=(*named, *refs(version=agreed.version.id)), says=says)

@@ -27,8 +27,8 @@ RIGHTS: Final = (
 
 CHOICES: Final = (
     Serves("ask", "consent", "route:/choices"),
-    Serves("ask", "elsewhere", "route:/invitation/{secret}"),
-    Serves("ask", "elsewhere", "route:/recipients"),
+    Serves("ask", "elsewhere:account", "route:/invitation/{secret}"),
+    Serves("ask", "elsewhere:copy", "route:/recipients"),
     Serves("withdraw", "page", "route:/choices"),
     Serves("stop", "page", "route:/choices"),
     Serves("stop", "link", "route:/stop/{link}"),

@@ -85,7 +85,8 @@ class Consent(Clause):
         if not any(getattr(notice.find("purpose", key), "access", ()) for key in self.purposes):
             return
         if self.asked_of == "elsewhere":
-            yield Need("ask", "elsewhere", "ask", "no form asks who sends it from another country")
+            yield Need("ask", "elsewhere:account", "ask", "an account is opened from anywhere without being asked")
+            yield Need("ask", "elsewhere:copy", "ask", "a copy is ordered from anywhere without being asked")
         else:
             yield Need("ask", "consent", "ask", "nobody is asked here")
         for way in self.withdrawal:
