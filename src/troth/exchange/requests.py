@@ -144,15 +144,9 @@ class Requests(Reviews):
         async with self._db.transaction(Space(space.tenant)) as connection:
             await store.sent(connection, request_id, clock.now())
             await self._note(
-                connection,
-                "exchange:document:sent",
-                permit,
-                key=key,
-                payload=told,
-                grounds=grounds,
-                clear=clear,
+                connection, "exchange:document:sent", permit, key=key, payload=told, grounds=grounds, clear=clear,
                 space=space,
-            )
+            )  # fmt: skip
         return request_id
 
 
