@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,7 +63,7 @@ def notice_of(place: Deployment) -> str:
 
 async def breach_of(person: Person, clause: str) -> str:
     page = (await person.web.get("/office/breaches")).text
-    found = re.search(rf'id="h([0-9a-f-]+)">§ {re.escape(clause)} of', page)
+    found = re.search(rf'id="h([0-9a-f-]+)"><a class="cl" href="[^"]+">§&nbsp;{re.escape(clause)}</a> of', page)
     assert found is not None, page
     return found[1]
 
@@ -97,6 +98,61 @@ async def test_two_officers_answer_and_what_happens_afterwards_breaks_again(any_
     again = await stands(place)
     assert again.standing is Standing.BROKEN, "what came after the answer is not answered for"
     assert await breach_of(first, again.clause_id) not in where
+
+
+def waiting_in_navigation(page: str, href: str) -> str:
+    """The number beside an entry of the navigation; empty where there is none."""
+    found = re.search(rf'<a href="{href}"[^>]*>[^<]*(?:<span class="count">(\d+))?', page)
+    assert found is not None, page
+    return found[1] or ""
+
+
+async def test_a_broken_promise_waits_on_top_for_each_who_can_answer_and_says_what_speaks_against_it(
+    place: Deployment,
+) -> None:
+    house = house_of(place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    outside = await place.staff("office", next(each for each in place.organisations if not each.operates))
+    assert "Nothing is waiting" in (await first.web.get("/office")).text
+    await done_without_ground(place)
+    broken = await stands(place)
+    where = f"/office/breaches/{await breach_of(first, broken.clause_id)}"
+    total = len(await place.rooms.breaches.all(await may_publish(place, first)))
+    page = (await first.web.get("/office")).text
+    assert page.count('<tr class="is-alert">') == total
+    assert re.search(
+        r'<tr class="is-alert"><th scope="row"><a href="/office/breaches#h[0-9a-f-]+">Broken promise', page
+    )
+    assert [waiting_in_navigation(page, each) for each in ("/office", "/office/promises")] == [str(total)] * 2
+    elsewhere = (await outside.web.get("/office")).text
+    assert "Broken promise" not in elsewhere
+    assert waiting_in_navigation(elsewhere, "/office/promises") == ""
+    told = unescape((await first.web.get("/office/breaches")).text)
+    assert broken.says in told
+    assert broken.reason[1:] in told
+    assert broken.examples
+    assert all(f"Entry {each.number} of the log" in told for each in broken.examples)
+
+    refused = await first.post(where, {**WORDS, "done": " "}, page="/office/breaches")
+    assert refused.status_code == 422
+    breach = where.rpartition("/")[2]
+    assert f'<a href="#done-{breach}">Write what was done about it</a>' in refused.text
+    assert f'aria-describedby="done-{breach}-fault"' in refused.text
+    assert f'aria-describedby="happened-{breach}-fault"' not in refused.text
+    assert WORDS["happened"] in refused.text, "what was typed is not thrown away"
+    long = await first.post(where, {**WORDS, "happened": "x" * 4001}, page="/office/breaches")
+    assert f'<a href="#happened-{breach}">Write it in at most 4,000 characters; these are 4,001</a>' in long.text
+
+    assert (await first.post(where, WORDS, page="/office/breaches")).status_code == 303
+    left = str(total - 1) if total > 1 else ""
+    assert waiting_in_navigation((await first.web.get("/office")).text, "/office/promises") == left
+    page = (await second.web.get("/office")).text
+    assert "Second person needed" in page
+    assert waiting_in_navigation(page, "/office/promises") == str(total)
+    assert first.user is not None
+    assert f"Said by {first.user.name}" in unescape((await second.web.get("/office/breaches")).text)
+    await second.post(where, {"act": "agree"}, page="/office/breaches")
+    assert waiting_in_navigation((await second.web.get("/office")).text, "/office/promises") == left
 
 
 async def test_somebody_whom_the_first_let_in_cannot_agree_and_the_break_stays_open(place: Deployment) -> None:

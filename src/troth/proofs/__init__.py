@@ -1,6 +1,6 @@
 """Whether each promise is kept, broken, unproven or not possible here, computed over all that happened."""
 
-from troth.proofs.breaches import Breach, Breaches
+from troth.proofs.breaches import LONGEST_ANSWER, Breach, Breaches
 from troth.proofs.errors import AnswerIncomplete, BreachLasts, BreachNotFound, BreachOver, SecondAnswerNeeded
 from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.node import NodeFigures, node_figures
@@ -11,6 +11,7 @@ from troth.proofs.safeguards import Held, Site, answer_for_raw
 from troth.proofs.service import Proofs, within
 
 __all__ = [
+    "LONGEST_ANSWER",
     "AnswerIncomplete",
     "Breach",
     "BreachLasts",

@@ -25,7 +25,7 @@ from troth.vault import KeyDestroyed, KeyRef, Keyring
 
 ACTION: Final = "publish_notice"
 """Whoever may agree to what a notice says answers for what it said."""
-LONGEST: Final = 4000
+LONGEST_ANSWER: Final = 4000
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -91,6 +91,26 @@ class Breaches:
             rows = await runs_store.breaches(connection, _EVER)
         return [self._breach(row) for row in reversed(rows)]
 
+    async def waits(self, permit: Permit, officer_id: UUID) -> list[Breach]:
+        """Open breaks that wait for a privacy officer, oldest first, without the words.
+
+        What somebody said themselves waits for another, unless more speaks against the promise since.
+
+        Args:
+            permit: Of the officer's organisation; for another one than runs the service, nothing waits.
+            officer_id: Their account.
+        """
+        places = await self._people.organisations()
+        if not any(each.operates and each.id == permit.tenant for each in places):
+            return []
+        async with self._database.transaction(None) as connection:
+            rows = await runs_store.breaches(connection, clock.now())
+        return [
+            self._breach({**row, "sealed": None})
+            for row in rows
+            if row["ended_at"] is None and not (row["said_by"] == officer_id and row["said_against"] == row["against"])
+        ]
+
     async def explain(self, permit: Permit, breach_id: UUID, happened: str, done: str) -> None:
         """Say what happened and what was done; what somebody said before and nobody agreed to gives way.
 
@@ -109,8 +129,8 @@ class Breaches:
         """
         said_by = _require(permit)
         words = {"happened": happened.strip(), "done": done.strip()}
-        if not all(words.values()) or max(map(len, words.values())) > LONGEST:
-            raise AnswerIncomplete(hint=f"At most {LONGEST:,} signs each.")
+        if not all(words.values()) or max(map(len, words.values())) > LONGEST_ANSWER:
+            raise AnswerIncomplete(hint=f"At most {LONGEST_ANSWER:,} characters each.")
         tenant, key = await self._house(permit)
         sealed = self._keyring.seal(key, json.dumps(words).encode(), _context(breach_id))
         async with self._database.transaction(None) as connection:

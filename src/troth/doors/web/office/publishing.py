@@ -15,7 +15,7 @@ from troth.doors.web.changes import ChangeLine, change_line
 from troth.doors.web.desk import Desk, go, id_of, of_organisation
 from troth.doors.web.promises import WORDS, counted_words, kind_of
 from troth.doors.web.render import Page
-from troth.notice import Proposal
+from troth.notice import NoticeVersion, Proposal
 from troth.policy import Actor, Permit, Target
 from troth.proofs import Checked, Proven, Report, within
 
@@ -196,15 +196,15 @@ class PublishingPages:
     async def _notices(self) -> tuple[NoticeLine, ...]:
         """The notices in force, each with the version that is to follow it."""
         current = await self._desk.rooms.notices.current()
+        titles = titles_of(current)
         published = await self._desk.rooms.notices.versions()
         lines = []
         for each in current:
             latest = max((one for one in published if one.name == each.name), key=lambda one: one.number)
             coming = f"Version {latest.number} from {words.day(latest.effective_on)}" if latest.id != each.id else ""
-            label = f"{each.notice.head.deployment}, {each.name}" if len(current) > 1 else each.notice.head.deployment
             href = f"/notice/versions/{each.number}?for={each.notice.audiences[0]}&of={each.name}"
             propose = f"/office/notice/new?of={each.name}"
-            lines.append(NoticeLine(label, each.number, each.effective_on, href, coming, propose))
+            lines.append(NoticeLine(titles[each.name], each.number, each.effective_on, href, coming, propose))
         return tuple(lines)
 
     async def _view(self, proposal: Proposal, actor: Actor, publishing: Permit | None) -> ProposalView:
@@ -227,6 +227,14 @@ class PublishingPages:
             is_own=proposal.proposed_by == actor.id,
             told=f"{told.sent} of {words.counted(told.accounts, 'account')} written to" if told else "",
         )
+
+
+def titles_of(current: Sequence[NoticeVersion]) -> dict[str, str]:
+    """What the notices in force are called, by name: the service's name, and the notice's too where it has several."""
+    return {
+        each.name: f"{each.notice.head.deployment}, {each.name}" if len(current) > 1 else each.notice.head.deployment
+        for each in current
+    }
 
 
 def notice_of(actor: Actor) -> Target:

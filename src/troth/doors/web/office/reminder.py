@@ -57,7 +57,9 @@ async def text_for(rooms: Rooms, permit: Permit, organisation: str, officer: Use
         dues["holds"] = [end_of(day) for day in await rooms.lifecycle.waits(permit)]
     if grants(ROLE, "invite"):
         dues["people"] = [None] * await rooms.people.waits(permit, officer_id)
-    if grants(ROLE, "publish"):
+    operates = any(each.operates and each.id == permit.tenant for each in await rooms.people.organisations())
+    if operates and grants(ROLE, "publish_notice"):
+        dues["promises"] = [None] * len(await rooms.breaches.waits(permit, officer_id))
         waiting = [each for each in await rooms.proposals.all() if each.is_open and each.proposed_by != officer_id]
         dues["notice"] = [None] * len(waiting)
     return text_of(dues, organisation, f"{rooms.settings.http_url}/office") if any(dues.values()) else ""

@@ -15,7 +15,9 @@ from starlette.responses import Response
 
 from troth.doors.web import requested, words
 from troth.doors.web.desk import Desk, go, of_organisation
+from troth.doors.web.office.breaches import BreachPages
 from troth.doors.web.office.decisions import TOLD, DecisionPages, EmergencyRow, Waiting
+from troth.doors.web.office.publishing import PUBLISHING, notice_of
 from troth.doors.web.office.views import Figure, Queue
 from troth.doors.web.render import Page
 from troth.doors.web.requested import Chip
@@ -34,10 +36,13 @@ _WIDTH: Final = 1_000
 _DECIDE: Final = Chip("wait", "Needs your decision", "open")
 _CHECK: Final = Chip("wait", "Needs review", "open")
 _SECOND: Final = Chip("wait", "Second person needed", "open")
+_ANSWER: Final = Chip("wait", "Needs an answer", "open")
+_MEND: Final = Chip("wait", "Has to be put right", "open")
 _STILL: Final = Chip("held", "Still needed?", "held")
 Members = Mapping[UUID, User] | None
 """Those who work here, by id; None where things are counted and nobody is named."""
 KINDS: Final[Mapping[str, str]] = {
+    "promises": "Broken promises",
     "requests": "Requests",
     "objections": "Objections",
     "proposals": "Proposals",
@@ -190,6 +195,7 @@ class WaitingPages:
         users = await self._desk.rooms.people.users(permit) if is_named else ()
         members = {each.id: each for each in users} if is_named else None
         sources: tuple[Callable[[Actor, Permit, Members], AsyncIterator[Item]], ...] = (
+            self._promises,
             self._requests,
             self._decisions,
             self._emergencies,
@@ -200,6 +206,13 @@ class WaitingPages:
         found = [item for source in sources async for item in source(actor, permit, members)]
         never = datetime.max.replace(tzinfo=words.calendar())
         return sorted(found, key=lambda item: (not item.is_alert, item.due or never, item.since))
+
+    async def _promises(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
+        for each in await BreachPages(self._desk).waiting(actor):
+            chip = _SECOND if each.said_by is not None else _ANSWER if each.against else _MEND
+            href = f"/office/breaches#h{each.id}"
+            about = f"§ {each.clause} · found {words.moment(each.found_at)}"
+            yield Item("promises", "Broken promise", about, href, chip, each.found_at, is_alert=True)
 
     async def _requests(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         for each in await self._desk.rooms.rights.of_organisation(permit):
@@ -256,7 +269,7 @@ class WaitingPages:
                 yield Item("people", "Somebody to let in", what, "/office/people", _SECOND, each.proposed_at)
 
     async def _notice(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
-        if not self._desk.rooms.policy.grants(actor.role, "publish"):
+        if not await self._desk.rooms.policy.may(actor, "publish_notice", notice_of(actor), PUBLISHING):
             return
         for each in await self._desk.rooms.proposals.all():
             if each.is_open and each.proposed_by != actor.id:
