@@ -16,6 +16,7 @@ from starlette.responses import Response
 from troth.archive import ADVICE, Found, Query, StudySummary, Viewing
 from troth.doors.web import words
 from troth.doors.web.desk import Desk, id_of
+from troth.doors.web.patients import PatientLine, of_study
 from troth.doors.web.render import Page
 
 MOST_LISTED: Final = 1_000
@@ -93,11 +94,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class DocumentsPage:
-    """What has no picture in a study."""
+    """What has no picture in a study.
+
+    Attributes:
+        patient: Whose study it is; None on a patient's own page.
+    """
 
     back_href: str
     back: str
     line: str
+    patient: PatientLine | None
     documents: tuple[Document, ...]
     has_files: bool
 
@@ -157,6 +163,7 @@ class DocumentPages:
             back_href=back,
             back=audience.back,
             line=" · ".join(filter(None, (study.description, words.day(study.study_date)))),
+            patient=of_study(study) if audience.here != "/scans" else None,
             documents=tuple(shown),
             has_files=desk.has_images,
         )

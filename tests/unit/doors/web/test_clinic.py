@@ -221,3 +221,17 @@ async def test_old_studies_are_found_by_no_recent_filter(house: House) -> None:
     async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
         assert f"study={house.studies[OLD]}" not in (await clinician.get("/studies?days=7")).text
         assert f"study={house.studies[OLD]}" in (await clinician.get("/studies")).text
+
+
+async def test_pages_about_one_patient_say_who_by_name_birth_date_and_number(house: House) -> None:
+    study = house.studies[CHEST]
+    who = '<b>Sample, Anna</b> · born 4 Mar 1980 · <span class="mono">P-9</span>'
+    async with house.client(await house.session_of("Dr B. Specimen")) as doctor:
+        for page in ("documents", "invite"):
+            assert who in (await doctor.get(f"/studies/{study}/{page}")).text, page
+        empty = (await doctor.get(f"/studies/{study}/documents")).text
+        assert "No report or other file has arrived for this scan." in empty
+    async with house.client(await house.session_of_patient()) as patient:
+        own = (await patient.get(f"/scans/{house.studies[NEW]}/documents")).text
+        assert "No report or other file" in own
+        assert "· born" not in own, "who reads their own page knows who they are"

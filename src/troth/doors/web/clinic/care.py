@@ -14,6 +14,7 @@ from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault, ending_fault
+from troth.doors.web.patients import PatientLine, of_study
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.errors import Gone
@@ -57,17 +58,19 @@ class CarePage:
     """Who takes part in whose care, and the form to say so.
 
     Attributes:
+        lead: What the page is about; of one patient, `whose` says it.
         is_house: The whole organisation's page: the form asks for the patient too.
         colleagues: Who can be assigned: id and name.
     """
 
     heading: str
-    lead: str
     is_house: bool
     action: str
     back_href: str
     rows: tuple[CareRow, ...]
     colleagues: tuple[tuple[str, str], ...]
+    lead: str = ""
+    whose: PatientLine | None = None
     told: str = ""
     person: str = ""
     patient: str = ""
@@ -190,7 +193,7 @@ class CarePages:
         members = await self._desk.rooms.people.users(permit)
         view = CarePage(
             heading="Who takes part in this patient's care",
-            lead=" · ".join(filter(None, (words.person_name(study.name), study.patient_id))),
+            whose=of_study(study),
             is_house=False,
             action=path,
             back_href=f"/studies?study={study.id}",

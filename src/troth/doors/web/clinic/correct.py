@@ -18,6 +18,7 @@ from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import title
 from troth.doors.web.desk import Desk, Visitor, go, id_of
 from troth.doors.web.forms import Fault
+from troth.doors.web.patients import PatientLine, of_study
 from troth.doors.web.render import Page
 from troth.kit.errors import Unavailable
 from troth.policy import Actor, Permit
@@ -114,8 +115,7 @@ class PastView:
 class CorrectPage:
     """The form; or what would change, to be looked at before it is done."""
 
-    patient: str
-    patient_id: str
+    patient: PatientLine
     line: str
     action: str
     back_href: str
@@ -181,8 +181,7 @@ class CorrectPages:
         told = http_request.query_params.get("told", "")
         back_href, back_label = _back(actor, study.id)
         view = CorrectPage(
-            patient=words.person_name(study.name) or "No name",
-            patient_id=study.patient_id,
+            patient=of_study(study),
             line=" · ".join(filter(None, (title(study), words.day(study.study_date)))),
             action=f"/studies/{study.id}/correct",
             back_href=back_href,

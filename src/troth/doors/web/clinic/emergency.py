@@ -14,6 +14,7 @@ from troth.doors.web import forms, words
 from troth.doors.web.clinic.studies import title
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
+from troth.doors.web.patients import PatientLine, of_subject
 from troth.doors.web.render import Page
 from troth.kit.errors import Gone
 from troth.people import EMERGENCY_LIFETIME, AssignmentExists, PatientKey, ReasonMissing, SubjectNotFound
@@ -39,8 +40,7 @@ class EmergencyStudy:
 class Opened:
     """A patient whose studies are open to the reader for now."""
 
-    patient: str
-    patient_id: str
+    patient: PatientLine
     studies: tuple[EmergencyStudy, ...]
 
 
@@ -92,8 +92,7 @@ class EmergencyPages:
         found = (await self._desk.rooms.archive.query(permit, Query(limit=_MOST))).found
         subject = await self._desk.rooms.people.subject(permit, subject_id)
         opened = Opened(
-            patient=subject.name or "No name",
-            patient_id=subject.patient.patient_id,
+            patient=of_subject(subject),
             studies=tuple(
                 EmergencyStudy(
                     f"/emergency/{each.study.id}/open",

@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import StudySummary
-from troth.doors.web import forms, words
-from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES, born
+from troth.doors.web import forms
+from troth.doors.web.clinic.studies import INVITING, PURPOSE, ROLES
 from troth.doors.web.clinic.views import InvitePage
 from troth.doors.web.desk import Desk, Visitor, clauses_of, go, id_of
 from troth.doors.web.forms import Fault
+from troth.doors.web.patients import of_study
 from troth.doors.web.render import Page
 from troth.people import Draft, EmailMalformed
 from troth.policy import Permit, Target
@@ -70,9 +71,7 @@ class InvitePages:
         made = await self._made(http_request, visitor)
         version = await self._desk.version(visitor.actor)
         view = InvitePage(
-            patient=words.person_name(study.name) or "No name",
-            patient_id=study.patient_id,
-            born=born(study),
+            patient=of_study(study),
             action=f"/studies/{study.id}/invite",
             back_href=f"/studies?study={study.id}",
             clauses=clauses_of(version.notice if version else None, "safeguard", measure="identity_check"),

@@ -30,6 +30,7 @@ from troth.doors.web.documents import has_documents
 from troth.doors.web.forms import Fault
 from troth.doors.web.looked import Filter
 from troth.doors.web.patient.pictures import parts_of
+from troth.doors.web.patients import born
 from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.errors import NotFound
@@ -274,14 +275,6 @@ def _count_line(found: Listed, first: int) -> str:
 def title(study: StudySummary) -> str:
     """What a clinician calls a study."""
     return study.description or " ".join(study.modalities) or "Study"
-
-
-def born(study: StudySummary) -> str:
-    """Birth date as a list shows it; what is no date is shown as it stands."""
-    text = study.birth_date
-    if len(text) == 8 and text.isascii() and text.isdigit() and 1 <= int(text[4:6]) <= 12:
-        return f"{int(text[6:])} {words.MONTHS[int(text[4:6]) - 1]} {text[:4]}"
-    return text
 
 
 def _row(study: StudySummary, asked: Asked) -> StudyRow:

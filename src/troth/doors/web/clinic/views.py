@@ -8,6 +8,7 @@ from uuid import UUID
 
 from troth.doors.web.forms import Fault
 from troth.doors.web.looked import Filter
+from troth.doors.web.patients import PatientLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,7 @@ class InvitePage:
         correct_href: Where the birth date is put right.
     """
 
-    patient: str
-    patient_id: str
-    born: str
+    patient: PatientLine
     action: str
     back_href: str
     clauses: tuple[str, ...]
