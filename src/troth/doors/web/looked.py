@@ -287,11 +287,6 @@ def filters(base: str, chosen: str) -> tuple[Filter, ...]:
     )
 
 
-def looking_people(events: Iterable[Event], since: datetime) -> int:
-    """How many different people other than the patient opened something since a moment."""
-    return len({event.actor_id for event in events if event.at >= since and _is_look(event)})
-
-
 def last_look(events: Sequence[Event], reader: Actor) -> str:
     """How many people have opened something, and who did last, for a page that leads to the whole list.
 
@@ -323,10 +318,46 @@ def _is_look(event: Event) -> bool:
     return event.kind == "archive:study:opened" and event.actor_kind == "user" and event.outcome == "done"
 
 
-def lead(count: int, total: int) -> str:
-    """The first sentence of the patient's page."""
-    numbers: Sequence[str] = ("Nobody", "One person", "Two people", "Three people", "Four people", "Five people")
-    who = numbers[count] if count < len(numbers) else f"{count} people"
-    verb = "has" if count <= 1 else "have"
+def lead(news: Iterable[Event], since: datetime, total: int) -> str:
+    """The first sentences of the patient's page: what the list of news beside them shows, counted.
+
+    Args:
+        news: Events of `NEWS` for which `is_news` holds.
+        since: From when on they are counted.
+        total: How many scans are held.
+    """
+    told = [event for event in news if event.at >= since and is_news(event)]
+    people = len({event.actor_id for event in told if _is_look(event)})
     them = "it" if total == 1 else "them"
-    return f"{who} {verb} looked at {them} in the last 30 days."
+    opened = f"{_several(people, 'person', 'people')} {'has' if people <= 1 else 'have'} opened {them}"
+    further = [
+        _several(count, *words_of)
+        for count, words_of in (
+            (_acting(told, "archive:study:opened", is_person=False), ("system opened a scan", "systems opened a scan")),
+            (_times(told, "archive:study:copied"), ("copy was made", "copies were made")),
+            (_times(told, "archive:study:erased"), ("scan was erased", "scans were erased")),
+            (_times(told, "people:emergency:claimed"), ("emergency was written down", "emergencies were written down")),
+            (_acting(told, "policy:access:refused", is_person=True), ("person was refused", "people were refused")),
+            (_acting(told, "policy:access:refused", is_person=False), ("system was refused", "systems were refused")),
+        )
+        if count
+    ]
+    # The first stands at the head of its sentence, the others within it.
+    said = ", ".join(each if place == 0 else each[0].lower() + each[1:] for place, each in enumerate(further))
+    return f"{opened} in the last 30 days." + (f" {said}." if said else "")
+
+
+def _times(events: Iterable[Event], kind: str) -> int:
+    return sum(event.kind == kind for event in events)
+
+
+def _acting(events: Iterable[Event], kind: str, *, is_person: bool) -> int:
+    """How many different people, or systems, did something."""
+    return len({event.actor_id for event in events if event.kind == kind and (event.actor_kind == "user") == is_person})
+
+
+def _several(count: int, one: str, many: str) -> str:
+    numbers: Sequence[str] = ("Nobody", "One", "Two", "Three", "Four", "Five")
+    if count == 0:
+        return numbers[0]
+    return f"{numbers[count] if count < len(numbers) else words.number(count)} {one if count == 1 else many}"

@@ -135,11 +135,29 @@ def test_the_first_sentence_counts_people_not_looks() -> None:
         event(actor_kind="patient"),
         event(at=since - timedelta(1)),
     ]
-    assert looked.looking_people(events, since) == 2
-    assert looked.lead(2, 3).startswith("Two people have looked at them")
-    assert looked.lead(1, 1).startswith("One person has looked at it")
-    assert looked.lead(0, 0).startswith("Nobody has looked")
-    assert looked.lead(9, 2).startswith("9 people have")
+    assert looked.lead(events, since, 3) == "Two people have opened them in the last 30 days."
+    assert looked.lead(events[:1], since, 1) == "One person has opened it in the last 30 days."
+    assert looked.lead([], since, 0) == "Nobody has opened them in the last 30 days."
+    nine = [event(actor_id=UUID(int=number)) for number in range(1, 10)]
+    assert looked.lead(nine, since, 2).startswith("9 people have opened them")
+
+
+def test_the_lead_counts_what_the_list_below_it_shows() -> None:
+    since = AT - timedelta(days=1)
+    events = [
+        event("archive:study:copied"),
+        event("people:emergency:claimed", study_id=None),
+        event("policy:access:refused", outcome="refused"),
+        event("policy:access:refused", outcome="refused"),
+        event("archive:study:opened", actor_kind="peer", actor_id=UUID(int=9)),
+        event("archive:study:erased", actor_kind="system", actor_id=None),
+        event("archive:study:copied", at=since - timedelta(1)),
+        event("archive:study:copied", actor_kind="patient"),
+    ]
+    assert looked.lead(events, since, 1) == (
+        "Nobody has opened it in the last 30 days. One system opened a scan, one copy was made, one scan was erased,"
+        " one emergency was written down, one person was refused."
+    )
 
 
 def found(number: int, modality: str = "CT") -> Found:

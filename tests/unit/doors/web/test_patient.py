@@ -82,8 +82,9 @@ async def test_the_whole_list_has_pages(house: House, session: str) -> None:
         for _ in range(50):
             await patient.get("/scans")
         home = (await patient.get("/scans")).text
-        assert "One person has looked at them" in home, "whatever was written since"
+        assert "One person has opened them in the last 30 days." in home, "whatever was written since"
         assert "Dr B. Specimen" in home
+        assert "Opened your CT scan of 14 Nov 2026" in home, "there is another CT scan of theirs"
         nothing = (await patient.get("/looked?show=refused")).text
         assert "Nothing of this kind is written" not in nothing
         others = (await patient.get("/looked")).text

@@ -65,7 +65,7 @@ class PatientPages:
         asked = await self._requests(actor)
         view = HomePage(
             organisation=actor.organisation,
-            lead=looked.lead(looked.looking_people(news, begin), len(scans)),
+            lead=looked.lead(told, begin, len(scans)),
             requests=tuple(request_line(each) for each in asked if each.is_open),
             studies=scans,
             entries=threads.entries(replace(thread, events=(*news, *thread.events)), actor, told[:ON_HOME]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -135,10 +135,18 @@ def titles_of(events: Sequence[Event]) -> dict[UUID, str]:
     for event in events:
         told = event.payload or {}
         if event.study_id is not None and event.study_id not in titles and told.get("modalities") is not None:
-            titles[event.study_id] = (
-                f"your {words.scan(told['modalities']).lower().replace('ct', 'CT').replace('mri', 'MRI')}"
-            )
+            named = words.scan(told["modalities"]).lower().replace("ct", "CT").replace("mri", "MRI")
+            day = _day(str(told.get("study_date", "")))
+            titles[event.study_id] = f"your {named} of {day}" if day else f"your {named}"
     return titles
+
+
+def _day(text: str) -> str:
+    """A study date in words: of an entry of ours (ISO 8601), or as a DICOM file has it (DA); empty for what is none."""
+    try:
+        return words.day(date.fromisoformat(text))
+    except ValueError:
+        return ""
 
 
 def grouped(events: Sequence[Event]) -> list[list[Event]]:
