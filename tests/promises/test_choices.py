@@ -385,3 +385,20 @@ class TestTerminologyVendor:
 
             await choose(person, "accept", "2")
             assert await write_to(office, person, "panel") == 303
+
+
+class TestNewsOfTheHost:
+    """One question about news is asked once."""
+
+    @pytest.fixture(scope="class")
+    async def place(self, open_deployment: OpenDeployment) -> Deployment:
+        return await open_deployment("imaging-host")
+
+    async def test_a_way_for_news_is_offered_to_be_stopped_only_while_news_may_come(self, place: Deployment) -> None:
+        row = "News and offers may come this way."
+        person = await place.staff("clinician")
+        page = (await person.web.get("/choices")).text
+        [about] = set(re.findall(r'name="about" value="(news[^"]*)"', page))
+        assert row not in page, "nobody was asked yet, so nothing may come"
+        assert row in (await choose(person, "yes", about)).text
+        assert row not in (await choose(person, "take_back", about)).text

@@ -298,7 +298,7 @@ def _channels(versions: list[NoticeVersion], by_kind: Mapping[tuple[str, str], s
     for version in versions:
         for clause in version.notice.all("marketing"):
             for channel in getattr(clause, "channels", ()):
-                if ("channel", channel) not in by_kind:
+                if ("channel", channel) not in by_kind and choosing.may_come(clause, channel, by_kind):
                     title = choosing.CHANNELS.get(channel, channel)
                     press = Press("channel_off", channel, "Stop it", f": {title}")
                     found.setdefault(

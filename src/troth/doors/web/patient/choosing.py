@@ -157,6 +157,21 @@ def _is_choosable(notice: Notice, clause: Clause, channel: str) -> bool:
     return channel not in missing
 
 
+def may_come(clause: Clause, channel: str, by_kind: Mapping[tuple[str, str], str]) -> bool:
+    """Whether a message that advertises may come this way as the answers stand: else there is nothing to stop.
+
+    Args:
+        clause: Of the kind `marketing`.
+        channel: Which way.
+        by_kind: State of each choice that stands, by kind and key.
+    """
+    if clause.not_yet is True or (isinstance(clause.not_yet, tuple) and channel in clause.not_yet):
+        return False
+    consent = getattr(clause, "consent", "")
+    answers = {by_kind.get(("consent", key)) for key in (consent, f"{consent}:{channel}")}
+    return not consent or getattr(clause, "soft_opt_in", False) or "given" in answers
+
+
 def activity_line(activity: Activity, state: str | None) -> Stoppable:
     """An activity with what an objection would come to, or came to."""
     is_stopped = state in ("granted", "waiting")
