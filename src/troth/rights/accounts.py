@@ -245,5 +245,12 @@ def _observed(acts: Sequence[Event], notices: Sequence[Notice], reader: ReaderCl
         sentence = next(event.sentence for event in acts if event.kind == kind)
         how = "the session of your browser" if kind == _STARTED else "the ledger of this service"
         source = Source("device", "our own programs", how, clause, last)
-        found.append(Known(sentence, f"{_times(times)}, last on {reader.moment(last)}", "observed", source))
+        found.append(
+            Known(
+                "You signed in" if kind == _STARTED else sentence,
+                f"{_times(times)}, last on {reader.moment(last)}",
+                "observed",
+                source,
+            )
+        )
     return sorted(found, key=lambda each: each.what)
