@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import date
@@ -103,6 +104,12 @@ async def test_what_ends_stops_the_next_disclosure(place: Deployment, office: Of
         "night_clinic", elsewhere, kind="customer", country="GB", stands_under="other_hospitals", categories="images",
         purposes="exchange", contract_key="short_lived",
     )  # fmt: skip
+    page = (await office.person.web.get("/office/recipients")).text
+    chosen = dict(re.findall(r'<select class="form-select" id="disclosures-(\w+)"[^>]*>(.*?)</select>', page))
+    assert chosen["recipient"].startswith('<option value="" selected>Choose</option>'), "nobody is chosen beforehand"
+    assert '<option value="night_clinic">Outside night_clinic, United Kingdom</option>' in chosen["recipient"]
+    assert '<option value="images">' in chosen["category"]
+    assert '<option value="exchange">' in chosen["purpose"]
     assert (await office.disclose(held, "night_clinic", "exchange", "contract")).status_code == 200
     before = len(elsewhere.uids)
 

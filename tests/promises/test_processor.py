@@ -327,12 +327,15 @@ async def test_a_recipient_whose_contract_has_lapsed_gets_nothing(
 ) -> None:
     held = await place.study(american.house)
     await american.contract("mending", valid_until=clock.today().isoformat())
+    end = f'action="/office/contracts/{(await american.contracts())["mending"].id}/end"'
+    assert end in (await american.person.web.get("/office/recipients")).text
     await american.recipient("menders", workshop, country="US", contract_key="mending", **FIRM)
     assert (await american.disclose(held, "menders", "upkeep", "service")).status_code == 200
     before = workshop.associations
     with clock.moved(timedelta(days=1)):
         await place.sign_in_again(american.person)
         lapsed = await american.disclose(held, "menders", "upkeep", "service")
+        assert end not in (await american.person.web.get("/office/recipients")).text, "it has ended by itself"
     await place.sign_in_again(american.person)
     assert lapsed.status_code == 409
     assert "has lapsed" in lapsed.text

@@ -264,7 +264,7 @@ def _register_of(http_request: Request) -> str:
     return parts[1]
 
 
-def _sending(typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> RegisterView:
+def _sending(typed: Mapping[str, str], known: fields.Known) -> RegisterView:
     return RegisterView(
         name="disclosures", title="", nothing="", columns=(), rows=(), add_title="Record a disclosure",
         add_path="/office/disclosures", fields=tuple(each.view(typed, known) for each in fields.FORMS["disclosures"]),

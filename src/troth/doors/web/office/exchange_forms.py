@@ -19,6 +19,8 @@ from troth.exchange import (
     RegisterMalformed,
 )
 
+Known = Mapping[str, tuple[tuple[str, str], ...]]
+"""Words of the notice and of the registers, each as it is kept and as people read it, by what they are of."""
 CHOSEN = frozenset({"select", "date"})
 """Types of fields in which one chooses and does not write."""
 
@@ -30,8 +32,7 @@ class FieldView:
     Attributes:
         type: `text`, `date`, `area` or `select`.
         options: For a choice: value and label.
-        known: Words that are known here; of some of them, where the field takes several.
-        takes_several: It takes several of them, with blanks between.
+        known: Words of which the field takes several, with blanks between; empty where it does not.
     """
 
     name: str
@@ -42,12 +43,15 @@ class FieldView:
     is_optional: bool
     options: tuple[tuple[str, str], ...] = ()
     known: tuple[str, ...] = ()
-    takes_several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FieldTerm:
-    """A field as it is declared."""
+    """A field as it is declared.
+
+    Attributes:
+        of: What its words are of, such as `categories`; one is chosen from a list, or several are written.
+    """
 
     name: str
     label: str
@@ -58,19 +62,26 @@ class FieldTerm:
     of: str = ""
     takes_several: bool = False
 
-    def view(self, typed: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> FieldView:
+    @property
+    def is_chosen(self) -> bool:
+        """One chooses in it and does not write."""
+        return self.type in CHOSEN or bool(self.of and not self.takes_several)
+
+    def view(self, typed: Mapping[str, str], known: Known) -> FieldView:
         """The field with what was typed.
 
         Args:
             typed: By name of the field.
-            known: Words of the notice and of the registers, by what they are, such as `categories`.
+            known: Words of the notice and of the registers.
         """
-        options = tuple((each, said(each)) for each in self.options)
-        words = known.get(self.of, ())
+        options, words, kind = tuple((each, said(each)) for each in self.options), known.get(self.of, ()), self.type
+        if self.of and not self.takes_several:
+            # Nothing is chosen beforehand: whoever sends data chooses to whom.
+            options, words, kind = words if self.is_optional else (("", "Choose"), *words), (), "select"
+        several = tuple(value for value, _ in words)
         return FieldView(
-            self.name, self.label, self.hint, self.type, typed.get(self.name, ""), self.is_optional, options, words,
-            self.takes_several,
-        )  # fmt: skip
+            self.name, self.label, self.hint, kind, typed.get(self.name, ""), self.is_optional, options, several
+        )
 
 
 _KEY = FieldTerm("key", "Short name", "Small letters, digits and underscores; the notice and other rows refer to it.")
@@ -92,7 +103,7 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
         ),
         FieldTerm("categories", "Data it may receive", of="categories", takes_several=True),
         FieldTerm("purposes", "What for", of="purposes", takes_several=True),
-        FieldTerm("contract_key", "Contract", "Short name of the contract on file.", is_optional=True, of="contracts"),
+        FieldTerm("contract_key", "Contract", "On file here.", is_optional=True, of="contracts"),
         FieldTerm("peer_ae", "AE title", "Of its registered system.", is_optional=True),
         FieldTerm("email", "E-mail", "Where mail for it goes.", is_optional=True),
     ),
@@ -110,7 +121,7 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
         FieldTerm("kind", "Kind", type="select", options=INSTRUMENT_KINDS),
         FieldTerm("origin", "From", "ISO 3166 code, or EEA."),
         FieldTerm("destination", "To", "ISO 3166 code, or EEA."),
-        FieldTerm("recipient_key", "Only for", "Short name of a recipient.", is_optional=True, of="recipients"),
+        FieldTerm("recipient_key", "Only for", "Left empty, for all of them.", is_optional=True, of="recipients"),
         _FROM,
         _UNTIL,
         _DOCUMENT,
@@ -135,12 +146,12 @@ FORMS: Mapping[str, tuple[FieldTerm, ...]] = {
     ),
     "disclosures": (
         FieldTerm("kind", "On which ground", type="select", options=DISCLOSURE_KINDS),
-        FieldTerm("recipient", "To", "Short name of the recipient.", of="recipients"),
+        FieldTerm("recipient", "To", of="recipients"),
         FieldTerm("study", "Study", "Our id of it.", is_optional=True),
         FieldTerm("account", "Account", "Our id of it, instead of a study.", is_optional=True),
         FieldTerm("totals", "Totals", "Counts instead of either.", "select", is_optional=True, options=tuple(TOTALS)),
-        FieldTerm("category", "Data", "Short name from the notice.", of="categories"),
-        FieldTerm("purpose", "What for", "Short name from the notice.", of="purposes"),
+        FieldTerm("category", "Data", of="categories"),
+        FieldTerm("purpose", "What for", of="purposes"),
         FieldTerm("order", "Legal order", "Our id of it.", is_optional=True),
         FieldTerm("told_on", "People were told on", "When the organisation changes hands.", "date", is_optional=True),
         FieldTerm("reason", "Why it cannot wait", "When it protects somebody.", "area", is_optional=True),
@@ -170,7 +181,7 @@ def missing(name: str, typed: Mapping[str, str]) -> tuple[Fault, ...]:
         typed: By name of the field.
     """
     return tuple(
-        Fault(f"{name}-{each.name}", f"{'Choose' if each.type in CHOSEN else 'Write'}: {each.label.lower()}")
+        Fault(f"{name}-{each.name}", f"{'Choose' if each.is_chosen else 'Write'}: {each.label.lower()}")
         for each in FORMS[name]
         if not each.is_optional and not typed.get(each.name, "").strip()
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from troth.doors.web import words
-from troth.doors.web.office.exchange_forms import FORMS, said
+from troth.doors.web.office.exchange_forms import FORMS, Known, said
 from troth.doors.web.office.exchange_views import RegisterView, RowView
 from troth.doors.web.places import place
 from troth.exchange import PLATFORM, Contract, Exchange, Instruction, Instrument, LegalOrder, Recipient, Term
@@ -48,7 +48,7 @@ REASONED = frozenset({"instruments", "orders"})
 """Registers in which whoever ends a row has to say why."""
 
 
-async def known_words(exchange: Exchange, permit: Permit, notices: Sequence[Notice]) -> Mapping[str, tuple[str, ...]]:
+async def known_words(exchange: Exchange, permit: Permit, notices: Sequence[Notice]) -> Known:
     """The words that the forms may be filled with: of the notices in force, and of the registers.
 
     Args:
@@ -59,15 +59,21 @@ async def known_words(exchange: Exchange, permit: Permit, notices: Sequence[Noti
     outside = {
         clause.key for each in notices for clause in each.all("recipient") if getattr(clause, "is_outside", False)
     }
-    words = {
-        "categories": {clause.key for each in notices for clause in each.all("category")},
-        "purposes": {clause.key for each in notices for clause in each.all("purpose")},
-        "outside": outside,
-        "actions": set(ACTIONS),
-        "contracts": {each.key for each in await exchange.contracts(permit) if each.term.ended_at is None},
-        "recipients": {each.key for each in await exchange.recipients(permit) if each.ended_at is None},
+    found: dict[str, set[tuple[str, str]]] = {
+        "categories": {(clause.key, said(clause.key)) for each in notices for clause in each.all("category")},
+        "purposes": {(clause.key, words.purpose(clause.key)) for each in notices for clause in each.all("purpose")},
+        "outside": {(key, said(key)) for key in outside},
+        "actions": {(each, said(each)) for each in ACTIONS},
+        "contracts": {
+            (each.key, f"{each.party} ({each.key})") for each in await exchange.contracts(permit) if _is_open(each.term)
+        },
+        "recipients": {
+            (each.key, f"{each.name}, {place(each.country)}")
+            for each in await exchange.recipients(permit)
+            if each.ended_at is None
+        },
     }
-    return {name: tuple(sorted(found)) for name, found in words.items()}
+    return {name: tuple(sorted(each, key=lambda one: one[1].lower())) for name, each in found.items()}
 
 
 async def register(
@@ -75,7 +81,7 @@ async def register(
     permit: Permit,
     name: str,
     typed: Mapping[str, str],
-    known: Mapping[str, tuple[str, ...]],
+    known: Known,
     base: str = "/office",
 ) -> RegisterView:
     """One register as a table with its form.
@@ -149,13 +155,13 @@ def _recipient(held: Recipient, now: datetime) -> _Cells:
 def _contract(held: Contract, now: datetime) -> _Cells:
     cells = (held.key, held.party, said(held.kind), _until(held.term), held.approved_by or "not needed")
     if held.kind == "subprocessor" and not held.approved_by:
-        return (*cells[:-1], "nobody"), ("refused", "not approved"), held.term.ended_at is None
-    return cells, _state(held.holds(now)), held.term.ended_at is None
+        return (*cells[:-1], "nobody"), ("refused", "not approved"), _is_open(held.term)
+    return cells, _state(held.holds(now)), _is_open(held.term)
 
 
 def _instrument(held: Instrument, now: datetime) -> _Cells:
     cells = (held.key, place(held.origin), place(held.destination), said(held.kind), _until(held.term))
-    return cells, _state(held.holds(now)), held.term.ended_at is None
+    return cells, _state(held.holds(now)), _is_open(held.term)
 
 
 def _order(held: LegalOrder, now: datetime) -> _Cells:
@@ -167,7 +173,7 @@ def _order(held: LegalOrder, now: datetime) -> _Cells:
 
 def _instruction(held: Instruction, now: datetime) -> _Cells:
     cells = (held.key, held.words, " ".join(held.actions), " ".join(held.purposes), _until(held.term))
-    return cells, _state(held.term.holds(now)), held.term.ended_at is None
+    return cells, _state(held.term.holds(now)), _is_open(held.term)
 
 
 _CELLS: Mapping[str, Callable[[Any, datetime], _Cells]] = {
@@ -181,6 +187,11 @@ _CELLS: Mapping[str, Callable[[Any, datetime], _Cells]] = {
 
 def _state(holds: bool) -> tuple[str, str]:
     return ("kept", "in force") if holds else ("refused", "not in force")
+
+
+def _is_open(term: Term) -> bool:
+    """Whether there is something left to end: it was not ended, and its last day is not over."""
+    return term.ended_at is None and (term.until is None or clock.now().date() <= term.until)
 
 
 def _until(term: Term) -> str:
