@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime, time, timedelta
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,13 @@ from typer.testing import CliRunner
 
 from tests.common.deployment import Deployment, OpenDeployment, Person
 from tests.common.platform import OneDatabase
+from tests.promises.test_changes import next_version
 from troth import policy
+from troth.kit import clock
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.main import beside, commands
+from troth.main.reminders import Reminders
 from troth.people import Organisation
 from troth.proofs import Proven, Standing
 
@@ -125,7 +129,7 @@ async def test_a_broken_promise_waits_on_top_for_each_who_can_answer_and_says_wh
     )
     assert [waiting_in_navigation(page, each) for each in ("/office", "/office/promises")] == [str(total)] * 2
     elsewhere = (await outside.web.get("/office")).text
-    assert "Broken promise" not in elsewhere
+    assert ">Broken promise<" not in elsewhere
     assert waiting_in_navigation(elsewhere, "/office/promises") == ""
     told = unescape((await first.web.get("/office/breaches")).text)
     assert broken.says in told
@@ -153,6 +157,29 @@ async def test_a_broken_promise_waits_on_top_for_each_who_can_answer_and_says_wh
     assert f"Said by {first.user.name}" in unescape((await second.web.get("/office/breaches")).text)
     await second.post(where, {"act": "agree"}, page="/office/breaches")
     assert waiting_in_navigation((await second.web.get("/office")).text, "/office/promises") == left
+
+
+async def test_a_change_of_the_notice_waits_for_the_second_person_and_both_are_in_the_daily_mail(
+    place: Deployment,
+) -> None:
+    house = house_of(place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    outside = await place.staff("office", next(each for each in place.organisations if not each.operates))
+    notice = (await place.rooms.notices.current())[0].notice
+    changed = next_version(notice, ("deployment: ", "deployment: New "))
+    await place.rooms.proposals.propose(await may_publish(place, first), changed)
+    assert "Change of the notice" in (await second.web.get("/office")).text
+    for person in (first, outside):
+        assert "Change of the notice" not in (await person.web.get("/office")).text
+    await done_without_ground(place)
+    await place.looked()
+    total = len(await place.rooms.breaches.all(await may_publish(place, first)))
+    with clock.moved(timedelta(days=1) + datetime.combine(clock.now(), time(12), UTC) - clock.now()):
+        before = len(place.mails())
+        assert await Reminders(place.rooms).once() == 2, "nothing waits for the office of another organisation"
+    mails = place.mails()[before:]
+    assert all(f"Broken promises: {total}" in each for each in mails)
+    assert sum("Notice: 1" in each for each in mails) == 1, "for the second person alone"
 
 
 async def test_somebody_whom_the_first_let_in_cannot_agree_and_the_break_stays_open(place: Deployment) -> None:

@@ -154,6 +154,7 @@ class CarePages:
         members = await self._desk.rooms.people.users(permit)
         view = CarePage(
             heading="Who treats whom",
+            whose=None,
             lead=f"Of {actor.organisation}. Nobody opens a scan of a patient they are not assigned to.",
             is_house=True,
             action="/admin/care",
