@@ -166,7 +166,8 @@ async def test_a_change_of_the_notice_waits_for_the_second_person_and_both_are_i
     first, second = await place.staff("office", house), await place.staff("office", house)
     outside = await place.staff("office", next(each for each in place.organisations if not each.operates))
     notice = (await place.rooms.notices.current())[0].notice
-    changed = next_version(notice, ("deployment: ", "deployment: New "))
+    says = next(each.says for each in notice.sections[0].clauses if each.says and each.says in notice.source)
+    changed = next_version(notice, (says, f"{says} It stays so."), after=timedelta(days=60))
     await place.rooms.proposals.propose(await may_publish(place, first), changed)
     assert "Change of the notice" in (await second.web.get("/office")).text
     for person in (first, outside):
