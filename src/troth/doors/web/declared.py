@@ -284,7 +284,7 @@ ACTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "office_notice": ("agree", "withdraw"),
         "invitation_act": ("again", "withdraw"),
         "admission_act": ("approve", "refuse"),
-        "person_act": ("preview", "change", "session", "end"),
+        "person_act": ("preview", "change", "session", "end", "close"),
         "system_act": ("change", "end"),
     }
 )  # fmt: skip
