@@ -146,11 +146,15 @@ class Outreach:
             try:
                 await self._people.write_to_account(permit, account_id, title, text, uuid5(version.id, str(account_id)))
             except (NotFound, Gone):  # closed since: there is nobody to tell
-                await store.sent(connection, version.id, account_id, clock.now())
-                return
+                outcome = "failed"
+            else:
+                outcome = "done"
             await store.sent(connection, version.id, account_id, clock.now())
             clear = Clear(refs=refs(version=version.id, account=account_id))
-            await self._note(connection, permit, "outreach:amendment:mailed", {"number": version.number}, clear)
+            entry = policy.entry(
+                permit, "outreach:amendment:mailed", outcome=outcome, counts={"number": version.number}, clear=clear
+            )
+            await self._ledger.append(connection, entry)
 
     async def finish(self, version_id: UUID) -> int:
         """Write down that everybody was told.
@@ -164,9 +168,15 @@ class Outreach:
         permit = await self._permit() if sent else None
         async with self._database.transaction(None) as connection:
             if await store.finish(connection, version_id, clock.now()):
-                counts = {"number": version.number, "accounts": sent, "changes": len(change)}
+                due = progress.accounts if progress else 0
+                counts = {"number": version.number, "accounts": due, "changes": len(change)}
                 clear = Clear(refs=refs(version=version_id))
-                await self._note(connection, permit, "outreach:amendment:told", counts, clear)
+                kind = "outreach:amendment:told"
+                if permit is not None:
+                    entry = policy.entry(permit, kind, counts=counts, clear=clear)
+                else:  # nobody had to be told
+                    entry = policy.act(WORKER, kind, AMENDING, counts=counts, clear=clear)
+                await self._ledger.append(connection, entry)
         return sent
 
     async def _change(self, version_id: UUID) -> tuple[NoticeVersion, Notice | None, Difference]:
@@ -182,15 +192,6 @@ class Outreach:
 
     async def _permit(self) -> Permit:
         return await self._policy.require(WORKER, "tell_change", Target("notice"), AMENDING)
-
-    async def _note(
-        self, connection: Connection, permit: Permit | None, kind: str, counts: Mapping[str, int], clear: Clear
-    ) -> None:
-        if permit is not None:
-            entry = policy.entry(permit, kind, counts=counts, clear=clear)
-        else:  # nobody had to be told
-            entry = policy.act(WORKER, kind, AMENDING, counts=counts, clear=clear)
-        await self._ledger.append(connection, entry)
 
 
 def _keys(notice: Notice) -> dict[str, str]:

@@ -271,8 +271,8 @@ def judge(
         return Standing.UNPROVEN, "the ledger that should show it was altered", True
     if blind := by_verdict[Verdict.BLIND]:
         return Standing.UNPROVEN, blind[0].said, True
+    if idle := by_verdict[Verdict.IDLE]:  # one part of a sentence that waits is not kept by another that happened
+        return Standing.UNPROVEN, idle[0].said, False
     if holds := by_verdict[Verdict.HOLDS]:
         return Standing.KEPT, "; ".join(each.said for each in holds), False
-    if idle := by_verdict[Verdict.IDLE]:
-        return Standing.UNPROVEN, idle[0].said, False
     return Standing.UNPROVEN, "it is enforced, and nothing computes yet whether it always was", False

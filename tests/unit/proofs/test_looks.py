@@ -425,14 +425,6 @@ def test_everybody_on_a_list_is_told_in_time() -> None:
     assert book.found("3.2", "telling").verdict is BROKEN
 
 
-def test_a_change_is_mailed_to_an_account_once() -> None:
-    book, refs = Book("terminology-vendor"), {"account": uuid4(), "version": uuid4()}
-    book.write("outreach:amendment:mailed", refs=refs)
-    assert book.found("12.1", "mailing").verdict is KEPT
-    book.write("outreach:amendment:mailed", refs=refs)
-    assert book.found("12.1", "mailing").verdict is BROKEN
-
-
 def test_a_small_group_is_not_released() -> None:
     book = Book("terminology-vendor")
     act = leaving("partner_totals", {}, kind="totals")

@@ -18,12 +18,13 @@ BLIND = Finding("four", Verdict.BLIND, "it cannot be read")
     [
         ((HOLDS, BROKEN, BLIND), Standing.BROKEN, "one does not fit", False),
         ((HOLDS, BLIND, IDLE), Standing.UNPROVEN, "it cannot be read", True),
-        ((HOLDS, IDLE), Standing.KEPT, "all fit", False),
+        ((HOLDS, IDLE), Standing.UNPROVEN, "nothing happened yet", False),
+        ((HOLDS,), Standing.KEPT, "all fit", False),
         ((IDLE,), Standing.UNPROVEN, "nothing happened yet", False),
         ((), Standing.UNPROVEN, "nothing computes yet", False),
     ],
 )
-def test_broken_outweighs_blind_and_blind_outweighs_kept(
+def test_broken_outweighs_blind_blind_what_waits_and_that_kept(
     findings: tuple[Finding, ...], standing: Standing, said: str, is_blind: bool
 ) -> None:
     found, reason, blind = judge(True, findings)

@@ -106,7 +106,7 @@ class Looks:
             case "amendment":
                 yield OfVersions(notice)
                 if getattr(clause, "is_mailed", False):
-                    yield OfMailing(clause)
+                    yield OfMailing(clause, notice)
             case "source" if not getattr(clause, "is_never", False):
                 yield from _of_source(clause)
             case "surface":

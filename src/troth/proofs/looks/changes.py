@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import combinations
 from typing import Final
@@ -12,9 +13,10 @@ from troth.notice import Clause, Notice
 from troth.people import independent
 from troth.proofs.looks.base import Look, Tally, Text, Told
 from troth.proofs.looks.leaf import Leaf
-from troth.proofs.model import Finding
+from troth.proofs.model import Finding, Verdict
 
-_PUBLISHED, _MAILED = "notice:version:published", "outreach:amendment:mailed"
+_PUBLISHED: Final = "notice:version:published"
+_MAILED, _TOLD = "outreach:amendment:mailed", "outreach:amendment:told"
 _LET_IN: Final = frozenset({"people:member:joined", "people:member:changed"})
 _MADE: Final[Mapping[str, str]] = {"people:member:joined": "users", "people:subject:matched": "patients"}
 """What makes an account by invitation, and whose it is."""
@@ -68,34 +70,85 @@ class OfVersions(Look):
         return self._tally.finding(self.name)
 
 
+@dataclass(slots=True)
+class _Change:
+    """A version that has to be mailed.
+
+    Attributes:
+        published: Its entry.
+        due: The end of its effective day (UTC); None where the entry names none.
+        settled: Accounts that were written to, and those that had been closed before the letter was.
+        told: The entry that says that everybody was written to, and how many that had to be.
+    """
+
+    published: Leaf
+    due: datetime | None
+    settled: set[str] = field(default_factory=set)
+    told: Leaf | None = None
+
+
 class OfMailing(Look):
-    """Each account that a change was mailed to had it once."""
+    """Each change was mailed to each account that it was due to, once, by the end of the day on which it counts.
+
+    A version that nobody tells of is late by the clock alone; one that is told is held against the number of accounts
+    that it was due to.
+    """
 
     name = "mailing"
-    kinds = frozenset({_MAILED})
+    kinds = frozenset({_PUBLISHED, _MAILED, _TOLD})
 
-    def __init__(self, clause: Clause) -> None:
-        self._told: set[tuple[str, str]] = set()
+    def __init__(self, clause: Clause, notice: Notice) -> None:
+        self._notice = notice.name
+        self._is_every = getattr(clause, "mails", "") == "every"
+        self._is_founded = False
+        self._changes: dict[str, _Change] = {}
         self._tally = Tally(
             Told(
-                "each account was written to once about each change",
-                "an account was written to twice about one change",
+                "each account was written to once about each change, before it counted",
+                "an account was not written to about a change before it counted, or was written to twice",
                 "nobody had to be written to about a change yet",
             )
         )
 
     def see(self, leaf: Leaf) -> None:
-        """A letter about a change."""
-        account, version = leaf.ref("account"), leaf.ref("version")
-        if not leaf.is_full or not account or not version:
-            self._tally.skip(leaf)
+        """A version, a letter about it, or that everybody has theirs."""
+        if leaf.kind == _PUBLISHED:
+            if leaf.is_full and leaf.word("notice") != self._notice:
+                return
+            is_change, self._is_founded = self._is_founded, True
+            if not leaf.is_full:
+                self._tally.skip(leaf)
+            elif is_change and (self._is_every or leaf.counts.get("material", 1)):
+                self._changes[leaf.ref("version")] = _Change(leaf, leaf.moment("effective_on"))
+        elif (change := self._changes.get(leaf.ref("version"))) is not None:
+            self._told_of(change, leaf)
+
+    def _told_of(self, change: _Change, leaf: Leaf) -> None:
+        if leaf.kind == _TOLD:
+            change.told = change.told or leaf
             return
-        self._tally.judge(leaf, (account, version) not in self._told)
-        self._told.add((account, version))
+        account = leaf.ref("account")
+        is_second = account in change.settled
+        change.settled.add(account)
+        if leaf.is_done or is_second:
+            self._tally.judge(leaf, not is_second and change.due is not None and leaf.at <= change.due)
 
     def found(self, now: datetime) -> Finding:
-        """Over all letters."""
-        return self._tally.finding(self.name)
+        """Over all changes; the letters of one that is still being told count once everybody has theirs."""
+        tally = self._tally.fork()
+        is_open = False
+        for change in self._changes.values():
+            if change.told is not None:
+                for _ in range(change.told.counts.get("accounts", 0) - len(change.settled)):
+                    tally.miss(change.told)
+            elif change.due is None or now > change.due:
+                tally.miss_now(change.published)
+            else:
+                is_open = True
+        finding = tally.finding(self.name)
+        if is_open and finding.verdict is Verdict.HOLDS:
+            return replace(finding, verdict=Verdict.IDLE, said="a change is being mailed, and not everybody has it yet")
+        return finding
 
 
 class OfPrograms(Look):
