@@ -22,7 +22,7 @@ from troth.ledger.errors import (
 )
 from troth.ledger.generation import ORIGIN
 from troth.ledger.head import Head, HeadFile
-from troth.ledger.kinds import KINDS, sentence
+from troth.ledger.kinds import DESTROYING, KINDS, sentence
 from troth.ledger.merkle import EMPTY_ROOT
 from troth.ledger.model import (
     Arrival,
@@ -46,6 +46,7 @@ from troth.ledger.service import Ledger
 from troth.ledger.tail import HEAD_DIFFERED, Differs
 
 __all__ = [
+    "DESTROYING",
     "EMPTY_ROOT",
     "HEAD_DIFFERED",
     "KINDS",

@@ -145,6 +145,14 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+DESTROYING = frozenset(
+    {
+        "archive:instance:discarded", "archive:instance:replaced", "archive:study:erased", "lifecycle:contact:disposed",
+        "people:subject:erased",
+    }
+)  # fmt: skip
+"""What destroys something that an organisation holds, so that a legal hold on it forbids it."""
+
 
 def sentence(kind: str) -> str:
     """The sentence that a person reads for a kind.

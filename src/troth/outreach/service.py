@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from uuid import UUID, uuid5
 
 from troth import policy
 from troth.archive import Census
 from troth.kit import clock
-from troth.kit.db import Connection, Database
+from troth.kit.db import Database
 from troth.kit.errors import Gone, NotFound
 from troth.ledger import Ledger
 from troth.notice import AMENDING, Difference, Notice, Notices, NoticeVersion, Proposal, VersionNotFound, diff

@@ -191,14 +191,12 @@ def test_an_objection_that_was_taken_back_stops_nothing() -> None:
     assert book.found(OBJECTING).verdict is KEPT
 
 
-def test_a_list_that_was_collected_and_what_arrived_outside_have_their_entries() -> None:
+def test_what_arrived_outside_has_its_entry() -> None:
     book, refs = Book("imaging-host"), {"disclosure": uuid4(), "recipient": uuid4()}
     clause = next(each.id for notice in book.notices for each in notice.all("logging"))
-    book.write("rights:list:collected", subject_id=str(uuid4()))
-    assert (book.found(clause).verdict, book.found(clause).of) == (KEPT, 1)
     book.write("exchange:disclosure:recorded", refs=refs, says={"category": "images", "country": "CA"})
     book.write("exchange:disclosure:left", refs=refs)
-    assert (book.found(clause).verdict, book.found(clause).of) == (KEPT, 2)
+    assert (book.found(clause).verdict, book.found(clause).of) == (KEPT, 1)
     book.write("exchange:disclosure:left", refs={**refs, "disclosure": uuid4()})
     assert book.found(clause).verdict is BROKEN
 

@@ -23,7 +23,7 @@ class Logging(Clause):
 
     def looks_for(self) -> str:
         """What is computed over all that happened."""
-        return "the ledger adds up, and each viewing, arrival and collection that ended has its entry from before it"
+        return "the ledger adds up; each viewing that ended, disclosure and collected copy has its entry from before it"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""

@@ -16,6 +16,7 @@ from troth.proofs.looks.base import Look, Text
 from troth.proofs.looks.changes import OfAcceptance, OfMailing, OfPrograms, OfUse, OfVersions
 from troth.proofs.looks.coming import OfArrivals, OfLists, OfTelling
 from troth.proofs.looks.consents import OfConsent, OfMessages
+from troth.proofs.looks.emergencies import OfEmergencies
 from troth.proofs.looks.keeping import OfAges, OfDisposal, OfErasure, OfHolds
 from troth.proofs.looks.leaf import Leaf, LeafUnreadable
 from troth.proofs.looks.leaving import OfGate, OfInstructions, OfOrders, OfOutside, OfTransfers, Registers
@@ -89,6 +90,8 @@ class Looks:
         match clause.kind:
             case "purpose":
                 yield OfPurpose(shape, clause, text)
+                if any("emergency_reason" in access.requires for access in getattr(clause, "access", ())):
+                    yield OfEmergencies(clause)
             case "never":
                 yield OfNever(shape, clause)
             case "recipient" if getattr(clause, "is_outside", False):
@@ -108,7 +111,7 @@ class Looks:
                 if getattr(clause, "is_mailed", False):
                     yield OfMailing(clause, notice)
             case "source" if not getattr(clause, "is_never", False):
-                yield from _of_source(clause)
+                yield from _of_source(clause, notice)
             case "surface":
                 yield OfLevels(clause) if getattr(clause, "levels", ()) else OfSurfaces(text)
             case "residency":
@@ -127,11 +130,11 @@ class Looks:
                 yield from _SIMPLE[kind](clause)
 
 
-def _of_source(clause: Clause) -> Iterator[Look]:
+def _of_source(clause: Clause, notice: Notice) -> Iterator[Look]:
     if getattr(clause, "names", ()):
         yield OfLists(clause)
         if getattr(clause, "told_within", None) is not None:
-            yield OfTelling(clause)
+            yield OfTelling(clause, notice)
     elif getattr(clause, "origin", "") in ("device", "controller"):
         yield OfArrivals()
 
@@ -145,7 +148,7 @@ def _of_right(clause: Clause, notice: Notice, text: Text) -> Look:
         case "withdraw":
             return OfWithdrawals(text)
         case _:
-            return OfRequests(clause)
+            return OfRequests(clause, notice)
 
 
 _SIMPLE: Final[Mapping[str, Callable[[Clause], Iterator[Look]]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from troth.notice import Clause
@@ -119,58 +120,62 @@ class OfLevels(Look):
 
 
 class OfViewings(Look):
-    """Each viewing that ended, and each copy that was collected, has its entry from before it."""
+    """Each viewing that ended, each disclosure that left and each copy that was collected has its entry from before it.
+
+    An entry of a viewing stands for one end of it, by the same account in the same session.
+    """
 
     name = "logging"
     kinds = frozenset(
         {
-            _OPENED, _CLOSED, _COPIED, "rights:copy:made", "rights:copy:collected", "rights:list:collected",
-            "exchange:disclosure:recorded", "exchange:disclosure:left",
+            _OPENED, _CLOSED, _COPIED, "rights:copy:made", "rights:copy:collected", "exchange:disclosure:recorded",
+            "exchange:disclosure:left",
         }
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self._opened: set[tuple[str, str]] = set()
+        self._opened: Counter[tuple[str, str, str]] = Counter()
         self._made: set[str] = set()
         self._recorded: set[str] = set()
         self._tally = Tally(
             Told(
-                "each viewing, disclosure and copy or list that was collected has its entry from before it",
+                "each viewing that ended, disclosure and collected copy has its entry from before it",
                 "a viewing, a disclosure or a collected copy has no entry from before it",
-                "nothing was opened yet",
+                "no viewing has ended, and nothing was collected or left yet",
             )
         )
 
     def see(self, leaf: Leaf) -> None:
         """A beginning, or an end."""
-        if leaf.kind in (_OPENED, _COPIED):
-            self._opened.add((leaf.study, leaf.actor))
-            self._tally.fit(leaf)
+        if not leaf.is_full:
+            self._tally.skip(leaf)
+        elif leaf.kind in (_OPENED, _COPIED):
+            self._opened[leaf.study, leaf.actor, leaf.session] += 1
         elif leaf.kind == _CLOSED:
-            self._tally.judge(leaf, (leaf.study, leaf.actor) in self._opened)
-        elif leaf.kind == "rights:list:collected":
-            self._tally.fit(leaf)  # the entry of who takes their list is in it, so it is from before it
+            viewing = (leaf.study, leaf.actor, leaf.session)
+            self._tally.judge(leaf, self._opened[viewing] > 0)
+            self._opened[viewing] = max(0, self._opened[viewing] - 1)
         elif leaf.kind == "rights:copy:made":
-            self._made.add(leaf.subject)
+            self._made.add(leaf.ref("request"))
         elif leaf.kind == "rights:copy:collected":
-            self._tally.judge(leaf, leaf.subject in self._made)
+            self._tally.judge(leaf, leaf.ref("request") in self._made)
         elif leaf.kind == "exchange:disclosure:recorded":
             self._recorded.add(leaf.ref("disclosure"))
-        elif leaf.is_full:
+        else:
             self._tally.judge(leaf, leaf.ref("disclosure") in self._recorded)
 
     def found(self, now: datetime) -> Finding:
-        """Over all of them."""
+        """Over all that ended."""
         return self._tally.finding(self.name)
 
 
 class OfIdentity(Look):
-    """Whoever acts as a patient was matched with that patient before."""
+    """Each account that acts as a patient was matched with that patient before, itself."""
 
     name = "identity_check"
 
     def __init__(self) -> None:
-        self._matched: set[str] = set()
+        self._matched: dict[str, set[str]] = {}
         self._kin = Kin()
         self._tally = Tally(
             Told(
@@ -183,11 +188,14 @@ class OfIdentity(Look):
     def see(self, leaf: Leaf) -> None:
         """A match, two numbers of one person, or an act as a patient."""
         if leaf.kind == "people:subject:matched":
-            self._matched.add(leaf.subject)
+            if leaf.ref("account"):
+                self._matched.setdefault(leaf.ref("account"), set()).add(leaf.subject)
+            else:
+                self._tally.skip(leaf)
         elif leaf.kind.startswith("people:subjects:"):
             self._kin.see(leaf)
         elif leaf.role == "patient" and leaf.is_done and leaf.is_decided and leaf.subject:
-            self._tally.judge(leaf, bool(self._kin.of(leaf.subject) & self._matched))
+            self._tally.judge(leaf, bool(self._kin.of(leaf.subject) & self._matched.get(leaf.actor, set())))
 
     def found(self, now: datetime) -> Finding:
         """Over all such acts."""

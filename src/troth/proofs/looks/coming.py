@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from troth.notice import Clause
+from troth.notice import Clause, Notice
+from troth.notice import clock as notice_clock
 from troth.proofs.looks.base import Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding
@@ -69,17 +71,41 @@ class OfLists(Look):
         return self._tally.finding(self.name)
 
 
+@dataclass(slots=True)
+class _List:
+    """A list that was taken in.
+
+    Attributes:
+        due: The last second in which somebody on it is told in time.
+        told: Records on it whose person was told.
+    """
+
+    taken: Leaf
+    due: datetime
+    told: set[str] = field(default_factory=set)
+    is_late: bool = False
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the person of every record that had to be told was."""
+        return len(self.told) >= self.taken.counts["contacts"]
+
+
 class OfTelling(Look):
-    """Everybody of whom we heard from others was told by the day that the list set."""
+    """Everybody of whom we heard from others was told within the time of the clause, from when their list was taken in.
+
+    An earlier day that the entry of the list names counts; a later one does not, and one that names none gains nothing.
+    Per: GDPR Art. 14(3)(a); Regulation (EEC, Euratom) 1182/71 Art. 3.
+    """
 
     name = "telling"
     kinds = frozenset({_TAKEN, _TOLD})
 
-    def __init__(self, clause: Clause) -> None:
+    def __init__(self, clause: Clause, notice: Notice) -> None:
         self._names = frozenset(getattr(clause, "names", ()))
-        self._due: dict[str, Leaf] = {}
-        self._told: dict[str, int] = {}
-        self._late: set[str] = set()
+        self._within = str(getattr(clause, "told_within", ""))
+        self._zone = notice.zone
+        self._lists: dict[str, _List] = {}
         self._tally = Tally(
             Told(
                 "everybody on every list was told in time",
@@ -93,25 +119,25 @@ class OfTelling(Look):
         if not leaf.is_full:
             self._tally.skip(leaf)
         elif leaf.kind == _TAKEN:
-            if leaf.word("source") in self._names and leaf.moment("told_by") is not None:
-                self._due[leaf.ref("list")] = leaf
-        elif (ref := leaf.ref("list")) in self._due:
-            self._told[ref] = self._told.get(ref, 0) + 1
-            told_by = self._due[ref].moment("told_by")
-            if told_by is not None and leaf.at > told_by:
-                self._late.add(ref)
+            if leaf.word("source") not in self._names:
+                return
+            if "contacts" not in leaf.counts:
+                self._tally.skip(leaf)
+            elif leaf.counts["contacts"]:
+                due = notice_clock.due_at(leaf.at, self._within, zone=self._zone)
+                self._lists[leaf.ref("list")] = _List(leaf, min(due, leaf.moment("told_by") or due))
+        elif (held := self._lists.get(leaf.ref("list"))) is not None:
+            held.told.add(leaf.ref("source"))
+            held.is_late = held.is_late or leaf.at > held.due
 
     def found(self, now: datetime) -> Finding:
         """Over all lists; one whose day is not over is not counted before everybody on it was told."""
         tally = self._tally.fork()
-        for ref, leaf in self._due.items():
-            told_by = leaf.moment("told_by")
-            is_all = self._told.get(ref, 0) >= leaf.counts.get("contacts", leaf.counts.get("lines", 0))
-            is_over = told_by is not None and now > told_by
-            if is_over and not is_all:
-                tally.miss_now(leaf)
-            elif ref in self._late:
-                tally.miss(leaf)
-            elif is_all:
-                tally.fit(leaf)
+        for held in self._lists.values():
+            if now > held.due and not held.is_all:
+                tally.miss_now(held.taken)
+            elif held.is_late:
+                tally.miss(held.taken)
+            elif held.is_all:
+                tally.fit(held.taken)
         return tally.finding(self.name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from troth.ledger import DESTROYING
 from troth.notice import Clause
 from troth.proofs.looks.base import Kin, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding, Verdict
 
 _PLACED, _RELEASED = "lifecycle:hold:placed", "lifecycle:hold:released"
-_ERASED = ("archive:study:erased", "lifecycle:contact:disposed")
+_FORGOTTEN, _DISCARDED = "people:subject:erased", "archive:instance:discarded"
 _HELD = frozenset(
     {
         "archive:instances:stored", "archive:study:opened", "archive:study:copied", "archive:study:corrected",
@@ -26,11 +27,12 @@ class OfHolds(Look):
     """
 
     name = "hold"
-    kinds = frozenset({_PLACED, _RELEASED, *_ERASED, "people:subjects:merged", "people:subjects:unmerged"})
+    kinds = frozenset({_PLACED, _RELEASED, *DESTROYING, "people:subjects:merged", "people:subjects:unmerged"})
 
     def __init__(self) -> None:
         self._holds: dict[str, Leaf] = {}
         self._kin = Kin()
+        self._is_unseen = False
         self._tally = Tally(
             Told(
                 "nothing was erased while it was held",
@@ -51,13 +53,17 @@ class OfHolds(Look):
             self._holds.pop(leaf.ref("hold"), None)
         elif leaf.kind.startswith("people:subjects:"):
             self._kin.see(leaf)
-        elif leaf.is_done and any(self._covers(hold, leaf) for hold in self._holds.values()):
-            self._tally.miss(leaf)
+        elif leaf.is_done:
+            held = [hold for hold in self._holds.values() if hold.tenant == leaf.tenant]
+            if any(self._covers(hold, leaf) for hold in held):
+                self._tally.miss(leaf)
+            elif held and leaf.kind == _DISCARDED:  # its entry is of the organisation: whose it was cannot be believed
+                self._is_unseen = True
 
     def _covers(self, hold: Leaf, erased: Leaf) -> bool:
-        if hold.tenant != erased.tenant:
-            return False
         match hold.word("scope"):
+            case "study" if erased.kind == _FORGOTTEN:  # who somebody is, erased, takes their studies along
+                return bool(hold.subject) and erased.subject in self._kin.of(hold.subject)
             case "study":
                 return (hold.ref("study") or hold.study) == erased.study
             case "subject":
@@ -67,7 +73,11 @@ class OfHolds(Look):
 
     def found(self, now: datetime) -> Finding:
         """Over all holds."""
-        return self._tally.finding(self.name)
+        finding = self._tally.finding(self.name)
+        if self._is_unseen and finding.verdict is Verdict.HOLDS:
+            said = "images that were kept apart were destroyed during a hold, and no entry says whether it covered them"
+            return Finding(self.name, Verdict.BLIND, said)
+        return finding
 
 
 class OfDisposal(Look):

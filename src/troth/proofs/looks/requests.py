@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from troth.notice import Clause
+from troth.notice import Clause, Notice
+from troth.notice import clock as notice_clock
 from troth.proofs.looks.base import GRACE, Kin, Look, Tally, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding
@@ -14,8 +15,9 @@ from troth.proofs.model import Finding
 @dataclass(slots=True)
 class _Request:
     opened: Leaf
-    due: datetime | None
-    acknowledge_by: datetime | None
+    due: datetime
+    acknowledge_by: datetime
+    is_extended: bool = False
     acknowledged_at: datetime | None = None
     closed_at: datetime | None = None
     was_late: bool = False
@@ -24,7 +26,10 @@ class _Request:
 class OfRequests(Look):
     """Each request of one right: acknowledged and answered within its time, or extended once within it.
 
-    One that is open is broken by the clock alone, once it is past.
+    The times are those of the clause, from the moment in which it was asked: what an entry calls due is nothing to go
+    by. One that is open is broken by the clock alone, once it is past.
+
+    Per: GDPR Art. 12(3); Regulation (EEC, Euratom) 1182/71 Art. 3.
     """
 
     name = "right"
@@ -32,8 +37,13 @@ class OfRequests(Look):
         {"rights:request:opened", "rights:request:acknowledged", "rights:request:extended", "rights:request:closed"}
     )
 
-    def __init__(self, clause: Clause) -> None:
+    def __init__(self, clause: Clause, notice: Notice) -> None:
         self._right = str(getattr(clause, "right", ""))
+        self._period = str(getattr(clause, "period", ""))
+        self._acknowledge = str(getattr(clause, "acknowledge", ""))
+        extension = getattr(clause, "extension", None)
+        self._extension = str(extension) if extension is not None else ""
+        self._zone = notice.zone
         self._open: dict[str, _Request] = {}
         self._tally = Tally(
             Told(
@@ -52,7 +62,10 @@ class OfRequests(Look):
         ref = leaf.ref("request")
         if leaf.kind == "rights:request:opened":
             if leaf.word("right") == self._right:
-                self._open[ref] = _Request(leaf, leaf.moment("due"), leaf.moment("acknowledge_by"))
+                due, acknowledge_by = (
+                    notice_clock.due_at(leaf.at, each, zone=self._zone) for each in (self._period, self._acknowledge)
+                )
+                self._open[ref] = _Request(leaf, due, acknowledge_by)
             return
         held = self._open.get(ref)
         if held is None:
@@ -60,8 +73,11 @@ class OfRequests(Look):
         if leaf.kind == "rights:request:acknowledged":
             held.acknowledged_at = held.acknowledged_at or leaf.at
         elif leaf.kind == "rights:request:extended":
-            held.was_late = held.was_late or held.due is None or leaf.at > held.due
-            held.due = leaf.moment("due") or held.due
+            if held.is_extended or not self._extension or leaf.at > held.due:
+                held.was_late = True
+                return
+            held.is_extended, asked = True, held.opened.at
+            held.due = notice_clock.due_at(asked, self._period, extension=self._extension, zone=self._zone)
         else:
             held.closed_at = leaf.at
             self._tally.judge(held.opened, self._is_in_time(held, leaf.at))
@@ -78,13 +94,7 @@ class OfRequests(Look):
     def _is_in_time(self, held: _Request, until: datetime) -> bool:
         answered = held.closed_at or until
         acknowledged = held.acknowledged_at or answered
-        return not (
-            held.was_late
-            or held.due is None
-            or held.acknowledge_by is None
-            or answered > held.due
-            or acknowledged > held.acknowledge_by
-        )
+        return not (held.was_late or answered > held.due or acknowledged > held.acknowledge_by)
 
 
 class OfRestriction(Look):
