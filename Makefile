@@ -62,7 +62,7 @@ fuzz: setup ## Fuzz what reads a stranger's bytes (TARGET=scanner|metadata|assoc
 	@[ $(TARGET) = time ] || $(PIP) --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python tools/$(if $(filter time,$(TARGET)),growth,fuzz).py $(TARGET) --runs $(RUNS) $(ARGS)
 
-hostile: setup ## 900 costly and hostile inputs through every door, each measured (ARGS=--keep writes docs/hostile.md)
+hostile: setup ## Over a thousand costly and hostile inputs through every door, each measured (ARGS=--keep writes docs/hostile.md)
 	$(BIN)/python -m tests.hostile.campaign $(ARGS)
 
 faults: setup ## Each system call that writes fails at each place while images come in (long)

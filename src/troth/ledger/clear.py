@@ -53,7 +53,8 @@ DATES = frozenset(
         "told_by", "until", "valid_from", "valid_until",
     }
 )  # fmt: skip
-"""Clocks. Not the day on which something of a person is disposed of: with the terms for children it tells their age."""
+"""Clocks. Not the day on which something of a person is disposed of: with the terms for children it tells their age.
+The `due` of a contact is none of those: no birth date goes into it."""
 
 PARTS = ("refs", "says", "dates", "people", "binds")
 

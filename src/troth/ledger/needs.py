@@ -74,7 +74,7 @@ NEEDS: Mapping[str, Needs] = MappingProxyType(
         "lifecycle:hold:released": Needs(refs=("hold",), says=("scope",)),
         "lifecycle:disposal:agreed": Needs(refs=("disposal",)),
         "lifecycle:disposal:done": Needs(refs=("disposal",)),
-        "lifecycle:contact:disposed": Needs(refs=("disposal", "contact"), says=("ground",)),
+        "lifecycle:contact:disposed": Needs(refs=("disposal", "contact"), says=("ground", "activity"), dates=("due",)),
         "rights:request:opened": Needs(refs=("request",), says=("right",), dates=("due", "acknowledge_by")),
         "rights:request:acknowledged": Needs(refs=("request",), says=("right",), dates=("due",)),
         "rights:request:decided": Needs(refs=("request",), says=("right",)),

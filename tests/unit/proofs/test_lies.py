@@ -217,3 +217,37 @@ def test_an_opening_in_an_emergency_rests_on_a_claim_in_force(book: Book, lie: s
             book.write("people:assignment:ended", refs=refs)
     book.write("archive:study:opened", **act)
     assert book.found("4.6", "emergency").verdict is BROKEN
+
+
+def disposed(book: Book, activity: str = "licensed_products", **said: Any) -> None:
+    says = {"ground": "time_over", "activity": activity}
+    book.write("lifecycle:contact:disposed", says=says, **{"action": "dispose", "purpose": activity, **said})
+
+
+def test_a_disposal_is_one_of_the_rule_of_its_activity_and_shows_half_of_the_sentence() -> None:
+    book = Book("terminology-vendor")
+    disposed(book, dates={"due": book.now.date().isoformat()})
+    found = book.found("8.4", "retention")
+    assert found.verdict is Verdict.BLIND
+    assert "past its day" in found.said
+    assert book.found("8.1", "retention").verdict is IDLE, "another rule"
+
+
+@pytest.mark.parametrize("lie", ["early", "another act"])
+def test_what_is_disposed_of_before_its_day_or_by_another_act_breaks_it(lie: str) -> None:
+    book = Book("terminology-vendor")
+    due = {"due": (book.now + timedelta(days=lie == "early")).date().isoformat()}
+    disposed(book, dates=due, action="dispose" if lie == "early" else "erase")
+    assert book.found("8.4", "retention").verdict is BROKEN
+
+
+def test_a_disposal_that_names_no_day_and_an_account_that_was_closed_unused_cannot_be_seen() -> None:
+    book = Book("terminology-vendor")
+    disposed(book)
+    assert book.found("8.4", "retention").verdict is Verdict.BLIND
+    book = Book("equipment-maker")
+    notice = next(each for each in book.notices if each.find("retention", "unused_account"))
+    book.write("people:account:closed", refs={"account": uuid4()})
+    assert book.found("8.7", "retention", notice.name).verdict is IDLE, "somebody closed their own"
+    book.write("people:account:closed", refs={"account": uuid4(), "proposal": uuid4()})
+    assert book.found("8.7", "retention", notice.name).verdict is Verdict.BLIND

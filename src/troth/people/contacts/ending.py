@@ -124,7 +124,9 @@ class Ending(Ground):
                 )
             for row in rows:
                 if (permit := await decide(row["source_id"], activity)) is not None:
-                    gone += await self._dispose(permit, row, disposal_id)
+                    kept = terms.keeping(notices, activity, row["anchor_on"])
+                    if kept is not None and kept.dispose_on is not None:
+                        gone += await self._dispose(permit, row, disposal_id, kept.dispose_on)
         return gone
 
     async def finish_disposal(self, permit: Permit, disposal_id: UUID) -> int:
@@ -147,7 +149,7 @@ class Ending(Ground):
                 )
         return kept
 
-    async def _dispose(self, permit: Permit, row: Row, disposal_id: UUID) -> int:
+    async def _dispose(self, permit: Permit, row: Row, disposal_id: UUID, due: date) -> int:
         """One record: unreadable first, then its row; the contact with it if there is nothing else of them."""
         organisation = await self._people.organisation(row["tenant"])
         await self._destroy([KeyRef(row["source_key"])])
@@ -166,6 +168,7 @@ class Ending(Ground):
                 clear=Clear(
                     refs=refs(disposal=disposal_id, contact=row["id"], source=row["source_id"]),
                     says={"ground": "time_over", "activity": row["activity"]},
+                    dates={"due": due},
                 ),
             )
         if was_last:

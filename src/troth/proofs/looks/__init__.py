@@ -120,6 +120,8 @@ class Looks:
                 yield OfScope(shape, clause, notice, text)
             case "accept":
                 yield OfAcceptance(clause, text) if getattr(clause, "is_with_account", True) else OfUse(clause, text)
+            case "retention":
+                yield OfDisposal(clause, notice, text)
             case "right":
                 yield _of_right(clause, notice, text)
             case "safeguard":
@@ -153,7 +155,6 @@ def _of_right(clause: Clause, notice: Notice, text: Text) -> Look:
 
 _SIMPLE: Final[Mapping[str, Callable[[Clause], Iterator[Look]]]] = {
     "hold": lambda clause: iter([OfHolds()]),
-    "retention": lambda clause: iter([OfDisposal(clause)]),
     "automation": lambda clause: iter([OfPrograms(clause)]),
     "minor": lambda clause: iter([OfAges()]),
     "consent": lambda clause: iter([OfConsent(clause)]),

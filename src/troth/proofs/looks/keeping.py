@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from troth.ledger import DESTROYING
-from troth.notice import Clause
-from troth.proofs.looks.base import Kin, Look, Tally, Told
+from troth.notice import Clause, Notice
+from troth.proofs.looks.base import Kin, Look, Tally, Text, Told
 from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding, Verdict
 
 _PLACED, _RELEASED = "lifecycle:hold:placed", "lifecycle:hold:released"
 _FORGOTTEN, _DISCARDED = "people:subject:erased", "archive:instance:discarded"
+_DISPOSED, _UNUSED = "lifecycle:contact:disposed", "unused_account"
 _HELD = frozenset(
     {
         "archive:instances:stored", "archive:study:opened", "archive:study:copied", "archive:study:corrected",
@@ -81,30 +82,56 @@ class OfHolds(Look):
 
 
 class OfDisposal(Look):
-    """What was disposed of because its time was over went after its day, which its entry names."""
+    """What went because the time of this clause was over went on its day or later; what stays past it, no entry says.
+
+    Its day is in its entry. Accounts that nobody uses have none: what ended one names the proposal, and no day.
+    """
 
     name = "retention"
-    kinds = frozenset({"archive:study:erased", "lifecycle:contact:disposed"})
+    kinds = frozenset({_DISPOSED, "people:account:closed"})
 
-    def __init__(self, clause: Clause) -> None:
-        self._clause = clause.id
+    def __init__(self, clause: Clause, notice: Notice, text: Text) -> None:
+        self._activities = {
+            purpose.key
+            for each in text.published
+            if each.name == notice.name
+            for purpose in each.all("purpose")
+            if clause.key in getattr(purpose, "retention", ())
+        }
+        self._is_of_accounts = clause.key == _UNUSED
+        self._is_unseen = False
         self._tally = Tally(
             Told(
                 "nothing was disposed of before its day",
-                "something was disposed of that no rule ended",
+                "something was disposed of before its day, or that no rule ended",
                 "nothing was disposed of yet because its time was over",
             )
         )
 
     def see(self, leaf: Leaf) -> None:
         """A disposal under this clause; an erasure that somebody asked for is none."""
-        is_meant = leaf.kind == "lifecycle:contact:disposed" and self._clause in leaf.clauses
-        if leaf.word("ground") == "time_over" or is_meant:
-            self._tally.judge(leaf, bool(leaf.is_done and leaf.action == "dispose"))
+        if leaf.kind != _DISPOSED:
+            self._is_unseen = self._is_unseen or (self._is_of_accounts and bool(leaf.ref("proposal")))
+        elif not leaf.is_full:
+            self._tally.skip(leaf)
+        elif leaf.word("activity") in self._activities:
+            due = leaf.begins("due")
+            if due is None:
+                self._is_unseen = True
+            else:
+                self._tally.judge(leaf, leaf.is_done and leaf.action == "dispose" and leaf.at >= due)
 
     def found(self, now: datetime) -> Finding:
-        """Over all disposals."""
-        return self._tally.finding(self.name)
+        """Over all disposals: one before its day breaks it, and those on their days are half of the sentence."""
+        finding = self._tally.finding(self.name)
+        if finding.verdict is Verdict.HOLDS:
+            said = f"{finding.said}; nothing computes yet whether something is kept past its day"
+            return Finding(self.name, Verdict.BLIND, said)
+        if self._is_unseen and finding.verdict is not Verdict.BROKEN:
+            return Finding(
+                self.name, Verdict.BLIND, "something ended because its time was over, and no entry says when"
+            )
+        return finding
 
 
 class OfErasure(Look):
