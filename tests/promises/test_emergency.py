@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from troth.doors.dicomweb.gate import PURPOSE_HEADER
 from troth.kit import clock
+from troth.people import OwnAssignment
+from troth.policy import Target
 
 WHY = "Unconscious after a fall, no team on call"
 
@@ -83,6 +87,23 @@ async def test_a_second_person_checks_it_and_a_no_ends_it(cloud: Deployment) -> 
     with clock.moved(timedelta(seconds=1.1)):
         assert await opened(doctor, held) == 404
     assert "The team was on call after all" in (await patient.web.get("/looked")).text
+
+
+@pytest.mark.promise("IC-14", shows="reviewed")
+async def test_who_claimed_it_cannot_check_their_own_even_with_the_right_to_check(cloud: Deployment) -> None:
+    held, doctor, office = await cloud.study(), await cloud.staff("clinician"), await cloud.staff("office")
+    why = f"{WHY}, bed {held.made.patient_id}"
+    assert await claim(doctor, held, why) == 303
+    waiting = (await office.web.get("/office/emergencies")).text
+    [number] = map(UUID, re.findall(r'action="/office/emergencies/([^"/]+)', waiting[waiting.index(why) :])[:1])
+    may = cloud.set_up_permit("review", Target("organisation", held.house.id, held.house.id))
+    review = cloud.rooms.assignments.review
+    with pytest.raises(OwnAssignment):
+        await review(replace(may, actor=doctor.actor), number, "It was one", is_justified=True)
+    assert not await cloud.ledgered(kind="people:emergency:reviewed", subject=held.subject_id)
+    await review(replace(may, actor=office.actor), number, "It was one", is_justified=True)
+    [checked] = await cloud.ledgered(kind="people:emergency:reviewed", subject=held.subject_id)
+    assert checked.actor_id == office.actor.id
 
 
 @pytest.mark.promise("IC-14", shows="expires")

@@ -44,9 +44,7 @@ class Capacity(Clause):
 
     def looks_for(self) -> str:
         """What is computed over all that happened."""
-        return (
-            "every opening was made from the organisation that holds the study, and the database shows no other's rows"
-        )
+        return "the database is as the program ships it, and shows no organisation another's rows when one tries"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:
         """What stops us."""
