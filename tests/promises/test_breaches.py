@@ -9,6 +9,7 @@ from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from typer.testing import CliRunner
@@ -72,6 +73,33 @@ async def breach_of(person: Person, clause: str) -> str:
     return found[1]
 
 
+async def pressed(person: Person, where: str, act: str) -> httpx.Response:
+    """Press a button below the words that somebody has before them."""
+    return await person.post(where, {"act": act, "words": await words_before(person)}, page="/office/breaches")
+
+
+async def words_before(person: Person) -> str:
+    found = re.search(r'name="words" value="([0-9a-f]+)"', (await person.web.get("/office/breaches")).text)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("act", ["agree", "back"])
+async def test_nobody_answers_to_words_that_they_never_saw(place: Deployment, act: str) -> None:
+    house = house_of(place)
+    first, second = await place.staff("office", house), await place.staff("office", house)
+    await done_without_ground(place)
+    where = f"/office/breaches/{await breach_of(first, (await stands(place)).clause_id)}"
+    await first.post(where, WORDS, page="/office/breaches")
+    read = await words_before(second)
+    await first.post(where, {**WORDS, "happened": "Nothing happened"}, page="/office/breaches")
+    for words in (read, ""):
+        refused = await second.post(where, {"act": act, "words": words}, page="/office/breaches")
+        assert (refused.status_code, "The words changed since you read them" in refused.text) == (422, True)
+        assert "Nothing happened" in refused.text, "they can be read now"
+    assert (await stands(place)).standing is Standing.BROKEN
+    assert (await pressed(second, where, act)).status_code == 303
+
+
 async def test_two_officers_answer_and_what_happens_afterwards_breaks_again(any_place: Deployment) -> None:
     place, house = any_place, house_of(any_place)
     first, second = await place.staff("office", house), await place.staff("office", house)
@@ -85,11 +113,11 @@ async def test_two_officers_answer_and_what_happens_afterwards_breaks_again(any_
     empty = await first.post(where, {**WORDS, "done": " "}, page="/office/breaches")
     assert empty.status_code == 422
     assert (await first.post(where, WORDS, page="/office/breaches")).status_code == 303
-    alone = await first.post(where, {"act": "agree"}, page="/office/breaches")
+    alone = await pressed(first, where, "agree")
     assert alone.status_code == 422
     assert (await stands(place)).standing is Standing.BROKEN, "one person's words mend nothing"
     assert WORDS["happened"] in (await second.web.get("/office/breaches")).text
-    assert (await second.post(where, {"act": "agree"}, page="/office/breaches")).status_code == 303
+    assert (await pressed(second, where, "agree")).status_code == 303
     answered = await stands(place)
     assert answered.standing is not Standing.BROKEN
     assert "two people answered for that" in answered.reason
@@ -155,7 +183,7 @@ async def test_a_broken_promise_waits_on_top_for_each_who_can_answer_and_says_wh
     assert waiting_in_navigation(page, "/office/promises") == str(total)
     assert first.user is not None
     assert f"Said by {first.user.name}" in unescape((await second.web.get("/office/breaches")).text)
-    await second.post(where, {"act": "agree"}, page="/office/breaches")
+    await pressed(second, where, "agree")
     assert waiting_in_navigation((await second.web.get("/office")).text, "/office/promises") == left
 
 
@@ -198,11 +226,11 @@ async def test_somebody_whom_the_first_let_in_cannot_agree_and_the_break_stays_o
             " (%s, gen_random_uuid(), %s, 'office', 'role', %s, now())",
             (house.id, second.user.id, [first.actor.id]),
         )
-    refused = await second.post(where, {"act": "agree"}, page="/office/breaches")
+    refused = await pressed(second, where, "agree")
     assert refused.status_code == 422
     assert "Nobody else in this privacy office can agree" in refused.text
     assert (await stands(place)).standing is Standing.BROKEN
-    assert (await second.post(where, {"act": "back"}, page="/office/breaches")).status_code == 303
+    assert (await pressed(second, where, "back")).status_code == 303
     assert WORDS["happened"] not in (await first.web.get("/office/breaches")).text
     assert len(await place.ledgered(kind="proofs:breach:returned")) == 1
 
@@ -239,7 +267,7 @@ async def test_an_answer_that_is_stretched_in_the_table_is_named(place: Deployme
     clause = (await stands(place)).clause_id
     where = f"/office/breaches/{await breach_of(first, clause)}"
     await first.post(where, WORDS, page="/office/breaches")
-    await second.post(where, {"act": "agree"}, page="/office/breaches")
+    await pressed(second, where, "agree")
     name = str(psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"])
     with psycopg.connect(postgres.dsn(SUPERUSER, name), autocommit=True) as superuser:
         superuser.execute("update proof_breach set said_against = 1000 where agreed_at is not null")
@@ -266,8 +294,11 @@ async def test_two_logins_answer_at_the_command_line(
     breach = next(line.split()[0] for line in listed.splitlines() if f"§ {clause} " in line)
     said = await run("ada", "explain", breach, "--happened", "It was read", "--done", "It was ended")
     assert said.exit_code == 0, said.output
-    assert (await run("ada", "agree", breach)).exit_code != 0
-    agreed = await run("bob", "agree", breach)
+    words = re.search(r"words: (\w+)", (await run("ada", "list")).output)
+    assert words is not None
+    assert (await run("ada", "agree", breach, words[1])).exit_code != 0
+    assert (await run("bob", "agree", breach, words[1][::-1])).exit_code != 0
+    agreed = await run("bob", "agree", breach, words[1])
     assert agreed.exit_code == 0, agreed.output
     told = (await run("ada", "list")).output
     assert "answered" in told

@@ -103,7 +103,7 @@ def hand_over(data_dir: Path, account: pwd.struct_passwd) -> None:
                 hint=f"chown -R {account.pw_uid}:{account.pw_gid} the folder that it should be.",
             )
         if state.st_uid == 0:
-            _hand_over_all(folder, account)
+            hand_over_all(folder, account)
     for name in _FILES:
         state = _state(data_dir / name)
         if state is not None and stat.S_ISREG(state.st_mode) and state.st_uid == 0 and state.st_nlink == 1:
@@ -152,12 +152,56 @@ def owning(data_dir: Path) -> Iterator[None]:
     if state is None or state.st_uid == 0:
         yield
         return
+    with making_for(_numbered(state.st_uid, state.st_gid)):
+        yield
+
+
+@contextmanager
+def making_for(account: pwd.struct_passwd | None) -> Iterator[None]:
+    """What this thread makes meanwhile belongs to a user, and is made only where that user may: see `owning`.
+
+    So root needs to give away nothing by its name in a folder where that user can put a link in its place.
+
+    Args:
+        account: The user; None changes nothing.
+    """
     before = _file_identity()
-    _take_file_identity(state.st_uid, state.st_gid)
+    if account is None or before[0] == account.pw_uid:
+        yield
+        return
+    _take_file_identity(account.pw_uid, account.pw_gid)
     try:
         yield
     finally:
         _take_file_identity(*before)
+
+
+def own_folder(folder: Path, account: pwd.struct_passwd | None, mode: int = 0o700, group: int = -1) -> None:
+    """Make a folder for a user, or take it over from ourselves; never through a link, nor from anybody else.
+
+    Args:
+        folder: Which.
+        account: The user; None for ourselves.
+        mode: Bits that it has afterwards.
+        group: Number of its group, where that is not the user's own.
+
+    Raises:
+        OwnerUnusable: There is something else, or it belongs to somebody else.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    uid, gid = (account.pw_uid, account.pw_gid) if account else (os.geteuid(), -1)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:  # of a link, too
+        raise OwnerUnusable(f"{folder} is a link, or no folder", hint="Find out who put it there.") from None
+    try:
+        if (whose := os.fstat(descriptor).st_uid) not in (uid, os.geteuid()):
+            raise OwnerUnusable(f"{folder} belongs to user {whose}", hint="Find out who put it there.")
+        if account:
+            os.fchown(descriptor, uid, group if group != -1 else gid)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def own(folder: Path, known: re.Pattern[str]) -> None:
@@ -185,7 +229,7 @@ def own(folder: Path, known: re.Pattern[str]) -> None:
                 hint=f"Name a new folder, or chown -R {uid}:{gid} {folder}",
             )
         account = _numbered(uid, gid)
-        _hand_over_all(folder, account)
+        hand_over_all(folder, account)
     for place in folder.parents:
         if not is_traversable(place, account):
             raise OwnerUnusable(
@@ -204,15 +248,8 @@ def is_ours(folder: Path) -> bool:
 @contextmanager
 def as_caller() -> Iterator[None]:
     """Within `owning`: what is made meanwhile belongs to whoever gave the command, such as a file that they named."""
-    before = _file_identity()
-    if before[0] == os.geteuid():
+    with making_for(_numbered(os.geteuid(), os.getegid())):
         yield
-        return
-    _take_file_identity(os.geteuid(), os.getegid())
-    try:
-        yield
-    finally:
-        _take_file_identity(*before)
 
 
 def _numbered(uid: int, gid: int) -> pwd.struct_passwd:
@@ -226,8 +263,13 @@ def _state(path: Path) -> os.stat_result | None:
         return None
 
 
-def _hand_over_all(folder: Path, account: pwd.struct_passwd) -> None:
-    """Everything in a folder of root's, and the folder itself last."""
+def hand_over_all(folder: Path, account: pwd.struct_passwd) -> None:
+    """Give everything in a folder of root's to a user, and the folder itself last: until then nobody else gets in.
+
+    Args:
+        folder: Which.
+        account: The user.
+    """
     os.chown(folder, 0, 0)
     folder.chmod(0o700)
     for _, folders, files, at in os.fwalk(folder, topdown=False, follow_symlinks=False):

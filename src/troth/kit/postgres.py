@@ -21,7 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from troth.kit.owner import service_account, share
+from troth.kit.owner import hand_over_all, making_for, own_folder, service_account, share
 from troth.kit.passwords import ROLES, SUPERUSER, Passwords, verifier
 from troth.kit.programs import (
     ServerUnavailable,
@@ -146,10 +146,10 @@ class EmbeddedServer:
         binaries = reachable_binaries(self._account)
         if self._account:
             require_reachable(self.data_dir, self._account)
-        self._own_folder(self.socket_folder)
         if self._service:  # the socket takes over the folder's group, which is that of the parts
-            os.chown(self.socket_folder, -1, self._service.pw_gid)
-            self.socket_folder.chmod(0o2750)
+            own_folder(self.socket_folder, self._account, 0o2750, self._service.pw_gid)
+        else:
+            own_folder(self.socket_folder, self._account)
         if (self.cluster / "PG_VERSION").exists():
             self._passwords.require()
         else:
@@ -173,11 +173,8 @@ class EmbeddedServer:
 
     def adopt(self) -> None:
         """Take over a cluster that was copied here: its files belong to the user that the server runs as."""
-        for place, _, files in os.walk(self.cluster):
-            self._own_folder(Path(place))
-            if self._account:
-                for name in files:
-                    os.chown(Path(place) / name, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
+        if self._account:
+            hand_over_all(self.cluster, self._account)
 
     def _guard_data(self) -> None:
         """Make the data folder, for its user alone; where root has it, other users have parts of it.
@@ -198,12 +195,6 @@ class EmbeddedServer:
                 hint="Find out who put it there.",
             )
 
-    def _own_folder(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._account:
-            os.chown(folder, self._account.pw_uid, self._account.pw_gid)
-        folder.chmod(0o700)
-
     def _run_as(self) -> dict[str, object]:
         if not self._account:
             return {}
@@ -212,12 +203,9 @@ class EmbeddedServer:
     def _initialise(self, binaries: Path) -> None:
         if self.cluster.exists():  # a first start that was killed half-way holds nothing of value
             shutil.rmtree(self.cluster)
-        self._own_folder(self.cluster)
+        own_folder(self.cluster, self._account)
         password_file = self.socket_folder / "initial"
-        password_file.write_text(verifier(self._passwords[SUPERUSER]))
-        if self._account:
-            os.chown(password_file, self._account.pw_uid, self._account.pw_gid)
-        password_file.chmod(0o600)
+        self._write(password_file, verifier(self._passwords[SUPERUSER]))
         command = [str(binaries / "initdb"), "-D", str(self.cluster), "-U", SUPERUSER, "--encoding=UTF8"]
         command += ["--auth-local=scram-sha-256", "--auth-host=reject", f"--pwfile={password_file}"]
         command += ["--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums", "--no-instructions"]
@@ -226,7 +214,8 @@ class EmbeddedServer:
                 command, cwd="/", capture_output=True, text=True, env=_environment(), **self._run_as()
             )  # type: ignore[call-overload]
         finally:
-            password_file.unlink()
+            with making_for(self._account):
+                password_file.unlink(missing_ok=True)
         if done.returncode != 0:
             shutil.rmtree(self.cluster, ignore_errors=True)
             raise ServerUnavailable("initdb failed", hint=done.stderr.strip()[-400:])
@@ -244,18 +233,21 @@ class EmbeddedServer:
             )
         lines = [_CONFIGURATION, f"unix_socket_directories = '{self.socket_folder}'"]
         lines += [f"{name} = {value}" for name, value in self._settings.items()]
-        (self.cluster / "troth.conf").unlink(missing_ok=True)  # of a version before
+        with making_for(self._account):
+            (self.cluster / "troth.conf").unlink(missing_ok=True)  # of a version before
         for name, content in (
             ("postgresql.conf", "\n".join(lines) + "\n"), ("postgresql.auto.conf", ""), ("pg_hba.conf", _WHO),
             ("pg_ident.conf", ""),
         ):  # fmt: skip
-            path = self.cluster / name
-            path.unlink(missing_ok=True)  # never through a link
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            self._write(self.cluster / name, content)
+
+    def _write(self, path: Path, content: str) -> None:
+        """Write a file in a folder of the database's user, as that user and anew: never through a link."""
+        with making_for(self._account):
+            path.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w") as handle:
                 handle.write(content)
-            if self._account:
-                os.chown(path, self._account.pw_uid, self._account.pw_gid)
 
     def _launch(self, binaries: Path, timeout_seconds: float = 60) -> None:
         """Start the child and wait until it takes connections.

@@ -19,6 +19,7 @@ from troth.proofs import Breach
 
 app = typer.Typer(help="Promises that were broken, and what is said of them.", no_args_is_help=True)
 Which = Annotated[str, typer.Argument(help="Id of the break, as `troth breaches list` prints it.")]
+Words = Annotated[str, typer.Argument(help="Name of the words that you read, as `troth breaches list` prints it.")]
 
 
 @app.command("list")
@@ -34,6 +35,8 @@ def list_all(data_dir: DataDir = None) -> None:
         if each.happened:
             say(f"  what happened: {each.happened}")
             say(f"  what was done: {each.done}")
+        if each.words:
+            say(f"  words: {each.words}")
 
 
 @app.command("explain")
@@ -53,22 +56,22 @@ def explain(
 
 
 @app.command("agree")
-def agree(breach: Which, data_dir: DataDir = None) -> None:
+def agree(breach: Which, words: Words, data_dir: DataDir = None) -> None:
     """Agree as the second person: the break is answered."""
 
     async def work(rooms: Rooms) -> None:
-        await rooms.breaches.agree(await publishing(rooms), id_of(breach))
+        await rooms.breaches.agree(await publishing(rooms), id_of(breach), words)
 
     beside(load(data_dir), work)
     say("answered")
 
 
 @app.command("back")
-def back(breach: Which, data_dir: DataDir = None) -> None:
+def back(breach: Which, words: Words, data_dir: DataDir = None) -> None:
     """Do not agree to what was said, or take one's own words back."""
 
     async def work(rooms: Rooms) -> None:
-        await rooms.breaches.give_back(await publishing(rooms), id_of(breach))
+        await rooms.breaches.give_back(await publishing(rooms), id_of(breach), words)
 
     beside(load(data_dir), work)
     say("given back; it waits for other words")

@@ -13,12 +13,13 @@ from typing import Final
 from uuid import UUID
 
 from troth.kit import clock
-from troth.kit.db import Connection, Row, Space
+from troth.kit.db import Row, Space
 from troth.people import asks_store
 from troth.people.challenges import factor_context
 from troth.people.errors import (
     CodeOver,
     CodeRefused,
+    CodesClosed,
     FactorRefused,
     SignInLinkOver,
 )
@@ -54,6 +55,7 @@ class Asks(SignIn):
         Raises:
             CodeOver: There is nothing to type it for any more: too late, too often, used, or never asked.
             CodeRefused: It is another one.
+            CodesClosed: Too many wrong ones were typed for this mailbox, known here or not.
         """
         figures = "".join(letter for letter in typed if letter.isdigit() and letter.isascii())
         link, fault = b"", None
@@ -61,7 +63,9 @@ class Asks(SignIn):
             row = await asks_store.held(connection, digest_of(token), clock.now())
             if row is None or row["tries"] >= MOST_CODES:
                 raise CodeOver
-            if await self._is_code(connection, row, figures):
+            if await asks_store.attempts(connection, row["bucket"], clock.now(), WRONG_WINDOW) >= MOST_WRONG:
+                raise CodesClosed
+            if await self._is_code(row, figures):
                 link = bytes(row["link_digest"])
             else:
                 # Written down whether or not there is such a mailbox, so that neither time nor number tells.
@@ -148,11 +152,10 @@ class Asks(SignIn):
 
     # Inside
 
-    async def _is_code(self, connection: Connection, row: Row, figures: str) -> bool:
-        wrong = await asks_store.attempts(connection, row["bucket"], clock.now(), WRONG_WINDOW)
+    async def _is_code(self, row: Row, figures: str) -> bool:
         digest = self._mail_code_digest(await self._platform_key(), bytes(row["digest"]), figures)
         held = bytes(row["code_digest"]) if row["code_digest"] is not None else b""
-        return hmac.compare_digest(digest, held) and wrong < MOST_WRONG
+        return hmac.compare_digest(digest, held)
 
     async def _proved(self, answer: str) -> tuple[list[Standing], Row, bytes]:
         """Whose passkey signed an answer: who they can be here, the factor with its counter, and what was asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,11 +19,21 @@ async def put(connection: Connection, values: dict[str, Any]) -> None:
     )
 
 
-async def put_code(connection: Connection, ask: bytes, code: bytes, link: bytes) -> None:
-    """Keep the digests of what was mailed to whoever asked."""
-    await connection.execute(
-        "update sign_in_ask set code_digest = %s, link_digest = %s where digest = %s", (code, link, ask)
+async def put_code(connection: Connection, asked: Mapping[str, Any], code: bytes, link: bytes) -> bool:
+    """Keep the digests of what was mailed to whoever asked; False when the browser has asked something else since.
+
+    Args:
+        connection: Of the platform's space.
+        asked: What was put: the row may stand for another mailbox by now, whose wrong codes are counted elsewhere.
+        code: Digest of the code.
+        link: Digest of the link.
+    """
+    cursor = await connection.execute(
+        b"update sign_in_ask set code_digest = %(code)s, link_digest = %(link)s where digest = %(digest)s"
+        b" and bucket = %(bucket)s and made_at = %(made_at)s",
+        {**asked, "code": code, "link": link},
     )
+    return cursor.rowcount == 1
 
 
 async def held(connection: Connection, digest: bytes, now: datetime) -> Row | None:

@@ -104,6 +104,13 @@ class CodeOver(Unauthenticated):
     title = "This code has expired or was already used; ask for a new one"
 
 
+class CodesClosed(CodeOver):
+    """Too many wrong codes were typed for one mailbox within a day, from wherever; its links go on working."""
+
+    slug = "sign-in-codes-closed"
+    title = "Too many wrong codes were typed for this address; open the link in the e-mail"
+
+
 class CodeRefused(Unprocessable):
     """Another code than that of the mail."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 from uuid import UUID
 
 from troth.kit import clock, ids
@@ -82,14 +84,14 @@ class SignIn(FactorResets):
         """
         wanted, asked, now = emails.normalised(email), token or ids.secret(32), clock.now()
         is_mailed, has_code = await self._may_be_mailed(wanted, network_of(address))
-        ask = digest_of(asked) if has_code else b""
+        values: dict[str, Any] = {}
         if has_code:
             bucket = _bucket(3, self._keyring.token(await self._platform_key(), "attempt_code", wanted))
-            values = {"digest": ask, "bucket": bucket, "made_at": now, "expires_at": now + CODE_LIFETIME}
+            values = {"digest": digest_of(asked), "bucket": bucket, "made_at": now, "expires_at": now + CODE_LIFETIME}
             async with self._db.transaction(None) as connection:
                 await asks_store.put(connection, values)
         if is_mailed:
-            self._do_later(self._mail_sign_in_link(wanted, ask))
+            self._do_later(self._mail_sign_in_link(wanted, values))
         return Asked(asked, now + CODE_LIFETIME)
 
     async def _may_be_mailed(self, email: str, network: str) -> tuple[bool, bool]:
@@ -237,7 +239,7 @@ class SignIn(FactorResets):
                 return await self._challenge(connection, standing, actor, proof)
             return await self._write_session(connection, actor, proof, address, key)
 
-    async def _mail_sign_in_link(self, email: str, ask: bytes) -> None:
+    async def _mail_sign_in_link(self, email: str, ask: Mapping[str, Any]) -> None:
         account = await self._account_of(email)
         if account is None:
             return
@@ -251,12 +253,13 @@ class SignIn(FactorResets):
         )
         await self._mail.send(email, "Your sign-in link", text, {})
 
-    async def _new_mail_code(self, ask: bytes, link_secret: str) -> str:
+    async def _new_mail_code(self, ask: Mapping[str, Any], link_secret: str) -> str:
+        """A code for what a browser asked; empty where it has asked for another mailbox, or once more, since."""
         code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
-        digest = self._mail_code_digest(await self._platform_key(), ask, code)
+        digest = self._mail_code_digest(await self._platform_key(), ask["digest"], code)
         async with self._db.transaction(None) as connection:
-            await asks_store.put_code(connection, ask, digest, digest_of(link_secret))
-        return code
+            is_kept = await asks_store.put_code(connection, ask, digest, digest_of(link_secret))
+        return code if is_kept else ""
 
     def _mail_code_digest(self, platform: KeyRef, ask: bytes, figures: str) -> bytes:
         """What is kept of a code: keyed, since six figures are tried out in no time, and bound to the question."""

@@ -1,7 +1,14 @@
 """Whether each promise is kept, broken, unproven or not possible here, computed over all that happened."""
 
 from troth.proofs.breaches import LONGEST_ANSWER, Breach, Breaches
-from troth.proofs.errors import AnswerIncomplete, BreachLasts, BreachNotFound, BreachOver, SecondAnswerNeeded
+from troth.proofs.errors import (
+    AnswerIncomplete,
+    BreachLasts,
+    BreachNotFound,
+    BreachOver,
+    SecondAnswerNeeded,
+    WordsChanged,
+)
 from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.node import NodeFigures, node_figures
 from troth.proofs.paper import as_pdf, is_signed, signature_of
@@ -33,6 +40,7 @@ __all__ = [
     "Site",
     "Standing",
     "Verdict",
+    "WordsChanged",
     "answer_for_raw",
     "as_pdf",
     "is_signed",

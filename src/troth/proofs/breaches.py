@@ -7,6 +7,7 @@ nobody could agree to besides whoever answered stays open, and says so.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +21,14 @@ from troth.ledger import Ledger
 from troth.people import People
 from troth.policy import Clear, Permit, refs
 from troth.proofs import runs_store
-from troth.proofs.errors import AnswerIncomplete, BreachLasts, BreachNotFound, BreachOver, SecondAnswerNeeded
+from troth.proofs.errors import (
+    AnswerIncomplete,
+    BreachLasts,
+    BreachNotFound,
+    BreachOver,
+    SecondAnswerNeeded,
+    WordsChanged,
+)
 from troth.vault import KeyDestroyed, KeyRef, Keyring
 
 ACTION: Final = "publish_notice"
@@ -40,6 +48,7 @@ class Breach:
         done: What was done about it.
         agreed_at: When a second person agreed.
         ended_at: When it was answered, or found mended.
+        words: Names what is said now, and nothing said before or after it; empty where nobody said anything.
     """
 
     id: UUID
@@ -54,6 +63,7 @@ class Breach:
     ended_at: datetime | None
     happened: str = field(default="", repr=False)
     done: str = field(default="", repr=False)
+    words: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -146,43 +156,49 @@ class Breaches:
             )  # fmt: skip
             await self._tell(connection, permit, "proofs:breach:explained", row, key, words)
 
-    async def give_back(self, permit: Permit, breach_id: UUID) -> None:
+    async def give_back(self, permit: Permit, breach_id: UUID, words: str) -> None:
         """Not agree to what was said, or take one's own words back: the break waits for other words.
 
         Args:
             permit: For the action `publish_notice`.
             breach_id: Which break.
+            words: `Breach.words` of what was read.
 
         Raises:
             BreachNotFound: There is none.
             BreachOver: It has ended, or nothing is said of it.
             SecondAnswerNeeded: The permit is for something else.
+            WordsChanged: Other words stand there by now.
         """
         _require(permit)
         async with self._database.transaction(None) as connection:
             row = await self._open(connection, breach_id)
             if row["said_by"] is None:
                 raise BreachOver(hint="Nobody has said anything of it.")
+            _require_words(row, words)
             await runs_store.unsay_breach(connection, breach_id)
             await self._tell(connection, permit, "proofs:breach:returned", row, KeyRef(row["key_ref"]))
 
-    async def agree(self, permit: Permit, breach_id: UUID) -> None:
+    async def agree(self, permit: Permit, breach_id: UUID, words: str) -> None:
         """Agree as the second person: the break is answered for as much as was said of it.
 
         Args:
             permit: For the action `publish_notice`, of another person than who said it.
             breach_id: Which break.
+            words: `Breach.words` of what was read: nobody agrees to words that they never saw.
 
         Raises:
             BreachNotFound: There is none.
             BreachOver: It has ended, nothing is said of it, or more speaks against the promise since.
             SecondAnswerNeeded: The same person, or one of whom the other is not independent.
+            WordsChanged: Other words stand there by now.
         """
         second = _require(permit)
         async with self._database.transaction(None) as connection:
             row = await self._open(connection, breach_id)
             if row["said_by"] is None or row["said_against"] != row["against"] or not row["is_event"]:
                 raise BreachOver(hint="Say what happened of all that speaks against it now.")
+            _require_words(row, words)
             if not await self._are_two(permit, row["said_by"], second):
                 raise SecondAnswerNeeded(hint="It has to be somebody whom the other did not let in, nor one for both.")
             await runs_store.answer_breach(connection, breach_id, second, clock.now())
@@ -252,13 +268,26 @@ class Breaches:
             "id", "notice", "clause", "found_at", "against", "said_by", "said_at", "agreed_by", "agreed_at", "ended_at",
         )  # fmt: skip
         told = {name: row[name] for name in names}
-        return Breach(**told, happened=words.get("happened", ""), done=words.get("done", ""))
+        return Breach(
+            **told, happened=words.get("happened", ""), done=words.get("done", ""), words=_name_of(row["sealed"])
+        )
 
 
 def _require(permit: Permit) -> UUID:
     if permit.action != ACTION or permit.actor.id is None:
         raise SecondAnswerNeeded
     return permit.actor.id
+
+
+def _name_of(sealed: bytes | None) -> str:
+    """The first half of the SHA-256 of what is kept: sealing the same words twice gives two names."""
+    return hashlib.sha256(sealed).hexdigest()[:32] if sealed is not None else ""
+
+
+def _require_words(row: Row, words: str) -> None:
+    """Refuse an answer to other words than those in the row, which the transaction holds."""
+    if words != _name_of(row["sealed"]):
+        raise WordsChanged
 
 
 def _context(breach_id: UUID) -> bytes:

@@ -37,3 +37,10 @@ class AnswerIncomplete(Unprocessable):
 
     slug = "answer-incomplete"
     title = "Write what happened and what was done"
+
+
+class WordsChanged(Unprocessable):
+    """What was said of a break is not any more what whoever answers has read."""
+
+    slug = "words-changed"
+    title = "The words changed since you read them; read them again"

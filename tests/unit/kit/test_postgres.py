@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from tests.common.servers import open_folder
-from troth.kit import passwords, postgres, programs
+from troth.kit import owner, passwords, postgres, programs
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer, ManagedServer, url
 from troth.kit.programs import ServerUnavailable
@@ -202,3 +202,53 @@ def test_an_address_that_cannot_be_read_is_not_repeated(tmp_path: Path, wrong: s
     )  # fmt: skip
     assert done.returncode == 1
     assert "secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give away")
+def test_root_gives_nothing_away_through_a_link_of_the_databases_user(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that user owns the folder, a link takes the place of each file as soon as it is made."""
+    server, user = EmbeddedServer(folder), programs.unprivileged_account()
+    of_root = folder / "node.lock"
+    of_root.write_text("root's alone")
+    of_root.chmod(0o600)
+    server.socket_folder.mkdir()
+    os.chown(server.socket_folder, user.pw_uid, user.pw_gid)
+    (server.socket_folder / "initial").symlink_to(of_root)
+    really_open, swapped = os.open, set()
+
+    def open_and_lose(path: Path, *told: int, **also: int) -> int:
+        descriptor = really_open(path, *told, **also)
+        if Path(path).parent == server.cluster and told[0] & os.O_CREAT:
+            Path(path).rename(Path(path).with_suffix(".kept"))
+            Path(path).symlink_to(of_root)
+            swapped.add(Path(path).name)
+        return descriptor
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(postgres.os, "open", open_and_lose)
+            with suppress(ServerUnavailable):  # it has no settings that it could read
+                server.start()
+        assert "postgresql.conf" in swapped
+        assert (of_root.stat().st_uid, of_root.read_text()) == (0, "root's alone")
+        for name in swapped:
+            assert (server.cluster / name).with_suffix(".kept").stat().st_uid == user.pw_uid, name
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give away")
+@pytest.mark.parametrize("what", ["a link", "another's"])
+def test_root_takes_over_no_folder_that_somebody_else_put_there(tmp_path: Path, what: str) -> None:
+    user, target, place = programs.unprivileged_account(), tmp_path / "of_root", tmp_path / "pg"
+    target.mkdir(mode=0o700)
+    if what == "a link":
+        place.symlink_to(target)
+    else:
+        place.mkdir()
+        os.chown(place, 65520, 65520)
+    with pytest.raises(owner.OwnerUnusable):
+        owner.own_folder(place, user)
+    assert target.stat().st_uid == 0

@@ -244,7 +244,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             "/office/messages", "portal", title="mail", text="mail", person=NOBODY, topic=NOBODY, purpose=NOBODY
         ),
         "office_proposal": _long("/office/notice", "portal", act=NOBODY, source=NOBODY, material=NOBODY),
-        "office_breach": _form("/office/breaches/{id}", "portal", act=NOBODY, happened="account", done="account"),
+        "office_breach": _form(
+            "/office/breaches/{id}", "portal", act=NOBODY, words=NOBODY, happened="account", done="account"
+        ),
         "office_notice": _form("/office/notice/{id}", "portal", act=NOBODY, sha256=NOBODY, material=NOBODY),
         "add_user": _form("/admin", "portal", name="account", email="account", role="account"),
         "add_officer": _form("/office/people", "portal", name="account", email="account"),

@@ -18,7 +18,7 @@ from troth.doors.web.render import Page
 from troth.kit import clock
 from troth.kit.db import DatabaseUnavailable
 from troth.kit.errors import NotFound, TrothError, Unavailable
-from troth.people import ChallengeOver, CodeOver, Draft, SignInLinkOver, TooManyCodes, tenant_of
+from troth.people import ChallengeOver, CodeOver, CodesClosed, Draft, SignInLinkOver, TooManyCodes, tenant_of
 from troth.policy import PermitDenied
 
 SECOND_STEP = "/second-step"
@@ -30,6 +30,8 @@ ALIKE = (
 FORBIDDEN = "The notice forbids this now"
 OTHERWISE = "You have access otherwise. If it cannot wait, or if this is a mistake: ask your privacy office."
 WRONG = "This did not work"
+CODES_CLOSED = "Too many wrong codes were typed for this e-mail address"
+CODES_AGAIN = "Open the link in the e-mail instead. Codes work again within a day."
 LINK_OVER = "This link has expired or was already used"
 LINK_ONCE = "A link works once, for 15 minutes, and so does the code of its mail, for 10."
 CODE_OVER = "This code has expired or was already used"
@@ -66,6 +68,10 @@ class FaultPages:
             return await self._nothing(http_request)
         if fault.http_status >= 500 and not isinstance(fault, Unavailable):
             _logger.error("a page failed: %s", fault.slug)
+        if isinstance(fault, CodesClosed):
+            return await self._page(
+                http_request, fault.http_status, CODES_CLOSED, CODES_AGAIN, "", onward=("/sign-in", "Send a new link")
+            )
         if isinstance(fault, (SignInLinkOver, CodeOver)):
             over, once = (LINK_OVER, LINK_ONCE) if isinstance(fault, SignInLinkOver) else (CODE_OVER, CODE_ONCE)
             return await self._page(

@@ -25,6 +25,7 @@ from troth.proofs import (
     BreachOver,
     Proven,
     SecondAnswerNeeded,
+    WordsChanged,
     within,
 )
 
@@ -47,6 +48,7 @@ class BreachView:
         is_own: Whoever looks said it.
         is_alone: Nobody else here could agree.
         said_by: Who said what happened, by name.
+        words: Name of what was said, so that nobody agrees to other words than these.
         happened: What was said, or what was typed and not taken.
     """
 
@@ -63,6 +65,7 @@ class BreachView:
     is_alone: bool
     said_by: str
     agreed_by: str
+    words: str
     happened: str
     done: str
     said_at: datetime | None
@@ -127,14 +130,14 @@ class BreachPages:
         try:
             match fields.get("act"):
                 case "agree":
-                    await breaches.agree(permit, breach_id)
+                    await breaches.agree(permit, breach_id, fields.get("words", ""))
                 case "back":
-                    await breaches.give_back(permit, breach_id)
+                    await breaches.give_back(permit, breach_id, fields.get("words", ""))
                 case _:
                     await breaches.explain(permit, breach_id, fields.get("happened", ""), fields.get("done", ""))
         except AnswerIncomplete:
             faults = _incomplete(breach_id, fields)
-        except (BreachLasts, BreachOver, SecondAnswerNeeded) as refused:
+        except (BreachLasts, BreachOver, SecondAnswerNeeded, WordsChanged) as refused:
             faults = (_refusal(refused),)
         else:
             return go(HERE)
@@ -208,6 +211,7 @@ class BreachPages:
             agreed_by=told.name(breach.agreed_by),
             happened=typed.get("happened", breach.happened),
             done=typed.get("done", breach.done),
+            words=breach.words,
             said_at=breach.said_at,
             agreed_at=breach.agreed_at,
             ended_at=breach.ended_at,
