@@ -21,6 +21,7 @@ SPARED = {
     "people:account:closed": "the account is its holder's: what the organisation holds of them stays",
     "people:factor:removed": "a way to sign in, of an account",
     "people:factor:reset": "a way to sign in, of an account",
+    "people:factor:reset_dropped": "nothing is gone",
     "rights:copy:erased": "a copy: what it was made of stays",
     "rights:request:closed": "the request stays to be read",
 }
