@@ -11,16 +11,20 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 import time
+from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from troth.kit import clock
 from troth.kit.owner import hand_over_all, making_for, own_folder, service_account, share
 from troth.kit.passwords import ROLES, SUPERUSER, Passwords, verifier
 from troth.kit.programs import (
@@ -31,6 +35,9 @@ from troth.kit.programs import (
 )
 
 _FIRST = {"node.lock", "troth.toml", "restoring", "keys", "packs", "secrets", "pg"}  # before a first start has ended
+_SOCKET: Final = ".s.PGSQL.5432"
+_LEFT_BEHIND: Final = timedelta(hours=1)
+"""Longer than any server takes to begin to listen."""
 MAIN_DATABASE = "troth"
 FLOW_DATABASE = "troth_flow"
 MINIMUM_VERSION = 170000
@@ -146,6 +153,8 @@ class EmbeddedServer:
         binaries = reachable_binaries(self._account)
         if self._account:
             require_reachable(self.data_dir, self._account)
+        if self._account:
+            _sweep(self.socket_folder, self._account.pw_uid)
         if self._service:  # the socket takes over the folder's group, which is that of the parts
             own_folder(self.socket_folder, self._account, 0o2750, self._service.pw_gid)
         else:
@@ -170,6 +179,7 @@ class EmbeddedServer:
                 self._process.send_signal(signal.SIGQUIT)
                 self._process.wait(timeout=10)
         self._process = None
+        shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def adopt(self) -> None:
         """Take over a cluster that was copied here: its files belong to the user that the server runs as."""
@@ -384,6 +394,22 @@ def _socket_folder(data_dir: Path) -> Path:
     if os.geteuid() == 0 or (data_dir.exists() and data_dir.stat().st_uid == 0 and system.exists()):
         return system
     return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / system.name  # noqa: S108
+
+
+def _sweep(ours: Path, uid: int) -> None:
+    """Take away what servers left beside our folder that were killed: where nobody listens, and nobody begins to."""
+    before = (clock.now() - _LEFT_BEHIND).timestamp()
+    for folder in ours.parent.glob("troth-" + "[0-9a-f]" * 12):
+        state = folder.lstat()
+        if folder == ours or not stat.S_ISDIR(state.st_mode) or state.st_uid != uid or state.st_mtime > before:
+            continue
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+            try:
+                asked.connect(str(folder / _SOCKET))
+            except (ConnectionRefusedError, FileNotFoundError):
+                shutil.rmtree(folder, ignore_errors=True)
+            except OSError:
+                continue
 
 
 def _environment() -> dict[str, str]:

@@ -128,7 +128,7 @@ class Node:
         if lacking := confinement.lacking():
             sys.stderr.write(f"troth: WARNING: {lacking}\n")
         self._take_lock()
-        if (self.settings.data_dir / RESTORING).exists():
+        if _is_restoring(self.settings.data_dir):
             raise Unavailable(
                 f"a restore into {self.settings.data_dir} did not come to its end", hint="Restore into a new folder."
             )
@@ -289,6 +289,14 @@ class Node:
         _die_with(parent)
         _gain_nothing()
         answer_for_raw(self.server.socket_folder, self.server.cluster, ready)
+
+
+def _is_restoring(data_dir: Path) -> bool:
+    """Whether a restore broke off here: it runs as whoever owns the folder, and what a part put there says nothing."""
+    try:
+        return (data_dir / RESTORING).lstat().st_uid == data_dir.stat().st_uid
+    except FileNotFoundError:
+        return False
 
 
 def _say_ready(tell: int) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Final
 
 from troth.doors import web
 from troth.kit import clock
+from troth.kit.errors import TrothError
 from troth.kit.mail import MailNotSent
 from troth.main.first_start import permit_for
 from troth.main.wiring import Rooms
+from troth.people import Organisation
 from troth.policy import Target
+
+_logger = logging.getLogger(__name__)
 
 FROM_HOUR: Final = 7
 """Not before, by the notice's clocks: it is read on the day it is sent."""
@@ -34,28 +39,41 @@ class Reminders:
 
         Raises:
             MailNotSent: One of them was not taken; it is tried again the next time, and the others have theirs.
+            TrothError: An organisation could not be looked at; the others have theirs.
         """
         now = await self._here()
         if now.hour < FROM_HOUR:
             return 0
-        sent, failed = 0, None
-        people = self._rooms.people
-        for place in await people.organisations():
-            permit = await permit_for(self._rooms, "administer", Target("organisation", place.id, place.id))
-            for each in await people.to_remind(permit, web.reminder.ROLE, now.date()):
-                text = await web.reminder.text_for(self._rooms, permit, place.name, each)
-                if not text:
-                    continue
-                try:
-                    await self._rooms.mail.send(each.email, web.reminder.TITLE, text)
-                except MailNotSent as fault:
-                    failed = fault
-                    continue
-                await people.note_reminded(permit, each.id, now.date())
-                sent += 1
+        sent: int = 0
+        failed: TrothError | None = None
+        for place in await self._rooms.people.organisations():
+            try:
+                told, fault = await self._house(place, now)
+            except TrothError as broken:  # the other organisations have theirs
+                _logger.warning("an organisation's reminders were not written: %s", broken.slug)
+                told, fault = 0, broken
+            sent, failed = sent + told, fault or failed
         if failed is not None:
             raise failed
         return sent
+
+    async def _house(self, place: Organisation, now: datetime) -> tuple[int, TrothError | None]:
+        """Write to those of one organisation; how many were written to, and what was not taken."""
+        sent, people = 0, self._rooms.people
+        failed: TrothError | None = None
+        permit = await permit_for(self._rooms, "administer", Target("organisation", place.id, place.id))
+        for each in await people.to_remind(permit, web.reminder.ROLE, now.date()):
+            text = await web.reminder.text_for(self._rooms, permit, place.name, each)
+            if not text:
+                continue
+            try:
+                await self._rooms.mail.send(each.email, web.reminder.TITLE, text)
+            except MailNotSent as fault:
+                failed = fault
+                continue
+            await people.note_reminded(permit, each.id, now.date())
+            sent += 1
+        return sent, failed
 
     async def _here(self) -> datetime:
         """Now, by the clocks of the notice in force."""

@@ -54,10 +54,23 @@ def serve(listening: socket.socket, cluster: Path, look: Look) -> None:
         connection, _ = listening.accept()
         with connection, suppress(OSError, ValueError):
             connection.settimeout(_SECONDS)
-            asked = json.loads(_whole(connection))
-            files = [name for name in asked if isinstance(name, str) and _FILE.fullmatch(name)]
-            found = look(cluster, files)
+            found = look(cluster, _files(_whole(connection)))
             connection.sendall(json.dumps([found.measure, found.holds, found.found]).encode())
+
+
+def _files(question: bytes) -> list[str]:
+    """The files that a question names; it comes from a part, so it may be anything.
+
+    Raises:
+        ValueError: It is none of ours, and is not answered.
+    """
+    try:
+        asked = json.loads(question)
+    except RecursionError:
+        raise ValueError("nested deeper than any question") from None
+    if not isinstance(asked, list) or not all(isinstance(name, str) and _FILE.fullmatch(name) for name in asked):
+        raise ValueError("not a list of files of tables")
+    return asked
 
 
 def ask(folder: Path, files: Iterable[str]) -> Checked | None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -252,3 +253,32 @@ def test_root_takes_over_no_folder_that_somebody_else_put_there(tmp_path: Path, 
     with pytest.raises(owner.OwnerUnusable):
         owner.own_folder(place, user)
     assert target.stat().st_uid == 0
+
+
+def test_a_server_that_ended_leaves_no_folder_and_takes_away_those_of_killed_ones(folder: Path) -> None:
+    server = EmbeddedServer(folder)
+    beside = server.socket_folder.parent
+    names = [f"troth-{number:012x}" for number in (0xA77AC, 0xA77AD, 0xA77AE)]
+    killed, begun, heard = (beside / name for name in names)
+    user = programs.unprivileged_account() if os.geteuid() == 0 else None
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    for place in (killed, begun, heard):
+        place.mkdir()
+        (place / "initial").write_text("left over")
+    listening.bind(str(heard / ".s.PGSQL.5432"))
+    listening.listen()
+    for place in (killed, begun, heard):
+        if user:
+            os.chown(place, user.pw_uid, user.pw_gid)
+        if place != begun:
+            os.utime(place, (0, 0))
+    try:
+        server.start()
+        assert server.socket_folder.exists()
+        assert [place.exists() for place in (killed, begun, heard)] == [user is None, True, True]
+    finally:
+        server.stop()
+        listening.close()
+        for place in (killed, begun, heard):
+            shutil.rmtree(place, ignore_errors=True)
+    assert not server.socket_folder.exists()

@@ -30,8 +30,10 @@ from troth.kit.errors import Unprocessable
 from troth.kit.owner import OwnerUnusable
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
+from troth.main import node as node_module
 from troth.main.apart import Certificates
 from troth.main.settings import load
+from troth.main.terminal import confide
 from troth.main.tls import Certificate
 from troth.proofs import Checked, store
 from troth.proofs.safeguards import raw_tables
@@ -39,7 +41,7 @@ from troth.proofs.safeguards import raw_tables
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to step down from")
 
 SERVICE = 65520
-OF_ROOT = {"node.lock", "postgres.log", "troth.toml", "pg"}
+OF_ROOT = {"node.lock", "postgres.log", "troth.toml", "pg", "first-sign-in.txt"}
 
 
 def status(pid: int) -> dict[str, str]:
@@ -183,7 +185,7 @@ async def test_the_databases_raw_pages_are_looked_at_by_its_own_user(node: NodeP
     assert (broken.holds, "P-1" in broken.found) == (False, False)
     (node.folder / "elsewhere").write_text('{"patient_id":"P-1"}')
     outside = as_part(node, lambda: raw_tables(server.cluster, ["../elsewhere"], server.socket_folder))
-    assert outside.holds is True
+    assert outside.holds is None, "no question of ours, and not answered"
     bare.unlink()
     (node.folder / "elsewhere").unlink()
     assert subprocess.run(
@@ -320,6 +322,23 @@ def test_root_takes_no_settings_that_a_part_may_have_written(tmp_path: Path) -> 
     os.chown(file, SERVICE, SERVICE)
     with pytest.raises(Unprocessable, match="is not root's"):
         load(tmp_path)
+
+
+def test_a_part_can_neither_stop_the_next_start_nor_read_what_is_confided(tmp_path: Path) -> None:
+    restoring, links = tmp_path / node_module.RESTORING, tmp_path / "first-sign-in.txt"
+    restoring.write_text("2026")
+    assert node_module._is_restoring(tmp_path)
+    os.chown(restoring, SERVICE, SERVICE)
+    assert not node_module._is_restoring(tmp_path)
+    (tmp_path / "secrets").mkdir()
+    os.chown(tmp_path / "secrets", SERVICE, SERVICE)
+    with owner.owning(tmp_path):
+        confide("Links", ["one"], links)
+        assert (links.stat().st_uid, links.stat().st_mode & 0o777) == (0, 0o600), "only who gave the command reads it"
+    os.chown(links, SERVICE, SERVICE)
+    with pytest.raises(OwnerUnusable, match="not only yours"):
+        confide("Links", ["two"], links)
+    assert "two" not in links.read_text()
 
 
 def test_a_part_that_ended_steps_down_again(node: NodeProcess) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from email import message_from_bytes
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +14,8 @@ from tests.common.deployment import Deployment, OpenDeployment
 from troth.kit import clock
 from troth.kit.mail import MailNotSent
 from troth.main.reminders import FROM_HOUR, Reminders
+from troth.policy import Permit
+from troth.vault import KeyDestroyed
 
 
 @pytest.fixture
@@ -102,3 +106,24 @@ async def test_a_mail_that_is_not_taken_is_tried_again_and_keeps_no_other_back(
         monkeypatch.setattr(place.rooms.mail, "send", send)
         assert await Reminders(place.rooms).once() == 1, "only the one who had none"
         assert last_to(place) == refused
+
+
+async def test_an_organisation_that_cannot_be_looked_at_keeps_the_mail_of_no_other(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.staff("office")
+    patient = await place.patient(await place.study())
+    await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")
+    people, to_remind = place.rooms.people, place.rooms.people.to_remind
+    for broken in (place.first, place.second):
+
+        async def looked(permit: Permit, *told: Any, house: UUID = broken.id) -> Any:
+            if permit.tenant == house:
+                raise KeyDestroyed
+            return await to_remind(permit, *told)
+
+        before = len(place.mails())
+        monkeypatch.setattr(people, "to_remind", looked)
+        with clock.moved(until(12)), pytest.raises(KeyDestroyed):
+            await Reminders(place.rooms).once()
+        assert len(place.mails()) - before == (broken is place.second)

@@ -321,10 +321,16 @@ FRESH: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
         "issue_token": {},
         "own_factors": {},
         "member_factors": {},
+        "close_account": {},
+        "office_breach": {},
+        "office_proposed": {},
+        "office_release": {},
+        **{name: {} for name, form in FORMS.items() if form.path.startswith("/office/platform/")},
     }
 )
-"""Forms that erase, publish, merge, export or give a role: they need a sign-in of the last five minutes. Where fields
-stand, only when one of them says this."""
+"""Forms that erase, publish, merge, export, give a role, end an account or a hold, answer for a broken promise, decide
+over a patient's choices, or steer the whole platform: they need a sign-in of the last five minutes. Where fields stand,
+only when one of them says this."""
 
 
 def needs_fresh(path: str, fields: Mapping[str, str]) -> bool:

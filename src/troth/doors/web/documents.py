@@ -5,8 +5,9 @@ Per: DICOM PS3.3 C.17.3 (content tree of a structured report), PS3.4 B.5 (storag
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ MOST_LISTED: Final = 1_000
 MOST_READ: Final = 5
 MOST_LINES: Final = 2_000
 """Of one report; a longer one is read as its file."""
+MOST_ITEMS: Final = 10_000
+"""Of one report that are gone through, whether they say anything or not."""
+_END: Final = object()
 SOP_CLASS, SERIES_DESCRIPTION, TITLE = 0x00080016, 0x0008103E, 0x00420010
 _CLASSES: Final = "1.2.840.10008.5.1.4.1.1."
 _REPORT: Final = "A report"
@@ -221,7 +225,9 @@ def _with_text(document: Document, lines: tuple[Line, ...], *, is_cut: bool) -> 
 async def _read(viewing: Viewing, found: Found) -> tuple[tuple[Line, ...], bool]:
     """The text of a report; none of one that is longer than a page takes."""
     (told,) = await (await viewing.description(found.series_uid, found.instance_uid)).tell("")
-    return text_of(json.loads(told)) if isinstance(told, bytes) else ((), True)
+    if not isinstance(told, bytes):
+        return (), True
+    return await asyncio.to_thread(lambda: text_of(json.loads(told)))  # a long one holds up nobody else
 
 
 def text_of(report: Mapping[str, Any]) -> tuple[tuple[Line, ...], bool]:
@@ -234,16 +240,23 @@ def text_of(report: Mapping[str, Any]) -> tuple[tuple[Line, ...], bool]:
         The lines in order, and whether there are more than are given.
     """
     lines: list[Line] = []
-    todo: list[tuple[int, Mapping[str, Any]]] = [(0, report)]
+    todo: list[tuple[int, Iterator[Any]]] = [(0, iter((report,)))]
+    passed = 0
     while todo:
-        if len(lines) == MOST_LINES:
+        depth, items = todo[-1]
+        item = next(items, _END)
+        if item is _END:
+            todo.pop()
+            continue
+        if len(lines) == MOST_LINES or passed == MOST_ITEMS:
             return tuple(lines), True
-        depth, item = todo.pop()
+        passed += 1
+        if not isinstance(item, dict):
+            continue
         label, value = _meaning(item, "0040A043"), _value(item)
         if label or value:
             lines.append(Line(min(depth, 6), label, value))
-        inner = item.get("0040A730", {}).get("Value", ())
-        todo += [(depth + 1, one) for one in reversed(inner) if isinstance(one, dict)]
+        todo.append((depth + 1, iter(item.get("0040A730", {}).get("Value", ()))))
     return tuple(lines), False
 
 

@@ -51,6 +51,13 @@ class ActUndeclared(Unprocessable):
     title = "The form has no such button. Open the page again and press one of those that are there"
 
 
+class FormUnreadable(Unprocessable):
+    """A form with a byte that is no text."""
+
+    slug = "form-unreadable"
+    title = "Something in the form is not text. Type it again"
+
+
 class FormTooSlow(TrothError):
     """A form that does not come to its end in time (RFC 9110 15.5.9)."""
 

@@ -17,11 +17,13 @@ from troth.doors import media_types
 from troth.doors.errors import MediaTypeUnreadable, MultipartBroken, TooManyParts
 from troth.doors.multipart import PartBegins, PartEnds, PartReader, boundary_of
 from troth.doors.web.declared import SHORT_BYTES, limit_bytes, require_fields
-from troth.doors.web.errors import FormForeign, FormTooLarge, FormTooSlow
+from troth.doors.web.errors import FormForeign, FormTooLarge, FormTooSlow, FormUnreadable
 from troth.kit.errors import NotFound
 
 LIMIT_FIELDS = 64
 _PROOF_BYTES = 20
+_FILE = "file"
+"""The field of a file, in any form that carries one: whoever reads it says what is wrong with its bytes."""
 SHORT_SECONDS, LONG_SECONDS = 30.0, 300.0
 """How long a form may take to arrive: one of short fields, and one that carries a document over a slow line."""
 
@@ -119,6 +121,7 @@ async def read(http_request: Request) -> Mapping[str, str]:
         FormTooLarge: More than the form takes, which is 16 KiB for most, or 64 fields.
         FormTooSlow: It did not come to its end in time, however steadily it dripped.
         FieldUndeclared: A field that the form has not.
+        FormUnreadable: A byte that is not UTF-8, or a NUL, which no text of ours has and PostgreSQL does not take.
     """
     if hasattr(http_request.state, "fields"):  # a body comes once
         return dict(http_request.state.fields)
@@ -148,10 +151,18 @@ async def _content(http_request: Request, most: int) -> bytes:
 
 def _pairs(content: bytes) -> dict[str, str]:
     try:
-        pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=LIMIT_FIELDS)
+        pairs = parse_qsl(content.decode(), keep_blank_values=True, max_num_fields=LIMIT_FIELDS, errors="strict")
+    except UnicodeDecodeError:
+        raise FormUnreadable from None
     except ValueError:
         raise FormTooLarge from None
-    return {name: value.strip() for name, value in pairs}
+    return _plain({name: value.strip() for name, value in pairs})
+
+
+def _plain(fields: dict[str, str], file: str = "") -> dict[str, str]:
+    if any("\0" in name or ("\0" in value and name != file) for name, value in fields.items()):
+        raise FormUnreadable
+    return fields
 
 
 def _parts(kind: str, content: bytes) -> dict[str, str]:
@@ -179,7 +190,16 @@ def _parts(kind: str, content: bytes) -> dict[str, str]:
     if not count or not reader.is_ended:
         raise FormTooLarge
     found.pop("", None)
-    return {name: bytes(told).decode("utf-8", "surrogateescape").strip() for name, told in found.items()}
+    try:
+        return _plain(
+            {
+                name: bytes(told).decode("utf-8", "surrogateescape" if name == _FILE else "strict").strip()
+                for name, told in found.items()
+            },
+            _FILE,
+        )
+    except UnicodeDecodeError:
+        raise FormUnreadable from None
 
 
 def require_token(fields: Mapping[str, str], session: str) -> None:

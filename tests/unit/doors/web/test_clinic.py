@@ -88,7 +88,10 @@ async def test_a_search_names_nobody_in_its_address_and_only_its_session_can_rea
         assert any("modality=MR" in link and "&amp;" in link for link in links), "a filter keeps the search"
     async with house.client(await house.session_of("Dr B. Specimen")) as later:
         assert 'value="mill"' not in (await later.get(there)).text, "the words ended with their session"
-        assert (await later.get("/studies?s=nonsense")).status_code == 200
+        for altered in ("/studies?s=nonsense", there, there.replace("s=", "s=0")):
+            ended = await later.get(altered)
+            assert (ended.status_code, "This search has ended. Type it again" in ended.text) == (422, True)
+            assert "/studies/" not in ended.text, "not the whole list instead"
         assert (await later.post("/studies", data={"q": "mill"})).status_code == 403
 
 

@@ -16,7 +16,7 @@ from tests.unit.doors.web.conftest import NEW, House
 from troth import dicom
 from troth.dicom import encode
 from troth.doors import dicomweb, web
-from troth.doors.web.documents import KINDS, MOST_LINES, kind_of, text_of
+from troth.doors.web.documents import KINDS, MOST_ITEMS, MOST_LINES, kind_of, text_of
 from troth.policy import Target
 
 SR, PDF, ECG, PLAN = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("88.11", "104.1", "9.1.1", "481.5"))
@@ -69,6 +69,11 @@ def test_a_report_without_end_is_cut_and_one_that_is_odd_is_read_as_far_as_it_go
     one: dict[str, Any] = {"0040A040": {"Value": ["TEXT"]}, "0040A160": {"Value": ["x"]}}
     lines, is_cut = text_of({"0040A730": {"Value": [one] * (MOST_LINES + 1)}})
     assert (len(lines), is_cut) == (MOST_LINES, True)
+    for empty in ({}, None):
+        hollow: list[Any] = [empty] * MOST_ITEMS
+        last = [one]
+        assert text_of({"0040A730": {"Value": hollow[1:] + last}})[1], "the report counts, too"
+        assert not text_of({"0040A730": {"Value": hollow[2:] + last}})[1]
     for odd in ({}, {"0040A730": {"Value": [None, 7, {"0040A040": {"Value": ["NUM"]}}]}}, {NAME: {"Value": [3]}}):
         assert text_of(odd) == ((), False)
 

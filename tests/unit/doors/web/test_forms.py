@@ -12,7 +12,7 @@ from starlette.requests import Request
 from troth.doors import web
 from troth.doors.web import forms
 from troth.doors.web.declared import ACTS, FORMS
-from troth.doors.web.errors import ActUndeclared, FormForeign, FormTooLarge, FormTooSlow
+from troth.doors.web.errors import ActUndeclared, FormForeign, FormTooLarge, FormTooSlow, FormUnreadable
 
 
 def form(content: bytes, pieces: int = 1) -> Request:
@@ -76,6 +76,24 @@ async def test_a_form_that_carries_a_file_is_read() -> None:
         b' form-data; name="file"; filename="a;b.csv"\r\nContent-Type: text/csv\r\n\r\na,b\r\n\xff\r\n--b-1--\r\n'
     )
     assert await forms.read(with_file(content)) == {"list": "Staff", "file": "a,b\r\n\udcff"}
+
+
+@pytest.mark.parametrize("told", [b"\xff", b"a\0b"])
+@pytest.mark.parametrize("name", sorted(FORMS))
+async def test_no_form_takes_what_is_no_text(name: str, told: bytes) -> None:
+    """PostgreSQL takes neither, and nobody types it; only the bytes of a file are left to whoever reads them."""
+    path = re.sub(r"\{\w+(:\w+)?\}", "x", FORMS[name].path)
+    for field in FORMS[name].fields:
+        key = field.replace("*", "1").encode()
+        quoted = b"%FF" if told == b"\xff" else b"a%00b"
+        part = b'--b-1\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n--b-1--\r\n' % (key, told)
+        for request in (form(key + b"=" + quoted), form(key + b"=" + told), with_file(part)):
+            request.scope["path"] = path
+            if field == "file" and request.headers:
+                assert "file" in await forms.read(request)
+            else:
+                with pytest.raises(FormUnreadable):
+                    await forms.read(request)
 
 
 @pytest.mark.parametrize(

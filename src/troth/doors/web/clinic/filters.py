@@ -62,6 +62,7 @@ class Asked:
         chosen: The picked study, or empty.
         with_film: Show pictures of the picked study.
         misread: Which of `from` and `to` is no date.
+        is_ended: The address says a search that this session never made, so nothing is listed for it.
     """
 
     search: str = ""
@@ -75,6 +76,7 @@ class Asked:
     chosen: str = ""
     with_film: bool = False
     misread: tuple[str, ...] = ()
+    is_ended: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -145,6 +147,7 @@ def asked_of(http_request: Request, session: str) -> Asked:
         chosen=fields.get("study", ""),
         with_film=fields.get("film") == "1",
         misread=misread,
+        is_ended=bool(ticket) and search is None,
     )
 
 

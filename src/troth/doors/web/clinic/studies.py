@@ -238,7 +238,9 @@ class StudyPages:
 
 
 def _faults(asked: Asked) -> tuple[Fault, ...]:
-    """What is wrong with the dates."""
+    """What is wrong with the dates, or with a search that ended with its session or was altered."""
+    if asked.is_ended:
+        return (Fault("q", "This search has ended. Type it again"),)
     if asked.first and asked.last and asked.first > asked.last:
         return (Fault("from", "The first day is after the last"),)
     return tuple(Fault(name, f"Write the day like {clock.today().isoformat()}") for name in asked.misread)
