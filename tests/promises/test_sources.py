@@ -85,7 +85,7 @@ async def test_a_list_names_its_source_and_everybody_on_it_is_told_once_in_time(
         assert refused.status_code == 422, source
     unlisted = await offer(office, LIST, source="a_friend")
     assert unlisted.status_code == 422
-    assert "the notice lists no such source" in unlisted.text
+    assert "The notice lists no such source" in unlisted.text
     assert "data vendor" in unlisted.text.replace("_", " ")
     assert (await offer(office, LIST, activity="stray_records")).status_code == 422
 
