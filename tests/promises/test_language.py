@@ -184,7 +184,7 @@ UNDECLARED = {
         "the column 'shoe' of the table 'account' is not said to hold anything",
     ),
     "what a column holds": (
-        "main/columns.yaml", "email_sealed: account}", "email_sealed: shoe_sizes}",
+        "main/columns.yaml", "email_sealed: account, zone", "email_sealed: shoe_sizes, zone",
         "the column 'email_sealed' of 'account' holds 'shoe_sizes'",
     ),
 }  # fmt: skip
