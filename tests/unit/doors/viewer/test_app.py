@@ -35,6 +35,16 @@ class People:
         return Entered("alive", clock.now() + timedelta(hours=1)) if secret == "handed" else None
 
 
+class Runs:
+    """Keeps the names of cookies that answers set."""
+
+    def __init__(self) -> None:
+        self.cookies: list[str] = []
+
+    async def saw_cookie(self, name: str) -> None:
+        self.cookies.append(name)
+
+
 async def studies(http_request: Any) -> JSONResponse:
     return JSONResponse([])
 
@@ -57,7 +67,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Dist:
 
 
 def client(dist: Dist, session: str = "", **headers: str) -> httpx.AsyncClient:
-    rooms = SimpleNamespace(people=People(), settings=SimpleNamespace(http_url=WEB, viewer_origin=ORIGIN))
+    rooms = SimpleNamespace(people=People(), runs=Runs(), settings=SimpleNamespace(http_url=WEB, viewer_origin=ORIGIN))
     app = create(rooms, Router([Route("/studies", studies)]), dist)
     cookies = {"troth_session": session} if session else {}
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN, cookies=cookies, headers=headers)
