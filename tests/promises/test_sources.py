@@ -194,7 +194,7 @@ async def test_strangers_and_broken_lists_get_nowhere(place: Deployment) -> None
         ("", "names no column email"),
         ("email\n", "names nobody"),
         ('email,name\na@x.example,"unclosed\n', ""),
-        ("email\n\0\n", "no text"),
+        ("email\n\0\n", "is not text"),
     ):
         answer = await offer(office, content)
         assert answer.status_code == (422 if why else 303), content[:40]
