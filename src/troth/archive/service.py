@@ -89,7 +89,7 @@ class Archive:
         self._owners = Owners(db, keyring, ledger)
         self.merging = Merging(db, keyring, people, self._keys, self._owners)
         self.releasing = Releasing(db, packs)
-        sparing = Sparing(keyring, people, self._keys)
+        sparing = Sparing(keyring, people, ledger, self._keys)
         keeping = Keeping(db, keyring, packs, ledger, self._keys, limits, sparing)
         self._storing = Storing(db, keyring, packs, people, ledger, self._keys, keeping.keep, self.merging)
         self._erasing = Erasing(db, keyring, packs, people, ledger, self._keys, keeping)

@@ -15,12 +15,14 @@ from tests.common.deployment import Deployment, Held, OpenDeployment, Person
 from tests.common.outside import Office, office_of
 from tests.common.platform import AtOnce
 from tests.common.receiver import Receiver, receiving
+from tests.promises.test_holds import in_conflict
 from troth.exchange import ExchangeFacts
 from troth.kit import clock, ids
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.ledger import RowsAltered
 from troth.lifecycle import LifecycleFacts
+from troth.main.upkeeping import Upkeeping
 from troth.people import AssignmentFacts, ChoiceFacts, Organisation, PeopleFacts, SignInLinkOver, agreeing
 from troth.policy import Facts, FactSet, Target
 from troth.rights import Fulfilment, Right
@@ -52,23 +54,35 @@ async def office(place: Deployment, elsewhere: Receiver) -> Office:
 
 
 @pytest.fixture
-def lie(place: Deployment, postgres: EmbeddedServer) -> Iterator[Sql]:
-    """As the superuser of the database, past every trigger; each table is put back as it was."""
+def past(place: Deployment, postgres: EmbeddedServer) -> Iterator[Sql]:
+    """A statement about a table, as the superuser, past every trigger; each table is put back as it was."""
     database = psycopg.conninfo.conninfo_to_dict(place.rooms.dsn_sequencer)["dbname"]
     kept: set[str] = set()
     with psycopg.connect(postgres.dsn(SUPERUSER, str(database)), autocommit=True) as connection:
         connection.execute("set session_replication_role = replica")
 
-        def run(table: str, change: str, **values: Any) -> None:
+        def run(table: str, statement: str, **values: Any) -> None:
             if table not in kept:
                 connection.execute(f"create temporary table kept_{table} as select * from {table}".encode())
                 kept.add(table)
-            assert connection.execute(f"update {table} set {change}".encode(), values).rowcount > 0
+            assert connection.execute(statement.encode(), values).rowcount > 0
 
         yield run
         for table in kept:
             connection.execute(f"delete from {table}".encode())
             connection.execute(f"insert into {table} select * from kept_{table}".encode())
+
+
+@pytest.fixture
+def lie(past: Sql) -> Sql:
+    """Changes rows like that."""
+    return lambda table, change, **values: past(table, f"update {table} set {change}", **values)
+
+
+@pytest.fixture
+def drop(past: Sql) -> Sql:
+    """Deletes rows like that."""
+    return lambda table, which, **values: past(table, f"delete from {table} where {which}", **values)
 
 
 async def told(place: Deployment, register: str, house: Organisation | None = None) -> int:
@@ -110,6 +124,32 @@ async def test_a_hold_that_was_released_bars_nothing(place: Deployment) -> None:
     await place.rooms.lifecycle.release_hold(permit, hold.id, "It is settled")
     facts = LifecycleFacts(place.rooms.database, place.rooms.keyring)
     assert await asked(place, facts, held, admin) == FactSet()
+
+
+async def test_nothing_kept_apart_is_destroyed_while_a_hold_was_taken_out_past_the_platform(
+    place: Deployment, drop: Sql
+) -> None:
+    held, keeping = await place.study(), place.rooms.archive.quarantine
+    permit = place.set_up_permit("hold", held.target, "legal")
+    hold = await place.rooms.lifecycle.place_hold(permit, "A claim", review_on=clock.today() + timedelta(days=99))
+    assert (await place.stow(in_conflict(held), held.house)).status_code == 409
+    house = Target("organisation", held.house.id, held.house.id)
+    resolve = place.set_up_permit("resolve", house, "care")
+    [kept] = [each for each in await keeping.groups(resolve) if each.study_uid == held.uid]
+    on_held = place.set_up_permit("resolve", (await keeping.against(resolve, kept.newest_id)).target, "care")
+    drop("legal_hold", "id = %(id)s", id=hold.id)
+    [seen] = [each for each in await keeping.groups(resolve) if each.study_uid == held.uid]
+    assert seen.is_held is False, "nothing but the ledger knows of it any more"
+    with pytest.raises(RowsAltered):
+        await keeping.discard(resolve, kept.newest_id, is_whole_group=True)
+    with pytest.raises(RowsAltered):
+        await keeping.replace(resolve, on_held, kept.newest_id, "The newer one")
+    with clock.moved(timedelta(days=31)):
+        administer = place.set_up_permit("administer", house, "administration")
+        with pytest.raises(RowsAltered):
+            await keeping.expire(administer)
+        await Upkeeping(place.rooms).once()
+    assert [each.newest_id for each in await keeping.groups(resolve) if each.study_uid == held.uid] == [kept.newest_id]
 
 
 @pytest.mark.parametrize("change", ["lifted_at = now()", "lifted_at = now(), tag = null"])

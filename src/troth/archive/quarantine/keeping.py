@@ -153,13 +153,14 @@ class Keeping:
         Raises:
             QuarantineGone: There is no such one for this permit.
             CannotResolve: A legal hold keeps it.
+            RowsAltered: What legal holds say was changed past the platform.
         """
         tenant = permits.allowed(permit, "resolve")
         async with self._db.transaction(permit) as connection:
             row = await store.one(connection, tenant, quarantined_id, lock=True)
             if row is None:
                 raise errors.QuarantineGone
-            if (await self._sparing.spared(connection, tenant)).covers(row):  # and so all of its group
+            if (await self._sparing.surely_spared(connection, tenant)).covers(row):  # and so all of its group
                 raise errors.CannotResolve("A legal hold is on it, so it cannot be destroyed.")
             group = await store.group_of(connection, tenant, row) if is_whole_group else [row]
             rows = await store.end(connection, tenant, [one["id"] for one in group])
@@ -175,13 +176,18 @@ class Keeping:
 
         Returns:
             How many were out of time.
+
+        Raises:
+            RowsAltered: What legal holds say was changed past the platform; what was cut short has ended all the same.
         """
         permits.administering(permit)
         tenant = permits.current(permit)
+        await self.finish(permit)
         async with self._db.transaction(permit) as connection:
             rows = await self._ended(connection, tenant, before=clock.now() - self.limits.lasts)
             await self._tell_ended(connection, permit, rows, "out-of-time")
-        await self.finish(permit)
+        if rows:
+            await self.finish(permit)
         return len(rows)
 
     async def end_of_study(self, connection: Connection, permit: Permit, study: Row) -> list[KeyRef]:
@@ -255,11 +261,15 @@ class Keeping:
                 await store.remove(connection, scope.tenant, [row["id"] for row in rows], "ending")
 
     async def _ended(self, connection: Connection, tenant: UUID, **which: Any) -> list[Row]:
-        """Take rows out of every answer, without those that a legal hold keeps; see `store.to_end`."""
+        """Take rows out of every answer, without those that a legal hold keeps; see `store.to_end`.
+
+        Raises:
+            RowsAltered: What legal holds say was changed past the platform.
+        """
         found = await store.to_end(connection, tenant, **which)
         if not found:  # mostly: then nobody need look for holds
             return []
-        spared = await self._sparing.spared(connection, tenant)
+        spared = await self._sparing.surely_spared(connection, tenant)
         return await store.end(connection, tenant, [row["id"] for row in found if not spared.covers(row)])
 
     async def _ended_by_erasure(self, connection: Connection, permit: Permit, rows: Sequence[Row]) -> list[KeyRef]:

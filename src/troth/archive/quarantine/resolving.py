@@ -125,6 +125,7 @@ class Resolving:
             QuarantineGone: There is no such one for this permit.
             CannotResolve: It is of another patient, study or series than the one that is held, or cannot be read; or a
                 legal hold is on the one that is held.
+            RowsAltered: What legal holds say was changed past the platform.
         """
         tenant = permits.allowed(permit, "resolve")
         permits.allowed(on_held, "resolve")
@@ -148,7 +149,7 @@ class Resolving:
             held = await store.held_against(connection, self._keyring, tenant, row)
             if held is None or on_held.target.id != held["study_id"] or not can_replace(row, held):
                 raise CannotResolve
-            if (await self._sparing.spared(connection, tenant)).covers_study(held["study_uid"]):
+            if (await self._sparing.surely_spared(connection, tenant)).covers_study(held["study_uid"]):
                 raise CannotResolve("A legal hold is on the study, so the image that is held cannot be destroyed.")
             try:
                 sent = (await self._reading.kept(row)).received

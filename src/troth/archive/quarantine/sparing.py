@@ -15,6 +15,7 @@ from troth.archive.keys import OrganisationKeys
 from troth.archive.model import Row
 from troth.archive.quarantine import store
 from troth.kit.db import Connection
+from troth.ledger import Ledger
 from troth.people import People
 from troth.vault import Keyring
 
@@ -52,12 +53,14 @@ class Sparing:
     Args:
         keyring: Makes the tokens of identifiers.
         people: Knows identifiers and merges.
+        ledger: Knows what the rows of holds and merges must be.
         keys: Keys of organisations.
     """
 
-    def __init__(self, keyring: Keyring, people: People, keys: OrganisationKeys) -> None:
+    def __init__(self, keyring: Keyring, people: People, ledger: Ledger, keys: OrganisationKeys) -> None:
         self._keyring = keyring
         self._people = people
+        self._ledger = ledger
         self._keys = keys
         self._holds: list[Holds] = []
 
@@ -92,3 +95,16 @@ class Sparing:
             tokens=frozenset(tokens),
             study_uids=frozenset(row["study_uid"] for row in rows),
         )
+
+    async def surely_spared(self, connection: Connection, tenant: UUID) -> Spared:
+        """The same before something is destroyed: holds and merges are what the ledger says, or nothing is.
+
+        Args:
+            connection: The transaction that destroys, in the organisation's scope.
+            tenant: The organisation.
+
+        Raises:
+            RowsAltered: They are not.
+        """
+        await self._ledger.require_whole(connection, "legal_hold", "subject_merge")
+        return await self.spared(connection, tenant)
