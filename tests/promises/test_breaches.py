@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -24,7 +26,7 @@ from troth.kit.postgres import EmbeddedServer
 from troth.main import beside, commands
 from troth.main.reminders import Reminders
 from troth.people import Organisation
-from troth.proofs import Proven, Standing
+from troth.proofs import Breach, BreachNotFound, Proven, Standing
 
 BREAKS = "everything: what nobody decided is done, to have something to answer for"
 WORDS = {"act": "explain", "happened": "A program read without its clause", "done": "It was ended; the clinic was told"}
@@ -233,6 +235,35 @@ async def test_somebody_whom_the_first_let_in_cannot_agree_and_the_break_stays_o
     assert (await pressed(second, where, "back")).status_code == 303
     assert WORDS["happened"] not in (await first.web.get("/office/breaches")).text
     assert len(await place.ledgered(kind="proofs:breach:returned")) == 1
+
+
+async def test_nobody_of_another_organisation_answers_for_what_one_has_said(place: Deployment) -> None:
+    house = house_of(place)
+    other = next(each for each in place.organisations if not each.operates)
+    first, stranger = await place.staff("office", house), await place.staff("office", other)
+    await done_without_ground(place)
+    breach_id = UUID(await breach_of(first, (await stands(place)).clause_id))
+    breaches = place.rooms.breaches
+    here, there = await may_publish(place, first), policy.Target("notice", None, other.id)
+    elsewhere = replace(place.set_up_permit("publish_notice", there, "administration"), actor=stranger.actor)
+    await breaches.explain(here, breach_id, WORDS["happened"], WORDS["done"])
+
+    async def said() -> Breach:
+        return next(each for each in await breaches.all(here) if each.id == breach_id)
+
+    words = (await said()).words
+    [seen] = [each for each in await breaches.all(elsewhere) if each.id == breach_id]
+    assert (seen.happened, seen.done, seen.words) == ("", "", "")
+    with pytest.raises(BreachNotFound):
+        await breaches.agree(elsewhere, breach_id, words)
+    with pytest.raises(BreachNotFound):
+        await breaches.give_back(elsewhere, breach_id, words)
+    with pytest.raises(BreachNotFound):
+        await breaches.explain(elsewhere, breach_id, "Nothing happened", "Nothing was done")
+    assert ((await said()).words, (await said()).is_open) == (words, True)
+    second = await place.staff("office", house)
+    await breaches.agree(await may_publish(place, second), breach_id, words)
+    assert (await said()).agreed_by == second.actor.id
 
 
 async def test_what_is_wrong_now_takes_no_words(place: Deployment) -> None:

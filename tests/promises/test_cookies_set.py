@@ -8,7 +8,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tests.common.deployment import Deployment, OpenDeployment
-from troth.proofs import Proven, Standing
+from troth.policy import Target
+from troth.proofs import BreachLasts, Proven, Standing
 
 BREAKS = "everything: a page sets a cookie that nobody listed"
 DEPLOYMENTS = ("imaging-cloud", "imaging-host", "equipment-maker", "terminology-vendor")
@@ -49,3 +50,12 @@ async def test_a_cookie_that_is_in_no_clause_breaks_every_promise_about_them(pla
     broken = await stand(place)
     assert {each.standing for each in broken} == {Standing.BROKEN}
     assert "visits" in broken[0].reason
+    assert {each.against for each in broken} == {0}, "it is so now: listing it ends it, and no words do"
+    officer = await place.staff("office", next(each for each in place.organisations if each.operates))
+    permit = await place.rooms.policy.require(
+        officer.actor, "publish_notice", Target("notice", None, officer.actor.tenant), "administration"
+    )
+    breaches = place.rooms.breaches
+    [breach, *_] = [each for each in await breaches.all(permit) if each.clause == broken[0].clause_id]
+    with pytest.raises(BreachLasts):
+        await breaches.explain(permit, breach.id, "A page counted", "It was ended")

@@ -16,6 +16,7 @@ import psycopg
 
 from troth.kit import clock
 from troth.kit.errors import TrothError
+from troth.ledger import AlteredRow
 from troth.main.wiring import Rooms
 
 FIRST_SECONDS: Final = 2.0
@@ -42,22 +43,35 @@ class ProofRuns:
         self._rooms = rooms
         self._started = clock.now()
         self._rows_at = self._started
+        self._rests_until = self._started
+        self._named = frozenset[AlteredRow]()
 
     async def take(self, stop: asyncio.Event) -> None:
         """Look at the promises until told to stop. A fault is written down and tried again the next time."""
         wait = FIRST_SECONDS
-        rests_until = self._started
         while not await _stopped(stop, wait):
             wait = EVERY_SECONDS
-            begun = clock.now()
             try:
-                if begun >= rests_until and await self.is_due():
-                    await self._rooms.runs.try_run(is_deep=await self.is_deep_due())
-                    rests_until = clock.now() + REST * (clock.now() - begun)
-                elif await self.are_rows_due() and await self._rooms.registers.bound():
-                    await self._rooms.runs.try_run()  # at once: it names them, and writes it down
+                await self.once()
             except (TrothError, psycopg.Error, OSError) as fault:
                 _log.warning("the promises were not looked at: %s", getattr(fault, "slug", type(fault).__name__))
+
+    async def once(self) -> None:
+        """Look if it is due. A run that failed, or that altered rows asked for, is rested from as from any other."""
+        if clock.now() >= self._rests_until and await self.is_due():
+            await self._run(is_deep=await self.is_deep_due())
+        elif await self.are_rows_due():
+            found = frozenset(await self._rooms.registers.bound())
+            is_new, self._named = bool(found - self._named), found
+            if is_new:  # at once: it names them, and writes it down; what it has named waits for the next one
+                await self._run(is_deep=False)
+
+    async def _run(self, *, is_deep: bool) -> None:
+        begun = clock.now()
+        try:
+            await self._rooms.runs.try_run(is_deep=is_deep)
+        finally:
+            self._rests_until = clock.now() + REST * (clock.now() - begun)
 
     async def is_due(self) -> bool:
         """Whether something happened since the last run that the run itself did not write, or it was long ago."""

@@ -88,7 +88,7 @@ class Breaches:
         self._people = people
 
     async def all(self, permit: Permit) -> list[Breach]:
-        """Every break that there ever was, newest first, with the words.
+        """Every break that there ever was, newest first, with the words of the permit's organisation.
 
         Args:
             permit: For the action `publish_notice`.
@@ -99,7 +99,7 @@ class Breaches:
         _require(permit)
         async with self._database.transaction(None) as connection:
             rows = await runs_store.breaches(connection, _EVER)
-        return [self._breach(row) for row in reversed(rows)]
+        return [self._breach(row if _is_ours(row, permit) else {**row, "sealed": None}) for row in reversed(rows)]
 
     async def waits(self, permit: Permit, officer_id: UUID) -> list[Breach]:
         """Open breaks that wait for a privacy officer, oldest first, without the words.
@@ -133,7 +133,7 @@ class Breaches:
         Raises:
             AnswerIncomplete: Something is missing or too long.
             BreachLasts: It is something that is so now.
-            BreachNotFound: There is none.
+            BreachNotFound: There is none, or another organisation answers for it.
             BreachOver: It has ended.
             SecondAnswerNeeded: Nobody in particular says it, or the permit is for something else.
         """
@@ -144,7 +144,7 @@ class Breaches:
         tenant, key = await self._house(permit)
         sealed = self._keyring.seal(key, json.dumps(words).encode(), _context(breach_id))
         async with self._database.transaction(None) as connection:
-            row = await self._open(connection, breach_id)
+            row = await self._open(connection, breach_id, permit)
             if not row["is_event"]:
                 raise BreachLasts(hint="Mend it; the next check then ends it by itself.")
             await runs_store.explain_breach(
@@ -165,14 +165,14 @@ class Breaches:
             words: `Breach.words` of what was read.
 
         Raises:
-            BreachNotFound: There is none.
+            BreachNotFound: There is none, or another organisation answers for it.
             BreachOver: It has ended, or nothing is said of it.
             SecondAnswerNeeded: The permit is for something else.
             WordsChanged: Other words stand there by now.
         """
         _require(permit)
         async with self._database.transaction(None) as connection:
-            row = await self._open(connection, breach_id)
+            row = await self._open(connection, breach_id, permit)
             if row["said_by"] is None:
                 raise BreachOver(hint="Nobody has said anything of it.")
             _require_words(row, words)
@@ -188,14 +188,14 @@ class Breaches:
             words: `Breach.words` of what was read: nobody agrees to words that they never saw.
 
         Raises:
-            BreachNotFound: There is none.
+            BreachNotFound: There is none, or another organisation answers for it.
             BreachOver: It has ended, nothing is said of it, or more speaks against the promise since.
             SecondAnswerNeeded: The same person, or one of whom the other is not independent.
             WordsChanged: Other words stand there by now.
         """
         second = _require(permit)
         async with self._database.transaction(None) as connection:
-            row = await self._open(connection, breach_id)
+            row = await self._open(connection, breach_id, permit)
             if row["said_by"] is None or row["said_against"] != row["against"] or not row["is_event"]:
                 raise BreachOver(hint="Say what happened of all that speaks against it now.")
             _require_words(row, words)
@@ -225,9 +225,10 @@ class Breaches:
             return False
         return permit.actor.tenant is None or await self._people.are_independent(permit.actor.tenant, one, other)
 
-    async def _open(self, connection: Connection, breach_id: UUID) -> Row:
+    async def _open(self, connection: Connection, breach_id: UUID, permit: Permit) -> Row:
+        """One that has not ended, and for which the permit's organisation may answer."""
         row = await runs_store.breach(connection, breach_id)
-        if row is None:
+        if row is None or not _is_ours(row, permit):
             raise BreachNotFound
         if row["ended_at"] is not None:
             raise BreachOver
@@ -277,6 +278,14 @@ def _require(permit: Permit) -> UUID:
     if permit.action != ACTION or permit.actor.id is None:
         raise SecondAnswerNeeded
     return permit.actor.id
+
+
+def _is_ours(row: Row, permit: Permit) -> bool:
+    """Whether nobody has said anything of it yet, or somebody of the permit's organisation; the platform asks for all.
+
+    Who let in whom is only known of the people of one organisation, so nobody of another is a second person.
+    """
+    return permit.actor.tenant is None or row["tenant_of"] in (None, permit.actor.tenant)
 
 
 def _name_of(sealed: bytes | None) -> str:

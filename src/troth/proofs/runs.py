@@ -91,7 +91,7 @@ class Runs:
 
     async def _held(self) -> Deep | None:
         """What was found in all that is held, while that says something of now."""
-        last = await self._last_read()
+        _, last = await self._last_read()
         return None if last is None or clock.now() - last.deep.at > STALE else last.deep
 
     async def last(self) -> Result | None:
@@ -100,16 +100,12 @@ class Runs:
         What it cannot speak for any more is blind: it is older than a day, another program or notice made it, or it
         was altered.
         """
-        found = await self._last_read()
-        async with self._database.transaction(None) as connection:
-            row = await runs_store.last_run(connection)
-        if row is None:
+        row, found = await self._last_read()
+        if row is None or found is None:
             return None
         why = "the last check is older than a day" if clock.now() - row["ended_at"] > STALE else ""
         if row["program"] != version("troth"):
             why = "another version of the program made the last check"
-        if found is None:
-            return None
         in_force = {each.name: each.number for each in await self._notices.current()}
         reports = (
             outdated(each, why or "the notice has changed since the last check")
@@ -119,15 +115,19 @@ class Runs:
         )
         return replace(found, reports=tuple(reports))
 
-    async def _last_read(self) -> Result | None:
-        """The results of the last run, once; None where they are not those that its entry names."""
+    async def _last_read(self) -> tuple[Row | None, Result | None]:
+        """The last run and its results, read once; without results where they are not those that its entry names."""
+        read = self._read
         async with self._database.transaction(None) as connection:
+            await runs_store.see_one_moment(connection)  # a run may end between its row and its entry
             row = await runs_store.last_run(connection)
-            if row is not None and (self._read is None or self._read.id != row["id"]):
+            if row is None:
+                return None, None
+            if read is None or read.id != row["id"]:
                 plain = await runs_store.results_of(connection, row["id"])
                 told = await self._ledger.latest(connection, kinds=[_RAN], limit=1)
-                self._read = _read(row, plain, told[0].clear if told else NOTHING)
-        return self._read if row is not None else None
+                read = self._read = _read(row, plain, told[0].clear if told else NOTHING)
+        return row, read
 
     async def last_size(self) -> tuple[int, datetime] | None:
         """How long the ledger was when the last run had written its own, and when that ended; None before the first."""
@@ -142,7 +142,7 @@ class Runs:
 
     async def last_deep(self) -> datetime | None:
         """When all that is held was looked at last; None where nobody can say."""
-        last = await self._last_read()
+        _, last = await self._last_read()
         return None if last is None else last.deep.at
 
     async def _broken(self, connection: Connection, reports: Sequence[Report], now: datetime) -> list[Entry]:

@@ -28,6 +28,11 @@ async def try_lease(connection: Connection) -> bool:
     return bool(row and row["is_mine"])
 
 
+async def see_one_moment(connection: Connection) -> None:
+    """Let all that this transaction reads be of one moment. Before its first query."""
+    await connection.execute("set transaction isolation level repeatable read")
+
+
 async def own(connection: Connection) -> tuple[dict[str, str], dict[str, str], set[str]]:
     """What is stored of ourselves, to be held against the ledger.
 

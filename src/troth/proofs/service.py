@@ -220,6 +220,8 @@ def measures_of(clause: Clause) -> tuple[str, ...]:
 def _of_cookies(text: Text, seen: Sequence[str]) -> dict[tuple[str, str], Sequence[Finding]]:
     """Every cookie that an answer ever set is one that the notices of the deployment list.
 
+    One that they do not list is so now, until they do: nobody can answer it away.
+
     Args:
         text: The notices.
         seen: Names of cookies that were set, as the doors saw them leave.
@@ -228,7 +230,8 @@ def _of_cookies(text: Text, seen: Sequence[str]) -> dict[tuple[str, str], Sequen
     unlisted = [name for name in seen if name not in listed]
     if unlisted:
         said = f"a cookie is set that stands in no clause: {unlisted[0]}"
-        finding = Finding("cookie", Verdict.BROKEN, said, len(seen) - len(unlisted), len(seen))
+        fits = len(seen) - len(unlisted)
+        finding = Finding("cookie", Verdict.BROKEN, said, fits, len(seen), late=len(unlisted))
     elif seen:
         finding = Finding("cookie", Verdict.HOLDS, "every cookie that was ever set is listed", len(seen), len(seen))
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,11 +14,13 @@ from psycopg.types.json import Jsonb
 
 from tests.common.deployment import Deployment, OpenDeployment
 from troth.kit import clock
+from troth.kit.db import Connection
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.ledger import AlteredRow
 from troth.main.proof_runs import ProofRuns
 from troth.proofs import Result, Runs, Standing, runs_store
+from troth.proofs.looks import LeafUnreadable
 from troth.proofs.result import digest
 
 
@@ -218,3 +222,67 @@ async def test_the_rows_of_registers_are_looked_at_every_ten_minutes(place: Depl
     with clock.moved(timedelta(days=2)):
         assert await due.are_rows_due()
         assert not await due.are_rows_due()
+
+
+async def test_a_run_is_rested_from_even_where_it_failed(place: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    due, begun = ProofRuns(place.rooms), list[bool]()
+
+    async def fails(*, is_deep: bool) -> None:
+        begun.append(is_deep)
+        await asyncio.sleep(0.05)
+        raise LeafUnreadable
+
+    monkeypatch.setattr(place.rooms.runs, "try_run", fails)
+    for _ in range(3):
+        with contextlib.suppress(LeafUnreadable):
+            await due.once()
+    assert len(begun) == 1, "the next one waits for fifty times as long as that took"
+    with clock.moved(timedelta(seconds=30)), pytest.raises(LeafUnreadable):
+        await due.once()
+    assert len(begun) == 2
+
+
+async def test_altered_rows_are_named_at_once_and_not_run_for_over_and_over(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due, begun = ProofRuns(place.rooms), list[bool]()
+    altered = [AlteredRow("restriction", "1", "deleted")]
+
+    async def bound() -> list[AlteredRow]:
+        return altered
+
+    async def try_run(*, is_deep: bool) -> None:
+        begun.append(is_deep)
+
+    async def is_due() -> bool:
+        return False
+
+    monkeypatch.setattr(place.rooms.registers, "bound", bound)
+    monkeypatch.setattr(place.rooms.runs, "try_run", try_run)
+    monkeypatch.setattr(due, "is_due", is_due)
+    for hours in (50, 51, 52):
+        with clock.moved(timedelta(hours=hours)):
+            await due.once()
+    assert begun == [False]
+    altered.append(AlteredRow("restriction", "2", "deleted"))
+    with clock.moved(timedelta(hours=53)):
+        await due.once()
+    assert begun == [False] * 2
+
+
+async def test_a_run_that_ends_while_the_last_one_is_read_is_no_reason_to_say_nothing(
+    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await open_deployment("imaging-cloud")
+    rooms, before = place.rooms, await place.looked()
+    reading = Runs(rooms.database, rooms.ledger, rooms.notices, rooms.proofs)
+    found = runs_store.results_of
+
+    async def meanwhile(connection: Connection, run_id: UUID) -> Any:
+        monkeypatch.setattr(runs_store, "results_of", found)
+        await rooms.runs.run()
+        return await found(connection, run_id)
+
+    monkeypatch.setattr(runs_store, "results_of", meanwhile)
+    assert await reading.last() == before
+    assert await reading.last() == await rooms.runs.last() != before
