@@ -47,13 +47,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Note on which deployments a test ran: what it shows, it shows of their notices only."""
+    """Note on which deployments a test ran: what it shows, it shows of their notices only.
+
+    The deployments and nodes of its fixtures say so themselves. Of a test that starts its own, its mark says `on=`.
+    """
     yield
     from tests.common.deployment import Deployment  # pytest has to load the plugin itself, to rewrite its assertions
+    from tests.common.node import NodeProcess
 
+    folders = set()
     for value in getattr(item, "funcargs", {}).values():
-        place = getattr(value, "place", value)
-        if isinstance(place, Deployment):
-            for path in place.rooms.settings.notice:
-                folder = path if path.is_dir() else path.parent
-                item.user_properties.append(("deployment", folder.name))
+        for place in (value, getattr(value, "place", None), getattr(value, "node", None)):
+            if isinstance(place, Deployment):
+                folders |= {path if path.is_dir() else path.parent for path in place.rooms.settings.notice}
+            elif isinstance(place, NodeProcess):
+                folders.add(place.notice)
+    said = {str(mark.kwargs["on"]) for mark in item.iter_markers("promise") if "on" in mark.kwargs}
+    names = {folder.name for folder in folders} or said
+    item.user_properties += [("deployment", name) for name in sorted(names)]

@@ -1,12 +1,13 @@
 """The ledger of promises: all 97 rows, what tests show of each, and what is missing. Runs the tests that carry one.
 
-A row is shown in full when every part of its proof is shown by a test that passed, on the notice of the row, and no
-clause that states it says `not_yet`. `tests/promises/rows.yaml` holds the parts.
+A row is shown in full when every part of its proof is shown by a test that passed, on the notice of the row, no mark
+says what its part still lacks, and no clause that states it says `not_yet`. `tests/promises/rows.yaml` holds the parts.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import sys
 from collections import defaultdict
@@ -23,6 +24,8 @@ from troth.notice import load_all
 
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "tests" / "promises" / "rows.yaml"
+WORDS = {"shows", "lacks", "on"}
+"""What a mark may say besides the rows."""
 
 
 @dataclass
@@ -62,18 +65,24 @@ def marked(mark: Any) -> list[tuple[str, str]]:
     """The promises and parts that a mark names.
 
     Raises:
-        ValueError: It names no row, or no part of one that has several.
+        ValueError: It names no row, no part of one that has several, a part that no row has, or another notice.
     """
     found = []
+    named = str(mark.kwargs.get("shows", "")).split()
+    if unknown := set(mark.kwargs) - WORDS:
+        raise ValueError(f"a mark says nothing of: {', '.join(sorted(unknown))}")
     for promise in map(str, mark.args):
         row = rows().get(promise)
         if row is None:
             raise ValueError(f"unknown promise: {promise}")
-        named = str(mark.kwargs.get("shows", "")).split()
+        if mark.kwargs.get("on", row["notice"]) != row["notice"]:
+            raise ValueError(f"{promise} is stated by {row['notice']}, not by {mark.kwargs['on']}")
         parts = [part for part in named if part in row["proof"]] or list(row["proof"])
         if len(parts) > 1 and not set(parts) <= set(named):
             raise ValueError(f"{promise} needs shows= with some of: {', '.join(row['proof'])}")
         found += [(promise, part) for part in parts]
+    if strange := set(named) - {part for _, part in found}:
+        raise ValueError(f"no such part: {', '.join(sorted(strange))}")
     return found
 
 
@@ -85,38 +94,63 @@ def deployments_of(item: pytest.Item) -> set[str]:
     return {value for value in given if isinstance(value, str) and value in known}
 
 
+def has_notice(item: pytest.Item, mark: Any) -> bool:
+    """Whether it can be told on which notice a test runs: by its mark, its parameters or its deployment.
+
+    A test that opens one itself has none that anybody else sees.
+    """
+    if "on" in mark.kwargs or deployments_of(item):
+        return True
+    opens = "open_deployment" in inspect.signature(getattr(item, "function", list)).parameters
+    return "open_deployment" in getattr(item, "fixturenames", ()) and not opens
+
+
 class Recorder:
-    """Notes what each test shows that carries a promise, and its outcome."""
+    """Notes what each test shows that carries a promise, and its outcome.
+
+    Attributes:
+        marks: By test: rows and parts.
+        named: By test: the deployments that its parameters name.
+        outcomes: By test.
+        lacking: By test and row: what its mark says is still open.
+        wrong: Marks that do not count.
+    """
 
     def __init__(self) -> None:
         self.marks: dict[str, list[tuple[str, str]]] = {}
+        self.named: dict[str, set[str]] = {}
         self.outcomes: dict[str, str] = {}
-        self.lacking: dict[str, set[str]] = defaultdict(set)
+        self.lacking: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.wrong: list[str] = []
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         kept = []
         for item in items:
-            places = deployments_of(item)
+            places = self.named[item.nodeid] = deployments_of(item)
             for mark in item.iter_markers("promise"):
                 try:
                     pairs = [pair for pair in marked(mark) if not places or rows()[pair[0]]["notice"] in places]
-                    self.marks.setdefault(item.nodeid, []).extend(pairs)
+                    if not has_notice(item, mark):
+                        raise ValueError("names no notice: it has no deployment, and its mark no on=")
                 except ValueError as fault:
                     self.wrong.append(f"{item.nodeid}: {fault}")
-                for promise in map(str, mark.args):
-                    if "lacks" in mark.kwargs:
-                        self.lacking[promise].add(str(mark.kwargs["lacks"]))
+                    pairs = []
+                self.marks.setdefault(item.nodeid, []).extend(pairs)
+                for promise, _ in pairs if "lacks" in mark.kwargs else ():
+                    self.lacking[item.nodeid, promise].add(str(mark.kwargs["lacks"]))
             if item.nodeid in self.marks:
                 kept.append(item)
         items[:] = kept
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        places = {str(value) for name, value in report.user_properties if name == "deployment"}
-        held = self.marks.get(report.nodeid, [])
-        for promise, part in [pair for pair in held if places and rows()[pair[0]]["notice"] not in places]:
-            held.remove((promise, part))
-            sys.stderr.write(f"refused: {report.nodeid} shows {promise} on {', '.join(sorted(places))}\n")
+        if report.when == "call":
+            places = {str(value) for name, value in report.user_properties if name == "deployment"}
+            places |= self.named.get(report.nodeid, set())
+            held = self.marks.get(report.nodeid, [])
+            for promise, part in [pair for pair in held if rows()[pair[0]]["notice"] not in places]:
+                held.remove((promise, part))
+                ran = f"ran on {', '.join(sorted(places))}" if places else "names no notice"
+                self.wrong.append(f"{report.nodeid}: {promise} is of {rows()[promise]['notice']}; the test {ran}")
         if report.outcome != "passed" or report.when == "call":
             self.outcomes.setdefault(report.nodeid, report.outcome)
             if report.outcome == "failed":
@@ -134,6 +168,7 @@ def ledger(recorder: Recorder, is_run: bool) -> list[dict[str, Any]]:
     for test, pairs in recorder.marks.items():
         passed = not is_run or recorder.outcomes.get(test) == "passed"
         for promise, part in pairs:
+            shown[promise].lacks |= recorder.lacking[test, promise]
             if passed:
                 shown[promise].parts[part].append(test)
             else:
@@ -142,7 +177,7 @@ def ledger(recorder: Recorder, is_run: bool) -> list[dict[str, Any]]:
     for promise, row in rows().items():
         found = shown[promise]
         lacks = [words for part, words in row["proof"].items() if part not in found.parts]
-        lacks += sorted(recorder.lacking.get(promise, ()))
+        lacks += sorted(found.lacks)
         lacks += [f"§ {clause} says not_yet" for clause in waiting.get(promise, ())]
         lacks += [f"failed: {test}" for test in found.failed]
         status = "open" if not found.parts else "part" if lacks else "full"

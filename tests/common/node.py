@@ -93,19 +93,21 @@ class NodeProcess:
         nursery: Forks the node, for tests that start it often; without one it is a new Python each time.
         ports: Of `pages`, `viewer` and `dicom`; new ones at each start.
         starts_seconds: How long each start took until the addresses were said.
+        notice: The folder of its notice.
     """
 
     folder: Path
     nursery: Nursery | None = None
     ports: dict[str, int] = field(default_factory=dict)
     starts_seconds: list[float] = field(default_factory=list)
+    notice: Path = field(default_factory=lambda: NOTICE)
     _process: psutil.Process | None = None
     _began: float = 0.0
 
     @property
     def settings(self) -> Settings:
         """Settings of this deployment, for rooms beside the node."""
-        return load(self.folder, notice=(NOTICE,))
+        return load(self.folder, notice=(self.notice,))
 
     @property
     def url(self) -> str:
@@ -124,7 +126,7 @@ class NodeProcess:
 
     def launch(self) -> None:
         """Begin a start; `await_ready` waits for its end."""
-        arguments = ["serve", "--data-dir", str(self.folder), "--notice", str(NOTICE)]
+        arguments = ["serve", "--data-dir", str(self.folder), "--notice", str(self.notice)]
         for door in ("http", "viewer", "dicom"):
             arguments += [f"--{door}", "127.0.0.1:0"]
         self.log.unlink(missing_ok=True)

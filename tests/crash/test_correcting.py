@@ -18,7 +18,7 @@ from tests.crash.correcting_worker import STEPS, permit_for
 from tests.promises.test_corrections import files_of, heads, on_disk
 from troth.policy import Target
 
-pytestmark = pytest.mark.promise("IC-19", shows="corrected", lacks="sharing")
+pytestmark = pytest.mark.promise("IC-19", shows="corrected", lacks="sharing", on="imaging-cloud")
 NONE = timedelta(0)
 _forks = multiprocessing.get_context("forkserver")
 

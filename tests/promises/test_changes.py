@@ -239,7 +239,7 @@ async def test_a_typo_is_posted_and_mailed_to_nobody_a_new_recipient_to_each_acc
     assert all(amendment.id in each.clauses and each.index is not None for each in mailed)
 
 
-@pytest.mark.promise("TV-02")
+@pytest.mark.promise("TV-02", on="terminology-vendor")
 async def test_every_change_is_posted_and_mailed_to_every_account_holder(
     open_deployment: OpenDeployment, mailbox: Mailbox
 ) -> None:

@@ -54,7 +54,7 @@ def told(answer: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
     return found
 
 
-@pytest.mark.promise("IC-09")
+@pytest.mark.promise("IC-09", on="imaging-cloud")
 def test_an_activity_without_a_retention_rule_does_not_pass(folder: Path) -> None:
     assert troth("check", NOTICES / "imaging-cloud").returncode == 0
     wrong = changed(folder, "imaging-cloud", "        retention: [chat]\n", "")
@@ -69,7 +69,7 @@ def test_an_activity_without_a_retention_rule_does_not_pass(folder: Path) -> Non
     assert "§ 4.11: the retention 'forever' is not in this notice" in str(problem["what"])
 
 
-@pytest.mark.promise("TV-10", shows="check")
+@pytest.mark.promise("TV-10", shows="check", on="terminology-vendor")
 def test_a_recipient_that_buys_does_not_pass_where_nothing_is_sold(folder: Path) -> None:
     assert troth("check", NOTICES / "terminology-vendor").returncode == 0
     buyer = (
@@ -87,7 +87,7 @@ def test_a_recipient_that_buys_does_not_pass_where_nothing_is_sold(folder: Path)
     assert any("§ 990.1: the notice says that nothing is used for 'sale'" in one["message"]["text"] for one in results)
 
 
-@pytest.mark.promise("EM-03")
+@pytest.mark.promise("EM-03", on="equipment-maker")
 def test_categories_are_those_of_the_vocabulary(folder: Path) -> None:
     assert troth("check", NOTICES / "equipment-maker").returncode == 0
     source = (NOTICES / "equipment-maker" / "notice.yaml").read_text()
@@ -97,7 +97,7 @@ def test_categories_are_those_of_the_vocabulary(folder: Path) -> None:
     assert "DPV 2.3 has no category 'dpv-pd:Aura'" in str(problem["what"])
 
 
-@pytest.mark.promise("IH-01", shows="start")
+@pytest.mark.promise("IH-01", shows="start", on="imaging-host")
 def test_a_form_on_a_surface_that_the_notice_lacks_stops_the_start(folder: Path) -> None:
     wrong = changed(folder, "imaging-host", ", portal,", ",")
     doors = [word for door in ("http", "viewer", "dicom") for word in (f"--{door}", "127.0.0.1:0")]
@@ -191,7 +191,7 @@ UNDECLARED = {
 """What somebody adds to the program: file, what stands there, what then stands there, and what the check says."""
 
 
-@pytest.mark.promise("IH-03", shows="check")
+@pytest.mark.promise("IH-03", shows="check", on="imaging-host")
 @pytest.mark.parametrize("added", UNDECLARED)
 def test_a_field_that_no_clause_covers_does_not_pass(program: Path, added: str) -> None:
     name, stands, then, told_of = UNDECLARED[added]
@@ -215,7 +215,7 @@ def test_a_field_that_no_clause_covers_does_not_pass(program: Path, added: str) 
     assert told_of in refused.stdout
 
 
-@pytest.mark.promise("IH-03", shows="check")
+@pytest.mark.promise("IH-03", shows="check", on="imaging-host")
 def test_a_field_whose_category_the_notice_lacks_does_not_pass(folder: Path) -> None:
     form = (
         "  - number: 990\n    title: Forms\n    clauses:\n"

@@ -46,7 +46,7 @@ def until(claim: object, what: str) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.promise("TV-04")
+@pytest.mark.promise("TV-04", on="terminology-vendor")
 def test_a_list_from_the_command_line_is_taken_in_and_told_by_the_worker(
     node: NodeProcess, mailbox: Mailbox, tmp_path: Path
 ) -> None:

@@ -123,7 +123,7 @@ async def install(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ins
 
 
 @pytest.mark.asvs("V6.3.2")
-@pytest.mark.promise("IC-11", shows="scan")
+@pytest.mark.promise("IC-11", shows="scan", on="imaging-cloud")
 @pytest.mark.parametrize("door", ["pages", "viewer"])
 async def test_nothing_is_readable_without_credentials(install: Install, door: str) -> None:
     assert len(install.paths[door]) > {"pages": 60, "viewer": 20}[door]
@@ -144,7 +144,7 @@ async def test_nothing_is_readable_without_credentials(install: Install, door: s
 
 
 @pytest.mark.asvs("V12.1.1", "V12.2.1")
-@pytest.mark.promise("IC-11", shows="scan")
+@pytest.mark.promise("IC-11", shows="scan", on="imaging-cloud")
 @pytest.mark.parametrize("door", ["pages", "viewer"])
 async def test_the_web_speaks_tls_only(install: Install, door: str) -> None:
     with pytest.raises(httpx.TransportError):
@@ -160,7 +160,7 @@ async def test_the_web_speaks_tls_only(install: Install, door: str) -> None:
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
-@pytest.mark.promise("IC-11", shows="scan")
+@pytest.mark.promise("IC-11", shows="scan", on="imaging-cloud")
 async def test_an_unknown_device_gets_no_association(install: Install) -> None:
     def knock(title: str) -> bool:
         ae = AE(title)
@@ -177,7 +177,7 @@ async def test_an_unknown_device_gets_no_association(install: Install) -> None:
 
 
 @pytest.mark.asvs("V5.3.1", "V14.2.4")
-@pytest.mark.promise("IC-11", shows="disk")
+@pytest.mark.promise("IC-11", shows="disk", on="imaging-cloud")
 async def test_bytes_on_the_disk_are_unreadable(install: Install) -> None:
     """PostgreSQL with its log and journal, packs, ledger, outbox: none holds a word, none is for other users."""
     read, found, open_to_all = 0, [], []

@@ -139,7 +139,7 @@ async def test_a_list_names_its_source_and_everybody_on_it_is_told_once_in_time(
     assert {row.term: row.words for row in law.kept((await place.rooms.notices.in_force("visitors")).notice)}["Law"]
 
 
-@pytest.mark.promise("TV-04")
+@pytest.mark.promise("TV-04", on="terminology-vendor")
 async def test_who_is_told_after_their_day_is_told_late_and_the_promise_is_broken(
     open_deployment: OpenDeployment,
 ) -> None:
