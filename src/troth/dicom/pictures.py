@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from troth.dicom import syntaxes
+from troth.dicom import syntaxes, text
 from troth.dicom.errors import CannotRender
 from troth.dicom.frames import FrameTable
 from troth.dicom.metadata import to_json
@@ -83,6 +83,7 @@ def load() -> None:
 
     from troth.dicom import codecs, painting, picture  # noqa: F401
 
+    text.load()
     imagecodecs.jpeg8_version()  # loads the decoder itself
     to_json(bytes.fromhex("28000601 02000000 0000 08004011 00000000"), syntaxes.IMPLICIT_LITTLE, frames=range(1))
     Image.init()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from functools import lru_cache
 
@@ -95,3 +96,11 @@ def _python_name(term: str) -> str:
 def charset_of(declared: bytes) -> Charset:
     """The repertoire for a value of (0008,0005)."""
     return Charset(declared.decode("ascii", "replace").strip(" \0"))
+
+
+def load() -> None:
+    """Load what decoding loads late: where no file can be opened afterwards, each repertoire is read all the same."""
+    from pydicom import charset
+
+    for name in {_FALLBACK, *_CODECS.values(), *charset.python_encoding.values()}:
+        codecs.lookup(name)

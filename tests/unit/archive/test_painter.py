@@ -18,7 +18,7 @@ from tests.unit.archive.rooms import instance, to_file
 from troth import dicom
 from troth.archive import painter
 from troth.archive.painter import Frames, Head, Painter
-from troth.dicom import painting, pictures
+from troth.dicom import painting, pictures, text
 from troth.kit import children
 from troth.kit.errors import Unavailable
 
@@ -69,6 +69,19 @@ async def test_a_frame_is_decoded_and_one_that_is_broken_stops_no_other(made: Pa
         with pytest.raises(dicom.CannotRender):
             await paint(made, head, JPEG, [broken], **options)
     assert await paint(made, head, JPEG, [frame], **options)
+
+
+async def test_a_picture_is_drawn_whatever_its_texts_are_written_in(made: Painter) -> None:
+    """The child opens no file any more, and each repertoire is a file of its own."""
+    dataset = pydicom.dcmread(BytesIO(instance()))
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    dataset.SpecificCharacterSet, dataset.StudyDescription = "S" * 32, "TEXT" * 4
+    head = dicom.scan(to_file(dataset, "1.2.840.10008.1.2.1"))[0].head
+    for term in filter(None, text._CODECS):
+        for declared in (term, f"\\{term}"):
+            there = head.replace(b"S" * 32, declared.encode().ljust(32))
+            there = there.replace(b"TEXT" * 4, b"\xc4\xb0\xce\x1b$B$d\x1b(B\x1b-F\xc4\xb0".ljust(16))
+            assert await paint(made, there, "1.2.840.10008.1.2.1", [dataset.PixelData], media_type="image/png"), declared
 
 
 @pytest.mark.asvs("V1.4.1")
