@@ -76,6 +76,7 @@ async def open_hospital(database: ServedDatabase, keyring: Keyring, folder: Path
         folder: For packs and mails.
     """
     ledger = Ledger(keyring)
+    database.at_end = ledger.bind_rest
     people = People(
         database, keyring, ledger, Mail(MailSettings(outbox=folder / "outbox")), links=Links("http://127.0.0.1")
     )

@@ -278,8 +278,7 @@ async def test_a_broken_safeguard_is_reported(look: Look, broken: Any, measure: 
         report = await look.report(site)
     assert False in of(report, measure)
     others = {check.measure for check in report.safeguards if check.holds is False} - {measure}
-    # A table that is not the program's; and who gets around row security meets everybody's rows in each organisation.
-    besides = {"bare_record": {"apart"}, "strong_role": {"tamper_evident"}}
+    besides = {"bare_record": {"apart"}}  # a table that is not the program's
     assert others == besides.get(broken.__name__, set())
     named = [promise for promise in report.promises if any(each.measure == measure for each in promise.checked)]
     assert bool(named) == (measure in {each for clause in look.notice.clauses for each in measures_of(clause)})

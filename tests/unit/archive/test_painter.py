@@ -73,15 +73,15 @@ async def test_a_frame_is_decoded_and_one_that_is_broken_stops_no_other(made: Pa
 
 async def test_a_picture_is_drawn_whatever_its_texts_are_written_in(made: Painter) -> None:
     """The child opens no file any more, and each repertoire is a file of its own."""
-    dataset = pydicom.dcmread(BytesIO(instance()))
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    dataset, syntax = pydicom.dcmread(BytesIO(instance())), "1.2.840.10008.1.2.1"
+    dataset.file_meta.TransferSyntaxUID = syntax
     dataset.SpecificCharacterSet, dataset.StudyDescription = "S" * 32, "TEXT" * 4
-    head = dicom.scan(to_file(dataset, "1.2.840.10008.1.2.1"))[0].head
+    head = dicom.scan(to_file(dataset, syntax))[0].head
     for term in filter(None, text._CODECS):
         for declared in (term, f"\\{term}"):
-            there = head.replace(b"S" * 32, declared.encode().ljust(32))
-            there = there.replace(b"TEXT" * 4, b"\xc4\xb0\xce\x1b$B$d\x1b(B\x1b-F\xc4\xb0".ljust(16))
-            assert await paint(made, there, "1.2.840.10008.1.2.1", [dataset.PixelData], media_type="image/png"), declared
+            raw = b"\xc4\xb0\xce\x1b$B$d\x1b(B\x1b-F\xc4\xb0".ljust(16)
+            there = head.replace(b"S" * 32, declared.encode().ljust(32)).replace(b"TEXT" * 4, raw)
+            assert await paint(made, there, syntax, [dataset.PixelData], media_type="image/png"), declared
 
 
 @pytest.mark.asvs("V1.4.1")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from tests.common.deployment import OpenDeployment
 from tests.common.programs import program
@@ -73,7 +74,7 @@ async def judged(page: Page, content: object) -> str:
     text = content if isinstance(content, str) else json.dumps(content)
     given = {"name": "LEDGER.JSON", "mimeType": "application/json", "buffer": text.encode()}
     await page.set_input_files("#list-file", given)  # type: ignore[arg-type]
-    await page.wait_for_function("document.querySelector('#verdict b')?.textContent.match(/Right|NOT|cannot/)")
+    await expect(page.locator("#verdict b").first).to_contain_text(re.compile("Right|NOT|cannot"))
     return await page.inner_text("#verdict")
 
 
