@@ -158,7 +158,8 @@ async def test_somebody_who_left_and_came_back_has_to_be_assigned_again(host: De
     await assigned(admin, doctor, held)
     assert await opened(doctor, held) == 200
     inside = host.set_up_permit("administer", Target("organisation", host.first.id, host.first.id))
-    await host.rooms.people.end_user(inside, doctor.user.id)
+    ending = host.set_up_permit("end_access", Target("organisation", host.first.id, host.first.id))
+    await host.rooms.people.end_user(ending, doctor.user.id)
     await host.rooms.people.add_user(inside, host.first.id, doctor.email, doctor.user.name, "clinician")
     await host.sign_in_again(doctor)
     assert await listed(doctor) == set()

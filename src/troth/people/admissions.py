@@ -17,7 +17,6 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Row
 from troth.people import admissions_store, emails, invitations_store, store
 from troth.people.errors import AdmissionOver, InvitationOver, SecondPersonNeeded, UserExists, UserNotFound
-from troth.people.independence import independent
 from troth.people.invitations import Invitations
 from troth.people.model import Admission, Invitation, Organisation
 from troth.people.users import checked_role
@@ -119,14 +118,14 @@ class Admissions(Invitations):
         organisation = await self._own(permit)
         made = self._new_invitation(organisation.id, "user", "")
         async with self._db.transaction(permit) as connection:
-            await self._ledger.require_whole(connection, "admission", "way_in")
+            await self._ledger.require_whole(connection, "admission")
             rows = await admissions_store.waiting(connection, clock.now(), admission_id)
             if not rows:
                 raise AdmissionOver
             found = await self._admission(connection, organisation, rows[0])
             if permit.target.attributes != agreeing(permit.actor, found).attributes or permit.actor.id is None:
                 raise SecondPersonNeeded
-            if not independent(await admissions_store.ways(connection), found.proposed_by, permit.actor.id):
+            if not await self._independents(connection, found.proposed_by, (permit.actor.id,)):
                 raise SecondPersonNeeded
             if not await admissions_store.decide(connection, admission_id, "agreed", permit.actor.id, clock.now()):
                 raise AdmissionOver
@@ -157,21 +156,6 @@ class Admissions(Invitations):
                 connection, "people:admission:refused", permit.actor, organisation.id, organisation.key, permit=permit,
                 payload={"admission": str(admission_id)}, clear=Clear(refs=refs(admission=admission_id)),
             )  # fmt: skip
-
-    async def are_independent(self, tenant: UUID, one: UUID, other: UUID) -> bool:
-        """Whether two accounts of an organisation are two people as far as the platform can tell.
-
-        Args:
-            tenant: The organisation.
-            one: An account.
-            other: Another.
-
-        Raises:
-            RowsAltered: Somebody wrote past the platform who was let in by whom.
-        """
-        async with self._db.transaction(await self.organisation(tenant)) as connection:
-            await self._ledger.require_whole(connection, "way_in")
-            return independent(await admissions_store.ways(connection), one, other)
 
     # Subjects: one invitation each, which whoever may make it may take back
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from troth.kit import clock
 from troth.people import closures_store, store
 from troth.people.errors import UserNotFound
-from troth.people.users import Users, member_context
+from troth.people.users import Users, member_context, require_ending
 from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef
 
@@ -35,10 +35,12 @@ class Closures(Users):
 
         Raises:
             LastAdministrator: Nobody could let anybody in any more.
-            UserNotFound: No member of this organisation, or one whose account is closed.
+            UserNotFound: No member of this organisation, or one whose account is closed; or the permit is for something
+                else.
 
         Per: GDPR Art. 17(1)(a), 17(3)(b).
         """
+        require_ending(permit, user_id)
         if permit.tenant is None:
             raise UserNotFound
         organisation = await self.organisation(permit.tenant)

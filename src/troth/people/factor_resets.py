@@ -6,14 +6,14 @@ from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection
-from troth.people import admissions_store
 from troth.people import store as people_store
 from troth.people.enrolments import Enrolments
 from troth.people.errors import FactorNotFound, OwnAssignment, ResetWaits, SecondPersonNeeded, UserNotFound
 from troth.people.factors import Reset, store
 from troth.people.factors.model import RESET_LIFETIME
-from troth.people.independence import independent
 from troth.people.model import Organisation
+from troth.people.seconds import Seconds
+from troth.people.users import require_ending
 from troth.policy import Permit
 
 _TEXT = """{organisation} took away the second factor of your account, because somebody told it that you lost yours.
@@ -25,7 +25,7 @@ If you did not lose anything, tell the privacy office of {organisation} today.
 """
 
 
-class FactorResets(Enrolments):
+class FactorResets(Enrolments, Seconds):
     """The part of `People` that lets somebody back in who lost their second factor."""
 
     async def forms_of_members(self, permit: Permit) -> dict[UUID, frozenset[str]]:
@@ -44,14 +44,15 @@ class FactorResets(Enrolments):
         """Ask that the factors of a member be taken away; somebody else has to agree within three days.
 
         Args:
-            permit: To `administer` the organisation, of a person.
+            permit: To `end_access` in the organisation, of a person.
             user_id: The member.
 
         Raises:
             OwnAssignment: Nobody asks it for themselves.
-            UserNotFound: No active member of this organisation.
+            UserNotFound: No active member of this organisation, or the permit is for something else.
             ResetWaits: Somebody asked for it already.
         """
+        require_ending(permit)
         member = await self.user(permit, user_id)
         if not member.is_active:
             raise UserNotFound
@@ -82,7 +83,9 @@ class FactorResets(Enrolments):
 
         Raises:
             FactorNotFound: It waits no longer.
+            UserNotFound: The permit is for something else.
         """
+        require_ending(permit)
         if permit.tenant is None:
             raise FactorNotFound
         organisation = await self.organisation(permit.tenant)
@@ -99,14 +102,17 @@ class FactorResets(Enrolments):
         """Agree to what another one asked: factors, recovery codes and sessions of the member end, and mail tells them.
 
         Args:
-            permit: To `administer` the organisation, of a person.
+            permit: To `end_access` in the organisation, of a person.
             reset_id: What was asked.
 
         Raises:
             FactorNotFound: It waits no longer.
             OwnAssignment: By whoever asked, or for whom it is.
+            RowsAltered: Somebody wrote past the platform who was let in by whom.
             SecondPersonNeeded: By somebody who is not independent of whoever asked.
+            UserNotFound: The permit is for something else.
         """
+        require_ending(permit)
         waiting = next((each for each in await self.resets(permit) if each.id == reset_id), None)
         if waiting is None:
             raise FactorNotFound
@@ -115,7 +121,7 @@ class FactorResets(Enrolments):
         member, asker = await self.user(permit, waiting.user_id), await self.user(permit, waiting.asked_by)
         organisation = await self.organisation(member.tenant)
         async with self._db.transaction(permit) as connection:
-            if not independent(await admissions_store.ways(connection), waiting.asked_by, permit.actor.id):
+            if not await self._independents(connection, waiting.asked_by, (permit.actor.id,)):
                 raise SecondPersonNeeded
             if await store.take_reset(connection, reset_id, clock.now()) is None:
                 raise FactorNotFound

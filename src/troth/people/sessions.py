@@ -122,9 +122,9 @@ class Sessions(Subjects, Users):
             session_id: Of `sessions` or `tokens`.
 
         Returns:
-            Whether it lived until now.
+            Whether it lived until now, and the permit reaches it.
         """
-        if permit.tenant is None:
+        if permit.tenant is None or permit.action != "end_access":
             return False
         organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:

@@ -160,8 +160,9 @@ class Users(Acceptances):
 
         Raises:
             LastAdministrator: Nobody could let anybody in any more.
-            UserNotFound: No active member of this organisation.
+            UserNotFound: No active member of this organisation, or the permit is for something else.
         """
+        require_ending(permit, user_id)
         if permit.tenant is None:
             raise UserNotFound
         organisation = await self.organisation(permit.tenant)
@@ -282,6 +283,17 @@ def require_letting(permit: Permit, role: str) -> None:
         permit.action != "let_in" or dict(permit.target.attributes).get("role") != role
     ):
         raise SecondPersonNeeded
+
+
+def require_ending(permit: Permit, user_id: UUID | None = None) -> None:
+    """Refuse a permit that was not given to end access; with one's own, to `choose`, one ends one's own alone.
+
+    Raises:
+        UserNotFound: It is for something else.
+    """
+    is_own = permit.actor.kind == "user" and user_id is not None and permit.actor.id == user_id
+    if permit.action != "end_access" and not (permit.action == "choose" and is_own):
+        raise UserNotFound
 
 
 def checked_role(role: str) -> str:

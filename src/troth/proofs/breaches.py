@@ -215,10 +215,7 @@ class Breaches:
         if breach.said_by is None or permit.tenant is None:
             return False
         offices = [each.id for each in await self._people.users(permit) if each.role == "office" and each.is_active]
-        for each in offices:
-            if await self._people.are_independent(permit.tenant, breach.said_by, each):
-                return False
-        return True
+        return not await self._people.independents(permit.tenant, breach.said_by, offices)
 
     async def _are_two(self, permit: Permit, one: UUID, other: UUID) -> bool:
         if one == other:

@@ -286,4 +286,4 @@ async def acting(people: People, user: User) -> Permit:
     """A permit of a member, as the policy would make it."""
     link = await people.issue_sign_in_link(permit_for(user.tenant), user.id)
     session = await come_in(people, link.rpartition("/")[2], ADDRESS)
-    return replace(permit_for(user.tenant), actor=session.actor)
+    return replace(permit_for(user.tenant, "end_access"), actor=session.actor)

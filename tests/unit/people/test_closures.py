@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.people.conftest import ADDRESS, Happened, permit_for
 from troth.kit.db import Row
 from troth.people import Organisation, People, User, UserNotFound
 from troth.people import closures_store as store
+from troth.policy import Actor
 from troth.vault import KeyDestroyed, KeyRef, Keyring
 
 
@@ -39,7 +41,8 @@ async def test_who_it_was_goes_and_what_they_did_stays(
     held = await row_of(database, user.id)
     assert held is not None
     assert keyring.unseal(KeyRef(held["key"]), held["email_sealed"], b"account:" + user.id.bytes).decode() == new_email
-    assert await people.close_member(permit, user.id)
+    ending = permit_for(hospital.id, "end_access")
+    assert await people.close_member(ending, user.id)
     with pytest.raises(KeyDestroyed):
         keyring.unseal(KeyRef(held["key"]), held["email_sealed"], b"account:" + user.id.bytes)
     assert await row_of(database, user.id) is None
@@ -49,7 +52,7 @@ async def test_who_it_was_goes_and_what_they_did_stays(
     found = [each for each in await happened(hospital) if (each.payload or {}).get("user") == str(user.id)]
     assert [each.kind for each in found][-2:] == ["people:member:ended", "people:account:closed"]
     with pytest.raises(UserNotFound):
-        await people.close_member(permit, user.id)
+        await people.close_member(ending, user.id)
     again = await member(people, hospital, new_email)
     assert (again.id != user.id, again.name) == (True, "Dr Unmistakable"), "whoever comes back is somebody new"
 
@@ -59,9 +62,9 @@ async def test_who_stands_elsewhere_loses_their_name_here_alone(
 ) -> None:
     user = await member(people, hospital, new_email)
     await member(people, practice, new_email)
-    await people.end_user(permit_for(hospital.id), user.id)
+    await people.end_user(permit_for(hospital.id, "end_access"), user.id)
     assert (await people.user(permit_for(hospital.id), user.id)).name == "Dr Unmistakable"
-    assert not await people.close_member(permit_for(hospital.id), user.id)
+    assert not await people.close_member(permit_for(hospital.id, "end_access"), user.id)
     assert (await people.user(permit_for(hospital.id), user.id)).name == "A former colleague"
     there = await people.user(permit_for(practice.id), user.id)
     assert (there.name, there.email, there.is_active) == ("Dr Unmistakable", new_email, True)
@@ -83,7 +86,7 @@ async def test_what_a_kill_left_over_is_finished_later(
         place, name = (people, "_destroy") if when == "before the key" else (store, "delete_accounts")
         patch.setattr(place, name, killed)
         with pytest.raises(Killed):
-            await people.close_member(permit, user.id)
+            await people.close_member(permit_for(hospital.id, "end_access"), user.id)
     held = await row_of(database, user.id)
     assert held is not None
     assert (await people.user(permit, user.id)).name == "A former colleague"
@@ -103,7 +106,7 @@ async def test_who_comes_back_before_it_is_finished_is_somebody_new(
     with monkeypatch.context() as patch:
         patch.setattr(people, "_destroy", killed)
         with pytest.raises(Killed):
-            await people.close_member(permit_for(hospital.id), user.id)
+            await people.close_member(permit_for(hospital.id, "end_access"), user.id)
     again = await member(people, hospital, new_email)
     assert again.id != user.id
     assert (await people.user(permit_for(hospital.id), user.id)).name == "A former colleague"
@@ -113,7 +116,24 @@ async def test_strangers_close_nothing(
     people: People, practice: Organisation, hospital: Organisation, new_email: str
 ) -> None:
     user = await member(people, hospital, new_email)
-    for stranger in (permit_for(practice.id), permit_for(None)):
+    for stranger in (permit_for(practice.id, "end_access"), permit_for(None, "end_access")):
         with pytest.raises(UserNotFound):
             await people.close_member(stranger, user.id)
     assert (await people.user(permit_for(hospital.id), user.id)).is_active
+
+
+async def test_a_permit_for_something_else_ends_nothing(people: People, hospital: Organisation, new_email: str) -> None:
+    user, other = await member(people, hospital, new_email), await member(people, hospital, f"other-{new_email}")
+    own = replace(permit_for(hospital.id, "choose"), actor=Actor("user", other.id, hospital.id, other.role))
+    asker = Actor("user", other.id, hospital.id, other.role)
+    asked = await people.ask_reset(replace(permit_for(hospital.id, "end_access"), actor=asker), user.id)
+    for permit in (permit_for(hospital.id), permit_for(hospital.id, "see_request"), own):
+        for attempt in (
+            people.close_member(permit, user.id), people.end_user(permit, user.id), people.ask_reset(permit, user.id),
+            people.agree_reset(permit, asked.id), people.drop_reset(permit, asked.id),
+        ):  # fmt: skip
+            with pytest.raises(UserNotFound):
+                await attempt
+    assert (await people.user(permit_for(hospital.id), user.id)).is_active
+    assert [each.id for each in await people.resets(permit_for(hospital.id)) if each.user_id == user.id] == [asked.id]
+    assert await people.close_member(own, other.id), "one's own"

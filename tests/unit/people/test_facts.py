@@ -47,7 +47,7 @@ async def test_idle_is_not_alive(facts: Facts, session: Session) -> None:
 
 async def test_who_was_a_member(people: People, facts: Facts, session: Session, hospital: Organisation) -> None:
     assert session.actor.id is not None
-    await people.end_user(permit_for(hospital.id), session.actor.id)
+    await people.end_user(permit_for(hospital.id, "end_access"), session.actor.id)
     assert await facts.about(session.actor, TARGET) == FactSet(claims=LEVEL)
 
 

@@ -72,6 +72,7 @@ NOTHING_PERSONAL = {
     "resume_closures",
     "purposes",
     "are_independent",
+    "independents",
     "settled",
 }
 

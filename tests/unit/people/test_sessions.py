@@ -120,7 +120,7 @@ async def test_a_patient_signs_out_and_it_is_in_their_ledger(
 async def test_nobody_has_nothing_to_end(people: People, session: Session) -> None:
     await people.end_session(Actor("anonymous"))
     assert session.actor.session_id is not None
-    assert not await people.end_session_by_id(permit_for(None), session.actor.session_id)
+    assert not await people.end_session_by_id(permit_for(None, "end_access"), session.actor.session_id)
     assert await people.actor_of_session(session.token) is not None
 
 
@@ -146,9 +146,9 @@ async def test_an_administrator_ends_a_session_of_their_own_organisation_only(
     people: People, session: Session, hospital: Organisation, practice: Organisation
 ) -> None:
     assert session.actor.session_id is not None
-    assert not await people.end_session_by_id(permit_for(practice.id), session.actor.session_id)
+    assert not await people.end_session_by_id(permit_for(practice.id, "end_access"), session.actor.session_id)
     assert await people.actor_of_session(session.token) is not None
-    assert await people.end_session_by_id(permit_for(hospital.id), session.actor.session_id)
+    assert await people.end_session_by_id(permit_for(hospital.id, "end_access"), session.actor.session_id)
     assert await people.actor_of_session(session.token) is None
 
 
@@ -167,7 +167,7 @@ async def test_a_bearer_token_acts_in_its_role_for_its_time(people: People, hosp
     with clock.moved(timedelta(minutes=61)):
         assert await people.actor_of_token(token) is None
     assert actor.session_id is not None
-    assert await people.end_session_by_id(permit_for(hospital.id), actor.session_id)
+    assert await people.end_session_by_id(permit_for(hospital.id, "end_access"), actor.session_id)
     assert await people.actor_of_token(token) is None
 
 
@@ -230,7 +230,7 @@ async def test_sessions_and_tokens_are_listed_while_they_live(
     assert (newest.id, newest.role, newest.purpose) == (bearer.actor.id, "peer", "care")
     assert await people.sessions(permit_for(practice.id)) == await people.tokens(permit_for(practice.id)) == []
     assert bearer.actor.id is not None
-    assert await people.end_session_by_id(permit, bearer.actor.id)
+    assert await people.end_session_by_id(permit_for(hospital.id, "end_access"), bearer.actor.id)
     assert bearer.actor.id not in {each.id for each in await people.tokens(permit)}
     mine = [each.kind for each in await happened(hospital) if (each.payload or {}).get("token") == str(bearer.actor.id)]
     assert mine == ["people:token:issued", "people:token:ended"]

@@ -42,11 +42,11 @@ async def test_who_is_no_member_is_not_there(
     stranger = permit_for(practice.id)
     for attempt in (
         people.user(stranger, user.id),
-        people.end_user(stranger, user.id),
+        people.end_user(permit_for(practice.id, "end_access"), user.id),
         people.change_role(stranger, user.id, "admin"),
         people.issue_sign_in_link(stranger, user.id),
         people.issue_sign_in_link(permit_for(None), user.id),
-        people.end_user(permit_for(None), user.id),
+        people.end_user(permit_for(None, "end_access"), user.id),
     ):
         with pytest.raises(UserNotFound):
             await attempt
@@ -102,13 +102,13 @@ async def test_who_has_left_is_out_at_once_and_can_come_back(
     there = await come_in(people, link_there.rpartition("/")[2], ADDRESS)
     assert await people.actor_of_session(here.token) == here.actor
 
-    await people.end_user(permit, user.id)
+    await people.end_user(permit_for(hospital.id, "end_access"), user.id)
     assert await people.actor_of_session(here.token) is None
     assert await people.actor_of_session(there.token) == there.actor
     with pytest.raises(UserNotFound):
         await people.issue_sign_in_link(permit, user.id)
     with pytest.raises(UserNotFound):
-        await people.end_user(permit, user.id)
+        await people.end_user(permit_for(hospital.id, "end_access"), user.id)
     with pytest.raises(SignInLinkOver):
         await come_in(people, unused.rpartition("/")[2], ADDRESS)
 
@@ -141,7 +141,7 @@ async def test_each_act_about_a_member_is_written_with_who_did_it(
     user = await people.add_user(permit, hospital.id, new_email, "Grace", "clinician")
     await people.change_role(permit, user.id, "referrer")
     await people.change_role(permit, user.id, "referrer")  # changes nothing, and says nothing
-    await people.end_user(permit, user.id)
+    await people.end_user(permit_for(hospital.id, "end_access"), user.id)
     found = [each for each in await happened(hospital) if (each.payload or {}).get("user") == str(user.id)]
     assert [each.kind.rpartition(":")[2] for each in found] == ["joined", "changed", "ended"]
     assert [(each.payload or {}).get("role") for each in found] == ["clinician", "referrer", None]

@@ -211,7 +211,7 @@ async def test_a_token_that_is_revoked_while_it_waits_ends_the_wait(
     waiting = asyncio.create_task(follower.web.get("/api/changes", params={"wait": 60}, timeout=90))
     await asyncio.sleep(0.7)
     assert not waiting.done()
-    permit = place.set_up_permit("administer", Target("organisation", house.id, house.id))
+    permit = place.set_up_permit("end_access", Target("organisation", house.id, house.id))
     assert follower.actor.session_id is not None
     began = time.monotonic()
     assert await place.rooms.people.end_session_by_id(permit, follower.actor.session_id)

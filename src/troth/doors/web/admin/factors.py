@@ -14,8 +14,6 @@ from troth.doors.web.desk import Desk, go, of_organisation
 from troth.doors.web.own.factors import FORMS
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
-from troth.people import Reset
-from troth.policy import Actor
 
 PATH = "/admin/factors"
 PURPOSE = "administration"
@@ -93,7 +91,9 @@ class MemberFactorPages:
         users = {each.id: each for each in await people.users(permit) if each.is_active}
         held, resets = await people.forms_of_members(permit), await people.resets(permit)
         waiting = {each.user_id for each in resets}
-        agreeing = {each.id: await self._can_agree(actor, each) for each in resets}
+        assert actor.tenant is not None
+        assert actor.id is not None
+        apart = await people.independents(actor.tenant, actor.id, {each.asked_by for each in resets})
         view = FactorsOfMembersPage(
             actor.organisation,
             tuple(
@@ -113,7 +113,7 @@ class MemberFactorPages:
                     users[each.user_id].name,
                     users[each.asked_by].name if each.asked_by in users else "Somebody who left",
                     each.asked_at,
-                    agreeing[each.id],
+                    each.user_id != actor.id and each.asked_by in apart,
                 )
                 for each in resets
                 if each.user_id in users
@@ -124,9 +124,3 @@ class MemberFactorPages:
             http_request, visitor, "Second factors", Page("admin/factors.html", view), here="/admin", permit=permit,
             recorded="A reset is written to the log",
         )  # fmt: skip
-
-    async def _can_agree(self, actor: Actor, reset: Reset) -> bool:
-        assert actor.tenant is not None
-        assert actor.id is not None
-        people = self._desk.rooms.people
-        return actor.id != reset.user_id and await people.are_independent(actor.tenant, reset.asked_by, actor.id)
