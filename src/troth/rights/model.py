@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -151,3 +153,29 @@ class SignedCertificate:
     text: bytes
     signature: bytes
     public_key: bytes
+
+
+def request_of(row: Mapping[str, Any]) -> RightsRequest:
+    """A request as it stands in its row, without its items and steps.
+
+    Args:
+        row: As `store` reads it.
+    """
+    return RightsRequest(
+        id=row["id"],
+        tenant=row["tenant"],
+        number=row["number"],
+        right=Right(row["right"]),
+        state=State(row["state"]),
+        subject_id=row["subject_id"],
+        opened_at=row["opened_at"],
+        due_at=row["due_at"],
+        acknowledged_at=row["acknowledged_at"],
+        closed_at=row["closed_at"],
+        clauses=tuple(row["clauses"]),
+        scope=tuple(row["scope"]),
+        copy_bytes=row["copy_bytes"] or 0,
+        copy_sha256=bytes(row["copy_sha256"] or b"").hex(),
+        copy_expires_at=row["copy_expires_at"],
+        certificate=json.loads(bytes(row["certificate"])) if row["certificate"] else None,
+    )

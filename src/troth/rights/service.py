@@ -16,16 +16,28 @@ from troth.kit.db import Connection, Database, Row, Space
 from troth.ledger import Ledger, RowsAltered
 from troth.notice import Notice, Notices, RightTerms
 from troth.people import Choices, People, Subject
-from troth.policy import Clear, Permit, Policy, Target, belief, refs
+from troth.policy import Clear, Distrusted, Permit, Policy, Target, belief, refs
 from troth.rights import store
 from troth.rights.copies import Copies
 from troth.rights.decide import Holds, decision_on, held_back, title_of
 from troth.rights.errors import CopyNotReady, NothingChosen, RequestNotFound, RightUnknown, WrongPermit
-from troth.rights.model import PERSON, Erased, Item, Outcome, Right, RightsRequest, SignedCertificate, State, Step
+from troth.rights.model import (
+    PERSON,
+    Erased,
+    Item,
+    Outcome,
+    Right,
+    RightsRequest,
+    SignedCertificate,
+    State,
+    Step,
+    request_of,
+)
 from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 CHECK_EVERY = timedelta(seconds=1)
 
+_REGISTER = "rights_request"
 _READS = ("see_request", "decide_request", "open_request", "copy")
 #: How a request is shown that somebody changed past us: nobody loses the answer that they are owed.
 _OPEN_AND_DUE = {"state": State.UNDER_WAY.value, "closed_at": None}
@@ -200,8 +212,9 @@ class Rights:
         """
         _allowed(permit, *_READS, request_id=request_id)
         async with self.database.transaction(permit) as connection:
-            row = await self._row(connection, permit, request_id)
-            return (await self._whole(connection, [row]))[0]
+            found, doubts = await self._whole(connection, [await self._row(connection, permit, request_id)])
+        await self._tell_of(doubts)
+        return found[0]
 
     async def of_subject(self, permit: Permit, subject_id: UUID) -> list[RightsRequest]:
         """Requests of a subject, newest first.
@@ -211,8 +224,7 @@ class Rights:
             subject_id: Whose.
         """
         _allowed(permit, *_READS, subject_id=subject_id)
-        async with self.database.transaction(permit) as connection:
-            return await self._whole(connection, await store.requests_of(connection, subject_id))
+        return await self._requests(permit, subject_id)
 
     async def of_organisation(self, permit: Permit) -> list[RightsRequest]:
         """Requests of the organisation: open ones by due date, then closed ones.
@@ -223,8 +235,7 @@ class Rights:
         _allowed(permit, *_READS)
         if permit.target.subject_id is not None or permit.actor.kind == "patient":
             raise WrongPermit
-        async with self.database.transaction(permit) as connection:
-            return await self._whole(connection, await store.requests_of(connection, None))
+        return await self._requests(permit, None)
 
     async def waits(self, permit: Permit) -> list[datetime]:
         """When the clock of each request runs out that waits for us, of whomever; for a permit to `administer`."""
@@ -249,7 +260,8 @@ class Rights:
         """
         _allowed(permit, "copy", request_id=request_id)
         async with self.database.transaction(permit) as connection:
-            row = await self.believed(await self._row(connection, permit, request_id))
+            row = await self._row(connection, permit, request_id)
+        await self.believed(row)
         subject = await self.people.subject(permit, row["subject_id"])
         held = {study.id for study in await self.archive.studies_of_subject(permit, subject.id)}
         async with self.database.transaction(permit) as connection:
@@ -374,20 +386,21 @@ class Rights:
         return row
 
     async def believed(self, row: Row) -> Row:
-        """A request that is about to be worked on, as it was bound.
+        """A request that is about to be worked on, as it was bound. For whoever holds no transaction.
 
         Raises:
             RowsAltered: It was changed past us: nothing is erased or given on its word, and it stays open.
         """
-        if await self._is_doubted(row):
+        _, doubts = belief.sift(self.keyring, _REGISTER, [row])
+        if doubts:
+            await self._tell_of(doubts)
             raise RowsAltered(hint="It names each row that was altered: troth verify.")
         return row
 
-    async def _is_doubted(self, row: Row) -> bool:
-        doubt = belief.doubted(self.keyring, "rights_request", row)
-        if doubt is not None:
+    async def _tell_of(self, doubts: Sequence[Distrusted]) -> None:
+        """Sound the alarm, which opens a transaction of its own: never in one, where all could wait for each other."""
+        for doubt in doubts:
             await self.people.alarm.raise_about(doubt.register, doubt.tenant, doubt.row)
-        return doubt is not None
 
     async def _chosen(
         self, permit: Permit, right: Right, subject_id: UUID, study_ids: Sequence[UUID] | None
@@ -400,7 +413,14 @@ class Rights:
                 raise NothingChosen("Choose at least one scan of your own", hint="Go back and choose again.")
         return studies
 
-    async def _whole(self, connection: Connection, rows: Sequence[Row]) -> list[RightsRequest]:
+    async def _requests(self, permit: Permit, subject_id: UUID | None) -> list[RightsRequest]:
+        async with self.database.transaction(permit) as connection:
+            found, doubts = await self._whole(connection, await store.requests_of(connection, subject_id))
+        await self._tell_of(doubts)
+        return found
+
+    async def _whole(self, connection: Connection, rows: Sequence[Row]) -> tuple[list[RightsRequest], list[Distrusted]]:
+        """Requests with their items and steps, and which of their rows are not believed."""
         request_ids = [row["id"] for row in rows]
         keys = {row["id"]: KeyRef(bytes(row["audit_key"])) for row in rows}
         items: dict[UUID, list[Item]] = {request_id: [] for request_id in request_ids}
@@ -409,10 +429,14 @@ class Rights:
             items[row["request_id"]].append(self._item(row, keys[row["request_id"]]))
         for row in await store.steps(connection, request_ids):
             steps[row["request_id"]].append(Step(row["name"], row["at"], row["detail"]))
-        doubted = {row["id"] for row in rows if await self._is_doubted(row)}
-        rows = [{**row, **_OPEN_AND_DUE, "due_at": min(row["due_at"], clock.now())} if row["id"] in doubted else row
-                for row in rows]  # fmt: skip
-        return [replace(_request(row), items=tuple(items[row["id"]]), steps=tuple(steps[row["id"]])) for row in rows]
+        _, doubts = belief.sift(self.keyring, _REGISTER, rows)
+        doubted, now = {each.row for each in doubts}, clock.now()
+        shown = [{**row, **_OPEN_AND_DUE, "due_at": min(row["due_at"], now)} if row["id"] in doubted else row
+                 for row in rows]  # fmt: skip
+        whole = [
+            replace(request_of(row), items=tuple(items[row["id"]]), steps=tuple(steps[row["id"]])) for row in shown
+        ]
+        return whole, doubts
 
     def _item(self, row: Row, key: KeyRef) -> Item:
         title = self.keyring.unseal(key, bytes(row["title"]), _title_context(row["id"])).decode()
@@ -474,24 +498,3 @@ def _allowed(permit: Permit, *actions: str, subject_id: UUID | None = None, requ
         raise WrongPermit
     if request_id is not None and target.kind == "request" and target.id != request_id:
         raise WrongPermit
-
-
-def _request(row: Row) -> RightsRequest:
-    return RightsRequest(
-        id=row["id"],
-        tenant=row["tenant"],
-        number=row["number"],
-        right=Right(row["right"]),
-        state=State(row["state"]),
-        subject_id=row["subject_id"],
-        opened_at=row["opened_at"],
-        due_at=row["due_at"],
-        acknowledged_at=row["acknowledged_at"],
-        closed_at=row["closed_at"],
-        clauses=tuple(row["clauses"]),
-        scope=tuple(row["scope"]),
-        copy_bytes=row["copy_bytes"] or 0,
-        copy_sha256=bytes(row["copy_sha256"] or b"").hex(),
-        copy_expires_at=row["copy_expires_at"],
-        certificate=json.loads(bytes(row["certificate"])) if row["certificate"] else None,
-    )

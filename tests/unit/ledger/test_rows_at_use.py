@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from tests.common.receiver import Receiver, receiving
 from tests.promises.test_holds import in_conflict
 from troth.exchange import ExchangeFacts
 from troth.kit import clock, ids
+from troth.kit.db import Database
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.ledger import RowsAltered
@@ -313,6 +315,18 @@ async def test_nobody_is_let_in_on_a_proposal_or_a_way_that_was_changed(
     assert len(place.mails()) == sent
 
 
+async def test_no_factor_is_taken_away_on_a_way_that_was_changed(place: Deployment, lie: Sql) -> None:
+    first, second, lost = [await place.staff("admin") for _ in range(3)]
+    people, here = place.rooms.people, Target("organisation", place.first.id, place.first.id)
+    permit = place.set_up_permit("end_access", here)
+    assert lost.actor.id is not None
+    asked = await people.ask_reset(replace(permit, actor=first.actor), lost.actor.id)
+    lie("way_in", "accounts = array[account_id]")
+    with pytest.raises(RowsAltered):
+        await people.agree_reset(replace(permit, actor=second.actor), asked.id)
+    assert asked.id in {each.id for each in await people.resets(permit)}
+
+
 @pytest.mark.parametrize(
     "change", ["closed_at = now(), state = 'refused'", "due_at = due_at + interval '1 year'", "scope = '{}'"]
 )
@@ -334,6 +348,42 @@ async def test_a_request_that_was_changed_is_shown_open_and_due_and_nothing_is_d
     assert shown.due_at <= clock.now()
     assert (await patient.web.get("/requests")).status_code == 200
     assert await told(place, "rights_request") == before + 1
+
+
+async def test_the_alarm_over_a_request_waits_for_no_second_connection(
+    place: Deployment, lie: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, rooms = await place.study(), place.rooms
+    permit = place.set_up_permit("open_request", held.subject, "rights")
+    request = await rooms.rights.open(permit, Right.ACCESS, held.subject_id, study_ids=[held.id])
+    see, copy = (place.set_up_permit(action, held.subject, "rights") for action in ("see_request", "copy"))
+    transaction, open_now = Database.transaction, 0
+
+    @asynccontextmanager
+    async def counted(database: Database, *given: Any, **more: Any) -> AsyncIterator[Any]:
+        nonlocal open_now
+        async with transaction(database, *given, **more) as connection:
+            open_now += 1
+            try:
+                yield connection
+            finally:
+                open_now -= 1
+
+    rung = []
+
+    async def ring(*about: Any) -> None:
+        rung.append((open_now, about))
+
+    monkeypatch.setattr(Database, "transaction", counted)
+    monkeypatch.setattr(rooms.people.alarm, "raise_about", ring)
+    lie("rights_request", "due_at = due_at + interval '1 year' where id = %(id)s", id=request.id)
+    house = place.set_up_permit("see_request", Target("organisation", held.house.id, held.house.id), "rights")
+    assert (await rooms.rights.request(see, request.id)).is_open
+    assert [each.id for each in await rooms.rights.of_subject(see, held.subject_id)] == [request.id]
+    assert request.id in {each.id for each in await rooms.rights.of_organisation(house)}
+    with pytest.raises(RowsAltered):
+        await rooms.rights.copy_stream(copy, request.id)
+    assert rung == [(0, ("rights_request", held.house.id, request.id))] * 4
 
 
 async def test_an_assignment_that_was_given_to_somebody_else_opens_nothing_for_them(
