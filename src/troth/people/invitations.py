@@ -126,7 +126,7 @@ class Invitations(Asks):
         key = (await self.organisation_over(connection, made.tenant)).key
         values: dict[str, Any] = {"role": role, "let_in_by": list(by)}
         values["invitee_sealed"] = invitees.sealed(self._keyring, key, made, invitee, values)
-        await self._write_invitation(connection, permit, made, values, key, invitee["email"], None)
+        await self._write_invitation(connection, permit, made, values, key, None, None)
 
     async def invitations(self, permit: Permit) -> list[PendingInvitation]:
         """The invitations of future members of the permit's organisation that wait, or ran out a while ago.
@@ -149,9 +149,9 @@ class Invitations(Asks):
             invitation_id: Which.
 
         Raises:
-            InvitationOver: Used, withdrawn, or not of this organisation.
+            InvitationOver: Used, withdrawn, or not of this organisation; or the permit is for something else.
         """
-        if permit.tenant is None:
+        if permit.tenant is None or permit.action != "end_access":
             raise InvitationOver
         organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
@@ -191,7 +191,7 @@ class Invitations(Asks):
             }
             if not await invitations_store.renew(connection, invitation_id, renewed):
                 raise InvitationOver
-            said = {"email": pending.email, "invitation": str(invitation_id), "role": pending.role, "again": True}
+            said = {"invitation": str(invitation_id), "role": pending.role, "again": True}
             await self._note(
                 connection, "people:invitation:made", permit.actor, organisation.id, organisation.key, permit=permit,
                 payload=said, clear=Clear(refs=refs(invitation=invitation_id), says={"role": pending.role}),
@@ -432,9 +432,10 @@ class Invitations(Asks):
         made: Invitation,
         values: Mapping[str, Any],
         key: KeyRef,
-        address: str,
+        address: str | None,
         subject_id: UUID | None,
     ) -> None:
+        """Keep an invitation. The address of a subject stands in its entry, under their own key; of others nowhere."""
         fixed = {
             "tenant": made.tenant,
             "id": made.id,
@@ -453,7 +454,7 @@ class Invitations(Asks):
             key,
             permit=permit,
             subject_id=subject_id,
-            payload={"email": address, "invitation": str(made.id), **_of_staff(values)},
+            payload={"invitation": str(made.id), **(_of_staff(values) if address is None else {"email": address})},
             clear=Clear(
                 refs=refs(invitation=made.id),
                 says={"kind": made.kind, **({"role": values["role"]} if "role" in values else {})},
@@ -468,8 +469,6 @@ class Invitations(Asks):
 
 def _of_staff(values: Mapping[str, Any]) -> dict[str, str]:
     """What an entry says of the invitation of a future member: the role, and who let them in."""
-    if "role" not in values:
-        return {}
     return {"role": str(values["role"]), "let_in_by": " ".join(map(str, values["let_in_by"]))}
 
 

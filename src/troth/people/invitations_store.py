@@ -22,7 +22,8 @@ async def insert(connection: Connection, values: dict[str, Any]) -> None:
 async def end_of_subject(connection: Connection, subject_id: UUID, now: datetime) -> None:
     """End earlier invitations of a subject, so that there is never more than one to try."""
     await connection.execute(
-        "update invitation set expires_at = %s where subject_id = %s and used_at is null and expires_at > %s",
+        "update invitation set expires_at = %s, invitee_sealed = '' where subject_id = %s and used_at is null"
+        " and expires_at > %s",
         (now, subject_id, now),
     )
 
@@ -59,9 +60,9 @@ async def of_staff(connection: Connection, invitation_id: UUID | None = None) ->
 
 
 async def withdraw(connection: Connection, invitation_id: UUID, now: datetime) -> bool:
-    """End an invitation that nobody used; False where it was used or withdrawn before."""
+    """End an invitation that nobody used, and forget whose it was; False where it was used or withdrawn before."""
     cursor = await connection.execute(
-        "update invitation set withdrawn_at = %s, expires_at = least(expires_at, %s) where id = %s"
+        "update invitation set withdrawn_at = %s, expires_at = least(expires_at, %s), invitee_sealed = '' where id = %s"
         " and used_at is null and withdrawn_at is null",
         (now, now, invitation_id),
     )
@@ -93,9 +94,10 @@ async def count_try(connection: Connection, invitation_id: UUID) -> int:
 
 
 async def use(connection: Connection, invitation_id: UUID, now: datetime) -> bool:
-    """Use an invitation up; False when somebody was faster, to use or to withdraw it."""
+    """Use an invitation up, and forget whose it was; False when somebody was faster, to use or to withdraw it."""
     cursor = await connection.execute(
-        "update invitation set used_at = %s where id = %s and used_at is null and withdrawn_at is null",
+        "update invitation set used_at = %s, invitee_sealed = '' where id = %s and used_at is null"
+        " and withdrawn_at is null",
         (now, invitation_id),
     )
     return cursor.rowcount == 1

@@ -272,19 +272,48 @@ async def test_an_invitation_of_a_colleague_is_listed_sent_again_and_withdrawn(
         with pytest.raises(InvitationOver):
             await people.open_invitation(made.secret)
         assert (await people.open_invitation(again.secret)).kind == "user"
-        for attempt in (people.withdraw_invitation, people.resend_invitation):
+        ending = permit_for(hospital.id, "end_access")
+        for attempt in (
+            people.withdraw_invitation(permit_for(practice.id, "end_access"), made.id),
+            people.resend_invitation(permit_for(practice.id), made.id), people.withdraw_invitation(permit, made.id),
+        ):  # fmt: skip
             with pytest.raises(InvitationOver):
-                await attempt(permit_for(practice.id), made.id)
-        await people.withdraw_invitation(permit, made.id)
+                await attempt
+        await people.withdraw_invitation(ending, made.id)
         for over_now in (
             people.open_invitation(again.secret), people.accept_invitation(again.secret, ADDRESS),
-            people.withdraw_invitation(permit, made.id), people.resend_invitation(permit, made.id),
+            people.withdraw_invitation(ending, made.id), people.resend_invitation(permit, made.id),
         ):  # fmt: skip
             with pytest.raises(InvitationOver):
                 await over_now
     found = [each for each in await happened(hospital) if (each.payload or {}).get("invitation") == str(made.id)]
     told = [each.kind.rpartition(":")[2] for each in found if each.outcome == "done"]
     assert told == ["made", "made", "withdrawn"]
+
+
+async def test_an_invitation_that_is_over_names_nobody_and_the_log_never_did(
+    people: People, hospital: Organisation, ada: Subject, new_email: str, outbox: Outbox, database: ServedDatabase,
+    happened: Happened,
+) -> None:  # fmt: skip
+    permit, ending, inviting = permit_for(hospital.id), permit_for(hospital.id, "end_access"), f"ada-{new_email}"
+    used = await people.invite_user(permit, hospital.id, new_email, "New Colleague", "referrer")
+    await people.resend_invitation(permit, used.id)
+    await people.accept_invitation(outbox.secret_to(new_email), ADDRESS)
+    withdrawn = await people.invite_user(permit, hospital.id, new_email, "New Colleague", "referrer")
+    await people.withdraw_invitation(ending, withdrawn.id)
+    replaced = await people.invite_subject(permit_for(hospital.id, "invite"), ada.id, inviting)
+    waits = await people.invite_subject(permit_for(hospital.id, "invite"), ada.id, inviting)
+    async with database.transaction(hospital) as connection:
+        cursor = await connection.execute("select id, invitee_sealed <> '' as is_held from invitation")
+        held = {row["id"]: row["is_held"] for row in await cursor.fetchall()}
+    assert [held[each.id] for each in (used, withdrawn, replaced, waits)] == [False, False, False, True]
+    for over in (used, withdrawn, replaced):
+        with pytest.raises(InvitationOver):
+            await people.open_invitation(over.secret, ADDRESS)
+    assert (await people.open_invitation(waits.secret)).kind == "patient"
+    said = [str(each.payload) for each in await happened(hospital) if each.subject_id is None]
+    assert said
+    assert not [each for each in said if new_email in each or "New Colleague" in each]
 
 
 LIES = (
