@@ -25,9 +25,9 @@ from troth.people.errors import (
 )
 from troth.people.factors import Challenge, PasskeyRefused
 from troth.people.factors import store as factors_store
-from troth.people.model import Session, Standing, digest_of
+from troth.people.model import Organisation, Session, Standing, digest_of
 from troth.people.sign_in import SignIn, chosen_of
-from troth.vault import KeyRef
+from troth.vault import KeyDestroyed, KeyRef
 
 MOST_CODES: Final = 5
 """Wrong ones of one question; then a new mail is needed, while its link goes on working."""
@@ -57,6 +57,10 @@ class Asks(SignIn):
             CodeRefused: It is another one.
             CodesClosed: Too many wrong ones were typed for this mailbox, known here or not.
         """
+        return await self._people_of_code(await self._link_of_code(token, typed))
+
+    async def _link_of_code(self, token: str, typed: str) -> bytes:
+        """The digest of the link of the mail that a code stood in; a wrong code is counted. See `people_by_code`."""
         figures = "".join(letter for letter in typed if letter.isdigit() and letter.isascii())
         link, fault = b"", None
         async with self._db.transaction(None) as connection:
@@ -74,6 +78,9 @@ class Asks(SignIn):
                 fault = CodeOver if tries >= MOST_CODES else CodeRefused
         if fault is not None:
             raise fault
+        return link
+
+    async def _people_of_code(self, link: bytes) -> list[Standing]:
         try:
             return await self._people_of(link)
         except SignInLinkOver:
@@ -87,13 +94,10 @@ class Asks(SignIn):
             StandingNeeded: Several people have this mailbox; the code can still be used.
             StandingNotFound: The chosen one is none of them; the code can still be used.
         """
-        found = await self.people_by_code(token, typed)
-        async with self._db.transaction(None) as connection:
-            row = await asks_store.held(connection, digest_of(token), clock.now())
-        if row is None or row["link_digest"] is None:
-            raise CodeOver
+        link = await self._link_of_code(token, typed)
+        found = await self._people_of_code(link)
         try:
-            return await self._sign_in(bytes(row["link_digest"]), found, address, chosen)
+            return await self._sign_in(link, found, address, chosen)
         except SignInLinkOver:
             raise CodeOver from None
 
@@ -116,7 +120,7 @@ class Asks(SignIn):
             answer: What the browser made of `passkey_question`, as JSON.
 
         Raises:
-            FactorRefused: It was not asked, is not signed, or whose passkey it was stands there no more.
+            FactorRefused: It was not asked, is not signed, or whose passkey it was stands there no more, or was erased.
         """
         found, _, _ = await self._proved(answer)
         return found
@@ -134,6 +138,16 @@ class Asks(SignIn):
         found, factor, nonce = await self._proved(answer)
         standing = chosen_of(found, chosen)
         organisation = await self.organisation(standing.organisation_id)
+        try:
+            return await self._begin_by_passkey(organisation, standing, factor, nonce, address)
+        except KeyDestroyed:
+            raise FactorRefused from None  # erased since it was proved
+
+    # Inside
+
+    async def _begin_by_passkey(
+        self, organisation: Organisation, standing: Standing, factor: Row, nonce: bytes, address: str
+    ) -> Session:
         async with self._db.transaction(organisation) as connection:
             stands = await self._who_would_stand(connection, standing, standing.subject_id)
             is_first = await asks_store.take_answer(connection, digest_of(nonce.hex()), clock.now() + NONCE_LIFETIME)
@@ -149,8 +163,6 @@ class Asks(SignIn):
                 payload={"address": address, "form": "passkey"},
             )  # fmt: skip
             return await self._write_session(connection, actor, "passkey", address, key)
-
-    # Inside
 
     async def _is_code(self, row: Row, figures: str) -> bool:
         digest = self._mail_code_digest(await self._platform_key(), bytes(row["digest"]), figures)
@@ -171,13 +183,13 @@ class Asks(SignIn):
             held = [
                 each for each in await factors_store.factors(connection, account_id, kind) if each["form"] == "passkey"
             ]
-        credentials = [
-            self._keyring.unseal(KeyRef(each["account_key"]), each["sealed"], factor_context(tenant, each["id"]))
-            for each in held
-        ]
         try:
+            credentials = [
+                self._keyring.unseal(KeyRef(each["account_key"]), each["sealed"], factor_context(tenant, each["id"]))
+                for each in held
+            ]
             place, counter = self.party.proved(nonce, credentials, answer)
-        except PasskeyRefused:
+        except (KeyDestroyed, PasskeyRefused):
             raise FactorRefused from None
         found = [
             each for each in await self._standings_of(account_id, None)
