@@ -9,7 +9,6 @@ Per: RFC 5321 (SMTP), RFC 5322 (message), RFC 3834 (automatic messages), RFC 831
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -22,6 +21,7 @@ import aiosmtplib
 
 from troth.kit import clock, ids
 from troth.kit.errors import Unavailable, Unprocessable
+from troth.kit.files import write_whole
 
 
 class MailNotSent(Unavailable):
@@ -170,14 +170,8 @@ class Mail:
     def _keep(self, message: EmailMessage) -> None:
         outbox = self._settings.outbox
         assert outbox is not None
-        path = outbox / f"{ids.uuid7()}.eml"
-        partial = path.with_suffix(".part")
         try:
             outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(message.as_bytes())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(path)
+            write_whole(outbox / f"{ids.uuid7()}.eml", message.as_bytes())
         except OSError:
             raise MailNotSent(hint="See that the outbox folder can be written.") from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from troth.kit.files import sync_folder
+from troth.kit.files import anew, sync_folder
 from troth.vault.errors import ObjectMissing, PackFault
 from troth.vault.packs import Packs
 
@@ -71,8 +71,10 @@ def copy_packs(packs: Packs, target: Path, known: dict[str, CopiedPack]) -> Iter
             if before is not None and before.is_settled and is_same and _has(target / name, state.st_size):
                 yield before
                 continue
-            length, digest = _copy(source, target / name)
-        except FileNotFoundError:
+            length, digest = copy_sparse(source, target / name)
+        except FileNotFoundError as error:
+            if source.exists():  # it was the copy that went: another backup beside this one takes away what it made
+                raise PackFault(f"a copy could not be written: {error.strerror}") from None
             continue  # swept meanwhile: nothing lay in it
         except OSError as error:
             raise PackFault(f"a copy could not be written: {error.strerror}") from None
@@ -90,8 +92,7 @@ def copy_sparse(source: Path, target: Path) -> tuple[int, str]:
         OSError: It cannot be read, or is a link, a pipe or a device.
     """
     digest = hashlib.sha256()
-    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as copy, os.fdopen(_plain(source), "rb", buffering=0) as file:
+    with os.fdopen(_plain(source), "rb", buffering=0) as file, anew(target) as copy:
         at = 0
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
@@ -100,7 +101,6 @@ def copy_sparse(source: Path, target: Path) -> tuple[int, str]:
                 copy.write(chunk)
             at += len(chunk)
         copy.truncate(at)
-        os.fsync(copy.fileno())
     return at, digest.hexdigest()
 
 
@@ -110,13 +110,6 @@ def _plain(source: Path) -> int:
         os.close(fd)
         raise OSError(errno.EINVAL, "not a plain file")
     return fd
-
-
-def _copy(source: Path, target: Path) -> tuple[int, str]:
-    fresh = target.with_suffix(".new")
-    made = copy_sparse(source, fresh)
-    fresh.rename(target)
-    return made
 
 
 def _has(path: Path, length: int) -> bool:

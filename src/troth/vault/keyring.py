@@ -130,7 +130,7 @@ class Keyring:
             raise KeyringDamaged("both slot files are lost")
         for path in (first, second):  # a lost mirror is made anew from the other one
             if not path.exists():
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
                 sync_folder(folder)
         return cls(Mirrors(first, second, folder / "lock"), root_key, folder / journal.NAME)
 
@@ -447,9 +447,6 @@ def _make(root_path: Path, first: Path, second: Path) -> None:
         write_whole(fresh_root, root_key)
         keyring_id, nonce = os.urandom(16), os.urandom(12)
         sealed_seed = AESGCM(root_key).encrypt(nonce, os.urandom(32), _SEED + keyring_id)
-        fresh = first.with_suffix(".new")
-        write_whole(fresh, pages.frame(0, 1, pages.head_body(keyring_id, 0, nonce, sealed_seed)))
-        fresh.rename(first)
-        sync_folder(first.parent)
+        write_whole(first, pages.frame(0, 1, pages.head_body(keyring_id, 0, nonce, sealed_seed)))
     fresh_root.rename(root_path)
     sync_folder(root_path.parent)

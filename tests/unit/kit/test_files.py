@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from troth.kit.files import write_whole
+import pytest
+
+from troth.kit import files
+from troth.kit.files import anew, write_whole
 from troth.vault import KeyRef, journal
 from troth.vault.copying import copy_sparse
 
@@ -48,6 +51,36 @@ def test_a_write_that_was_cut_short_leaves_what_was_there(tmp_path: Path) -> Non
     assert path.read_bytes() == bytes(_LIMIT)
 
 
+def test_two_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    with anew(path) as one, anew(path) as other:
+        one.write(b"one")
+        other.write(b"other")
+        assert not path.exists()
+        assert len({*tmp_path.iterdir()}) == 2
+    assert path.read_bytes() == b"one", "whoever ends last"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_written_through_what_somebody_put_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the name could be guessed: whatever has it already stops the write."""
+    path, outside = tmp_path / "manifest.json", tmp_path / "outside"
+    outside.write_bytes(b"of root")
+    path.symlink_to(outside)
+    write_whole(path, b"whole")
+    assert (path.is_symlink(), path.read_bytes(), outside.read_bytes()) == (False, b"whole", b"of root")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "guessed")
+    beside = tmp_path / "manifest.json.guessed.new"
+    for lay in (beside.symlink_to, beside.hardlink_to):
+        lay(outside)
+        with pytest.raises(FileExistsError):
+            write_whole(path, b"again")
+        beside.unlink()
+    assert (path.read_bytes(), outside.read_bytes()) == (b"whole", b"of root")
+    write_whole(path, b"again")
+    assert path.read_bytes() == b"again"
+
+
 def test_a_copy_that_was_cut_short_is_none(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     code = "import sys; from pathlib import Path; from troth.vault.copying import copy_sparse\n"
@@ -55,6 +88,7 @@ def test_a_copy_that_was_cut_short_is_none(tmp_path: Path) -> None:
     source.write_bytes(b"x" * 5000)
     refused = run(code, source, target)
     assert (refused.returncode, "OSError: [Errno 27]" in refused.stderr) == (1, True), refused.stderr
+    assert list(tmp_path.iterdir()) == [source]
     source.write_bytes(b"x" * 700 + bytes(300))
     assert run(code, source, target).returncode == 0
     assert target.read_bytes() == source.read_bytes()
