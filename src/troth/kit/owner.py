@@ -10,12 +10,13 @@ Per: credentials(7), capabilities(7), setfsuid(2).
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import pwd
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -105,9 +106,9 @@ def hand_over(data_dir: Path, account: pwd.struct_passwd) -> None:
         if state.st_uid == 0:
             hand_over_all(folder, account)
     for name in _FILES:
-        state = _state(data_dir / name)
-        if state is not None and stat.S_ISREG(state.st_mode) and state.st_uid == 0 and state.st_nlink == 1:
-            os.chown(data_dir / name, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        with suppress(FileNotFoundError, OwnerUnusable), os.fdopen(open_own(data_dir / name, os.O_RDONLY)) as file:
+            if os.fstat(file.fileno()).st_uid == 0:
+                os.fchown(file.fileno(), account.pw_uid, account.pw_gid)
 
 
 def share(data_dir: Path, account: pwd.struct_passwd) -> None:
@@ -190,18 +191,39 @@ def own_folder(folder: Path, account: pwd.struct_passwd | None, mode: int = 0o70
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     uid, gid = (account.pw_uid, account.pw_gid) if account else (os.geteuid(), -1)
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except NotADirectoryError:  # of a link, too
-        raise OwnerUnusable(f"{folder} is a link, or no folder", hint="Find out who put it there.") from None
-    try:
+    with _folder(folder) as descriptor:
         if (whose := os.fstat(descriptor).st_uid) not in (uid, os.geteuid()):
             raise OwnerUnusable(f"{folder} belongs to user {whose}", hint="Find out who put it there.")
         if account:
             os.fchown(descriptor, uid, group if group != -1 else gid)
         os.fchmod(descriptor, mode)
-    finally:
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open or make a plain file that nobody but us, or whoever owns its folder, can have put there; wait for nobody.
+
+    Args:
+        path: Of the file, in a folder where others may make files, too.
+        flags: Of `os.open`.
+
+    Returns:
+        Its descriptor.
+
+    Raises:
+        OwnerUnusable: It is a link, a pipe or the like, has another name as well, or belongs to somebody else.
+        OSError: It is not there, or cannot be opened.
+    """
+    unusable = OwnerUnusable(f"{path} is not a plain file of ours", hint="Find out who put it there.")
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise unusable from None if fault.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR) else fault
+    state = os.fstat(descriptor)
+    is_ours = state.st_uid in (os.geteuid(), path.parent.stat().st_uid)
+    if not (stat.S_ISREG(state.st_mode) and state.st_nlink == 1 and is_ours):
         os.close(descriptor)
+        raise unusable
+    return descriptor
 
 
 def own(folder: Path, known: re.Pattern[str]) -> None:
@@ -212,30 +234,31 @@ def own(folder: Path, known: re.Pattern[str]) -> None:
         known: Names that root has made in such a folder; one with others in it is not taken over.
 
     Raises:
-        OwnerUnusable: Within `owning`, the user could not write to it, or not get there.
+        OwnerUnusable: Within `owning`, the user could not write to it, or not get there; it stays whose it was.
     """
     uid, gid = _file_identity()
     if uid == os.geteuid():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return
+    account = _numbered(uid, gid)
     with as_caller():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state = folder.lstat()
-        if state.st_uid == uid:
-            return
-        if state.st_uid or state.st_mode & 0o022 or not all(known.match(path.name) for path in folder.iterdir()):
-            raise OwnerUnusable(
-                f"{folder} belongs to somebody else than user {uid}, as whom the parts run and erase in it, too",
-                hint=f"Name a new folder, or chown -R {uid}:{gid} {folder}",
-            )
-        account = _numbered(uid, gid)
-        hand_over_all(folder, account)
-    for place in folder.parents:
-        if not is_traversable(place, account):
-            raise OwnerUnusable(
-                f"{place} cannot be passed through by user {uid}, as whom the parts run and erase in {folder}, too",
-                hint=f"chmod o+x {place}, or name another folder.",
-            )
+        for place in reversed(folder.parents):
+            if not is_traversable(place, account):
+                raise OwnerUnusable(
+                    f"{place} cannot be passed through by user {uid}, as whom the parts run and erase in {folder}, too",
+                    hint=f"chmod o+x {place}, or name another folder.",
+                )
+        with _folder(folder) as descriptor:  # what is looked at is what is given, whatever has its name by then
+            state = os.fstat(descriptor)
+            if state.st_uid == uid:
+                return
+            if state.st_uid or state.st_mode & 0o022 or not all(map(known.match, os.listdir(descriptor))):
+                raise OwnerUnusable(
+                    f"{folder} belongs to somebody else than user {uid}, as whom the parts run and erase in it, too",
+                    hint=f"Name a new folder, or chown -R {uid}:{gid} {folder}",
+                )
+            _give(descriptor, account)
 
 
 def is_ours(folder: Path) -> bool:
@@ -269,13 +292,36 @@ def hand_over_all(folder: Path, account: pwd.struct_passwd) -> None:
     Args:
         folder: Which.
         account: The user.
+
+    Raises:
+        OwnerUnusable: There is something else, or it belongs to somebody else.
     """
-    os.chown(folder, 0, 0)
-    folder.chmod(0o700)
-    for _, folders, files, at in os.fwalk(folder, topdown=False, follow_symlinks=False):
+    with _folder(folder) as descriptor:
+        if (whose := os.fstat(descriptor).st_uid) != os.geteuid():
+            raise OwnerUnusable(f"{folder} belongs to user {whose}", hint="Find out who put it there.")
+        _give(descriptor, account)
+
+
+def _give(descriptor: int, account: pwd.struct_passwd) -> None:
+    os.fchown(descriptor, 0, 0)
+    os.fchmod(descriptor, 0o700)
+    for _, folders, files, at in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=descriptor):
         for name in (*files, *folders):
             os.chown(name, account.pw_uid, account.pw_gid, dir_fd=at, follow_symlinks=False)
-    os.chown(folder, account.pw_uid, account.pw_gid)
+    os.fchown(descriptor, account.pw_uid, account.pw_gid)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    """The descriptor of a folder, which stays that folder whatever is done about its name; of no link."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:  # of a link, too
+        raise OwnerUnusable(f"{path} is a link, or no folder", hint="Find out who put it there.") from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _file_identity() -> tuple[int, int]:

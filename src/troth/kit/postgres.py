@@ -15,6 +15,7 @@ import socket
 import stat
 import subprocess
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -25,7 +26,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from troth.kit import clock
-from troth.kit.owner import hand_over_all, making_for, own_folder, service_account, share
+from troth.kit.owner import hand_over_all, making_for, open_own, own_folder, service_account, share
 from troth.kit.passwords import ROLES, SUPERUSER, Passwords, verifier
 from troth.kit.programs import (
     ServerUnavailable,
@@ -155,10 +156,7 @@ class EmbeddedServer:
             require_reachable(self.data_dir, self._account)
         if self._account:
             _sweep(self.socket_folder, self._account.pw_uid)
-        if self._service:  # the socket takes over the folder's group, which is that of the parts
-            own_folder(self.socket_folder, self._account, 0o2750, self._service.pw_gid)
-        else:
-            own_folder(self.socket_folder, self._account)
+        self._claim()
         if (self.cluster / "PG_VERSION").exists():
             self._passwords.require()
         else:
@@ -204,6 +202,14 @@ class EmbeddedServer:
                 f"{self.cluster} belongs to user {self._service.pw_uid}, as whom the database never runs",
                 hint="Find out who put it there.",
             )
+
+    def _claim(self) -> None:
+        """Have the socket's folder, as one that is in use from now on: it may be that of a server that was killed."""
+        if self._service:  # the socket takes over the folder's group, which is that of the parts
+            own_folder(self.socket_folder, self._account, 0o2750, self._service.pw_gid)
+        else:
+            own_folder(self.socket_folder, self._account)
+        os.utime(self.socket_folder, follow_symlinks=False)
 
     def _run_as(self) -> dict[str, object]:
         if not self._account:
@@ -269,9 +275,9 @@ class EmbeddedServer:
         give_up_at = time.monotonic() + timeout_seconds
         while True:
             self._reap_predecessor()
-            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "ab") as sink:
-                os.fchmod(descriptor, 0o600)
+            self._claim()  # again, should it have been swept before anybody listened in it
+            with os.fdopen(open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as sink:
+                os.fchmod(sink.fileno(), 0o600)
                 self._process = subprocess.Popen(  # type: ignore[call-overload]
                     [str(binaries / "postgres"), "-D", str(self.cluster)],
                     cwd="/",
@@ -397,19 +403,31 @@ def _socket_folder(data_dir: Path) -> Path:
 
 
 def _sweep(ours: Path, uid: int) -> None:
-    """Take away what servers left beside our folder that were killed: where nobody listens, and nobody begins to."""
+    """Take away what servers left beside our folder that were killed: where nobody listens, and nobody begins to.
+
+    Its age is looked at last: between that and its end no server can have claimed it and begun to listen.
+    """
     before = (clock.now() - _LEFT_BEHIND).timestamp()
     for folder in ours.parent.glob("troth-" + "[0-9a-f]" * 12):
-        state = folder.lstat()
-        if folder == ours or not stat.S_ISDIR(state.st_mode) or state.st_uid != uid or state.st_mtime > before:
-            continue
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-            try:
-                asked.connect(str(folder / _SOCKET))
-            except (ConnectionRefusedError, FileNotFoundError):
-                shutil.rmtree(folder, ignore_errors=True)
-            except OSError:
+        with suppress(FileNotFoundError):
+            if folder == ours or _is_heard(folder):
                 continue
+            state = folder.lstat()
+            if stat.S_ISDIR(state.st_mode) and state.st_uid == uid and state.st_mtime <= before:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_heard(folder: Path) -> bool:
+    """Whether a server listens in a folder, be it too busy to answer; never waits."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        asked.setblocking(False)
+        try:
+            asked.connect(str(folder / _SOCKET))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _environment() -> dict[str, str]:

@@ -24,7 +24,7 @@ from typing import Any
 
 from troth.kit import confinement
 from troth.kit.errors import Conflict, Unavailable
-from troth.kit.owner import owning
+from troth.kit.owner import open_own, owning
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
 from troth.main.apart import Apart
 from troth.main.dicom_tls import dicom_tls, warn_if_plain
@@ -66,8 +66,11 @@ def listening(settings: Settings) -> Settings:
 
     A node may have been given others on its command line, and a link that a command prints must lead to it.
     """
-    path = settings.data_dir / _LOCK
-    told = path.read_text().split() if path.exists() else []
+    try:
+        with os.fdopen(open_own(settings.data_dir / _LOCK, os.O_RDONLY)) as file:
+            told = file.read().split()
+    except FileNotFoundError:
+        told = []
     return replace(settings, http=Address.parse(told[0]), viewer=Address.parse(told[1])) if len(told) == 2 else settings
 
 
@@ -223,8 +226,7 @@ class Node:
         return {name: pid for pid, name in self._children.items()}
 
     def _take_lock(self) -> None:
-        path = self.settings.data_dir / _LOCK
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._lock = open_own(self.settings.data_dir / _LOCK, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:

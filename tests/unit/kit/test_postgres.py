@@ -282,3 +282,66 @@ def test_a_server_that_ended_leaves_no_folder_and_takes_away_those_of_killed_one
         for place in (killed, begun, heard):
             shutil.rmtree(place, ignore_errors=True)
     assert not server.socket_folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only where root starts it are servers side by side in /run")
+def test_a_server_that_begins_or_is_busy_keeps_its_folder(folder: Path) -> None:
+    server, user = EmbeddedServer(folder), programs.unprivileged_account()
+    beside = server.socket_folder.with_name("troth-" + "0" * 12)
+
+    def old() -> None:
+        os.chown(server.socket_folder, user.pw_uid, user.pw_gid)
+        os.utime(server.socket_folder, (0, 0))
+
+    server.socket_folder.mkdir()
+    old()
+    server._claim()  # the folder of one that was killed, as a second start finds it
+    postgres._sweep(beside, user.pw_uid)
+    assert server.socket_folder.exists()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(server.socket_folder / ".s.PGSQL.5432"))
+        listening.listen(0)
+        waiting = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(3)]
+        for each in waiting:  # until nobody more finds a place to wait, as before one that takes none at the moment
+            each.setblocking(False)
+            with suppress(BlockingIOError):
+                each.connect(str(server.socket_folder / ".s.PGSQL.5432"))
+        old()
+        postgres._sweep(beside, user.pw_uid)
+        assert server.socket_folder.exists()
+        for each in waiting:
+            each.close()
+    old()
+    postgres._sweep(beside, user.pw_uid)
+    assert not server.socket_folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only where root starts it are servers side by side in /run")
+def test_a_folder_that_was_swept_while_its_server_began_is_made_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedServer(folder)
+    really_configure = server._configure
+
+    def configure() -> None:
+        really_configure()
+        shutil.rmtree(server.socket_folder)
+
+    monkeypatch.setattr(server, "_configure", configure)
+    server.start()
+    try:
+        assert server.answers()
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only in a folder of root's do others make files beside its own")
+def test_the_servers_log_is_no_file_of_somebody_else(folder: Path) -> None:
+    server, log = EmbeddedServer(folder), folder / "postgres.log"
+    os.mkfifo(log)
+    with pytest.raises(owner.OwnerUnusable, match=r"postgres\.log is not a plain file"):
+        server.start()
+    log.unlink()
+    server.start()
+    server.stop()
+    assert log.stat().st_mode & 0o777 == 0o600
