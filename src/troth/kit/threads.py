@@ -1,7 +1,8 @@
 """Threads of a process, shared out by organisation: whoever asks for much delays others by one task, not by the crowd.
 
 Whatever runs beside the event loop (`asyncio.to_thread`) runs here. Tasks of different organisations take turns, and
-one of them has two thirds of the threads at most, so that a task of another always finds one.
+one of them has two thirds of the threads at most, so that a task of another always finds one. Work of which nobody said
+whose it is may be anybody's, the same organisation's too: it never has the last of what that one leaves.
 
 What runs in a thread must not wait for another task of these threads.
 """
@@ -39,6 +40,7 @@ class SharedThreads(ThreadPoolExecutor):
         most = most or min(32, (os.cpu_count() or 1) + 4)
         super().__init__(most, thread_name_prefix="shared")
         self._most_of_one = max(1, most * 2 // 3)
+        self._most_of_nobody = max(1, most - self._most_of_one - 1)
         self._guard = Lock()
         self._waiting: OrderedDict[Hashable, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()
         self._running: Counter[Hashable] = Counter()
@@ -47,9 +49,9 @@ class SharedThreads(ThreadPoolExecutor):
     def submit(self, task: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         """Take a task in, for whom this task of the event loop works."""
         future: Future[Any] = Future()
-        with self._guard:
+        with self._guard:  # a thread that comes at once waits for it, and a task that is refused is not left waiting
+            super().submit(self._work)
             self._waiting.setdefault(_whose.get(), deque()).append((future, lambda: task(*arguments, **named)))
-        super().submit(self._work)
         return future
 
     def _work(self) -> None:
@@ -73,7 +75,7 @@ class SharedThreads(ThreadPoolExecutor):
         """The next task of whoever waits longest and has not its share."""
         with self._guard:
             for who, tasks in self._waiting.items():
-                if self._running[who] >= self._most_of_one:
+                if self._running[who] >= (self._most_of_nobody if who is None else self._most_of_one):
                     continue
                 future, task = tasks.popleft()
                 self._running[who] += 1

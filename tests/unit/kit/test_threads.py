@@ -20,12 +20,12 @@ def threads() -> Iterator[SharedThreads]:
     made.shutdown()
 
 
-def of(threads: SharedThreads, who: str, *tasks: Task) -> list[asyncio.Future[Any]]:
+def of(threads: SharedThreads, who: str | None, *tasks: Task) -> list[asyncio.Future[Any]]:
     """Tasks of somebody, handed in as `asyncio.to_thread` does it."""
     return copy_context().run(_handed_in, threads, who, tasks)
 
 
-def _handed_in(threads: SharedThreads, who: str, tasks: tuple[Task, ...]) -> list[asyncio.Future[Any]]:
+def _handed_in(threads: SharedThreads, who: str | None, tasks: tuple[Task, ...]) -> list[asyncio.Future[Any]]:
     work_for(who)
     return [asyncio.wrap_future(threads.submit(task)) for task in tasks]
 
@@ -43,6 +43,29 @@ async def test_one_organisation_cannot_take_all_threads(threads: SharedThreads) 
     assert await asyncio.gather(*crowd) == [True] * 50
     threads.shutdown()
     assert not threads._running
+    assert not threads._waiting
+
+
+async def test_work_of_nobody_does_not_have_what_one_organisation_leaves() -> None:
+    """Counted, for as many threads as a machine may have: what nobody is said for may be the same organisation's."""
+    for most in (4, 5, 6, 32):
+        threads, let_go = SharedThreads(most), Event()
+        try:
+            crowd = of(threads, "one", *[let_go.wait] * 50) + of(threads, None, *[let_go.wait] * 50)
+            (other,) = of(threads, "other", lambda: 7)
+            assert await asyncio.wait_for(other, 60) == 7
+            assert threads._running["one"] == most * 2 // 3
+            assert 1 <= threads._running[None] == most - most * 2 // 3 - 1
+        finally:
+            let_go.set()
+        assert await asyncio.gather(*crowd) == [True] * 100
+        threads.shutdown()
+
+
+async def test_a_task_that_is_refused_is_not_done_later(threads: SharedThreads) -> None:
+    threads.shutdown()
+    with pytest.raises(RuntimeError):
+        of(threads, "one", lambda: 7)
     assert not threads._waiting
 
 

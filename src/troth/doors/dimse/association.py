@@ -21,6 +21,7 @@ from troth.doors.dimse.services import SERVICES
 from troth.doors.dimse.upper import State, UpperLayer
 from troth.doors.errors import UidsDiffer
 from troth.kit.errors import Unavailable
+from troth.kit.threads import work_for
 
 _log = logging.getLogger("troth.doors.dimse")
 
@@ -153,6 +154,7 @@ class Association:
             return
         self.calling_ae, self.peer_id = request.calling_ae, caller.actor.id
         self.tenant = caller.actor.tenant
+        work_for(self.tenant)
         if not self._house.take_place(self):
             self.upper.reject(2, 3, 2)  # transient, local limit exceeded
             return
@@ -255,6 +257,7 @@ class Association:
 
     async def _serve(self, asked: Asked) -> None:
         assert self._talk is not None
+        work_for(self.tenant)
         try:
             await self._talk.answer(asked)
         except PeerGone:
@@ -295,6 +298,7 @@ class Association:
         self._work = asyncio.get_running_loop().create_task(self._finish(work))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
+        work_for(self.tenant)
         try:
             await work
         except ProtocolFault as fault:

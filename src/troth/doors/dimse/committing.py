@@ -24,6 +24,7 @@ from troth.doors.dimse.limits import Limits
 from troth.doors.dimse.ports import Rooms
 from troth.doors.dimse.requestor import Requestor
 from troth.kit.errors import TrothError
+from troth.kit.threads import work_for
 from troth.people import Peer
 from troth.policy import Actor, PermitDenied
 
@@ -150,6 +151,7 @@ class Reporter:
 
     async def answer_due(self, actor: Actor) -> None:
         """Answer what is due in the actor's organisation."""
+        work_for(actor.tenant)
         for commitment in await self._rooms.archive.commitments.take_due(actor):
             await self._answer(commitment)
 

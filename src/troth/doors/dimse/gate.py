@@ -10,7 +10,6 @@ from troth.doors.dimse.ports import Rooms
 from troth.doors.taking import telling_why
 from troth.kit import clock
 from troth.kit.errors import PermitDenied
-from troth.kit.threads import work_for
 from troth.people import Peer, PeerCaller
 from troth.policy import Permit, Target
 
@@ -110,7 +109,6 @@ class Gate:
         caller = await self.caller()
         if caller is None:
             raise PermitDenied
-        work_for(caller.actor.tenant)
         return caller
 
 

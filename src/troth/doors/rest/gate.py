@@ -18,6 +18,7 @@ from troth.doors.moments import Moments
 from troth.doors.rest.errors import NoRoomToWait, TooManyWaiting
 from troth.doors.rest.ports import Rooms
 from troth.kit.errors import PermitDenied, Unauthenticated
+from troth.kit.threads import work_for
 from troth.people import Bearer
 from troth.policy import Target
 
@@ -62,6 +63,7 @@ class Gate:
         held = await self._bearers.of(sha256(token.encode()).digest(), lambda: self._people.bearer_of_token(token))
         if held is None:
             raise Unauthenticated
+        work_for(held.actor.tenant)
         return replace(held, actor=replace(held.actor, via="changes", surface="rest"))
 
     async def following(self, caller: Bearer) -> Following:

@@ -6,13 +6,14 @@ import asyncio
 import os
 import struct
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests.common import dimse as wire
 from tests.common.dimse import RecordingRooms, Served
 from troth.doors.dimse import Limits
-from troth.kit import clock
+from troth.kit import clock, threads
 from troth.kit.errors import Conflict, PermitDenied, TooLarge
 
 QUICK = Limits(artim_seconds=1.0, idle_seconds=1.0, drain_seconds=2.0, dataset_bytes=100_000)
@@ -66,6 +67,26 @@ async def test_store_is_acknowledged_only_when_the_archive_is_done(served: Serve
     archive.may_go_on.set()
     assert await peer.status() == 0
     assert [received.dataset for received in archive.stored] == [wire.tiny_dataset()]
+    peer.hang_up()
+
+
+async def test_every_store_is_the_organisations_work_also_under_a_permit_that_was_there(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a task of its own: whose threads it takes is said to each."""
+    really_store, whose = served.rooms.archive.store, list[object]()
+
+    async def stored(*told: Any) -> Any:
+        whose.append(threads._whose.get())
+        return await really_store(*told)
+
+    monkeypatch.setattr(served.rooms.archive, "store", stored)
+    peer = await served.associate()
+    for _ in range(3):
+        store(peer)
+        assert await peer.status() == 0
+    assert served.rooms.policy.asked == 1
+    assert whose == [wire.TENANT] * 3
     peer.hang_up()
 
 

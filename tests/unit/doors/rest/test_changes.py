@@ -18,7 +18,7 @@ from tests.common.deployment import Deployment, Held, OpenDeployment, Person, pl
 from tests.promises.test_choices import choose
 from troth.archive import CHANGES
 from troth.doors.rest import changes, gate
-from troth.kit import clock
+from troth.kit import clock, threads
 from troth.ledger import HeadFile, Sequencer
 from troth.people import Organisation
 from troth.policy import Target
@@ -74,6 +74,20 @@ async def erase(place: Deployment, held: Held) -> None:
 async def timed(work: Awaitable[Any]) -> tuple[Any, float]:
     began = time.monotonic()
     return await work, time.monotonic() - began
+
+
+async def test_whoever_asks_takes_the_threads_of_their_organisation(
+    follower: Person, house: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whose, really_follow = list[object](), gate.Gate.following
+
+    async def following(self: gate.Gate, caller: Any) -> Any:
+        whose.append(threads._whose.get())
+        return await really_follow(self, caller)
+
+    monkeypatch.setattr(gate.Gate, "following", following)
+    await asked(follower)
+    assert whose == [house.id]
 
 
 def test_the_kinds_are_those_of_the_room() -> None:
