@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from troth import dicom
-
-_STEP_BYTES = 256 << 10
+from troth.vault import SEGMENT_BYTES
 
 Read = Callable[[int, int], Awaitable[bytes]]
 
@@ -22,11 +21,13 @@ class BulkValue:
         length_bytes: Its length.
         unit_bytes: Width of the units whose bytes are stored the other way round, else 1.
         read_stored: Reads its stored bytes [start, stop).
+        origin: How far from the beginning of what it is stored in its first byte is.
     """
 
     length_bytes: int
     unit_bytes: int
     read_stored: Read
+    origin: int = 0
 
     async def read(self, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of the value."""
@@ -44,8 +45,8 @@ class BulkValue:
             stop: One after the last; None for all.
         """
         stop = self.length_bytes if stop is None else stop
-        for at in range(start, stop, _STEP_BYTES):
-            yield await self.read(at, min(at + _STEP_BYTES, stop))
+        for first, last in dicom.stretches(self.origin + start, self.origin + stop, SEGMENT_BYTES):
+            yield await self.read(first - self.origin, last - self.origin)
 
 
 def joined(ranges: Sequence[tuple[int, int]], read: Read) -> BulkValue:
@@ -67,4 +68,4 @@ def joined(ranges: Sequence[tuple[int, int]], read: Read) -> BulkValue:
             pieces.append(await read(origin + max(start, first), origin + min(stop, ends[at])))
         return b"".join(pieces)
 
-    return BulkValue(ends[-1] if ends else 0, 1, read_joined)
+    return BulkValue(ends[-1] if ends else 0, 1, read_joined, ranges[0][0] if ranges else 0)

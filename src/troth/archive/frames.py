@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from troth import dicom
+from troth.vault import SEGMENT_BYTES
 
 _AT_ONCE_BYTES = 512 << 10  # a usual CT or MR image; of larger ones less waits with each reader
-_STEP_BYTES = 256 << 10
+_NO_CUT = 1 << 60
 
 Read = Callable[[int, int], Awaitable[bytes]]
 
@@ -60,15 +61,16 @@ async def stored_frame(table: dicom.FrameTable, number: int, read: Read) -> Stor
         number: Counted from 1; there is such a frame.
         read: Reads stored bytes [start, stop).
     """
-    length = table.length_bytes(number)
-    parts = table.parts(number, length if length <= _AT_ONCE_BYTES else _STEP_BYTES)
+    ranges = table.ranges(number)
+    is_small = ranges[-1][1] - ranges[0][0] <= _AT_ONCE_BYTES
+    parts = table.parts(number, _NO_CUT if is_small else SEGMENT_BYTES)
 
     async def following() -> AsyncIterator[bytes]:
         for start, stop, made in parts:
             yield made(await read(start, stop))
 
     rest = following()
-    return StoredFrame(length, await anext(rest, b""), rest)
+    return StoredFrame(table.length_bytes(number), await anext(rest, b""), rest)
 
 
 async def found_table(

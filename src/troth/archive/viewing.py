@@ -325,7 +325,7 @@ class Viewing:
                 await self.check()
                 return await self._head_range(instance, place.start + start, place.start + stop)
 
-            return BulkValue(place.stop - place.start, place.unit_bytes, from_head)
+            return BulkValue(place.stop - place.start, place.unit_bytes, from_head, place.start)
         if dicom.is_video(instance.syntax) and instance.is_encapsulated:
             return joined((await self._frame_table(instance)).stream(), partial(self.bulk, instance))
         if instance.is_encapsulated or instance.bulk_length is None:

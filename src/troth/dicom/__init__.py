@@ -23,7 +23,7 @@ from troth.dicom.errors import (
 from troth.dicom.file_sets import MOST_BYTES as DICOMDIR_BYTES
 from troth.dicom.file_sets import referenced_files
 from troth.dicom.fragments import Fragments
-from troth.dicom.frames import FrameTable, encapsulated_table, frame_table, swapped
+from troth.dicom.frames import FrameTable, encapsulated_table, frame_table, stretches, swapped
 from troth.dicom.header import Header, is_uid
 from troth.dicom.metadata import BulkPlace, to_json
 from troth.dicom.part10 import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, part10
@@ -81,6 +81,7 @@ __all__ = [
     "render",
     "reopen",
     "scan",
+    "stretches",
     "swapped",
     "to_json",
     "write_dicomdir",

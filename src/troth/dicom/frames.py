@@ -70,7 +70,7 @@ class FrameTable:
 
         Args:
             number: Counted from 1.
-            step_bytes: About how long each is.
+            step_bytes: A multiple of it is where each but the last ends in the bulk; it is a multiple of 8.
 
         Yields:
             Where to read in the bulk, from and to, and what makes the part of what was read.
@@ -81,12 +81,13 @@ class FrameTable:
         ranges = self.ranges(number)
         if not self.frame_bits:
             start, stop = ranges[0][0], ranges[-1][1]
-            for at in range(start, stop, step_bytes):
-                yield at, min(at + step_bytes, stop), partial(self._inside, self._fragments(number), at)
+            for at, end in stretches(start, stop, step_bytes):
+                yield at, end, partial(self._inside, self._fragments(number), at)
             return
-        end = number * self.frame_bits
-        for first in range(end - self.frame_bits, end, 8 * step_bytes):
-            last = min(first + 8 * step_bytes, end)
+        begin = (number - 1) * self.frame_bits
+        skip = begin % 8  # each part has whole bytes, so one of a frame that begins within a byte ends within one
+        for first, last in stretches(begin - skip, begin - skip + self.frame_bits, 8 * step_bytes):
+            first, last = first + skip, last + skip
             start, stop = self._holding(first, last)
             yield start, stop, partial(self._aligned, first - 8 * start, last - first)
 
@@ -244,6 +245,20 @@ def read_fragments(read: Read) -> Fragments:
             raise Malformed("Encapsulated pixels have no end")
         fragments.feed(piece)
     return fragments
+
+
+def stretches(start: int, stop: int, step: int) -> Iterator[Range]:
+    """The stretches of [start, stop), cut where multiples of a step are: no unit of a store is read for two of them.
+
+    Args:
+        start: First.
+        stop: One after the last.
+        step: Length of a unit of the store, or a multiple of it.
+    """
+    while start < stop:
+        end = min((start // step + 1) * step, stop)
+        yield start, end
+        start = end
 
 
 def swapped(raw: bytes, unit_bytes: int) -> bytes:

@@ -21,9 +21,11 @@ from troth.vault.keyring import Keyring
 from troth.vault.leftovers import Freed, KeyCensus, Named, free_unnamed, quiet_packs
 from troth.vault.model import KeyRef, PackSize, SealedObject
 from troth.vault.packs import ObjectWriter, Packs
+from troth.vault.segments import SEGMENT_BYTES
 from troth.vault.tickets import text_of, ticket_of
 
 __all__ = [
+    "SEGMENT_BYTES",
     "CopiedPack",
     "Freed",
     "KeyCensus",

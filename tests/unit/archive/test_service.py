@@ -4,8 +4,10 @@ import asyncio
 from datetime import timedelta
 from io import BytesIO
 
+import numpy as np
 import pydicom
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydicom.uid import generate_uid
 
 from tests.unit.archive.rooms import Rooms, instance, real_files
@@ -25,7 +27,7 @@ from troth.archive import (
 from troth.kit import clock
 from troth.people import SubjectNotFound
 from troth.policy import PermitDenied
-from troth.vault import KeyDestroyed
+from troth.vault import SEGMENT_BYTES, KeyDestroyed, segments
 
 
 def read(content: bytes) -> pydicom.Dataset:
@@ -297,3 +299,38 @@ async def test_nothing_of_a_name_lies_in_the_database(rooms: Rooms) -> None:
             text = " ".join([row["whole"] for row in await cursor.fetchall()]).lower()
             assert b"qwxyz".hex() not in text
             assert "qwxyz" not in text
+
+
+async def test_each_sealed_segment_is_opened_once_for_a_frame_and_for_a_value(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames and values begin anywhere in their segments; the work is counted."""
+    pixels = np.random.default_rng(7).integers(0, 4096, 3 * 1000 * 700, dtype="<u2").tobytes()
+    sent = instance(Rows=1000, Columns=700, NumberOfFrames=3, PixelData=pixels)
+    (outcome,) = await rooms.store(sent)
+    viewing = await opened(rooms, outcome.study_uid)
+    record = await viewing.instance(outcome.instance_uid)
+    unsealed: list[int] = []
+    really_open = segments.Place.open
+
+    def counted(place: segments.Place, aead: AESGCM, stored: memoryview, first: int, last: int) -> list[bytes]:
+        unsealed.extend(range(first, last + 1))
+        return really_open(place, aead, stored, first, last)
+
+    monkeypatch.setattr(segments.Place, "open", counted)
+    length = 2 * 1000 * 700
+    for number in (1, 2, 3):
+        unsealed.clear()
+        frame = await viewing.frame(record, number)
+        assert not frame.is_whole
+        start, stop = (number - 1) * length, number * length
+        assert b"".join([piece async for piece in frame.pieces()]) == pixels[start:stop]
+        assert unsealed == list(range(start // SEGMENT_BYTES, (stop - 1) // SEGMENT_BYTES + 1))
+    value = await viewing.bulk_value(record, "7FE00010")
+    assert value is not None
+    unsealed.clear()
+    assert (
+        b"".join([piece async for piece in value.stream(start=length, stop=2 * length)]) == pixels[length : 2 * length]
+    )
+    assert unsealed == list(range(length // SEGMENT_BYTES, (2 * length - 1) // SEGMENT_BYTES + 1))
+    await viewing.close()

@@ -36,7 +36,7 @@ def test_frames_are_what_pydicom_reads(path: Path) -> None:
     assert again.to_bytes() == table.to_bytes()
     peer = pydicom.dcmread(path, force=True)
     frames = [table.read(number, lambda start, stop: bulk[start:stop]) for number in range(1, table.count + 1)]
-    for step in (333, 1 << 20):
+    for step in (336, 1 << 20):
         for number, one in enumerate(frames[:3], 1):
             parts = [made(bulk[start:stop]) for start, stop, made in table.parts(number, step)]
             assert b"".join(parts) == one
@@ -55,6 +55,23 @@ def test_frames_are_what_pydicom_reads(path: Path) -> None:
                 expected = np.moveaxis(expected, -1, 0)
             mask = (1 << (header.number(0x00280101) or header.bits_allocated)) - 1  # pydicom extends the sign
             assert np.array_equal(got.astype("u8") & mask, expected.ravel().astype("i8").astype("u8") & mask)
+
+
+def test_parts_end_where_the_units_of_the_store_do() -> None:
+    step = 4096
+    native = FrameTable(3, 8 * 10_001, 1, 30_003)
+    fragments = FrameTable(2, 0, 1, 0, [0, 1], [8, 9_000], [8_950, 9_001])
+    for table in (native, fragments):
+        for number in range(1, table.count + 1):
+            places = [(start, stop) for start, stop, _ in table.parts(number, step)]
+            first, last = places[0][0] // step, (places[-1][1] - 1) // step
+            assert [(start // step, (stop - 1) // step) for start, stop in places] == [
+                (unit, unit) for unit in range(first, last + 1)
+            ]
+    bits = FrameTable(3, 8 * 10_001 + 3, 1, 30_005)  # which begin within a byte: one byte is read twice
+    for number in (2, 3):
+        places = [(start, stop) for start, stop, _ in bits.parts(number, step)]
+        assert [stop % step for _, stop in places[:-1]] == [1] * (len(places) - 1)
 
 
 def test_one_bit_frames_that_share_a_byte() -> None:
