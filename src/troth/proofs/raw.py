@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -53,8 +54,8 @@ def serve(listening: socket.socket, cluster: Path, look: Look) -> None:
     while True:
         connection, _ = listening.accept()
         with connection, suppress(OSError, ValueError):
-            connection.settimeout(_SECONDS)
             found = look(cluster, _files(_whole(connection)))
+            connection.settimeout(_SECONDS)
             connection.sendall(json.dumps([found.measure, found.holds, found.found]).encode())
 
 
@@ -73,7 +74,7 @@ def _files(question: bytes) -> list[str]:
     return asked
 
 
-def ask(folder: Path, files: Iterable[str]) -> Checked | None:
+def ask(folder: Path, files: Sequence[str]) -> Checked | None:
     """What the database's user sees; None where there is nobody to ask.
 
     Args:
@@ -84,7 +85,7 @@ def ask(folder: Path, files: Iterable[str]) -> Checked | None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_SECONDS)
             connection.connect(str(folder / NAME))
-            connection.sendall(json.dumps(list(files)).encode())
+            connection.sendall(json.dumps(files).encode())
             connection.shutdown(socket.SHUT_WR)
             measure, holds, found = json.loads(_whole(connection))
     except (OSError, ValueError):
@@ -93,9 +94,20 @@ def ask(folder: Path, files: Iterable[str]) -> Checked | None:
 
 
 def _whole(connection: socket.socket) -> bytes:
-    content = b""
-    while piece := connection.recv(1 << 16):
+    """All that the other side says within the time, however slowly each piece of it comes.
+
+    Raises:
+        TimeoutError: It has not ended by then.
+        ValueError: It is longer than any question or answer.
+    """
+    content, ends = b"", time.monotonic() + _SECONDS
+    while True:
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        if not (piece := connection.recv(1 << 16)):
+            return content
         content += piece
         if len(content) > _MOST_BYTES:
             raise ValueError("longer than any question or answer")
-    return content

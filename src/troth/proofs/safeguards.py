@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -265,7 +265,7 @@ def raw_objects(folder: Path) -> Checked:
     return _searched("sealed_at_rest", "stored images", packs, _IN_PACKS)
 
 
-def raw_tables(cluster: Path | None, files: Iterable[str], reader: Path | None = None) -> Checked:
+def raw_tables(cluster: Path | None, files: Sequence[str], reader: Path | None = None) -> Checked:
     """The pages of the tables and the newest of the write-ahead log, read from disk, hold no record in the clear."""
     if cluster is None or not cluster.is_dir():
         return Checked("sealed_at_rest", None, "the database lies on another machine")
