@@ -33,28 +33,22 @@ async def see_one_moment(connection: Connection) -> None:
     await connection.execute("set transaction isolation level repeatable read")
 
 
-async def own(connection: Connection) -> tuple[dict[str, str], dict[str, str], set[str]]:
-    """What is stored of ourselves, to be held against the ledger.
+async def own(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+    """What is stored of ourselves, to be held against the ledger; the newest first.
 
     Returns:
-        SHA-256 of the results by run, computed from what is stored; how each break stands, as `looks.own` has it; and
-        which of both are so new that their entries may have no place in the tree yet.
+        SHA-256 of the results by run, computed from what is stored; how each break stands, as `looks.own` has it.
     """
-    cursor = await connection.execute(
-        "select id, results, ended_at > now() - interval '10 minutes' as is_new from proof_run order by ended_at desc"
-        " limit 10"
-    )
+    cursor = await connection.execute("select id, results from proof_run order by ended_at desc limit 10")
     runs = await cursor.fetchall()
     cursor = await connection.execute(
         "select id, case when agreed_at is not null then 'answered:' || said_against when ended_at is null then 'open'"
-        " else 'mended' end as state, coalesce(ended_at, found_at) > now() - interval '10 minutes' as is_new"
-        " from proof_breach"
+        " else 'mended' end as state from proof_breach order by found_at desc, id desc"
     )
     breaches = await cursor.fetchall()
     return (
         {str(row["id"]): digest(row["results"]).hex() for row in runs},
         {str(row["id"]): row["state"] for row in breaches},
-        {str(row["id"]) for row in (*runs, *breaches) if row["is_new"]},
     )
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import UUID
 
 from troth.kit import clock
-from troth.kit.db import Database, HasTenant
+from troth.kit.db import Connection, Database, HasTenant
 from troth.ledger import Ledger, Verification
 from troth.notice import Clause, Notice, Notices, Serves, is_marked, unserved
 from troth.proofs import runs_store
 from troth.proofs.looks import Looks, Text
+from troth.proofs.looks.own import KINDS
 from troth.proofs.model import Checked, Deep, Departures, Finding, Proven, Report, Standing, Verdict
 from troth.proofs.safeguards import Site, look, look_through, recipients
 
 SALE: Final = "sale"
+_AT_ONCE: Final = 100
 
 WHOLE: Final = frozenset({"sealed_at_rest", "sealed_in_transit", "tamper_evident", "apart", "stays_erased"})
 """Measures whose live checks compute the whole sentence; a check of another can break it, and not show it."""
@@ -100,6 +103,7 @@ class Proofs:
         looks = Looks(text)
         async with self._database.transaction(None) as connection:
             own = await runs_store.own(connection)  # first: what is stored while the leaves are read has none yet
+            waiting = await self._waiting(connection)
             cookies = await runs_store.cookies(connection)
         verification = await self._ledger.verify(self._dsn, heed=looks.see)
         if deep is None:
@@ -107,7 +111,7 @@ class Proofs:
         checks = [
             *await look(self._site, self._database, verification),
             *deep.checks,
-            looks.own.compared(own[0], own[1], own[2] if verification.pending else ()),
+            looks.compared(*own, waiting if verification.pending else ()),
         ]
         now = clock.now()
         found = {**looks.found(now), **_of_cookies(text, cookies)}
@@ -130,6 +134,18 @@ class Proofs:
         registered, sellers = await recipients(self._database, SALE)
         left = Departures(now, verification.size, verification.is_sound, dict(looks.departures), registered, sellers)
         return Computed(reports, left, deep)
+
+    async def _waiting(self, connection: Connection) -> set[str]:
+        """Runs and breaks whose entries have no place in the tree yet, however long the sequencer rests."""
+        found: set[str] = set()
+        last: UUID | None = None
+        while True:
+            events = await self._ledger.latest(connection, kinds=KINDS, limit=_AT_ONCE, before=last)
+            waits = [event for event in events if event.index is None]
+            found.update(str(ref) for event in waits for _, ref in event.clear.refs)
+            if not waits or len(events) < _AT_ONCE:
+                return found
+            last = events[-1].id
 
     def _proven(
         self,

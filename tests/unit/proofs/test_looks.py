@@ -245,6 +245,23 @@ def test_what_was_allowed_again_is_used(book: Book) -> None:
     assert book.found("9.4").verdict is KEPT
 
 
+def test_what_is_stopped_is_stopped_for_each_number_that_was_merged_with_theirs(book: Book) -> None:
+    survivor, merged, merge = str(uuid4()), str(uuid4()), {"merge": uuid4()}
+    refs = {"restriction": uuid4()}
+    book.write("people:restriction:set", subject_id=survivor, refs=refs, says={"state": "given"})
+    book.pass_(seconds=2)
+    book.write("archive:study:opened", **viewing(subject_id=merged))
+    assert book.found("9.4").verdict is KEPT, "it was another person's then"
+    for subject in (merged, survivor):
+        book.write("people:subjects:merged", subject_id=subject, refs=merge)
+    book.write("archive:study:opened", **viewing(subject_id=merged))
+    assert (book.found("9.4").verdict, len(book.found("9.4").examples)) == (BROKEN, 1)
+    for subject in (merged, survivor):
+        book.write("people:subjects:unmerged", subject_id=subject, refs=merge)
+    book.write("archive:study:opened", **viewing(subject_id=merged))
+    assert len(book.found("9.4").examples) == 1
+
+
 def message(subject: str) -> dict[str, Any]:
     return {
         "subject_id": subject, "purpose": "newsletter", "clauses": ["4.10"], "action": "send_message", "role": "office",

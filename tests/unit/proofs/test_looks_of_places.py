@@ -88,6 +88,17 @@ def test_a_server_that_starts_with_a_surface_that_is_not_listed_is_seen(
 
 
 @pytest.mark.parametrize(("deployment", "clause", "listed", "other"), SCOPE)
+def test_a_server_that_names_no_surface_shows_nothing(deployment: str, clause: str, listed: str, other: str) -> None:
+    book = Book(deployment)
+    start(book, "GB", "")
+    assert book.found(clause).verdict is IDLE
+    start(book, "GB", listed)
+    assert "computed since entry" in book.found(clause).said
+    start(book, "GB", other)
+    assert book.found(clause).verdict is BROKEN
+
+
+@pytest.mark.parametrize(("deployment", "clause", "listed", "other"), SCOPE)
 def test_what_came_by_a_surface_that_is_not_listed_is_seen(
     deployment: str, clause: str, listed: str, other: str
 ) -> None:

@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
 from tests.common.deployment import Deployment, OpenDeployment
+from troth import policy
 from troth.kit import clock
 from troth.kit.db import Connection
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
-from troth.ledger import AlteredRow
+from troth.ledger import AlteredRow, needs
 from troth.main.proof_runs import ProofRuns
 from troth.proofs import Result, Runs, Standing, runs_store
 from troth.proofs.looks import LeafUnreadable
@@ -286,3 +287,45 @@ async def test_a_run_that_ends_while_the_last_one_is_read_is_no_reason_to_say_no
     monkeypatch.setattr(runs_store, "results_of", meanwhile)
     assert await reading.last() == before
     assert await reading.last() == await rooms.runs.last() != before
+
+
+async def test_what_waits_for_its_place_in_the_tree_is_not_called_changed(open_deployment: OpenDeployment) -> None:
+    place = await open_deployment("imaging-cloud")
+    await place.sequencer.drain()
+    with clock.moved(timedelta(hours=-2)):
+        await place.rooms.runs.run()
+    async with place.rooms.database.transaction(None) as connection:
+        [entry] = await place.rooms.ledger.latest(connection, kinds=["proofs:run:ended"])
+    assert entry.index is None, "nobody has sequenced it"
+    assert not named(await place.rooms.runs.run())
+    await place.sequencer.drain()
+    assert not named(await place.rooms.runs.run())
+
+
+async def test_rows_from_before_entries_named_any_read_as_they_are(
+    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await open_deployment("imaging-cloud")
+    monkeypatch.setattr(needs, "lacking", lambda *_: ())
+    before = [
+        policy.act(policy.Actor(kind="system", role="worker"), kind, "administration", counts={})
+        for kind in ("proofs:run:ended", "proofs:clause:broken")
+    ]
+    async with place.rooms.database.transaction(None) as connection:
+        await place.rooms.ledger.append_many(connection, before)
+        await runs_store.insert_run(
+            connection,
+            {
+                "id": uuid4(), "size": 1, "program": "0.1", "sha256": b"", "results": {}, "counts": {},
+                "started_at": clock.now(), "ended_at": clock.now(), "written": 0,
+            },
+        )  # fmt: skip
+        await runs_store.insert_breach(
+            connection,
+            {
+                "id": uuid4(), "notice": "n", "clause": "1.1", "look": "purpose", "first_index": 1,
+                "found_at": clock.now(),
+            },
+        )  # fmt: skip
+    assert not named(await place.looked()), "nothing was changed"
+    assert not named(await place.looked())

@@ -68,7 +68,7 @@ class Amendment(Clause):
 
     def looks_for(self) -> str:
         """What is computed over all that happened."""
-        told = "; each account that a change was due to was written to once" if self.is_mailed else ""
+        told = "; a letter left once for each account that was counted for a change" if self.is_mailed else ""
         return f"every version that was in force was signed by two people who let neither in the other{told}"
 
     def kept(self, notice: Lookup) -> Iterator[Row]:

@@ -6,9 +6,11 @@ A kind of clause without a look here stays unproven, whatever happened.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 from troth.notice import Clause, Notice, places
 from troth.proofs.looks.access import OfIdentity, OfLevels, OfSessions, OfSignIns, OfViewings
@@ -25,28 +27,51 @@ from troth.proofs.looks.own import Own
 from troth.proofs.looks.reach import OfResidency, OfScope, OfSurfaces
 from troth.proofs.looks.requests import OfRequests, OfRestriction
 from troth.proofs.looks.shape import OfNever, OfPurpose, OfRole, Shape
-from troth.proofs.model import Finding
+from troth.proofs.model import Checked, Finding, Verdict
 
 DEPARTED: Final = "exchange:disclosure:recorded"
 """What is written before anything leaves for somebody outside."""
+_MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+"""By then nothing is late."""
 
 __all__ = ["Leaf", "LeafUnreadable", "Look", "Looks", "Text"]
 
 
+class _Sees(Protocol):
+    def see(self, leaf: Leaf) -> None: ...
+
+
+class _Departures:
+    """How often something left for somebody outside, by activity."""
+
+    def __init__(self) -> None:
+        self.by_purpose: Counter[str] = Counter()
+
+    def see(self, leaf: Leaf) -> None:
+        """Something that is about to leave."""
+        if leaf.kind == DEPARTED and leaf.is_done:
+            self.by_purpose[leaf.purpose] += 1
+
+
 class Looks:
     """All looks of the notices of a deployment; they see each leaf once.
+
+    A leaf that one of them cannot make sense of ends no run: from there on that look is blind, and names the leaf.
 
     Args:
         text: The notices.
     """
 
     def __init__(self, text: Text) -> None:
-        self.departures: Counter[str] = Counter()
-        """How often something left for somebody outside, by activity."""
+        self._departures = _Departures()
         self._shape = Shape()
         self._registers = Registers()
-        self.own = Own()
-        """What the platform said of itself."""
+        self._own = Own()
+        self._malformed: dict[int, int] = {}
+        """Number of the first leaf that somebody could make no sense of, by the `id` of who."""
+        self._before: dict[int, Finding] = {}
+        """What looks had found against a promise until then."""
         self._of: dict[tuple[str, str], list[Look]] = {}
         for notice in text.current:
             for clause in notice.clauses:
@@ -65,16 +90,43 @@ class Looks:
             leaf = Leaf.read(octets)
         except LeafUnreadable:
             return
-        if leaf.kind == DEPARTED and leaf.is_done:
-            self.departures[leaf.purpose] += 1
-        self._shape.see(leaf)
-        self._registers.see(leaf)
+        for shared in (self._departures, self._shape, self._registers):
+            self._show(shared, leaf)
         if leaf.kind.startswith("proofs:"):
-            self.own.see(leaf)
+            self._show(self._own, leaf)
         for look in self._of_all:
-            look.see(leaf)
+            self._show(look, leaf)
         for look in self._by_kind.get(leaf.kind, ()):
-            look.see(leaf)
+            self._show(look, leaf)
+
+    def _show(self, each: _Sees, leaf: Leaf) -> None:
+        try:
+            each.see(leaf)
+        except _MALFORMED:
+            if id(each) in self._malformed:
+                return
+            self._malformed[id(each)] = leaf.index
+            for look in (one for some in self._of.values() for one in some):
+                if look is each or any(each is shared for shared in look.rests_on):
+                    self._keep_broken(look)
+
+    def _keep_broken(self, look: Look) -> None:
+        """What it had found by now against its promise stays, whatever it cannot see from here on."""
+        with suppress(*_MALFORMED):
+            found = look.found(_BEGINNING)
+            if found.verdict is Verdict.BROKEN:
+                self._before.setdefault(id(look), found)
+
+    @property
+    def departures(self) -> Counter[str]:
+        """How often something left for somebody outside, by activity."""
+        return self._departures.by_purpose
+
+    def compared(self, runs: Mapping[str, str], breaches: Mapping[str, str], waiting: Collection[str]) -> Checked:
+        """What the platform said of itself, held against what it keeps of that; see `Own.compared`."""
+        if (index := self._malformed.get(id(self._own))) is not None:
+            return Checked("tamper_evident", None, _unreadable(index))
+        return self._own.compared(runs, breaches, waiting)
 
     def found(self, now: datetime) -> Mapping[tuple[str, str], Sequence[Finding]]:
         """What was found, by notice and clause.
@@ -82,7 +134,18 @@ class Looks:
         Args:
             now: What is open and past its clock by then is late.
         """
-        return {key: [look.found(now) for look in some] for key, some in self._of.items()}
+        return {key: [self._found(look, now) for look in some] for key, some in self._of.items()}
+
+    def _found(self, look: Look, now: datetime) -> Finding:
+        unseen = [self._malformed[id(each)] for each in (look, *look.rests_on) if id(each) in self._malformed]
+        if unseen:
+            said = _unreadable(min(unseen))
+            before = self._before.get(id(look))
+            return replace(before, said=f"{before.said}; {said}") if before else Finding(look.name, Verdict.BLIND, said)
+        try:
+            return look.found(now)
+        except _MALFORMED:
+            return Finding(look.name, Verdict.BLIND, "an entry says what cannot be computed with")
 
     def _looks(self, clause: Clause, notice: Notice, text: Text) -> Iterator[Look]:
         """The looks that compute the sentence of a clause; none where nothing does yet."""
@@ -130,6 +193,10 @@ class Looks:
                     yield measure()
             case kind if kind in _SIMPLE:
                 yield from _SIMPLE[kind](clause)
+
+
+def _unreadable(index: int) -> str:
+    return f"entry {index + 1:,} says what this cannot make sense of, so that nothing is shown from there on"
 
 
 def _of_source(clause: Clause, notice: Notice) -> Iterator[Look]:

@@ -153,8 +153,10 @@ class OfViewings(Look):
             self._opened[leaf.study, leaf.actor, leaf.session] += 1
         elif leaf.kind == _CLOSED:
             viewing = (leaf.study, leaf.actor, leaf.session)
-            self._tally.judge(leaf, self._opened[viewing] > 0)
-            self._opened[viewing] = max(0, self._opened[viewing] - 1)
+            opened = self._opened.pop(viewing, 0)
+            self._tally.judge(leaf, opened > 0)
+            if opened > 1:
+                self._opened[viewing] = opened - 1
         elif leaf.kind == "rights:copy:made":
             self._made.add(leaf.ref("request"))
         elif leaf.kind == "rights:copy:collected":

@@ -140,6 +140,11 @@ class Look(ABC):
     name: ClassVar[str] = ""
     kinds: ClassVar[Collection[str] | None] = None
 
+    @property
+    def rests_on(self) -> tuple[object, ...]:
+        """What it shares with other looks, and which sees every entry before it."""
+        return ()
+
     @abstractmethod
     def see(self, leaf: Leaf) -> None:
         """Take in one entry; they come in the order of the ledger."""

@@ -88,10 +88,10 @@ class _Change:
 
 
 class OfMailing(Look):
-    """Each change was mailed to each account that it was due to, once, by the end of the day on which it counts.
+    """A letter about each change left once for each account that was counted for it, by the end of its effective day.
 
     A version that nobody tells of is late by the clock alone; one that is told is held against the number of accounts
-    that it was due to.
+    that its own entry says it was due to. Whether a letter arrived, no entry can say.
     """
 
     name = "mailing"
@@ -104,9 +104,10 @@ class OfMailing(Look):
         self._changes: dict[str, _Change] = {}
         self._tally = Tally(
             Told(
-                "each account was written to once about each change, before it counted",
-                "an account was not written to about a change before it counted, or was written to twice",
-                "nobody had to be written to about a change yet",
+                "a letter about each change left once for each account that was counted for it, before it counted, and"
+                " none for those that had been closed",
+                "of the accounts that were counted for a change, one had no letter before it counted, or had two",
+                "no account was counted for a change yet",
             )
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from troth.notice import Clause
 from troth.proofs.looks.base import GRACE, Kin, Look, Tally, Told
@@ -10,6 +11,8 @@ from troth.proofs.looks.leaf import Leaf
 from troth.proofs.model import Finding, Verdict
 
 _CLAIMED, _REVIEWED = "people:emergency:claimed", "people:emergency:reviewed"
+_PAST: Final = timedelta(days=1)
+"""For how long a claim that ran out is kept: entries do not come exactly in the order of their moments."""
 _NO_OPENING = frozenset({_CLAIMED, _REVIEWED, "archive:viewing:closed"})
 
 
@@ -40,6 +43,7 @@ class OfEmergencies(Look):
             self._kin.see(leaf)
         elif leaf.kind == _CLAIMED:
             if leaf.is_full:
+                self._claims = {ref: claim for ref, claim in self._claims.items() if not _is_past(claim, leaf.at)}
                 self._claims[leaf.ref("assignment")] = leaf
                 self._unchecked.add(leaf.ref("assignment"))
             else:
@@ -77,3 +81,9 @@ class OfEmergencies(Look):
         if self._unchecked and finding.verdict is not Verdict.BROKEN:
             return Finding(self.name, Verdict.IDLE, "an emergency waits for somebody to check it")
         return finding
+
+
+def _is_past(claim: Leaf, now: datetime) -> bool:
+    """Whether a claim covers nothing any more, however late an entry comes."""
+    until = claim.moment("until")
+    return until is None or now > until + _PAST

@@ -13,7 +13,7 @@ from troth.kit.errors import TrothError
 
 
 class LeafUnreadable(TrothError):
-    """A leaf is no JSON object; the ledger's own check names it."""
+    """A leaf is no JSON object, or does not say what it is; the ledger's own check names it."""
 
     slug = "leaf-unreadable"
 
@@ -39,7 +39,7 @@ class Leaf:
             said = json.loads(octets)
         except ValueError as fault:
             raise LeafUnreadable from fault
-        if not isinstance(said, dict):
+        if not isinstance(said, dict) or type(said.get("index")) is not int or type(said.get("kind")) is not str:
             raise LeafUnreadable
         return cls(said)
 

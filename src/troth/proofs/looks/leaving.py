@@ -93,6 +93,11 @@ class OfDepartures(Look):
         self._clause = clause
         self._tally = Tally(told)
 
+    @property
+    def rests_on(self) -> tuple[object, ...]:
+        """The registers."""
+        return (self._registers,)
+
     def see(self, leaf: Leaf) -> None:
         """Something that is about to leave."""
         if not leaf.is_full:
@@ -244,6 +249,11 @@ class OfInstructions(Look):
                 "nothing was done for these activities yet",
             )
         )
+
+    @property
+    def rests_on(self) -> tuple[object, ...]:
+        """The registers."""
+        return (self._registers,)
 
     def see(self, leaf: Leaf) -> None:
         """An act for an organisation."""

@@ -93,7 +93,7 @@ class OfScope(OfShape):
             return
         if leaf.kind == _STARTED:
             if self._surfaces:
-                self._met.judge(leaf, set(leaf.word("surfaces").split("+")) <= self._surfaces)
+                _judge_start(self._met, leaf, self._surfaces)
         elif leaf.word("activity") in self._excluded and leaf.is_done:
             self._met.judge(leaf, leaf.purpose in self._purposes)
 
@@ -125,8 +125,17 @@ class OfSurfaces(Look):
     def see(self, leaf: Leaf) -> None:
         """A server that started."""
         if leaf.is_full:
-            self._tally.judge(leaf, set(leaf.word("surfaces").split("+")) <= self._surfaces)
+            _judge_start(self._tally, leaf, self._surfaces)
 
     def found(self, now: datetime) -> Finding:
         """Over all starts."""
         return self._tally.finding(self.name)
+
+
+def _judge_start(tally: Tally, leaf: Leaf, listed: frozenset[str]) -> None:
+    """A server that started: with listed surfaces alone. One that names none does not say what it starts with."""
+    started = frozenset(leaf.word("surfaces").split("+")) - {""}
+    if started:
+        tally.judge(leaf, started <= listed)
+    else:
+        tally.skip(leaf)

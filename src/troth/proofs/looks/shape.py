@@ -59,6 +59,11 @@ class OfShape(Look):
         self._shape = shape
         self._told = told
 
+    @property
+    def rests_on(self) -> tuple[object, ...]:
+        """The shape."""
+        return (self._shape,)
+
     def see(self, leaf: Leaf) -> None:
         """The shape has seen it."""
 
