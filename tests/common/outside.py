@@ -14,6 +14,12 @@ from troth.people import Organisation
 from troth.policy import Target
 
 SINCE = "2026-01-05"
+FIRM = {"kind": "service_provider", "stands_under": "works_firms", "categories": "images", "purposes": "upkeep"}
+ORDER = {
+    "key": "standing_order", "words": "Keep our scans and show them to those who treat our patients.",
+    "actions": "store query retrieve see_log invite echo", "purposes": "diagnosis care upkeep", "valid_from": SINCE,
+}  # fmt: skip
+"""A firm that mends, and what an organisation instructs, as the forms of the equipment maker take them."""
 
 
 @dataclass
@@ -96,3 +102,8 @@ async def office_of(place: Deployment, house: Organisation | None = None) -> Off
     """A privacy officer of an organisation, signed in."""
     where = house or place.first
     return Office(place, where, await place.staff("office", where))
+
+
+def house_in(place: Deployment, region: str) -> Organisation:
+    """An organisation of a deployment by its country."""
+    return next(each for each in place.organisations if each.region == region)
