@@ -100,7 +100,7 @@ async def test_who_looks_for_longer_stands_in_the_ledger_again(host: Deployment)
     assert len(await host.ledgered(kind="archive:study:opened", subject=held.subject_id)) == 2
 
 
-@pytest.mark.promise("IH-06", shows="first")
+@pytest.mark.promise("IH-06", shows="ended")
 async def test_a_copy_ends_with_the_sign_in(host: Deployment) -> None:
     held = await host.study(slices=16, size=512)
     patient = await host.patient(held)
@@ -176,7 +176,7 @@ async def parts(files: list[bytes], between: Callable[[int], Awaitable[None]]) -
     yield b"--%s--\r\n" % BOUNDARY.encode()
 
 
-@pytest.mark.promise("EM-26")
+@pytest.mark.promise("EM-26", shows="expired")
 async def test_without_the_agreement_not_a_byte_of_the_body_is_read(maker: Deployment) -> None:
     house = await maker.organisation("", "controller", "US")
     office = await office_of(maker, house)
@@ -196,7 +196,7 @@ async def test_without_the_agreement_not_a_byte_of_the_body_is_read(maker: Deplo
         assert (answer.status_code, bool(sent)) == ((200, True) if is_agreed else (403, False))
 
 
-@pytest.mark.promise("EM-26")
+@pytest.mark.promise("EM-26", shows="expired")
 async def test_an_agreement_that_ends_is_felt_in_the_middle_of_an_upload(maker: Deployment) -> None:
     house = await maker.organisation("", "controller", "US")
     office = await office_of(maker, house)

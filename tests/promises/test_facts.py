@@ -122,7 +122,7 @@ async def machine_of(place: Deployment, title: str) -> tuple[Actor, str, Target]
     return actor, f"/admin/systems/{actor.id}", here
 
 
-@pytest.mark.promise("IC-03", shows="matrix")
+@pytest.mark.promise("IC-03", shows="ended")
 async def test_a_machine_that_is_taken_out_of_use_may_store_nothing_more(cloud: Deployment) -> None:
     actor, page, here = await machine_of(cloud, f"GONE_{ids.code()}")
     admin = await cloud.staff("admin")
@@ -141,7 +141,7 @@ async def test_a_machine_that_was_changed_past_the_platform_may_store_nothing(
         await cloud.rooms.policy.require(actor, "store", here, "care")
 
 
-@pytest.mark.promise("IC-03", shows="matrix")
+@pytest.mark.promise("IC-03", shows="two")
 async def test_one_administrator_alone_lets_nobody_in(cloud: Deployment) -> None:
     admin, second = await cloud.staff("admin"), await cloud.staff("admin")
     before = len(cloud.mails())
@@ -168,7 +168,7 @@ async def test_the_link_of_a_message_is_over_with_the_membership(vendor: Deploym
     assert (await vendor.anybody().web.post(link_of(other), data=one_click)).status_code == 200
 
 
-@pytest.mark.promise("TV-17", shows="headers")
+@pytest.mark.promise("TV-17", shows="stopped")
 async def test_who_stopped_a_way_of_being_written_to_is_not_written_to_by_it(
     vendor: Deployment, mailbox: Mailbox
 ) -> None:

@@ -93,7 +93,37 @@ async def test_role_alone_opens_and_finds_nothing_and_an_assignment_does(host: D
     assert seen.clauses[0] == "4.1"
 
 
-@pytest.mark.promise("IH-06", shows="assignment")
+@pytest.mark.promise("IH-06", shows="each")
+@pytest.mark.parametrize(
+    ("role", "treats"), [("clinician", True), ("referrer", True), ("office", False), ("admin", False)]
+)
+async def test_no_role_opens_or_finds_a_scan_without_an_assignment(
+    host: Deployment, admin: Person, role: str, treats: bool
+) -> None:
+    held, person = await host.study(), await host.staff(role)
+
+    async def reached() -> tuple[bool, bool, bool]:
+        led_on = (await person.web.get(f"/studies/{held.id}/open")).status_code == 303
+        return held.uid in await found_by(person), await opened(person, held) == 200, led_on
+
+    assert await reached() == (False, False, False)
+    if treats:
+        await assigned(admin, person, held)
+    else:
+        assert person.user is not None
+        fields = {"person": str(person.user.id), "patient": held.made.patient_id, "issuer": "", "until": day(30)}
+        refused = await admin.post("/admin/care", {**fields, "reason": "On the ward that treats her"})
+        assert refused.status_code == 422, "only who treats is assigned"
+    assert await reached() == (treats, treats, treats)
+
+
+async def found_by(person: Person) -> set[str]:
+    """What somebody finds by QIDO-RS, whether or not their role may search."""
+    answer = await person.web.get("/dicomweb/studies", params={"limit": "200"}, headers=JSON)
+    return {study["0020000D"]["Value"][0] for study in answer.json()} if answer.status_code == 200 else set()
+
+
+@pytest.mark.promise("IH-06", shows="ended")
 async def test_an_assignment_that_ends_is_felt_within_a_second_in_an_open_viewing_too(
     host: Deployment, admin: Person
 ) -> None:
@@ -151,7 +181,7 @@ async def test_the_care_team_takes_a_colleague_in_and_nobody_lets_themselves_in(
     assert told.actor_id == lead.actor.id
 
 
-@pytest.mark.promise("IH-06", shows="assignment")
+@pytest.mark.promise("IH-06", shows="ended")
 async def test_somebody_who_left_and_came_back_has_to_be_assigned_again(host: Deployment, admin: Person) -> None:
     held, doctor = await host.study(), await host.staff("clinician")
     assert doctor.user is not None
@@ -278,6 +308,33 @@ async def test_a_court_gets_nothing_without_the_document_of_its_order(host: Depl
     await office.end("orders", whole, "Carried out.")
     assert (await office.disclose(held, "high_court", "legal_orders", "law", order=whole)).status_code == 409
     assert len(court.uids) == 1
+
+
+@pytest.mark.promise("IH-06", shows="each")
+async def test_an_order_hands_out_each_study_that_it_names_and_no_other(host: Deployment, court: Receiver) -> None:
+    house = next(each for each in host.organisations if each.region == "GB")
+    office = await office_of(host, house)
+    named, beyond = [await host.study(house) for _ in range(3)], await host.study(house)
+    await office.recipient(
+        "county_court", court, kind="authority", country="GB", stands_under="state_offices", categories="images",
+        purposes="legal_orders",
+    )  # fmt: skip
+    await office.filed(
+        "orders", kind="legal_order", authority="County Court of Samples", country="GB", valid_from="2026-11-01",
+        scope="Three scans.", studies=" ".join(str(each.id) for each in named), document="Order 8 of 2026, in full.",
+    )  # fmt: skip
+    order = next(each.id for each in await office.orders() if each.authority == "County Court of Samples")
+    assert (await office.reviewed(order)).status_code == 303
+    before = len(court.uids)
+    refused = await office.disclose(beyond, "county_court", "legal_orders", "law", order=str(order))
+    assert refused.status_code == 409
+    assert len(court.uids) == before
+    for number, each in enumerate(named, 1):
+        sent = await office.disclose(each, "county_court", "legal_orders", "law", order=str(order))
+        assert sent.status_code == 200, sent.text
+        assert len(court.uids) == before + number
+        [recorded] = await host.ledgered(kind="exchange:disclosure:recorded", subject=each.subject_id)
+        assert f"legal_order:{order}" in recorded.clauses
 
 
 @pytest.mark.promise("IH-06", shows="order")

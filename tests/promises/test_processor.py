@@ -185,7 +185,7 @@ async def listener(place: Deployment) -> AsyncIterator[int]:
     await door.stop()
 
 
-@pytest.mark.promise("EM-26")
+@pytest.mark.promise("EM-26", shows="expired")
 async def test_without_the_agreement_nothing_is_taken_and_the_sender_can_retry(
     place: Deployment, american: Office, listener: int
 ) -> None:
@@ -213,7 +213,7 @@ async def test_without_the_agreement_nothing_is_taken_and_the_sender_can_retry(
     assert (await place.stow(files, house)).status_code == 200
 
 
-@pytest.mark.promise("EM-26")
+@pytest.mark.promise("EM-26", shows="expired")
 async def test_every_way_in_says_why_keeps_nothing_and_takes_the_same_again(
     place: Deployment, american: Office, tmp_path: Path
 ) -> None:
@@ -250,7 +250,7 @@ async def test_every_way_in_says_why_keeps_nothing_and_takes_the_same_again(
     assert (await place.rooms.archive.target(doctor.actor, study.uid())).id is not None
 
 
-@pytest.mark.promise("EM-26")
+@pytest.mark.promise("EM-26", shows="expired")
 async def test_an_agreement_that_ends_is_felt_on_an_open_association(
     place: Deployment, american: Office, listener: int
 ) -> None:
@@ -270,7 +270,7 @@ async def test_an_agreement_that_ends_is_felt_on_an_open_association(
         await asyncio.to_thread(association.release)
 
 
-@pytest.mark.promise("EM-26")
+@pytest.mark.promise("EM-26", shows="expired")
 async def test_an_agreement_that_runs_out_is_felt_on_the_next_day(place: Deployment) -> None:
     house = await place.organisation("Short Agreement Clinic", "controller", "US")
     office = await office_of(place, house)
@@ -283,7 +283,7 @@ async def test_an_agreement_that_runs_out_is_felt_on_the_next_day(place: Deploym
         assert (await place.stow(files, house)).status_code in (403, 404)
 
 
-@pytest.mark.promise("EM-26")
+@pytest.mark.promise("EM-26", shows="accounting")
 async def test_the_patient_reads_the_accounting_of_disclosures(
     place: Deployment, american: Office, workshop: Receiver
 ) -> None:

@@ -140,7 +140,7 @@ async def looked_for(place: Deployment, tables: tuple[str, ...]) -> apart.Probe:
     return await apart.probe(place.rooms.database)
 
 
-@pytest.mark.promise("IC-10")
+@pytest.mark.promise("IC-10", shows="apart")
 @pytest.mark.usefixtures("houses")
 async def test_the_doors_role_finds_no_row_of_another_organisation(cloud: Deployment) -> None:
     found = await looked_for(cloud, HELD)
@@ -165,7 +165,7 @@ async def host(open_deployment: OpenDeployment) -> Deployment:
     return host
 
 
-@pytest.mark.promise("IH-11")
+@pytest.mark.promise("IH-11", shows="apart")
 async def test_the_doors_role_finds_no_row_of_anothers_registers(host: Deployment) -> None:
     found = await looked_for(host, REGISTERS)
     assert (found.foreign, found.unowned) == ((), ())
@@ -189,7 +189,7 @@ class _Done(Exception):
     """It was done, and is taken back."""
 
 
-@pytest.mark.promise("IC-10")
+@pytest.mark.promise("IC-10", shows="apart")
 @pytest.mark.usefixtures("houses")
 @pytest.mark.parametrize("table", FORBIDDEN)
 async def test_the_doors_role_takes_nothing_back(cloud: Deployment, table: str) -> None:
@@ -197,14 +197,14 @@ async def test_the_doors_role_takes_nothing_back(cloud: Deployment, table: str) 
         assert await attempted(cloud, cloud.first, statement) == "42501", f"insufficient privilege: {statement}"
 
 
-@pytest.mark.promise("IC-10")
+@pytest.mark.promise("IC-10", shows="apart")
 @pytest.mark.usefixtures("houses")
 @pytest.mark.parametrize("table", UNBOUND)
 async def test_no_row_that_gives_or_bars_changes_without_an_entry(cloud: Deployment, table: str) -> None:
     assert await attempted(cloud, cloud.first, UNBOUND[table]) == "TR002"
 
 
-@pytest.mark.promise("IC-10")
+@pytest.mark.promise("IC-10", shows="checks")
 @pytest.mark.usefixtures("houses")
 async def test_verify_finds_the_database_as_the_program_made_it(cloud: Deployment) -> None:
     looked = await apart.look(cloud.rooms.database)

@@ -264,7 +264,9 @@ _UNSHOWN = {"intact", "backups"}  # nothing was read back, and no backup made: n
 @pytest.mark.parametrize(
     ("look", "broken", "measure"),
     [
-        pytest.param(name, broken, measure, id=f"{name}-{broken.__name__}", marks=pytest.mark.promise(row))
+        pytest.param(
+            name, broken, measure, id=f"{name}-{broken.__name__}", marks=pytest.mark.promise(row, shows="checks")
+        )
         for broken, measure in BROKEN
         for name, row in ROWS.items()
     ],
@@ -311,15 +313,15 @@ async def test_what_was_altered_in_the_database_is_named(cloud: Look) -> None:
 
 
 @pytest.mark.asvs("V14.2.4")
-@pytest.mark.promise("IC-10")
+@pytest.mark.promise("IC-10", shows="checks")
 async def test_every_measure_is_looked_at_and_what_cannot_be_shown_is_unproven(cloud: Look) -> None:
     report = await cloud.report()
     assert of(report, "backups") == [None]
     assert report.count(Standing.KEPT) > 0
 
 
-@pytest.mark.promise("IC-10")
-@pytest.mark.promise("IH-11")
+@pytest.mark.promise("IC-10", shows="checks")
+@pytest.mark.promise("IH-11", shows="checks")
 @pytest.mark.promise("TV-22")
 @pytest.mark.promise("IH-01", shows="verify")
 @pytest.mark.parametrize("name", ["imaging-cloud", "imaging-host", "terminology-vendor"])

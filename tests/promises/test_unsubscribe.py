@@ -46,7 +46,7 @@ def other_code(path: str) -> str:
     return f"/stop/{urlsafe_b64encode(plain).decode().rstrip('=')}"
 
 
-@pytest.mark.promise("TV-17", shows="headers post")
+@pytest.mark.promise("TV-17", shows="headers post stopped")
 async def test_one_press_of_a_mail_program_ends_such_messages(vendor: Deployment, mailbox: Mailbox) -> None:
     """RFC 8058: a POST with nothing but the link, no cookie, no page before it."""
     office, person, message = await advertised(vendor, mailbox)
@@ -75,7 +75,7 @@ async def test_one_press_of_a_mail_program_ends_such_messages(vendor: Deployment
     assert "Stopped for you" in (await person.web.get("/choices")).text
 
 
-@pytest.mark.promise("TV-17", shows="headers")
+@pytest.mark.promise("TV-17", shows="post stopped")
 async def test_a_person_reads_what_it_is_about_and_can_turn_it_back_on(vendor: Deployment, mailbox: Mailbox) -> None:
     office, person, message = await advertised(vendor, mailbox)
     path, anybody = link_of(message), vendor.anybody().web
