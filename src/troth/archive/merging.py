@@ -6,7 +6,7 @@ Per: IHE RAD TF-2 4.12 (Patient Update, merge), IHE PIX A40; GDPR Art. 5(1)(d).
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -56,6 +56,21 @@ class ByRule:
     merged: int = 0
     refused: int = 0
     contradicting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Two subjects that a rule merges.
+
+    Attributes:
+        permit: Under which.
+        rule: The rule.
+        pair: The subjects.
+    """
+
+    permit: Permit
+    rule: IssuerRule
+    pair: Candidates
 
 
 class Merging:
@@ -212,12 +227,37 @@ class Merging:
                 except MergeRefused:
                     left.add(each.id)
 
-    async def on_arrival(self, permit: Permit, subject: Subject) -> None:
-        """Follow the rule for a subject whose new study is about to be stored, under the permit to store it."""
+    async def due_on_arrival(self, permit: Permit, subject: Subject) -> Due | None:
+        """What the rule merges for a subject whose new study is about to be stored, under the permit to store it."""
         rule = await self._rule(permit)
         pair = await self._people.pair_under_rule(permit, rule, subject) if rule is not None else None
-        if rule is not None and pair is not None and not contradict(pair.first.demographics, pair.second.demographics):
-            await self._by_rule(permit, rule, pair)
+        if rule is None or pair is None or contradict(pair.first.demographics, pair.second.demographics):
+            return None
+        return Due(permit, rule, pair)
+
+    async def on_arrival(self, due: Sequence[Due]) -> None:
+        """Follow the rule for what arrived together; what cannot be merged is kept, each under its own patient.
+
+        Args:
+            due: Of subjects of one organisation, as `due_on_arrival` says.
+        """
+        if not due:
+            return
+        try:
+            await self._require_whole(due[0].permit)
+            for one in {frozenset((each.pair.first.id, each.pair.second.id)): each for each in due}.values():
+                await self._by_rule(one.permit, one.rule, one.pair)
+        except RowsAltered:
+            _logger.exception("nothing is merged by a rule: merges or holds are not what the ledger says")
+
+    async def _require_whole(self, permit: Permit) -> None:
+        """Once before all that a rule merges at a time: it reads every entry that binds a merge or a hold.
+
+        Raises:
+            RowsAltered: They are not what the ledger says.
+        """
+        async with self._db.transaction(permit) as connection:
+            await self._people.require_whole(connection)
 
     async def _rule(self, permit: Permit) -> IssuerRule | None:
         tenant = permits.current(permit)
@@ -232,35 +272,30 @@ class Merging:
         after: UUID | None = None
         while True:
             pairs, after = await self._people.under_rule(permit, rule, after, _PAGE)
-            if pairs and not is_dry:  # once for all of them: it reads every entry that binds a merge or a hold
-                async with self._db.transaction(permit) as connection:
-                    await self._people.require_whole(connection)
+            if pairs and not is_dry:
+                await self._require_whole(permit)
             for pair in pairs:
                 if contradict(pair.first.demographics, pair.second.demographics):
                     contradicting += 1
-                elif is_dry or await self._by_rule(permit, rule, pair, is_whole=True):
+                elif is_dry or await self._by_rule(permit, rule, pair):
                     merged += 1
                 else:
                     refused += 1
             if after is None:
                 return ByRule(merged, refused, contradicting)
 
-    async def _by_rule(self, permit: Permit, rule: IssuerRule, pair: Candidates, *, is_whole: bool = False) -> bool:
+    async def _by_rule(self, permit: Permit, rule: IssuerRule, pair: Candidates) -> bool:
         """Merge a pair as a rule says; False where something stands in the way: then a person decides.
 
         Args:
             permit: Of the act.
             rule: The rule.
-            pair: Who is merged.
-            is_whole: The registers were held against the ledger a moment ago.
+            pair: Who is merged; the registers were held against the ledger a moment ago.
         """
         reason = "The organisation states of whom identifiers without an issuer are."
         try:
-            await self._merge(permit, pair.first.id, pair.second.id, reason, rule_id=rule.id, is_whole=is_whole)
+            await self._merge(permit, pair.first.id, pair.second.id, reason, rule_id=rule.id)
         except MergeRefused:
-            return False
-        except RowsAltered:  # what arrives is kept, each under its own patient
-            _logger.exception("nothing is merged by a rule: merges or holds are not what the ledger says")
             return False
         return True
 
@@ -274,13 +309,12 @@ class Merging:
         reason: str,
         *,
         rule_id: UUID | None = None,
-        is_whole: bool = False,
     ) -> Merge:
         tenant = permits.current(permit)
         key = await self._keys.of(tenant)
         async with self._db.transaction(permit) as connection:
             merged, surviving = await self._people.both_held(connection, subject_id, surviving_id)
-            if not is_whole:
+            if rule_id is None:
                 await self._people.require_whole(connection)
             # Moved first: that holds the studies, so what is looked at next stays as it is until the end.
             moved = await merging_store.move(connection, tenant, subject_id, surviving_id)

@@ -19,7 +19,7 @@ from troth.archive.coercing import coerced, standing_change
 from troth.archive.errors import CannotCoerce
 from troth.archive.intake import Batch
 from troth.archive.keys import OrganisationKeys
-from troth.archive.merging import Merging
+from troth.archive.merging import Due, Merging
 from troth.archive.model import Outcome, Received
 from troth.archive.queue import Queue
 from troth.archive.receiver import Receiver, locators_of
@@ -219,16 +219,20 @@ class Storing:
         """Find or make subjects, and make keys of studies, durable before the transaction that needs them."""
         limit = asyncio.Semaphore(_SUBJECTS_AT_ONCE)
 
+        due: list[Due] = []
+
         async def subject_of(item: Item) -> Subject:
             values = item.header.values
             async with limit:
                 patient = intakes.patient_key(item.header.study_uid, values)
                 subject = await self._people.ensure_subject(tenant, patient, intakes.demographics(values))
-                await self._merging.on_arrival(item.permit, subject)
+                if (one := await self._merging.due_on_arrival(item.permit, subject)) is not None:
+                    due.append(one)
                 return subject
 
         patients = {item.patient_token: item for item in items.values()}
         found = await asyncio.gather(*(subject_of(item) for item in patients.values()))
+        await self._merging.on_arrival(due)
         subjects = dict(zip(patients, found, strict=True))
         parents = [subjects[item.patient_token].key for item in items.values()]
         keys = await asyncio.to_thread(self._keyring.create_many, parents)

@@ -14,9 +14,10 @@ from tests.unit.archive.rooms import MINUTE, Rooms, instance
 from troth.archive import Match, Query, WrongPermit
 from troth.archive.attributes import PATIENT_ID, STUDY_UID
 from troth.kit import clock, ids
+from troth.kit.db import Connection
 from troth.kit.passwords import SUPERUSER
 from troth.ledger import RowsAltered
-from troth.people import MergeNotFound, MergeRefused, PatientKey, ReasonMissing, SubjectNotFound
+from troth.people import MergeNotFound, MergeRefused, PatientKey, People, ReasonMissing, SubjectNotFound
 from troth.policy import Permit, PermitDenied, Target
 from troth.vault import KeyRef
 
@@ -311,6 +312,30 @@ async def test_a_rule_is_followed_as_images_arrive(rooms: Rooms, ruled) -> None:
     assert await studies_of(rooms, await foreign.own_id()) == set(foreign.studies)
     nameless = Patient(rooms, number=number, issuer="NH", PatientBirthDate="19111111")
     assert (await nameless.comes()) in await studies_of(rooms, await nameless.own_id())
+
+
+async def test_what_binds_merges_is_read_once_for_all_that_arrives_together(
+    rooms: Rooms, ruled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as much as there ever was of merges and holds: for each patient anew the work would be its square."""
+    bare = [Patient(rooms) for _ in range(5)]
+    for each in bare:
+        await each.comes()
+    looked, really_look = list[Connection](), type(rooms.people).require_whole
+
+    async def require_whole(people: People, connection: Connection) -> None:
+        looked.append(connection)
+        await really_look(people, connection)
+
+    monkeypatch.setattr(type(rooms.people), "require_whole", require_whole)
+    same = [Patient(rooms, issuer="NH", number=each.number) for each in bare]
+    sent = [instance(StudyInstanceUID=generate_uid(), **each.attributes) for each in same]
+    assert {outcome.state for outcome in await rooms.store(*sent)} == {"stored"}
+    assert len(looked) == 1
+    for other in same:
+        assert len(await studies_of(rooms, await other.own_id())) == 2
+    await Patient(rooms).comes()
+    assert len(looked) == 1, "what no rule merges costs no look"
 
 
 async def test_no_rule_merges_where_merges_were_changed_past_the_platform(rooms: Rooms, ruled) -> None:
