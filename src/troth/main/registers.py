@@ -51,7 +51,8 @@ class Registers:
         returned: list[AlteredRow] = []
         erased = 0
         for place in await self._people.organisations():
-            altered += await self._archive.tampering.found(place.id)
-            number, back = await self._archive.tampering.returned(place.id)
-            erased, returned = erased + number, returned + back
+            found = await self._archive.tampering.found(place.id)
+            altered += found.altered
+            erased += found.erased
+            returned += found.returned
         return Held(altered, erased, returned)

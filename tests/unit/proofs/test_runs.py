@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from tests.common.deployment import Deployment, OpenDeployment
 from troth import policy
+from troth.archive.tampering import Looked
 from troth.kit import clock
 from troth.kit.db import Connection
 from troth.kit.passwords import SUPERUSER
@@ -195,7 +196,7 @@ async def test_all_that_is_held_is_looked_through_once_a_night(
     looked: list[str] = []
     held = place.rooms.archive.tampering.found
 
-    async def found(tenant: UUID) -> list[AlteredRow]:
+    async def found(tenant: UUID) -> Looked:
         looked.append(str(tenant))
         return await held(tenant)
 
