@@ -107,9 +107,7 @@ class Assembly:
                 begun = event
             elif isinstance(event, PartEnds):
                 if begun is not None:
-                    whole = bytes(content)
-                    self._dropped(content)
-                    async for one in self._take(begun, whole):
+                    async for one in self._take(begun, content):
                         yield one
                 begun = None
             elif begun is not None:
@@ -132,10 +130,14 @@ class Assembly:
         self._share.give_back(len(content))
         content.clear()
 
-    async def _take(self, begun: PartBegins, content: bytes) -> AsyncIterator[Event]:
+    async def _take(self, begun: PartBegins, content: bytearray) -> AsyncIterator[Event]:
+        whole = bytes(content)
         try:
             if begun.media_type in TYPES:
-                drafts = await self._read(content, begun.media_type == XML)
+                try:
+                    drafts = await self._read(whole, begun.media_type == XML)
+                finally:
+                    self._dropped(content)  # not before: it is held as long as it is read
                 self._budget.spend(Cost.PARTS, len(drafts))
                 for number, draft in enumerate(drafts, 1):
                     for event in self._put(draft):
@@ -143,7 +145,8 @@ class Assembly:
                     if number % _AT_ONCE == 0:
                         await asyncio.sleep(0)  # others wait no longer for thousands of instances than for a few
             else:
-                for event in self._arrived(begun, content):
+                self._dropped(content)
+                for event in self._arrived(begun, whole):
                     yield event
         except TrothError as fault:
             self.refused.append(self._kinds.one(fault))
@@ -152,7 +155,7 @@ class Assembly:
         uris = draft.uris
         if draft.fault:
             self.refused.append(_outcome(draft, _FAULTS.get(draft.fault, _FAULTS[dicom.Malformed.slug])))
-            with suppress(OverBudget):
+            with suppress(OverBudget, RoomTaken):
                 self._budget.spend(Cost.BYTES, draft.held_bytes)
                 self._in_vain |= uris
             return
@@ -162,8 +165,8 @@ class Assembly:
             return
         try:
             self._budget.spend(Cost.BYTES, draft.held_bytes)
-        except OverBudget:
-            self.refused.append(_outcome(draft, _FAULTS[OverBudget.slug]))
+        except (OverBudget, RoomTaken) as fault:  # of this one alone: others of the same part may find room
+            self.refused.append(_outcome(draft, self._kinds.one(fault)))
             return
         waiting = _Waiting(draft, uris, len(missing))
         self._uses.update(uris)

@@ -21,7 +21,7 @@ from troth import dicom
 from troth.dicom import Draft, Malformed, TooDeep, metadata_in
 from troth.doors.dicomweb import stow_metadata
 from troth.doors.dicomweb.native_xml import to_xml
-from troth.doors.multipart import PartBegins, PartEnds
+from troth.doors.multipart import Event, PartBegins, PartEnds
 from troth.kit.budgets import Room
 from troth.kit.turns import Turns
 
@@ -227,6 +227,41 @@ async def test_one_organisation_cannot_fill_the_room_for_what_waits(
         assert (taken.status_code, slugs(taken)) == (200, (1, 0, 0))
     assert (await send(house, *parts)).status_code == 200
     assert not gate.waiting_bytes._held, "what waited was given back"
+
+
+async def test_an_instance_that_finds_no_room_to_wait_stops_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = instance(), instance()
+    (large, _), (small, pixels) = told_of(first, "never"), told_of(second, "v")
+    large["00189089"] = {"vr": "FD", "Value": [1] * 5_000}  # four times as long as it was told
+    metadata = json.dumps([large, small]).encode()
+    monkeypatch.setattr(house.gate, "waiting_bytes", Room(1 << 20, len(metadata) + 4_000))
+    response = await send(house, (JSON, "", metadata), (OCTETS, "v", pixels))
+    assert (response.status_code, slugs(response)) == (202, (1, 1, 0))
+    assert response.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA700]
+    assert "Too much is being sent at once" in response.headers["warning"]
+    assert not house.gate.waiting_bytes._held
+
+
+async def test_metadata_is_held_as_long_as_it_is_read() -> None:
+    room, held = Room(1 << 20, 1 << 20), list[int]()
+    content = b"[" + b" " * 5_000 + b"]"
+
+    async def read(_content: bytes, _is_xml: bool) -> list[Draft]:
+        held.append(room._held["one"])
+        raise Malformed
+
+    async def parts() -> AsyncIterator[Event]:
+        yield PartBegins(JSON)
+        yield memoryview(content)
+        yield PartEnds()
+
+    assembly = stow_metadata.Assembly(read, room.share("one"))
+    assert [event async for event in assembly.events(parts())] == []
+    assert held == [len(content)]
+    assert not room._held
+    assert [type(one) for one in assembly.refused] == [Malformed]
 
 
 async def test_one_organisation_cannot_take_all_turns_at_storing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
