@@ -56,15 +56,14 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="troth-catalogue-", dir="/var/tmp"))
     folder.chmod(0o711)  # the server's own user has to get in
     server = EmbeddedServer(folder, {"fsync": "off"})
-    server.start()
     try:
+        server.start()
         migrate.upgrade(server.dsn("troth_owner"), MIGRATIONS)
         found = asyncio.run(read(server.dsn("troth_app")))
         columns = collecting.columns_of(server.dsn("troth_owner"))
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(server.socket_folder, ignore_errors=True)
     apart.SHIPPED.write_text(apart.written(found))
     collecting.TABLES.write_text(tables(columns))
     sys.stdout.write(f"{sum(map(len, found.values()))} objects, {apart.digest(found)}\n")

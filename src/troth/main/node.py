@@ -254,18 +254,10 @@ class Node:
             os.close(ready)
             if self._lock is not None:
                 os.close(self._lock)
-            settings = self.settings
             if name == _READER:
                 self._read_raw(parent, partial(_say_ready, tell))
-            if self._apart:  # first of all: to become another user clears what is asked of the kernel below
-                settings = self._apart.settings(settings)
-                self._apart.become()
-            _name(f"troth-{name}")
-            _die_with(parent)
-            _gain_nothing()
-            listeners = {"web": ("http", "viewer"), "dicom": ("dicom", None), "worker": (None, None)}[name]
-            first, second = (self._listeners.get(key) if key else None for key in listeners)
-            self._parts[name](settings, first, second, partial(_say_ready, tell))
+            else:
+                self._work(name, parent, partial(_say_ready, tell))
             code = 0
         except KeyboardInterrupt:
             code = 0
@@ -279,6 +271,19 @@ class Node:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+    def _work(self, name: str, parent: int, ready: Callable[[], None]) -> None:
+        """The life of a part."""
+        settings = self.settings
+        if self._apart:  # first of all: to become another user clears what is asked of the kernel below
+            settings = self._apart.settings(settings)
+            self._apart.become()
+        _name(f"troth-{name}")
+        _die_with(parent)
+        _gain_nothing()
+        listeners = {"web": ("http", "viewer"), "dicom": ("dicom", None), "worker": (None, None)}[name]
+        first, second = (self._listeners.get(key) if key else None for key in listeners)
+        self._parts[name](settings, first, second, ready)
 
     def _read_raw(self, parent: int, ready: Callable[[], None]) -> None:
         """The life of the process that looks at the database's raw pages, as the database's user, for the parts."""

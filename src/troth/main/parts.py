@@ -13,8 +13,9 @@ from contextlib import contextmanager
 import uvicorn
 import uvloop
 
-from troth.doors import dicomweb, dimse, viewer, web
+from troth.doors import dicomweb, dimse, viewer
 from troth.doors.web import create as create_pages
+from troth.doors.web import require_forms
 from troth.kit.bell import Bell
 from troth.kit.threads import SharedThreads
 from troth.ledger import HeadFile, Sequencer
@@ -57,7 +58,7 @@ def run_web(settings: Settings, first: socket.socket | None, second: socket.sock
         asyncio.get_running_loop().set_default_executor(SharedThreads())
         api = dicomweb.create(rooms)
         applications = (create_pages(rooms, api, rest.create(rooms)), viewer.create(rooms, api))
-        web.require_forms(applications[0].routes)
+        require_forms(applications[0].routes)
         shown = certificate(settings)
         servers = [_Server(_uvicorn(app, settings, shown)) for app in applications]
         renewing = asyncio.create_task(shown.follow(stop)) if shown else None
