@@ -11,8 +11,8 @@ from typing import Final
 
 from troth.kit import clock
 from troth.kit.db import Space
+from troth.kit.errors import TrothError
 from troth.kit.files import write_whole
-from troth.kit.mail import MailNotSent
 from troth.ledger import Checkpoint
 from troth.main.first_start import permit_for
 from troth.main.wiring import Rooms
@@ -52,7 +52,7 @@ class Checkpoints:
 
         Raises:
             OSError: The file cannot be written.
-            troth.kit.mail.MailNotSent: One of them was not taken; it is tried again, and the others have theirs.
+            TrothError: One of them was not taken, or cannot be written; it is tried again, and the others have theirs.
         """
         async with self._rooms.database.transaction(Space(None)) as connection:
             found = await self._rooms.ledger.checkpoint(connection)
@@ -62,13 +62,19 @@ class Checkpoints:
             await asyncio.to_thread(append, Path(file), found.note)
         today = str(clock.today())
         day, size, *told = self._mailed.read_text().split() if self._mailed.exists() else ["", ""]
-        if _ALL in told if day == today else size == str(found.size):
-            return 0
-        return await self._mail(found, told if day == today else [])
+        if day != today and size != str(found.size):
+            size, told = str(found.size), []
+        # Who was not reached is tried again, also on the next day where nothing happened since.
+        return 0 if _ALL in told else await self._mail(found, size, told)
 
-    async def _mail(self, found: Checkpoint, told: list[str]) -> int:
-        """To each who does not have it; who has is kept as a tag of the address, which is in the clear nowhere."""
-        rooms, sent, failed = self._rooms, 0, None
+    async def _mail(self, found: Checkpoint, size: str, told: list[str]) -> int:
+        """To each who does not have it; who has is kept as a tag of the address, which is in the clear nowhere.
+
+        The size is that of the one that was mailed first: where some have it and others a later one, the next day
+        brings the newest to all.
+        """
+        rooms, sent = self._rooms, 0
+        failed: TrothError | None = None
         text = _TEXT.format(note=found.note, key=rooms.ledger.verifier_key)
         for address in sorted(await self._addresses()):
             mark = rooms.keyring.tag(f"{MAILED}\n{address}".encode()).hex()[:16]
@@ -76,14 +82,14 @@ class Checkpoints:
                 continue
             try:
                 await rooms.mail.send(address, _TITLE, text)
-            except MailNotSent as fault:
+            except TrothError as fault:
                 failed = fault
                 continue
             told.append(mark)
             sent += 1
         if failed is None:
             told.append(_ALL)
-        said = " ".join([str(clock.today()), str(found.size), *told])
+        said = " ".join([str(clock.today()), size, *told])
         await asyncio.to_thread(write_whole, self._mailed, said.encode())
         if failed is not None:
             raise failed

@@ -9,7 +9,6 @@ from typing import Final
 from troth.doors import web
 from troth.kit import clock
 from troth.kit.errors import TrothError
-from troth.kit.mail import MailNotSent
 from troth.main.first_start import permit_for
 from troth.main.wiring import Rooms
 from troth.people import Organisation
@@ -38,8 +37,8 @@ class Reminders:
             How many were written to.
 
         Raises:
-            MailNotSent: One of them was not taken; it is tried again the next time, and the others have theirs.
-            TrothError: An organisation could not be looked at; the others have theirs.
+            TrothError: One of them was not taken, or cannot be written; it is tried again the next time, and the others
+                have theirs. Or an organisation could not be looked at.
         """
         now = await self._here()
         if now.hour < FROM_HOUR:
@@ -63,15 +62,15 @@ class Reminders:
         failed: TrothError | None = None
         permit = await permit_for(self._rooms, "administer", Target("organisation", place.id, place.id))
         for each in await people.to_remind(permit, web.reminder.ROLE, now.date()):
-            text = await web.reminder.text_for(self._rooms, permit, place.name, each)
-            if not text:
-                continue
             try:
+                text = await web.reminder.text_for(self._rooms, permit, place.name, each)
+                if not text:
+                    continue
                 await self._rooms.mail.send(each.email, web.reminder.TITLE, text)
-            except MailNotSent as fault:
+                await people.note_reminded(permit, each.id, now.date())
+            except TrothError as fault:  # the others of the organisation have theirs
                 failed = fault
                 continue
-            await people.note_reminded(permit, each.id, now.date())
             sent += 1
         return sent, failed
 

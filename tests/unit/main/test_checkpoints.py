@@ -11,7 +11,7 @@ import pytest
 
 from tests.common.deployment import OpenDeployment
 from troth.kit import clock
-from troth.kit.mail import Mail, MailNotSent
+from troth.kit.mail import Mail, MailMalformed, MailNotSent
 from troth.ledger import open_checkpoint
 from troth.main.checkpoints import Checkpoints
 from troth.main.ledger_command import notes_in
@@ -68,3 +68,57 @@ async def test_each_privacy_office_has_it_once_a_day_though_one_could_not_be_wri
     assert await Checkpoints(place.rooms).once() == 0
     said = (place.rooms.settings.data_dir / "checkpoint.mailed").read_text()
     assert "@" not in said
+
+
+async def test_who_was_not_reached_yesterday_is_reached_today_though_nothing_happened_since(
+    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await open_deployment("imaging-cloud")
+    first, second = await place.staff("office"), await place.staff("office", place.second)
+    await place.sequencer.drain()
+    send, whom, refused = Mail.send, [], second.email
+
+    async def picky(mail: Mail, to: str, *given: Any, **more: Any) -> Any:
+        if to == refused:
+            raise MailMalformed
+        whom.append(to)
+        return await send(mail, to, *given, **more)
+
+    monkeypatch.setattr(Mail, "send", picky)
+    with pytest.raises(MailMalformed):
+        await Checkpoints(place.rooms).once()
+    assert (first.email in whom, second.email in whom) == (True, False)
+    before, refused = len(whom), ""
+    with clock.moved(timedelta(days=1)):
+        assert await Checkpoints(place.rooms).once() == 1
+        assert whom[before:] == [second.email], "the others have this one"
+        assert await Checkpoints(place.rooms).once() == 0
+    with clock.moved(timedelta(days=2)):
+        assert await Checkpoints(place.rooms).once() == 0, "nothing happened since"
+
+
+async def test_who_had_an_older_one_than_another_has_the_newest_the_next_day(
+    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await open_deployment("imaging-cloud")
+    first, second = await place.staff("office"), await place.staff("office", place.second)
+    await place.sequencer.drain()
+    send, whom, refused = Mail.send, [], second.email
+
+    async def picky(mail: Mail, to: str, *given: Any, **more: Any) -> Any:
+        if to == refused:
+            raise MailNotSent
+        whom.append(to)
+        return await send(mail, to, *given, **more)
+
+    monkeypatch.setattr(Mail, "send", picky)
+    with pytest.raises(MailNotSent):
+        await Checkpoints(place.rooms).once()
+    await place.study()
+    await place.sequencer.drain()
+    refused = ""
+    assert await Checkpoints(place.rooms).once() == 1
+    whom.clear()
+    with clock.moved(timedelta(days=1)):
+        await Checkpoints(place.rooms).once()
+    assert {first.email, second.email} <= set(whom)

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from troth.kit.db import Database, Space
-from troth.kit.mail import Mail, MailNotSent
+from troth.kit.mail import Mail, MailMalformed, MailNotSent
 from troth.ledger import Ledger
 from troth.notice import Notices
 from troth.people.choices import store, unsubscription
@@ -102,7 +102,7 @@ class Choices(Proposals):
             address = email_of(self._keyring, row, row["id"])
             try:
                 await self._mail.send(address, title, text, {})
-            except MailNotSent:
+            except (MailMalformed, MailNotSent):
                 _logger.warning("a letter about a decision was not taken")
         return len(rows)
 
