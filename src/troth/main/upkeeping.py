@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
@@ -11,16 +12,17 @@ import psycopg
 
 from troth.archive import UpkeepRunning
 from troth.kit.errors import TrothError
-from troth.ledger import RowsAltered
 from troth.main.backup import Following
 from troth.main.checkpoints import Checkpoints
 from troth.main.first_start import permit_for
 from troth.main.reminders import Reminders
 from troth.main.wiring import Rooms
+from troth.people import Organisation
 from troth.policy import Target
 
 FIRST_SECONDS: Final = 60.0
 EVERY_SECONDS: Final = 900.0
+FAULTS: Final = (TrothError, psycopg.Error, OSError)
 
 _log = logging.getLogger(__name__)
 
@@ -48,24 +50,44 @@ class Upkeeping:
                 await self.once()
             except UpkeepRunning:
                 continue
-            except (TrothError, psycopg.Error, OSError) as fault:
+            except FAULTS as fault:
                 _log.warning("upkeep did not succeed: %s", getattr(fault, "slug", type(fault).__name__))
 
     async def once(self) -> None:
-        """One round."""
+        """One round. A step that does not succeed is named in the log and tried the next time; the others go on.
+
+        Raises:
+            UpkeepRunning: Another process of this machine is at it, and does what comes after the sweep.
+        """
         rooms = self._rooms
         for place in await rooms.people.organisations():
-            permit = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
-            await rooms.archive.resume_erasures(permit)
-            await rooms.archive.releasing.release(permit)
-            try:
-                await rooms.archive.quarantine.expire(permit)
-            except RowsAltered as fault:  # where holds were changed past us nothing ends, and elsewhere all goes on
-                _log.warning("nothing that is kept apart ended in one organisation: %s", fault.slug)
-        await rooms.people.resume_closures()
-        await rooms.archive.upkeep.sweep(await permit_for(rooms, "administer", Target("platform")))
-        await Checkpoints(rooms).once()
-        await Reminders(rooms).once()
+            await _tried("an organisation", self._place(place))
+        await _tried("accounts that are being closed", rooms.people.resume_closures())
+        await _tried("what is over", rooms.people.sweep())
+        await _tried("the archive", self._archive())
+        await _tried("the checkpoint", Checkpoints(rooms).once())
+        await _tried("reminders", Reminders(rooms).once())
+
+    async def _place(self, place: Organisation) -> None:
+        archive = self._rooms.archive
+        permit = await permit_for(self._rooms, "administer", Target("organisation", place.id, place.id))
+        await _tried("erasures", archive.resume_erasures(permit))
+        await _tried("what waits for its release", archive.releasing.release(permit))
+        await _tried("what is kept apart", archive.quarantine.expire(permit))
+
+    async def _archive(self) -> None:
+        permit = await permit_for(self._rooms, "administer", Target("platform"))
+        await self._rooms.archive.upkeep.sweep(permit)
+
+
+async def _tried(step: str, work: Awaitable[object]) -> None:
+    """One step of a round, whose faults are written down and end no other step."""
+    try:
+        await work
+    except UpkeepRunning:
+        raise
+    except FAULTS as fault:
+        _log.warning("upkeep: %s did not succeed: %s", step, getattr(fault, "slug", type(fault).__name__))
 
 
 async def _stopped(stop: asyncio.Event, seconds: float) -> bool:

@@ -57,9 +57,3 @@ async def decide(connection: Connection, admission_id: UUID, state: str, by: UUI
         {"id": admission_id, "state": state, "by": by, "now": now},
     )
     return cursor.rowcount == 1
-
-
-async def sweep(connection: Connection, before: datetime) -> int:
-    """Delete what was decided, or lapsed, before an instant: the ledger has it."""
-    cursor = await connection.execute("delete from admission where least(decided_at, expires_at) < %s", (before,))
-    return cursor.rowcount

@@ -91,10 +91,3 @@ async def attempts(connection: Connection, bucket: int, now: datetime, window: t
     )
     row = await cursor.fetchone()
     return int(row["tries"]) if row else 0
-
-
-async def sweep(connection: Connection, before: datetime) -> int:
-    """Delete what was over before an instant."""
-    asks = await connection.execute("delete from sign_in_ask where expires_at < %s", (before,))
-    answers = await connection.execute("delete from passkey_answer where expires_at < %s", (before,))
-    return asks.rowcount + answers.rowcount

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
-from troth.people import admissions_store, asks_store, store, trust
-from troth.people.factors import store as factors_store
+from troth.people import store, trust
 from troth.people.model import (
     IDLE_OF_PATIENT,
     IDLE_OF_STAFF,
@@ -149,25 +147,6 @@ class Sessions(Subjects, Users):
         """Who stands behind a bearer token; None when it is over."""
         bearer = await self.bearer_of_token(token)
         return bearer.actor if bearer else None
-
-    # Upkeep
-
-    async def sweep(self) -> int:
-        """Delete what has been over for a day: attempts, links, sessions, invitations.
-
-        Returns:
-            How many rows went.
-        """
-        before = clock.now() - timedelta(days=1)
-        async with self._db.transaction(None) as connection:
-            gone = await store.sweep_platform(connection, before)
-            gone += await asks_store.sweep(connection, clock.now())
-        for organisation in await self.organisations():
-            async with self._db.transaction(organisation) as connection:
-                gone += await store.sweep_tenant(connection, before)
-                gone += await admissions_store.sweep(connection, before)
-                gone += await factors_store.sweep(connection, before)
-        return gone
 
     # Inside
 

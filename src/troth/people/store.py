@@ -209,13 +209,6 @@ async def use_sign_in_link(connection: Connection, digest: bytes, now: datetime)
     )
 
 
-async def sweep_platform(connection: Connection, before: datetime) -> int:
-    """Delete attempts and links that ended before an instant."""
-    attempts = await connection.execute("delete from attempt where began_at < %s", (before,))
-    links = await connection.execute("delete from sign_in_link where expires_at < %s", (before,))
-    return attempts.rowcount + links.rowcount
-
-
 # Peers
 
 
@@ -381,24 +374,6 @@ async def end_sessions(
         {"now": now, "session": session_id, "account": account_id, "kind": kind},
     )
     return [row["id"] for row in rows]
-
-
-async def sweep_tenant(connection: Connection, before: datetime) -> int:
-    """Delete sessions and invitations that were over before an instant; when a member was last here is kept."""
-    await connection.execute(
-        "update membership m set last_here_at = greatest(m.last_here_at, s.seen_at) from (select account_id, "
-        "max(seen_at) as seen_at from session where least(expires_at, ended_at) < %s and kind = 'user' "
-        "group by account_id) s where s.account_id = m.account_id",
-        (before,),
-    )
-    ended = await connection.execute("delete from session where least(expires_at, ended_at) < %s", (before,))
-    # One of a colleague that ran out stays in the administrator's list for a while: it can be sent again.
-    over = await connection.execute(
-        "delete from invitation where case when kind = 'user' and used_at is null and withdrawn_at is null"
-        " then expires_at < %s - interval '30 days' else least(expires_at, used_at) < %s end",
-        (before, before),
-    )
-    return ended.rowcount + over.rowcount
 
 
 # Subjects

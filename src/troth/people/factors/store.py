@@ -246,11 +246,3 @@ async def draft(connection: Connection, account_id: UUID, holder_id: UUID, now: 
 async def delete_draft(connection: Connection, account_id: UUID | None, holder_id: UUID | None) -> None:
     """Take it away."""
     await connection.execute("delete from draft where account_id = %s and holder_id = %s", (account_id, holder_id))
-
-
-async def sweep(connection: Connection, before: datetime) -> int:
-    """Delete challenges, resets and drafts that were over before an instant."""
-    challenges = await connection.execute("delete from challenge where expires_at < %s", (before,))
-    resets = await connection.execute("delete from factor_reset where expires_at < %s", (before,))
-    drafts = await connection.execute("delete from draft where expires_at < %s", (before,))
-    return challenges.rowcount + resets.rowcount + drafts.rowcount
