@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,7 @@ class Outcome:
         is_afterwards: The test passed, and what it had done broke a promise, as the ledger showed after it.
         is_alone: It was tried alone, so that its test has to be run without it as well.
         digest: Of the edit, of what it changes and of the tests that it names.
+        commit: On which it was tried.
     """
 
     edit: str
@@ -107,6 +109,7 @@ class Outcome:
     is_afterwards: bool = False
     is_alone: bool = False
     digest: str = ""
+    commit: str = ""
 
 
 def _parsed(edit: Edit, text: str) -> ast.Module:
@@ -347,7 +350,9 @@ def measured(chosen: Sequence[Edit], say: Callable[[str], None], *, again: bool 
             os.chmod(folder, 0o755)
             copy = Copy(Path(folder))
             stack.callback(copy.close)
+            commit = _commit()
             for outcome in _tried(copy, missing):
+                outcome.commit = commit
                 before[outcome.edit] = outcome
                 told = outcome.noticed_by.rpartition("::")[2] or f"NOBODY {outcome.besides}"
                 number = sum(edit.id in before for edit in missing)
@@ -383,45 +388,94 @@ def _require_sound(copy: Copy, tests: Sequence[str], say: Callable[[str], None])
     assert not failing, f"fails without an edit too: {failing}"
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """The edits as a table of Markdown, those that nobody noticed first."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What stands on the page of one edit."""
+
+    edit: str
+    says: str
+    by: str
+    promises: str
+    seconds: str
+    commit: str
+
+    @property
+    def is_noticed(self) -> bool:
+        """Whether a test noticed it."""
+        return not self.by.startswith("**nobody**")
+
+    def __str__(self) -> str:
+        cells = (self.edit, self.says, self.by.replace("|", "\\|"), self.promises, self.seconds, self.commit)
+        return f"| {' | '.join(cells)} |"
+
+
+def row_of(one: Outcome) -> Row:
+    """An outcome as it stands on the page."""
+    says = next(edit.says for edit in every() if edit.id == one.edit)
+    file, _, name = one.noticed_by.rpartition("::")
+    by = f"`{name}` ({Path(file.partition('::')[0]).stem})" if name else f"**nobody** {one.besides}".strip()
+    by = f"{by}, in the ledger afterwards" if one.is_afterwards else by
+    return Row(one.edit, says, by, ", ".join(one.promises), f"{one.seconds:.0f}", one.commit)
+
+
+def on_page(text: str) -> dict[str, Row]:
+    """What stands on the page so far, of the edits that there still are.
+
+    Args:
+        text: Of the page.
+    """
     says = {edit.id: edit.says for edit in every()}
-    rows = ["| edit | so that | noticed by | rows | s |", "|---|---|---|---|---|"]
-    for one in sorted(outcomes, key=lambda one: (bool(one.noticed_by), KINDS.index(one.kind))):
-        file, _, name = one.noticed_by.rpartition("::")
-        by = f"`{name}` ({Path(file.partition('::')[0]).stem})" if name else f"**nobody** {one.besides}".strip()
-        by = f"{by}, in the ledger afterwards" if one.is_afterwards else by
-        by = by.replace("|", "\\|")
-        rows.append(f"| {one.edit} | {says[one.edit]} | {by} | {', '.join(one.promises)} | {one.seconds:.0f} |")
-    return "\n".join(rows) + "\n"
+    found = {}
+    for line in text.partition(_BEGIN)[2].partition(_END)[0].splitlines():
+        cells = [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) == 6 and cells[0] in says:
+            found[cells[0]] = Row(cells[0], says[cells[0]], *cells[2:])
+    return found
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
-    """One line for each kind."""
-    lines = []
+def table(rows: Sequence[Row]) -> str:
+    """The edits as a table of Markdown, by kind, those that nobody noticed first."""
+    places = [edit.id for edit in every()]
+    lines = ["| edit | so that | noticed by | rows | s | commit |", "|---|---|---|---|---|---|"]
+    lines += map(str, sorted(rows, key=lambda row: (row.is_noticed, places.index(row.edit))))
+    return "\n".join(lines) + "\n"
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """One line for each kind, and what is not measured."""
+    lines, known = [], {row.edit: row for row in rows}
     for kind in KINDS:
-        those = [one for one in outcomes if one.kind == kind]
-        seen = [one for one in those if one.noticed_by]
-        seconds = sum(one.seconds for one in those)
-        held = sum(edit.kind == kind for edit in every())
-        told = f"{held:>3} edits  {len(those):>3} measured  {len(seen):>3} noticed  {seconds:>6.0f} s"
-        lines.append(f"{kind:<12} {told}")
+        held = [edit.id for edit in every() if edit.kind == kind]
+        those = [known[one] for one in held if one in known]
+        seen = sum(row.is_noticed for row in those)
+        seconds = sum(int(row.seconds) for row in those)
+        lines.append(
+            f"{kind:<12} {len(held):>3} edits  {len(those):>3} measured  {seen:>3} noticed  {seconds:>6} s"
+            f"   on {', '.join(sorted({row.commit for row in those}))}"
+        )
+        missing = [one for one in held if one not in known]
+        lines += [f"{'':<12} not measured: {', '.join(missing)}"] if missing else []
     return "\n".join(lines)
 
 
 def keep(outcomes: Sequence[Outcome]) -> None:
-    """Write the summary and the table into `docs/mutation.md`, with the commit and the day.
+    """Write the summary and the table into `docs/mutation.md`. What was not measured anew stays, with its own commit.
 
     Args:
-        outcomes: Of all edits.
+        outcomes: What was measured.
     """
-    before, mark, after = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    text = PAGE.read_text(encoding="utf-8")
+    before, mark, after = text.partition(_BEGIN)
     _, end, after = after.partition(_END)
     if not mark or not end:
         raise ValueError(f"{PAGE} has no place for the table")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    rows = list({**on_page(text), **{one.edit: row_of(one) for one in outcomes}}.values())
     day = f"{clock.today():%d %B %Y}".lstrip("0")
-    told = f"{day}, commit {commit}, {os.cpu_count()} cores:\n\n```\n{summary(outcomes)}\n```\n\n{table(outcomes)}"
+    told = f"{day}, {os.cpu_count()} cores:\n\n```\n{summary(rows)}\n```\n\n{table(rows)}"
     PAGE.write_text(f"{before}{_BEGIN}\n{told}{_END}{after}", encoding="utf-8")
+
+
+def _commit() -> str:
+    """What is checked out."""
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return said.stdout.strip()

@@ -152,8 +152,8 @@ def main(words: Sequence[str] | None = None) -> int:
     else:
         for score in scores:
             _print(score)
-        if outcomes:
-            print(f"{edits.table(outcomes)}\n{edits.summary(outcomes)}")
+        if rows := [edits.row_of(one) for one in outcomes]:
+            print(f"{edits.table(rows)}\n{edits.summary(rows)}")
     is_noticed = len(outcomes) == len(wanted) and all(one.noticed_by for one in outcomes)
     is_whole = is_noticed and all(score.percent == 100 for score in scores)
     return 0 if is_whole else 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import psycopg
@@ -150,3 +152,29 @@ def test_what_runs_at_import_needs_a_fresh_python(old: str, new: str) -> None:
     exec(BEFORE, vars(module))
     with pytest.raises(fork_server.NotSwapped):
         fork_server.swap(module, BEFORE, BEFORE.replace(old, new))
+
+
+def test_what_was_not_measured_anew_stays_on_the_page_with_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = EDITS[:3]
+    page = tmp_path / "page.md"
+    page.write_text(f"Before.\n{edits._BEGIN}\n{edits._END}\nAfter.\n")
+    monkeypatch.setattr(edits, "PAGE", page)
+    test = "tests/promises/test_it.py::test_it[a|b]"
+    edits.keep([
+        edits.Outcome(first.id, first.kind, test, ["IC-03"], seconds=4.0, commit="aaaaaaa"),
+        edits.Outcome(second.id, second.kind, test, ["IC-03"], seconds=5.0, commit="aaaaaaa"),
+    ])  # fmt: skip
+    edits.keep([edits.Outcome(second.id, second.kind, besides="test_it ImportError", commit="bbbbbbb")])
+    text = page.read_text()
+    assert text.startswith("Before.\n")
+    assert text.endswith("After.\n")
+    rows = edits.on_page(text)
+    assert set(rows) == {first.id, second.id}
+    assert (rows[first.id].is_noticed, rows[first.id].commit) == (True, "aaaaaaa")
+    assert rows[first.id].by == "`test_it[a|b]` (test_it)"
+    assert (rows[second.id].is_noticed, rows[second.id].commit) == (False, "bbbbbbb")
+    [line] = [line for line in text.splitlines() if line.startswith(first.kind)]
+    assert re.search(r"2 measured +1 noticed +4 s +on aaaaaaa, bbbbbbb$", line)
+    assert third.id in text.partition("not measured: ")[2].partition("\n")[0]
