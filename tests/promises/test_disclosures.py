@@ -100,10 +100,14 @@ async def test_what_a_recipient_took_with_a_warning_has_left(
 async def test_what_ends_stops_the_next_disclosure(place: Deployment, office: Office, elsewhere: Receiver) -> None:
     held = await place.study(office.house)
     await office.contract("short_lived", "controller")
-    await office.recipient(
-        "night_clinic", elsewhere, kind="customer", country="GB", stands_under="other_hospitals", categories="images",
-        purposes="exchange", contract_key="short_lived",
-    )  # fmt: skip
+
+    async def registered() -> None:
+        await office.recipient(
+            "night_clinic", elsewhere, kind="customer", country="GB", stands_under="other_hospitals",
+            categories="images", purposes="exchange", contract_key="short_lived",
+        )  # fmt: skip
+
+    await registered()
     page = (await office.person.web.get("/office/recipients")).text
     chosen = dict(re.findall(r'<select class="form-select" id="disclosures-(\w+)"[^>]*>(.*?)</select>', page))
     assert chosen["recipient"].startswith('<option value="" selected>Choose</option>'), "nobody is chosen beforehand"
@@ -121,6 +125,13 @@ async def test_what_ends_stops_the_next_disclosure(place: Deployment, office: Of
     gone = await office.disclose(held, "night_clinic", "exchange", "contract")
     assert "not in the register" in gone.text
     assert len(elsewhere.uids) == before
+
+    await office.contract("short_lived", "controller")
+    ended = await office.disclose(held, "night_clinic", "exchange", "contract")
+    assert "not in the register" in ended.text, "another contract brings back nobody"
+    await registered()
+    assert (await office.disclose(held, "night_clinic", "exchange", "contract")).status_code == 200, "it is another one"
+    assert len(elsewhere.uids) == before + 1
 
 
 async def test_no_recipient_for_what_the_notice_rules_out(place: Deployment, office: Office) -> None:
