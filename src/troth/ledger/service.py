@@ -314,7 +314,7 @@ class Ledger:
         Args:
             connection: On the platform.
         """
-        return await store.waits(connection, tail.HEAD_DIFFERED)
+        return await store.differed_waits(connection)
 
     async def prove(self, connection: Connection, event_id: UUID) -> Proof:
         """Proof that an event is in the ledger, for the latest checkpoint.

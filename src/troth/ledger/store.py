@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from psycopg import errors
@@ -279,13 +279,16 @@ async def has_coded(connection: Connection) -> bool:
     return bool((await _rows(connection, query, ()))[0]["has"])
 
 
-async def waits(connection: Connection, kind: str) -> bool:
-    """Whether an entry of a kind, of the transaction's space, has no place in the tree."""
-    query = (
-        "select exists (select from ledger_entry e where e.kind = %s and not exists (select from ledger_leaf l"
-        " where l.tenant = e.tenant and l.entry_id = e.id)) as waits"
-    )
-    return bool((await _rows(connection, query, (kind,)))[0]["waits"])
+# The kind stands in the statement: the index of it holds no other entry, and is found for no parameter.
+DIFFERED_WAITS: Final = """
+    select exists (select from ledger_entry e where e.kind = 'ledger:head:differed' and not exists
+        (select from ledger_leaf l where l.tenant = e.tenant and l.entry_id = e.id)) as waits
+"""
+
+
+async def differed_waits(connection: Connection) -> bool:
+    """Whether an entry which says that the log is not what was signed has no place in the tree."""
+    return bool((await _rows(connection, DIFFERED_WAITS, ()))[0]["waits"])
 
 
 async def count_uncoded(connection: Connection) -> int:

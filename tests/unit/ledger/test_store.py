@@ -10,7 +10,8 @@ import pytest
 from psycopg import errors
 
 from tests.unit.ledger.conftest import Deployment, Scope
-from troth.ledger import WrongScope
+from troth.ledger import WrongScope, store
+from troth.ledger.tail import HEAD_DIFFERED
 
 TABLES = (
     "ledger_entry",
@@ -101,3 +102,15 @@ async def test_every_table_is_closed_as_it_should_be(deployment: Deployment) -> 
         "ledger_leaf",
         "ledger_subject",
     }
+
+
+async def test_whether_a_difference_waits_is_asked_of_its_own_index_however_long_the_ledger(
+    deployment: Deployment,
+) -> None:
+    assert f"'{HEAD_DIFFERED}'" in store.DIFFERED_WAITS
+    await deployment.append_one()
+    async with deployment.database.transaction(None) as connection:
+        await connection.execute("set local enable_seqscan = off")  # a handful of rows is read through at once
+        plan = await (await connection.execute(f"explain {store.DIFFERED_WAITS}".encode())).fetchall()
+        assert await store.differed_waits(connection) is False
+    assert "ledger_entry_differed" in str(plan)
