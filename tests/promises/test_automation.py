@@ -13,7 +13,7 @@ from tests.common.deployment import Deployment, Held, OpenDeployment, Person, pl
 from tests.common.objects import SEGMENTATION, Made
 from troth.dicom import encode, specimens
 from troth.kit import clock, ids
-from troth.lifecycle import UnusedAccounts
+from troth.lifecycle import Overdues, UnusedAccounts
 from troth.people import UserNotFound, message_to
 from troth.policy import PermitDenied, Target
 
@@ -100,6 +100,31 @@ async def test_an_account_that_nobody_used_is_closed_by_a_person_and_by_no_progr
         assert (told.payload or {})["reason"] == "He left the hospital in spring"
         assert "write to" in maker.mails()[-1]
         assert "a person looks at it again" in maker.mails()[-1]
+
+
+@pytest.mark.promise("EM-31", shows="closure")
+async def test_an_account_that_is_put_before_nobody_stands_past_its_day(maker: Deployment) -> None:
+    gone, office, rooms = await maker.staff("clinician", name="P. Past"), await maker.staff("office"), maker.rooms
+    overdues = Overdues(rooms.database, rooms.people, rooms.contacts, rooms.choices, rooms.notices, rooms.lifecycle)
+
+    async def past() -> int:
+        [rule] = [each for each in await overdues.found() if (each.clause, each.activity) == ("8.7", "")]
+        return rule.past
+
+    assert gone.user is not None
+    assert await past() == 0
+    with clock.moved(timedelta(days=733)):
+        await maker.sign_in_again(office)
+        before, queued = await past(), len(await maker.ledgered(kind="people:proposal:queued"))
+        await look(maker)
+        put = len(await maker.ledgered(kind="people:proposal:queued")) - queued
+        assert before - await past() == put > 0
+        path = await waits(office, "P. Past")
+        dismissed = {"outcome": "no", "reason": "He is on leave"}
+        assert (await office.post(path, dismissed, page="/office/decisions")).status_code == 303
+        assert before - await past() == put, "a person has decided, and the next look asks again"
+    with clock.moved(timedelta(days=735)):
+        assert before - await past() == put - 1
 
 
 @pytest.mark.promise("EM-31", shows="closure")

@@ -19,7 +19,7 @@ from troth.lifecycle import ContactDisposal
 from troth.main.first_start import operator
 from troth.outreach import Introductions
 from troth.policy import PermitDenied, Target
-from troth.proofs import Result
+from troth.proofs import Proven, Result, Standing
 
 BREAKS = ("terminology-vendor 3.2",)
 """Some letters go out forty days late, on purpose."""
@@ -225,6 +225,12 @@ async def test_strangers_and_broken_lists_get_nowhere(place: Deployment) -> None
     assert (await office.web.get("/lists/contacts")).text.count("ivy@x.example") == 1
 
 
+async def standing(place: Deployment, clause: str) -> Proven:
+    """How a promise of the notice stands now."""
+    [report] = (await place.looked()).reports
+    return next(each for each in report.promises if each.clause_id == clause)
+
+
 @pytest.mark.promise("TV-01")
 async def test_what_was_taken_under_a_contract_is_not_touched_by_the_sites_retention(place: Deployment) -> None:
     office = await place.staff("office", place.second)
@@ -274,8 +280,19 @@ async def test_what_was_taken_under_a_contract_is_not_touched_by_the_sites_reten
     assert ended
     page = (await office.web.get("/lists/due")).text
     assert re.search(r"licensed products</th><td>its contract.*?</td><td>3</td><td>1</td><td>2</td>", page)
+    late = await standing(place, "8.4")
+    assert (late.standing, late.against) == (Standing.BROKEN, 0), "it stands past its day, and no words mend that"
+    assert "kept past its day" in late.reason
+    hold = place.set_up_permit("hold", Target("organisation", place.second.id, place.second.id), "legal")
+    held = await place.rooms.lifecycle.place_hold(hold, "A claim", review_on=clock.today() + timedelta(days=9))
+    assert (await standing(place, "8.4")).standing is not Standing.BROKEN, "what is held may stay"
+    await place.rooms.lifecycle.release_hold(hold, held.id, "It is settled")
     await office.post("/lists/due", {})
     await work(place)
+    kept = await standing(place, "8.4")
+    assert (kept.standing, kept.reason.split("; it was")[0]) == (
+        Standing.KEPT, "nothing was disposed of before its day; nothing is kept past its day",
+    )  # fmt: skip
     assert "old@x.example" not in (await office.web.get("/lists/contacts")).text
     last = (await place.ledgered(kind="lifecycle:contact:disposed", house=place.second))[-1]
     assert last.purpose == "licensed_products"

@@ -6,6 +6,7 @@ from troth.lifecycle.contacts import ContactDisposal
 from troth.lifecycle.errors import HoldIncomplete, HoldNotFound
 from troth.lifecycle.facts import LifecycleFacts
 from troth.lifecycle.model import Hold, HoldScope
+from troth.lifecycle.overdue import Overdue, Overdues
 from troth.lifecycle.service import Lifecycle
 from troth.lifecycle.unused import UnusedAccounts
 
@@ -17,5 +18,7 @@ __all__ = [
     "HoldScope",
     "Lifecycle",
     "LifecycleFacts",
+    "Overdue",
+    "Overdues",
     "UnusedAccounts",
 ]

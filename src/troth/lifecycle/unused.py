@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.errors import NotFound
-from troth.notice import Notices, Retention
+from troth.notice import Notice, Notices, Retention
 from troth.people import WORKER, Choices, People, UnusedAccount
 from troth.policy import Actor, PermitDenied, Policy, Target
 
@@ -121,11 +122,16 @@ class UnusedAccounts:
             await self._choices.withdraw_proposal(permit, account.proposal_id, "The account was used again.")
 
     async def _rule(self) -> Retention | None:
-        for version in await self._notices.current():
-            found = version.notice.find("retention", RULE)
-            if isinstance(found, Retention):
-                return found
-        return None
+        return rule_of([version.notice for version in await self._notices.current()])
+
+
+def rule_of(notices: Iterable[Notice]) -> Retention | None:
+    """The rule about accounts that nobody uses; None where no notice in force has one."""
+    for notice in notices:
+        found = notice.find("retention", RULE)
+        if isinstance(found, Retention):
+            return found
+    return None
 
 
 def _target(worker: Actor, account_id: UUID) -> Target:

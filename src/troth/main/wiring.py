@@ -18,7 +18,7 @@ from troth.kit.errors import Gone, NotFound
 from troth.kit.mail import Mail, MailSettings
 from troth.kit.postgres import EmbeddedServer, Postgres
 from troth.ledger import HeadFile, Ledger
-from troth.lifecycle import Lifecycle, LifecycleFacts
+from troth.lifecycle import Lifecycle, LifecycleFacts, Overdues
 from troth.main.capabilities import serves
 from troth.main.collecting import uncovered
 from troth.main.facts import CombinedFacts
@@ -158,7 +158,8 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
         database, keyring, packs, ledger, archive, people, room_of_notices, policy, lifecycle, choices
     )  # fmt: skip
     registers = Registers(database, ledger, room_of_notices, people, archive, server.dsn("troth_sequencer"))
-    site = site_of(settings, server, registers)
+    overdues = Overdues(database, people, contacts, choices, room_of_notices, lifecycle)
+    site = site_of(settings, server, registers, overdues)
     proofs = Proofs(database, ledger, server.dsn("troth_sequencer"), site, room_of_notices, serves())
     return Rooms(
         settings=settings, database=database, keyring=keyring, packs=packs, ledger=ledger, mail=mail,
@@ -177,7 +178,7 @@ def open_rooms(settings: Settings, server: Postgres, notices: list[Notice], *, c
     )  # fmt: skip
 
 
-def site_of(settings: Settings, server: Postgres, registers: Registers) -> Site:
+def site_of(settings: Settings, server: Postgres, registers: Registers, overdues: Overdues) -> Site:
     """What of this machine the proofs look at, and of the rows."""
     listeners = {"pages": settings.http, "viewer": settings.viewer, "dicom": settings.dicom}
     places = {name: (address.host, address.port) for name, address in listeners.items()}
@@ -187,6 +188,7 @@ def site_of(settings: Settings, server: Postgres, registers: Registers) -> Site:
         is_https=settings.is_https,
         rows=registers.bound,
         held=registers.held,
+        overdue=overdues.found,
         reader=server.socket_folder if isinstance(server, EmbeddedServer) else None,
     )
 

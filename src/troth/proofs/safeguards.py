@@ -23,6 +23,7 @@ from troth.exchange import PLATFORM
 from troth.kit import clock
 from troth.kit.db import Database, Space
 from troth.ledger import AlteredRow, RowsLook, Verification
+from troth.lifecycle import Overdue
 from troth.proofs import apart, raw, store
 from troth.proofs.model import Checked
 
@@ -52,6 +53,8 @@ class Held:
 
 HeldLook = Callable[[], Awaitable[Held]]
 """Looks through all that is held."""
+OverdueLook = Callable[[], Awaitable[list[Overdue]]]
+"""Counts what stands past its day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Site:
         is_https: Whether people reach the pages by https.
         rows: Compares rows with what binds them; None where nobody can here.
         held: Looks through all that is held; None where nobody can here.
+        overdue: Counts what stands past its day; None where nobody can here.
         reader: Folder of the socket where the database's user is asked for what we may not read (`raw`).
     """
 
@@ -76,6 +80,7 @@ class Site:
     is_https: bool
     rows: RowsLook | None = None
     held: HeldLook | None = None
+    overdue: OverdueLook | None = None
     reader: Path | None = None
 
     @classmethod
@@ -87,6 +92,7 @@ class Site:
         is_https: bool,
         rows: RowsLook | None = None,
         held: HeldLook | None = None,
+        overdue: OverdueLook | None = None,
         reader: Path | None = None,
     ) -> Site:
         """The site of a data folder.
@@ -97,9 +103,11 @@ class Site:
             is_https: Whether people reach the pages by https.
             rows: Compares rows with what binds them.
             held: Looks through all that is held.
+            overdue: Counts what stands past its day.
             reader: Folder of the database's socket.
         """
-        return cls(data_dir / "keys", data_dir / "packs", data_dir / "pg", listeners, is_https, rows, held, reader)
+        folders = data_dir / "keys", data_dir / "packs", data_dir / "pg"
+        return cls(*folders, listeners, is_https, rows, held, overdue, reader)
 
 
 async def look_through(site: Site) -> list[Checked]:

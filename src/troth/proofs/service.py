@@ -16,7 +16,7 @@ from troth.kit import clock
 from troth.kit.db import Connection, Database, HasTenant
 from troth.ledger import Ledger, Verification
 from troth.notice import Clause, Notice, Notices, Serves, is_marked, unserved
-from troth.proofs import runs_store
+from troth.proofs import retention, runs_store
 from troth.proofs.looks import Looks, Text
 from troth.proofs.looks.own import KINDS
 from troth.proofs.model import Checked, Deep, Departures, Finding, Proven, Report, Standing, Verdict
@@ -115,6 +115,9 @@ class Proofs:
         ]
         now = clock.now()
         found = {**looks.found(now), **_of_cookies(text, cookies)}
+        overdue = None if self._site.overdue is None else await self._site.overdue()
+        for key, more in retention.findings(text.current, overdue).items():
+            found[key] = [*found[key], *more]
         reports = [
             Report(
                 notice.name,

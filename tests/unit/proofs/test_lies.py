@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,9 @@ import pytest
 
 from tests.common.book import BROKEN, HOUSE, IDLE, KEPT, Book, day, viewing
 from troth.ledger import DESTROYING, KINDS
-from troth.proofs import Verdict
+from troth.lifecycle import Overdue
+from troth.proofs import Standing, Verdict, retention
+from troth.proofs.service import judge
 
 SPARED = {
     "archive:leftovers:freed": "bytes that nothing names any more",
@@ -226,12 +229,28 @@ def disposed(book: Book, activity: str = "licensed_products", **said: Any) -> No
 
 
 def test_a_disposal_is_one_of_the_rule_of_its_activity_and_shows_half_of_the_sentence() -> None:
+    """The other half is counted in what is stored; where nobody could, the clause is blind."""
     book = Book("terminology-vendor")
     disposed(book, dates={"due": book.now.date().isoformat()})
     found = book.found("8.4", "retention")
-    assert found.verdict is Verdict.BLIND
-    assert "past its day" in found.said
+    assert (found.verdict, found.of) == (Verdict.HOLDS, 1)
+    [half] = retention.findings(book.notices, None)[book.notices[0].name, "8.4"]
+    assert (half.verdict, "past its day" in half.said) == (Verdict.BLIND, True)
+    assert judge(True, [found, half])[0] is Standing.UNPROVEN
     assert book.found("8.1", "retention").verdict is IDLE, "another rule"
+
+
+def test_what_stands_past_its_day_breaks_its_own_rule_and_no_other() -> None:
+    book = Book("terminology-vendor")
+    name, contract = book.notices[0].name, Overdue("8.4", "licensed_products", 3, 0)
+    site = Overdue("8.1", "promotion", 2, 1, is_whole=False)
+    found = retention.findings(book.notices, [contract, site])
+    assert [each.verdict for each in (*found[name, "8.4"], *found[name, "8.1"])] == [Verdict.HOLDS, BROKEN]
+    assert found[name, "8.1"][0].late == 1, "disposing of it ends that"
+    found = retention.findings(book.notices, [replace(contract, past=3), replace(site, past=0)])
+    assert [each.verdict for each in (*found[name, "8.4"], *found[name, "8.1"])] == [BROKEN, Verdict.BLIND]
+    other = retention.findings(book.notices, [replace(contract, activity="something", past=3)])
+    assert other[name, "8.4"][0].verdict is Verdict.BLIND
 
 
 @pytest.mark.parametrize("lie", ["early", "another act"])

@@ -28,11 +28,13 @@ class UnusedAccount:
 
     Attributes:
         proposal_id: The proposal to close it that waits already.
+        decided_at: When a person decided last whether to close it; None where nobody did.
     """
 
     id: UUID
     last_at: datetime
     proposal_id: UUID | None
+    decided_at: datetime | None = None
 
 
 class Proposals(Restrictions):
@@ -186,7 +188,7 @@ class Proposals(Restrictions):
             raise PersonNeeded
         async with self._db.transaction(actor) as connection:
             rows = await store.unused(connection, now)
-        return [UnusedAccount(row["account_id"], row["last_at"], row["proposal_id"]) for row in rows]
+        return [UnusedAccount(row["account_id"], row["last_at"], row["proposal_id"], row["decided_at"]) for row in rows]
 
     async def close_account(self, permit: Permit, holder_id: UUID, reason: str) -> None:
         """End somebody's membership and sessions at once, where the notice lets a program decide that.

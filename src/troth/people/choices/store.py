@@ -214,14 +214,17 @@ async def decide_proposal(connection: Connection, values: dict[str, Any]) -> boo
 
 
 async def unused(connection: Connection, before: datetime) -> list[Row]:
-    """Members who have not been here since a moment, and when they last were; and what of it waits for a person."""
+    """Members who were not here since a moment, and when they last were; what waits for a person, or one decided."""
     return await _all(
         connection,
-        "select m.account_id, greatest(m.made_at, m.last_here_at, max(s.seen_at)) as last_at, p.id as proposal_id "
+        "select m.account_id, greatest(m.made_at, m.last_here_at, max(s.seen_at)) as last_at, p.id as proposal_id, "
+        "(select max(d.decided_at) from proposal d where d.tenant = m.tenant and d.holder_id = m.account_id "
+        "and d.what = 'account_closure' and d.decided_by is not null) as decided_at "
         "from membership m "
         "left join session s on s.tenant = m.tenant and s.account_id = m.account_id and s.kind = 'user' "
         "left join proposal p on p.tenant = m.tenant and p.holder_id = m.account_id and p.what = 'account_closure' "
-        "and p.state = 'queued' where m.is_active group by m.account_id, m.made_at, m.last_here_at, p.id "
+        "and p.state = 'queued' where m.is_active "
+        "group by m.tenant, m.account_id, m.made_at, m.last_here_at, p.id "
         "having p.id is not null or greatest(m.made_at, m.last_here_at, max(s.seen_at)) < %(before)s "
         "order by last_at limit 1000",
         {"before": before},

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from troth.kit import clock, ids
-from troth.kit.db import Row
+from troth.kit.db import HasTenant, Row
 from troth.notice import Notice
 from troth.people import sources_store as store
 from troth.people.contacts import terms
@@ -36,9 +36,17 @@ class Ending(Ground):
         """
         if permit.action not in (ACTION, DISPOSING) or permit.tenant is None:
             raise ListNotFound
+        return await self.counted(permit)
+
+    async def counted(self, scope: HasTenant) -> list[Due]:
+        """The same for our own programs, which count and open nothing.
+
+        Args:
+            scope: Of the organisation.
+        """
         notices, today = await self.notices(), clock.today()
         found = []
-        async with self._db.transaction(permit) as connection:
+        async with self._db.transaction(scope) as connection:
             for row in await store.activities(connection):
                 days = await store.anchors(connection, row["activity"])
                 found.append(_due(notices, row["activity"], days, today))
@@ -177,7 +185,7 @@ class Ending(Ground):
 
 
 def _due(notices: Sequence[Notice], activity: str, days: Sequence[Row], today: date) -> Due:
-    due = running = held = 0
+    due = past = running = held = 0
     later: list[date] = []
     clause, under = "", activity in terms.contract_activities(notices)
     for row in days:
@@ -188,9 +196,10 @@ def _due(notices: Sequence[Notice], activity: str, days: Sequence[Row], today: d
             running += row["records"]
         elif kept.dispose_on <= today:
             due += row["records"]
+            past += row["records"] if kept.dispose_on < today else 0
         else:
             later.append(kept.dispose_on)
-    return Due(activity, clause, under, held, due, running, min(later, default=None))
+    return Due(activity, clause, under, held, due, past, running, min(later, default=None))
 
 
 def _last_anchor(notices: Sequence[Notice], activity: str, today: date) -> date | None:

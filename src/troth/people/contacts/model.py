@@ -113,6 +113,7 @@ class Due:
     Attributes:
         clause: The clause that says how long they stay; empty where no notice knows the activity any more.
         is_under_contract: The activity is that of a contract: the site's periods do not touch its records.
+        past: Those of them whose day is past, and not today.
         running: Records whose time has not begun.
         next_on: The next day on which one is over.
     """
@@ -122,6 +123,7 @@ class Due:
     is_under_contract: bool
     held: int
     due: int
+    past: int
     running: int
     next_on: date | None
 

@@ -82,7 +82,7 @@ class OfHolds(Look):
 
 
 class OfDisposal(Look):
-    """What went because the time of this clause was over went on its day or later; what stays past it, no entry says.
+    """What went because the time of this clause was over went on its day or later; what stays past it is counted apart.
 
     Its day is in its entry. Accounts that nobody uses have none: what ended one names the proposal, and no day.
     """
@@ -124,9 +124,6 @@ class OfDisposal(Look):
     def found(self, now: datetime) -> Finding:
         """Over all disposals: one before its day breaks it, and those on their days are half of the sentence."""
         finding = self._tally.finding(self.name)
-        if finding.verdict is Verdict.HOLDS:
-            said = f"{finding.said}; nothing computes yet whether something is kept past its day"
-            return Finding(self.name, Verdict.BLIND, said)
         if self._is_unseen and finding.verdict is not Verdict.BROKEN:
             return Finding(
                 self.name, Verdict.BLIND, "something ended because its time was over, and no entry says when"
@@ -168,7 +165,11 @@ class OfErasure(Look):
 
 
 class OfAges(Look):
-    """Whether somebody of a refused age was taken in: an age is under seal, so that entries cannot show it."""
+    """Whether somebody of a refused age was taken in: an age is under seal, so that entries cannot show it.
+
+    No form asks for a birthday yet, so none is ever stated; once one does, who was taken in has to be counted in what
+    is stored.
+    """
 
     name = "minor"
     kinds = frozenset({"people:age:stated"})
@@ -184,4 +185,4 @@ class OfAges(Look):
         """Blind once an age was stated."""
         if self._is_stated:
             return Finding(self.name, Verdict.BLIND, "ages are under seal, and nothing computes yet who was taken in")
-        return Finding(self.name, Verdict.IDLE, "nobody has stated an age yet")
+        return Finding(self.name, Verdict.IDLE, "nobody has stated an age yet: no form here asks for one")
