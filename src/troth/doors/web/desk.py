@@ -180,9 +180,11 @@ class Desk:
     async def advice_of(self, actor: Actor, study: StudySummary, purpose: str) -> str:
         """What programs made of a study and no person stands for; it stands nowhere as a result. Empty: nothing."""
         found: list[Found] = []
-        for kind in advising(study.sop_classes):
-            target = await self.rooms.archive.target_of(actor, study.id)
-            permit = await self.permit(actor, "query", target, purpose)
+        kinds = advising(study.sop_classes)
+        if not kinds:
+            return ""
+        permit = await self.permit(actor, "query", await self.rooms.archive.target_of(actor, study.id), purpose)
+        for kind in kinds:  # each has a page of its own, so that many of one hide none of another
             query = Query(level="instance", matches=(Match(SOP_CLASS, kind),), limit=MOST_ADVICE)
             found += (await self.rooms.archive.query(permit, query)).found
         return ", ".join(advice_in(each.values for each in found))
@@ -346,10 +348,7 @@ def id_of(http_request: Request, name: str = "id") -> UUID:
     Raises:
         NotFound: It is none: the same answer as for one that is not there.
     """
-    try:
-        return UUID(http_request.path_params[name])
-    except ValueError:
-        raise NotFound from None
+    return forms.as_uuid(http_request.path_params[name])
 
 
 def of_subject(actor: Actor) -> Target:

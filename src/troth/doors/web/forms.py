@@ -49,8 +49,13 @@ def uuid(fields: Mapping[str, str], name: str, fault: Exception | type[Exception
         name: Of the field.
         fault: What is raised where it is none: by default the same as for one that is not there.
     """
+    return as_uuid(fields.get(name, ""), fault)
+
+
+def as_uuid(text: str, fault: Exception | type[Exception] = NotFound) -> UUID:
+    """An id that somebody's browser sent, in a form or in an address; see `uuid`."""
     try:
-        return UUID(fields.get(name, ""))
+        return UUID(text)
     except ValueError:
         raise fault from None
 

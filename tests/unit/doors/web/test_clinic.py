@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -10,9 +12,13 @@ import pytest
 
 from tests.unit.archive.rooms import instance
 from tests.unit.doors.web.conftest import CHEST, NEW, OLD, House, token_in, unmasked
+from troth.archive import Archive, Query
+from troth.archive.advice import BY_EITHER
+from troth.doors.web.clinic import studies
+from troth.doors.web.desk import Desk
 from troth.main.first_start import permit_for
 from troth.people import PatientKey, RegistrationImpossible
-from troth.policy import Target
+from troth.policy import Actor, Permit, Target
 
 
 async def address_of(client: httpx.AsyncClient, **fields: str) -> str:
@@ -238,3 +244,48 @@ async def test_pages_about_one_patient_say_who_by_name_birth_date_and_number(hou
         own = (await patient.get(f"/scans/{house.studies[NEW]}/documents")).text
         assert "No report or other file" in own
         assert "· born" not in own, "who reads their own page knows who they are"
+
+
+async def test_a_search_by_words_opens_no_more_than_its_page_needs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, really_ask = list[int](), Archive.query
+
+    async def ask(archive: Archive, permit: Permit, query: Query) -> Any:
+        limits.append(query.limit)
+        return await really_ask(archive, permit, query)
+
+    async with house.client(await house.session_of("Dr B. Specimen")) as clinician:
+        first = await address_of(clinician, q="miller", days="")
+        whole = (await clinician.get(first)).text
+        assert ">2 studies<" in whole
+        days = re.findall(r'data-l="Done">([^<]+)<', whole)
+        monkeypatch.setattr(studies, "PAGE", 1)
+        monkeypatch.setattr(Archive, "query", ask)
+        pages = [(await clinician.get(f"{first}&page={number}")).text for number in (1, 2)]
+        assert [re.findall(r'data-l="Done">([^<]+)<', page) for page in pages] == [[days[0]], [days[1]]]
+        assert ("page=2" in pages[0], "page=3" in pages[1]) == (True, False)
+        assert "more than 1 study" in pages[0]
+        assert max(limits) == 2, "each search gives what can stand on the page, and no more"
+        monkeypatch.setattr(studies, "MOST_SORTED", 1)
+        assert names_in((await clinician.get(f"{first}&page=1")).text) == ["Miller, James"]
+        refused = (await clinician.get(f"{first}&page=2")).text
+        assert "More than 1 studies match" in refused, "of what was not looked through no page is made up"
+
+
+async def test_what_programs_made_of_a_study_is_decided_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(house.rooms)
+    actor = await house.rooms.people.actor_of_session(await house.session_of("Dr B. Specimen"))
+    assert actor is not None
+    study, _ = await desk.study(actor, house.studies[NEW], "query", "diagnosis")
+    decided, really_decide = list[str](), desk.permit
+
+    async def permit(who: Actor, action: str, target: Target, purpose: str) -> Permit:
+        decided.append(action)
+        return await really_decide(who, action, target, purpose)
+
+    monkeypatch.setattr(desk, "permit", permit)
+    assert await desk.advice_of(actor, replace(study, sop_classes=tuple(BY_EITHER)), "diagnosis") == ""
+    assert decided == ["query"]
+    assert await desk.advice_of(actor, replace(study, sop_classes=()), "diagnosis") == ""
+    assert decided == ["query"], "where nothing can be advice nothing is asked"

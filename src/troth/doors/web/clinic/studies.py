@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import Match, Query, SearchTooBroad, SearchValueInvalid, StudySummary
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.clinic.filters import (
     DAYS,
     MODALITIES,
@@ -33,7 +33,6 @@ from troth.doors.web.patient.pictures import parts_of
 from troth.doors.web.patients import born
 from troth.doors.web.render import Page
 from troth.kit import clock
-from troth.kit.errors import NotFound
 from troth.policy import Actor, Permit, Target
 
 ISSUER = 0x00100021
@@ -159,16 +158,18 @@ class StudyPages:
             return Listed(tuple(each.study for each in page.found), page.total, page.is_more)
         found: dict[UUID, StudySummary] = {}
         is_more = False
+        # By date each search gives its own newest, and of those the newest are the newest of all: no more is opened.
+        limit = min(offset + PAGE, MOST_SORTED) if asked.order == NEWEST else MOST_SORTED
         for matches in searches(asked.search):
-            page = await self._desk.rooms.archive.query(permit, Query(matches=(*common, *matches), limit=MOST_SORTED))
+            page = await self._desk.rooms.archive.query(permit, Query(matches=(*common, *matches), limit=limit))
             found |= {each.study.id: each.study for each in page.found}
             is_more = is_more or page.is_more
-        if is_more and asked.order != NEWEST:
+        if is_more and (asked.order != NEWEST or offset + PAGE > MOST_SORTED):
             raise SearchTooBroad(f"More than {MOST_SORTED} studies match. Choose dates or search to put them in order")
         newest = sorted(found.values(), key=lambda study: (study.study_date or date.min, study.id), reverse=True)
         ordered = sorted(newest, key=ORDERS[asked.order.removeprefix("-")], reverse=asked.order.startswith("-"))
         total = None if is_more else len(ordered)
-        return Listed(tuple(ordered[offset : offset + PAGE]), total, len(ordered) > offset + PAGE)
+        return Listed(tuple(ordered[offset : offset + PAGE]), total, is_more or len(ordered) > offset + PAGE)
 
     async def _chosen(self, actor: Actor, permit: Permit, studies: Sequence[StudySummary], asked: Asked) -> Chosen:
         """The picked study; one that is not on this page is looked up, one that is not there is not found."""
@@ -224,10 +225,7 @@ class StudyPages:
         return tuple(pictures[place].href(most_edge=256) for place in sorted(places))
 
     async def _picked(self, actor: Actor, study_id: str) -> StudySummary:
-        try:
-            return (await self._desk.study(actor, UUID(study_id), "query", PURPOSE))[0]
-        except ValueError:
-            raise NotFound from None
+        return (await self._desk.study(actor, forms.as_uuid(study_id), "query", PURPOSE))[0]
 
     async def _of_patient(self, permit: Permit, study: StudySummary) -> Sequence[StudySummary]:
         if not study.patient_id:

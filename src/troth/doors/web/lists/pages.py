@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +12,6 @@ from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.lists import views
 from troth.doors.web.render import Page
-from troth.kit.errors import NotFound
 from troth.people import (
     Acceptance,
     ContactRecord,
@@ -89,7 +87,7 @@ class ListPages:
         visitor, actor = await self._desk.signed_in(http_request, *ROLES)
         permit = await self._permit(actor)
         after = http_request.query_params.get("after", "")
-        records = await self._desk.rooms.contacts.records(permit, after=_uuid(after) if after else None)
+        records = await self._desk.rooms.contacts.records(permit, after=forms.as_uuid(after) if after else None)
         following = f"/lists/contacts?after={records[-1].id}" if len(records) == _PAGE else ""
         rows = tuple(_record(each) for each in records)
         view = views.ContactsPage(actor.organisation, _tabs(actor, "/lists/contacts"), rows, following)
@@ -255,13 +253,6 @@ def _accepted(each: Acceptance) -> views.AcceptedRow:
         at=each.accepted_at,
         door=DOORS.get(each.door, each.door),
     )
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound from None
 
 
 def _fault(refused: SourceUnlisted | ListMalformed | FieldMalformed, typed: Mapping[str, str]) -> Fault:

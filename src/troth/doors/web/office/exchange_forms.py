@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from troth.doors.web import forms
 from troth.doors.web.forms import Fault
 from troth.exchange import (
     CONTRACT_KINDS,
@@ -21,6 +22,7 @@ from troth.exchange import (
 
 Known = Mapping[str, tuple[tuple[str, str], ...]]
 """Words of the notice and of the registers, each as it is kept and as people read it, by what they are of."""
+_NO_ID = "This is not one of our ids."
 CHOSEN = frozenset({"select", "date"})
 """Types of fields in which one chooses and does not write."""
 
@@ -224,10 +226,7 @@ def id_or_none(typed: Mapping[str, str], name: str) -> UUID | None:
         RegisterMalformed: Something else was typed.
     """
     text = typed.get(name, "")
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise RegisterMalformed("This is not one of our ids.") from None
+    return forms.as_uuid(text, RegisterMalformed(_NO_ID)) if text else None
 
 
 def ids(typed: Mapping[str, str], name: str) -> tuple[UUID, ...]:
@@ -236,7 +235,4 @@ def ids(typed: Mapping[str, str], name: str) -> tuple[UUID, ...]:
     Raises:
         RegisterMalformed: Something else was typed.
     """
-    try:
-        return tuple(UUID(each) for each in listed(typed, name))
-    except ValueError:
-        raise RegisterMalformed("This is not one of our ids.") from None
+    return tuple(forms.as_uuid(each, RegisterMalformed(_NO_ID)) for each in listed(typed, name))

@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from troth.doors.web import requested, words
+from troth.doors.web import forms, requested, words
 from troth.doors.web.desk import Desk, Visitor, clauses_of, go, id_of, of_subject
 from troth.doors.web.forms import Fault
 from troth.doors.web.patient.views import Ask, AskPage, Choice, CopyView, RequestLine, RequestPage, RequestsPage
@@ -85,7 +85,8 @@ class AskingPages:
             raise Unprocessable("This cannot be asked for here", hint="Write to the contact named in the notice.")
         permit = await self._desk.permit(actor, "open_request", of_subject(actor), RIGHTS)
         assert actor.subject_id is not None
-        study_ids = [_uuid(each) for each in chosen] if kind == "erase" and not whole else None
+        none = Unprocessable("Choose at least one scan of your own", hint="Go back and choose again.")
+        study_ids = [forms.as_uuid(each, none) for each in chosen] if kind == "erase" and not whole else None
         made = await self._desk.rooms.rights.open(
             permit, Right(kind), actor.subject_id, study_ids=study_ids, everything=whole
         )
@@ -265,10 +266,3 @@ def _lead(kind: str, step: str, organisation: str) -> str:
         ("erase", "look"): "This is what would happen. Nothing has happened yet.",
     }
     return str(leads[kind, step])
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Unprocessable("Choose at least one scan of your own", hint="Go back and choose again.") from None

@@ -13,7 +13,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from troth.doors.web import words
+from troth.doors.web import forms, words
 from troth.doors.web.desk import Desk, clauses_of, go, id_of
 from troth.doors.web.patient import choosing
 from troth.doors.web.patient.choice_views import ChoicesPage, Press, ReceiptPage, Stoppable, StopPage
@@ -74,7 +74,7 @@ class ChoicePages:
             restrict = self._stop if act == "stop" else self._allow
             return go(f"/choices#{await restrict(permit, about, said)}")
         if act not in self._acts:
-            raise Unprocessable("This cannot be chosen here", hint="Go back and choose again.")
+            raise _not_here()
         permit = await self._permit(actor, "choose")
         return go(f"/choices#{await self._acts[act](permit, about, said)}")
 
@@ -85,7 +85,7 @@ class ChoicePages:
         about, rooms = http_request.query_params.get("about", ""), self._desk.rooms
         title, back = "everything about you", "/choices"
         if about != choosing.EVERYTHING:
-            study_id, studies = _uuid(about), await rooms.archive.studies_of_subject(permit, _holder(permit))
+            study_id, studies = _chosen(about), await rooms.archive.studies_of_subject(permit, _holder(permit))
             study = next((each for each in studies if each.id == study_id), None)
             if study is None:
                 raise NotFound
@@ -170,7 +170,7 @@ class ChoicePages:
         """Restrict a study, or everything; the archive is told of each study, for its searches."""
         rooms, subject_id = self._desk.rooms, _holder(permit)
         held = {study.id: study.origin_id for study in await rooms.archive.studies_of_subject(permit, subject_id)}
-        study_id = None if about == choosing.EVERYTHING else _uuid(about)
+        study_id = None if about == choosing.EVERYTHING else _chosen(about)
         if study_id is not None and study_id not in held:
             raise Unprocessable("Choose one of your own scans")
         holder_id = subject_id if study_id is None else held[study_id]
@@ -182,7 +182,7 @@ class ChoicePages:
     async def _allow(self, permit: Permit, about: str, said: Said) -> str:
         """Lift a restriction; a study stays restricted while another restriction is on it."""
         rooms, subject_id = self._desk.rooms, _holder(permit)
-        lifted = await rooms.choices.lift(permit, _uuid(about), said)
+        lifted = await rooms.choices.lift(permit, _chosen(about), said)
         standing = await rooms.choices.restrictions_of(permit, subject_id)
         kept = {each.study_id for each in standing}
         for study in await rooms.archive.studies_of_subject(permit, subject_id):
@@ -341,8 +341,9 @@ def _holder(permit: Permit) -> UUID:
     return permit.target.subject_id
 
 
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Unprocessable("This cannot be chosen here", hint="Go back and choose again.") from None
+def _chosen(about: str) -> UUID:
+    return forms.as_uuid(about, _not_here())
+
+
+def _not_here() -> Unprocessable:
+    return Unprocessable("This cannot be chosen here", hint="Go back and choose again.")

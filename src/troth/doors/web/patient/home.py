@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.archive import Found, Query, StudySummary
-from troth.doors.web import looked, requested, words
+from troth.doors.web import forms, looked, requested, words
 from troth.doors.web.desk import Desk, go, id_of, of_subject
 from troth.doors.web.documents import has_documents
 from troth.doors.web.patient import thread as threads
@@ -129,7 +129,7 @@ class PatientPages:
         chosen = _shown(http_request)
         before = http_request.query_params.get("before", "")
         permit = await self._desk.permit(actor, "see_log", of_subject(actor), OWN)
-        thread = await self._thread(actor, chosen, limit=PAGE, before=_event_id(before))
+        thread = await self._thread(actor, chosen, limit=PAGE, before=forms.as_uuid(before) if before else None)
         further = f"/looked?show={quote(chosen)}&before={thread.events[-1].id}" if thread.is_cut else ""
         view = LookedPage(
             organisation=actor.organisation,
@@ -269,10 +269,3 @@ def _shown(http_request: Request) -> str:
     if chosen not in looked.FILTERS:
         raise NotFound
     return chosen
-
-
-def _event_id(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise NotFound from None
