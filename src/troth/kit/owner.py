@@ -217,7 +217,9 @@ def open_own(path: Path, flags: int) -> int:
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as fault:
-        raise unusable from None if fault.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR) else fault
+        if fault.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise
+        raise unusable from None
     state = os.fstat(descriptor)
     is_ours = state.st_uid in (os.geteuid(), path.parent.stat().st_uid)
     if not (stat.S_ISREG(state.st_mode) and state.st_nlink == 1 and is_ours):

@@ -14,6 +14,8 @@ import pytest
 from tests.common.servers import open_folder
 from troth.kit import owner
 from troth.kit.owner import OwnerUnusable
+from troth.main.node import listening
+from troth.main.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give away")
 
@@ -128,9 +130,18 @@ def test_only_a_plain_file_of_ours_is_opened(place: Path, kind: str, flags: int)
     os.close(owner.open_own(path, flags | os.O_CREAT))
     os.close(owner.open_own(path, flags))
     path.unlink()
+    with pytest.raises(FileNotFoundError):
+        owner.open_own(path, flags & ~os.O_CREAT)
     put(path, kind)
     with pytest.raises(OwnerUnusable, match="not a plain file of ours"):
         owner.open_own(path, flags)
     if kind == "another's":  # whose the folder is: root looks after the node of a service user
         os.chown(place, UID, UID)
         os.close(owner.open_own(path, flags))
+
+
+def test_where_no_node_ever_ran_a_command_prints_the_addresses_that_are_set(place: Path) -> None:
+    settings = Settings(data_dir=place)
+    assert listening(settings) == settings
+    (place / "node.lock").write_text("localhost:1234 127.0.0.1:4321")
+    assert (listening(settings).http.port, listening(settings).viewer.port) == (1234, 4321)
