@@ -24,8 +24,7 @@ from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.ledger import RowsAltered
 from troth.lifecycle import LifecycleFacts
-from troth.main.upkeeping import Upkeeping
-from troth.people import AssignmentFacts, ChoiceFacts, Organisation, PeopleFacts, SignInLinkOver, agreeing
+from troth.people import Admission, AssignmentFacts, ChoiceFacts, Organisation, PeopleFacts, SignInLinkOver, agreeing
 from troth.policy import Facts, FactSet, Target
 from troth.rights import Fulfilment, Right
 
@@ -134,10 +133,14 @@ async def test_nothing_kept_apart_is_destroyed_while_a_hold_was_taken_out_past_t
     held, keeping = await place.study(), place.rooms.archive.quarantine
     permit = place.set_up_permit("hold", held.target, "legal")
     hold = await place.rooms.lifecycle.place_hold(permit, "A claim", review_on=clock.today() + timedelta(days=99))
-    assert (await place.stow(in_conflict(held), held.house)).status_code == 409
+    untouched = await place.study()
+    for each in (held, untouched):
+        assert (await place.stow(in_conflict(each), each.house)).status_code == 409
     house = Target("organisation", held.house.id, held.house.id)
     resolve = place.set_up_permit("resolve", house, "care")
     [kept] = [each for each in await keeping.groups(resolve) if each.study_uid == held.uid]
+    [free] = [each for each in await keeping.groups(resolve) if each.study_uid == untouched.uid]
+    assert await keeping.discard(resolve, free.newest_id, is_whole_group=True) == 1
     on_held = place.set_up_permit("resolve", (await keeping.against(resolve, kept.newest_id)).target, "care")
     drop("legal_hold", "id = %(id)s", id=hold.id)
     [seen] = [each for each in await keeping.groups(resolve) if each.study_uid == held.uid]
@@ -150,7 +153,6 @@ async def test_nothing_kept_apart_is_destroyed_while_a_hold_was_taken_out_past_t
         administer = place.set_up_permit("administer", house, "administration")
         with pytest.raises(RowsAltered):
             await keeping.expire(administer)
-        await Upkeeping(place.rooms).once()
     assert [each.newest_id for each in await keeping.groups(resolve) if each.study_uid == held.uid] == [kept.newest_id]
 
 
@@ -301,15 +303,24 @@ async def test_nobody_is_let_in_on_a_proposal_or_a_way_that_was_changed(
     people, house = place.rooms.people, place.first.id
     inviting = Target("organisation", house, house, attributes=(("role", "clinician"),))
     permit = replace(place.set_up_permit("invite", inviting), actor=first.actor)
+    untouched = await people.propose_invitation(permit, "other@x.example", "Olga Other", "clinician")
     waits = await people.propose_invitation(permit, "new@x.example", "Nora New", "clinician")
+    assert first.actor.id is not None
+    assert second.actor.id is not None
+
+    async def agreed(to: Admission) -> None:
+        let_in = place.set_up_permit("let_in", agreeing(second.actor, to))
+        await people.agree_admission(replace(let_in, actor=second.actor), to.id)
+
+    sent = len(place.mails())
+    await agreed(untouched)
+    assert len(place.mails()) == sent + 1, "what nobody touched is agreed to"
+    await people.are_independent(house, first.actor.id, second.actor.id)
     lie(table, change, other=second.actor.id)
-    let_in = replace(place.set_up_permit("let_in", agreeing(second.actor, waits)), actor=second.actor)
     sent = len(place.mails())
     with pytest.raises(RowsAltered):
-        await people.agree_admission(let_in, waits.id)
+        await agreed(waits)
     if table == "way_in":
-        assert first.actor.id is not None
-        assert second.actor.id is not None
         with pytest.raises(RowsAltered):
             await people.are_independent(house, first.actor.id, second.actor.id)
     assert len(place.mails()) == sent
@@ -339,7 +350,10 @@ async def test_a_request_that_was_changed_is_shown_open_and_due_and_nothing_is_d
     request = await rooms.rights.open(permit, Right.ACCESS, held.subject_id, study_ids=[held.id])
     see = place.set_up_permit("see_request", held.subject, "rights")
     assert (await rooms.rights.of_subject(see, held.subject_id))[0].due_at == request.due_at > clock.now()
-    before = await told(place, "rights_request")
+    before, other = await told(place, "rights_request"), await place.study()
+    asking = place.set_up_permit("open_request", other.subject, "rights")
+    untouched = await rooms.rights.open(asking, Right.ACCESS, other.subject_id, study_ids=[other.id])
+    await Fulfilment(rooms.rights, engine).make_copy(str(other.house.id), str(untouched.id))
     lie("rights_request", f"{change} where id = %(id)s", id=request.id)
     with pytest.raises(RowsAltered):
         await Fulfilment(rooms.rights, engine).make_copy(str(held.house.id), str(request.id))
@@ -391,9 +405,10 @@ async def test_an_assignment_that_was_given_to_somebody_else_opens_nothing_for_t
 ) -> None:
     held, doctor, thief = await place.study(), await place.staff("clinician"), await place.staff("clinician")
     await place.assign(doctor, held)
+    path = f"/dicomweb/studies/{held.uid}/metadata"
+    assert (await doctor.viewer.get(path, headers=JSON)).status_code == 200
     lie("assignment", "account_id = %(thief)s where account_id = %(id)s", id=doctor.actor.id, thief=thief.actor.id)
-    answer = await thief.viewer.get(f"/dicomweb/studies/{held.uid}/metadata", headers=JSON)
-    assert answer.status_code == 404
+    assert (await thief.viewer.get(path, headers=JSON)).status_code == 404
 
 
 LINES = ("account_id = %(victim)s", "expires_at = expires_at + interval '1 year'", "role = 'admin', turn = turn + 1")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final, Protocol
 
 from troth.notice import Clause, Notice, places
@@ -23,7 +24,7 @@ from troth.proofs.looks.keeping import OfAges, OfDisposal, OfErasure, OfHolds
 from troth.proofs.looks.leaf import Leaf, LeafUnreadable
 from troth.proofs.looks.leaving import OfGate, OfInstructions, OfOrders, OfOutside, OfTransfers, Registers
 from troth.proofs.looks.objections import OfObjections, OfWithdrawals
-from troth.proofs.looks.own import Own
+from troth.proofs.looks.own import KINDS, Own
 from troth.proofs.looks.reach import OfResidency, OfScope, OfSurfaces
 from troth.proofs.looks.requests import OfRequests, OfRestriction
 from troth.proofs.looks.shape import OfNever, OfPurpose, OfRole, Shape
@@ -76,8 +77,10 @@ class Looks:
         for notice in text.current:
             for clause in notice.clauses:
                 self._of[notice.name, clause.id] = list(self._looks(clause, notice, text))
-        self._by_kind: dict[str, list[Look]] = defaultdict(list)
-        self._of_all: list[Look] = []
+        self._by_kind: dict[str, list[_Sees]] = defaultdict(list)
+        for kind in KINDS:
+            self._by_kind[kind].append(self._own)
+        self._of_all: list[_Sees] = [self._departures, self._shape, self._registers]
         for look in (each for some in self._of.values() for each in some):
             if look.kinds is None:
                 self._of_all.append(look)
@@ -90,25 +93,19 @@ class Looks:
             leaf = Leaf.read(octets)
         except LeafUnreadable:
             return
-        for shared in (self._departures, self._shape, self._registers):
-            self._show(shared, leaf)
-        if leaf.kind.startswith("proofs:"):
-            self._show(self._own, leaf)
-        for look in self._of_all:
-            self._show(look, leaf)
-        for look in self._by_kind.get(leaf.kind, ()):
-            self._show(look, leaf)
+        for each in chain(self._of_all, self._by_kind.get(leaf.kind, ())):
+            try:
+                each.see(leaf)
+            except _MALFORMED:
+                self._blinded(each, leaf)
 
-    def _show(self, each: _Sees, leaf: Leaf) -> None:
-        try:
-            each.see(leaf)
-        except _MALFORMED:
-            if id(each) in self._malformed:
-                return
-            self._malformed[id(each)] = leaf.index
-            for look in (one for some in self._of.values() for one in some):
-                if look is each or any(each is shared for shared in look.rests_on):
-                    self._keep_broken(look)
+    def _blinded(self, each: _Sees, leaf: Leaf) -> None:
+        if id(each) in self._malformed:
+            return
+        self._malformed[id(each)] = leaf.index
+        for look in (one for some in self._of.values() for one in some):
+            if look is each or any(each is shared for shared in look.rests_on):
+                self._keep_broken(look)
 
     def _keep_broken(self, look: Look) -> None:
         """What it had found by now against its promise stays, whatever it cannot see from here on."""
