@@ -129,8 +129,12 @@ class Lifecycle:
         return [self._hold(row) for row in rows]
 
     async def waits(self, permit: Permit) -> list[date]:
-        """On which day each hold had to be looked at that nobody looked at; for a permit to `administer`."""
-        if permit.action != "administer":
+        """On which day each hold had to be looked at that nobody looked at.
+
+        Args:
+            permit: To `administer` the organisation, or to `hold` in it.
+        """
+        if permit.action not in ("administer", ACTION) or permit.target.kind != "organisation":
             raise HoldNotFound
         today = clock.today()
         async with self._db.transaction(permit) as connection:

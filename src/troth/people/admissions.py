@@ -92,8 +92,13 @@ class Admissions(Invitations):
             return [await self._admission(connection, organisation, row) for row in rows]
 
     async def waits(self, permit: Permit, account_id: UUID) -> int:
-        """How many wait for a second person who is not the one who proposed them; for a permit to `administer`."""
-        if permit.action != "administer":
+        """How many wait for a second person who is not the one who proposed them.
+
+        Args:
+            permit: To `administer` the organisation, or to `invite` in it.
+            account_id: Whose own proposals do not count.
+        """
+        if permit.action not in ("administer", "invite") or permit.target.kind != "organisation":
             raise AdmissionOver
         async with self._db.transaction(permit) as connection:
             rows = await admissions_store.waiting(connection, clock.now())

@@ -16,8 +16,8 @@ from troth.kit.db import Connection, Database, Row, Space
 from troth.ledger import Ledger, RowsAltered
 from troth.notice import Notice, Notices, RightTerms
 from troth.people import Choices, People, Subject
-from troth.policy import Clear, Distrusted, Permit, Policy, Target, belief, refs
-from troth.rights import store
+from troth.policy import Clear, Distrusted, Permit, Policy, Target, refs
+from troth.rights import register, store
 from troth.rights.copies import Copies
 from troth.rights.decide import Holds, decision_on, held_back, title_of
 from troth.rights.errors import CopyNotReady, NothingChosen, RequestNotFound, RightUnknown, WrongPermit
@@ -37,10 +37,7 @@ from troth.vault import KeyDestroyed, KeyRef, Keyring, Packs
 
 CHECK_EVERY = timedelta(seconds=1)
 
-_REGISTER = "rights_request"
 _READS = ("see_request", "decide_request", "open_request", "copy")
-#: How a request is shown that somebody changed past us: nobody loses the answer that they are owed.
-_OPEN_AND_DUE = {"state": State.UNDER_WAY.value, "closed_at": None}
 
 
 class Rights:
@@ -238,10 +235,17 @@ class Rights:
         return await self._requests(permit, None)
 
     async def waits(self, permit: Permit) -> list[datetime]:
-        """When the clock of each request runs out that waits for us, of whomever; for a permit to `administer`."""
-        _allowed(permit, "administer")
+        """When the clock of each request runs out that waits for us, of whomever; nothing is opened for it.
+
+        Args:
+            permit: To `administer` the organisation, or to `see_request` in it.
+        """
+        _allowed(permit, "administer", "see_request")
+        if permit.target.kind != "organisation":
+            raise WrongPermit
         async with self.database.transaction(permit) as connection:
-            rows = await store.requests_of(connection, None)
+            rows, doubts = register.shown(self.keyring, await store.requests_of(connection, None))
+        await self._tell_of(doubts)
         return [row["due_at"] for row in rows if row["closed_at"] is None and row["state"] != State.READY]
 
     async def copy_stream(self, permit: Permit, request_id: UUID) -> tuple[str, int, AsyncIterator[bytes]]:
@@ -391,7 +395,7 @@ class Rights:
         Raises:
             RowsAltered: It was changed past us: nothing is erased or given on its word, and it stays open.
         """
-        _, doubts = belief.sift(self.keyring, _REGISTER, [row])
+        _, doubts = register.shown(self.keyring, [row])
         if doubts:
             await self._tell_of(doubts)
             raise RowsAltered(hint="It names each row that was altered: troth verify.")
@@ -429,13 +433,8 @@ class Rights:
             items[row["request_id"]].append(self._item(row, keys[row["request_id"]]))
         for row in await store.steps(connection, request_ids):
             steps[row["request_id"]].append(Step(row["name"], row["at"], row["detail"]))
-        _, doubts = belief.sift(self.keyring, _REGISTER, rows)
-        doubted, now = {each.row for each in doubts}, clock.now()
-        shown = [{**row, **_OPEN_AND_DUE, "due_at": min(row["due_at"], now)} if row["id"] in doubted else row
-                 for row in rows]  # fmt: skip
-        whole = [
-            replace(request_of(row), items=tuple(items[row["id"]]), steps=tuple(steps[row["id"]])) for row in shown
-        ]
+        rows, doubts = register.shown(self.keyring, rows)
+        whole = [replace(request_of(row), items=tuple(items[row["id"]]), steps=tuple(steps[row["id"]])) for row in rows]
         return whole, doubts
 
     def _item(self, row: Row, key: KeyRef) -> Item:

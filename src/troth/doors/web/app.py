@@ -79,8 +79,7 @@ def create(rooms: Rooms, dicomweb: ASGIApp | None = None, rest: ASGIApp | None =
         An ASGI application.
     """
     desk = Desk(rooms, has_images=dicomweb is not None)
-    desk.counters["/office"] = WaitingPages(desk).count
-    desk.counters["/office/promises"] = BreachPages(desk).count
+    desk.counts = WaitingPages(desk).counts
     faults = FaultPages(desk)
     mounted: list[BaseRoute] = [*routes(desk), Route("/static/{edition}/{name:path}", assets.serve)]
     # First: a viewer asks for hundreds of frames in a second, and each route before is looked at for each.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
@@ -71,8 +71,8 @@ class Desk:
         self.rooms = rooms
         self.has_images = has_images
         self.promises = Promises(rooms)
-        self.counters: dict[str, Callable[[Actor], Awaitable[int]]] = {}
-        """Of entries of the navigation: how many things wait there for whoever reads."""
+        self.counts: Callable[[Actor], Awaitable[Mapping[str, int]]] | None = None
+        """How many things wait for whoever reads, by entries of the navigation."""
         self._renderer = Renderer()
 
     # Who is there
@@ -254,12 +254,8 @@ class Desk:
         items = nav_of(actor, self.rooms.policy.grants)
         if actor is None:
             return items
-        return tuple(
-            [
-                replace(item, count=await self.counters[item.href](actor)) if item.href in self.counters else item
-                for item in items
-            ]
-        )
+        counts = await self.counts(actor) if self.counts is not None else {}
+        return tuple(replace(item, count=counts.get(item.href, 0)) for item in items)
 
     async def _frame(
         self, http_request: Request, visitor: Visitor, title: str, here: str, standing: Standing | None

@@ -188,8 +188,13 @@ class Assignments:
         return [self._opened(row) for row in rows]
 
     async def waits(self, permit: Permit, account_id: UUID) -> int:
-        """How many openings in an emergency somebody may check, not their own; for a permit to `administer`."""
-        if permit.action != "administer":
+        """How many openings in an emergency wait for somebody to check them.
+
+        Args:
+            permit: To `administer` the organisation, or to `review` in it.
+            account_id: Whose own do not count.
+        """
+        if permit.action not in ("administer", "review") or permit.target.kind != "organisation":
             raise AssignmentNotFound
         async with self._db.transaction(permit) as connection:
             rows = await store.emergencies(connection, _MOST)

@@ -81,12 +81,15 @@ class Proposals(Restrictions):
         return [await self._with_ground(permit, row) for row in rows]
 
     async def waits(self, permit: Permit) -> tuple[list[datetime], int]:
-        """What waits for a person, of whomever; for a permit to `administer`.
+        """What waits for a person, of whomever.
+
+        Args:
+            permit: To `administer` the organisation, or to `decide_request` in it.
 
         Returns:
             When each objection was made, and how many proposals of programs there are.
         """
-        if permit.action != "administer":
+        if permit.action not in ("administer", "decide_request") or permit.target.kind != "organisation":
             raise ChoiceNotFound
         async with self._db.transaction(permit) as connection:
             objections, proposals = await store.waiting(connection), await store.proposals(connection)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from tests.common.deployment import Deployment, OpenDeployment, Person
+from troth.doors.web import reminder
+from troth.kit.errors import TrothError
+from troth.policy import Target
 
 ITEM = re.compile(r'href="(/office\?item=[0-9a-f-]{36})#file"')
 
@@ -52,3 +56,39 @@ async def test_what_is_not_ones_own_is_not_shown_beside(place: Deployment) -> No
         page = (await other.web.get(address)).text
         assert 'id="file"' not in page
         assert name not in page
+
+
+async def test_page_navigation_and_mail_count_the_same_and_a_page_counts_once(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, _ = await objection(place)
+    assert (await patient.post("/requests", {"right": "access"}, page="/requests/new?right=access")).status_code == 303
+    office = await place.staff("office")
+    counted: list[str] = []
+    for name in ("rights", "choices", "assignments", "lifecycle", "breaches"):
+        room = getattr(place.rooms, name)
+
+        async def waits(*told: Any, name: str = name, really: Any = room.waits) -> Any:
+            counted.append(name)
+            return await really(*told)
+
+        monkeypatch.setattr(room, "waits", waits)
+    elsewhere = (await office.web.get("/office/requests")).text
+    assert len(counted) == len(set(counted))
+    assert {"rights", "choices"} <= set(counted)
+    [navigation] = re.findall(r'Waiting <span class="count">(\d+)', elsewhere)
+    [page] = re.findall(r"(\d+) items are waiting", (await office.web.get("/office")).text)
+    permit = place.set_up_permit("administer", Target("organisation", place.first.id, place.first.id))
+    assert office.user is not None
+    mail = await reminder.text_for(place.rooms, permit, place.first.name, office.user)
+    [mailed] = re.findall(r"(\d+) items are waiting", mail)
+    assert navigation == page == mailed
+    assert int(page) >= 2
+    for room, action in (
+        (place.rooms.rights, "see_request"), (place.rooms.choices, "decide_request"),
+        (place.rooms.lifecycle, "hold"),
+    ):  # fmt: skip
+        assert patient.actor.subject_id is not None
+        own = Target("subject", patient.actor.subject_id, place.first.id, patient.actor.subject_id)
+        with pytest.raises(TrothError):
+            await room.waits(place.set_up_permit(action, own))

@@ -150,10 +150,6 @@ class BreachPages:
         assert actor.id is not None
         return await self._desk.rooms.breaches.waits(await self._permit(actor), actor.id)
 
-    async def count(self, actor: Actor) -> int:
-        """How many breaks wait for whoever looks."""
-        return len(await self.waiting(actor))
-
     async def _permit(self, actor: Actor) -> Permit:
         return await self._desk.permit(actor, "publish_notice", notice_of(actor), PUBLISHING)
 

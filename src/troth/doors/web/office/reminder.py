@@ -8,13 +8,14 @@ from typing import Final
 
 from troth.doors.web import words
 from troth.doors.web.desk import Desk
-from troth.doors.web.office.waiting import KINDS, end_of, objection_due
+from troth.doors.web.office.dues import OFFICE, dues
+from troth.doors.web.office.waiting import KINDS
 from troth.doors.web.ports import Rooms
 from troth.kit import clock
 from troth.people import User
 from troth.policy import Permit
 
-ROLE: Final = "office"
+ROLE: Final = OFFICE
 TITLE: Final = "Something is waiting for the privacy office"
 _TEXT: Final = """\
 At {organisation}, {total} waiting for the privacy office:
@@ -41,40 +42,27 @@ async def text_for(rooms: Rooms, permit: Permit, organisation: str, officer: Use
         officer: Who is told, by their own clock: what they proposed themselves waits for another.
     """
     version = await Desk(rooms).version()
-    officer_id = officer.id
     words.read_in(version.notice.zone if version is not None else UTC, officer.zone)
-    grants = rooms.policy.grants
-    dues: dict[str, Sequence[datetime | None]] = {}
-    if grants(ROLE, "see_request"):
-        dues["requests"] = await rooms.rights.waits(permit)
-    if grants(ROLE, "decide_request"):
-        objections, proposals = await rooms.choices.waits(permit)
-        dues["objections"] = [objection_due(version, made_at) for made_at in objections]
-        dues["proposals"] = [None] * proposals
-    if grants(ROLE, "review"):
-        dues["emergencies"] = [None] * await rooms.assignments.waits(permit, officer_id)
-    if grants(ROLE, "hold"):
-        dues["holds"] = [end_of(day) for day in await rooms.lifecycle.waits(permit)]
-    if grants(ROLE, "invite"):
-        dues["people"] = [None] * await rooms.people.waits(permit, officer_id)
     operates = any(each.operates and each.id == permit.tenant for each in await rooms.people.organisations())
-    if operates and grants(ROLE, "publish_notice"):
-        dues["promises"] = [None] * len(await rooms.breaches.waits(permit, officer_id))
-        waiting = [each for each in await rooms.proposals.all() if each.is_open and each.proposed_by != officer_id]
-        dues["notice"] = [None] * len(waiting)
-    return text_of(dues, organisation, f"{rooms.settings.http_url}/office") if any(dues.values()) else ""
+
+    async def allowed(action: str) -> Permit | None:
+        is_theirs = rooms.policy.grants(ROLE, action) and (operates or action != "publish_notice")
+        return permit if is_theirs else None
+
+    waits = await dues(rooms, allowed, officer.id, version)
+    return text_of(waits, organisation, f"{rooms.settings.http_url}/office") if any(waits.values()) else ""
 
 
-def text_of(dues: Mapping[str, Sequence[datetime | None]], organisation: str, href: str) -> str:
+def text_of(waits: Mapping[str, Sequence[datetime | None]], organisation: str, href: str) -> str:
     """The text of the mail.
 
     Args:
-        dues: When the clock of each thing that waits runs out, by kind; None where it has no clock.
+        waits: When the clock of each thing that waits runs out, by kind; None where it has no clock.
         organisation: Whose office it is.
         href: Where it waits.
     """
     now = clock.now()
-    clocks = [due for each in dues.values() for due in each if due is not None]
+    clocks = [due for each in waits.values() for due in each if due is not None]
     late = sum(due < now for due in clocks)
     ahead = [due for due in clocks if due >= now]
     said = [f"{words.counted(late, 'clock has', 'clocks have')} run out."] if late else []
@@ -82,8 +70,8 @@ def text_of(dues: Mapping[str, Sequence[datetime | None]], organisation: str, hr
         said.append(f"The next clock runs out on {words.moment(min(ahead))}, {words.time_of_zone()}.")
     return _TEXT.format(
         organisation=organisation,
-        total=words.counted(sum(map(len, dues.values())), "item is", "items are"),
-        counts="\n".join(f"  {KINDS[kind]}: {words.number(len(dues[kind]))}" for kind in KINDS if dues.get(kind)),
+        total=words.counted(sum(map(len, waits.values())), "item is", "items are"),
+        counts="\n".join(f"  {KINDS[kind]}: {words.number(len(waits[kind]))}" for kind in KINDS if waits.get(kind)),
         clocks=" ".join(said) or "No clock is running.",
         href=href,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -17,13 +17,13 @@ from troth.doors.web import requested, words
 from troth.doors.web.desk import Desk, go, of_organisation
 from troth.doors.web.office.breaches import BreachPages
 from troth.doors.web.office.decisions import TOLD, DecisionPages, EmergencyRow, Waiting
+from troth.doors.web.office.dues import OFFICE, dues, end_of, objection_due
 from troth.doors.web.office.publishing import PUBLISHING, notice_of
 from troth.doors.web.office.views import Figure, Queue
 from troth.doors.web.render import Page
 from troth.doors.web.requested import Chip
 from troth.kit import clock
 from troth.kit.errors import Gone, NotFound
-from troth.notice import NoticeVersion
 from troth.people import User
 from troth.policy import Actor, Permit
 from troth.rights import State
@@ -39,8 +39,8 @@ _SECOND: Final = Chip("wait", "Second person needed", "open")
 _ANSWER: Final = Chip("wait", "Needs an answer", "open")
 _MEND: Final = Chip("wait", "Has to be put right", "open")
 _STILL: Final = Chip("held", "Still needed?", "held")
-Members = Mapping[UUID, User] | None
-"""Those who work here, by id; None where things are counted and nobody is named."""
+Members = Mapping[UUID, User]
+"""Those who work here, by id."""
 KINDS: Final[Mapping[str, str]] = {
     "promises": "Broken promises",
     "requests": "Requests",
@@ -177,23 +177,22 @@ class WaitingPages:
         await self._desk.rooms.people.turn_reminder(permit, is_on=fields.get("act") == "on")
         return go("/office")
 
-    async def count(self, actor: Actor) -> int:
-        """How many things wait for the office that an actor belongs to."""
-        if not await self._desk.rooms.policy.may(actor, "see_request", of_organisation(actor), PURPOSE):
-            return 0
-        permit = await self._desk.permit(actor, "see_request", of_organisation(actor), PURPOSE)
-        return len(await self.items(actor, permit, is_named=False))
+    async def counts(self, actor: Actor) -> dict[str, int]:
+        """How many things wait for whoever looks, by the entry of the navigation where they do."""
+        if actor.role != OFFICE or actor.id is None:
+            return {}
+        waits = await dues(self._desk.rooms, partial(self._allowed, actor), actor.id, await self._desk.version())
+        every = sum(map(len, waits.values())) if "requests" in waits else 0
+        return {"/office": every, "/office/promises": len(waits.get("promises", ()))}
 
-    async def items(self, actor: Actor, permit: Permit, *, is_named: bool = True) -> list[Item]:
+    async def items(self, actor: Actor, permit: Permit) -> list[Item]:
         """Everything that waits, what failed first, then by due date, then by age.
 
         Args:
             actor: Who looks.
             permit: To see the requests of their organisation.
-            is_named: Say who each is about; to count them, nobody's name is opened.
         """
-        users = await self._desk.rooms.people.users(permit) if is_named else ()
-        members = {each.id: each for each in users} if is_named else None
+        members = {each.id: each for each in await self._desk.rooms.people.users(permit)}
         sources: tuple[Callable[[Actor, Permit, Members], AsyncIterator[Item]], ...] = (
             self._promises,
             self._requests,
@@ -249,8 +248,7 @@ class WaitingPages:
         allowed = await self._allowed(actor, "review")
         for each in await self._desk.rooms.assignments.emergencies(allowed) if allowed else ():
             if each.reviewed_at is None and each.account_id != actor.id:
-                known = members or {}
-                who = known[each.account_id].name if each.account_id in known else "somebody who left"
+                who = members[each.account_id].name if each.account_id in members else "somebody who left"
                 about = f"by {who}"
                 yield Item("emergencies", "Emergency opening", about, href_of(each.id), _CHECK, each.made_at)
 
@@ -262,29 +260,28 @@ class WaitingPages:
                 yield Item("holds", "Legal hold to review", each.document, "/office/holds", _STILL, each.made_at, due)
 
     async def _people(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
-        allowed = await self._allowed(actor, "invite", "administration")
+        allowed = await self._allowed(actor, "invite")
         for each in await self._desk.rooms.people.admissions(allowed) if allowed else ():
             if each.proposed_by != actor.id:
                 what = f"{each.name or 'Somebody'} as {words.role(each.role)}"
                 yield Item("people", "Somebody to let in", what, "/office/people", _SECOND, each.proposed_at)
 
     async def _notice(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
-        if not await self._desk.rooms.policy.may(actor, "publish_notice", notice_of(actor), PUBLISHING):
-            return
-        for each in await self._desk.rooms.proposals.all():
+        may = await self._allowed(actor, "publish_notice")
+        for each in await self._desk.rooms.proposals.all() if may else ():
             if each.is_open and each.proposed_by != actor.id:
                 what = f"{each.notice.label}, version {each.notice.version}"
                 yield Item("notice", "Change of the notice", what, "/office/notice", _SECOND, each.proposed_at)
 
-    async def _allowed(self, actor: Actor, action: str, purpose: str = PURPOSE) -> Permit | None:
+    async def _allowed(self, actor: Actor, action: str) -> Permit | None:
         """The permit for one kind of work, where the notice gives it to this office."""
-        if not await self._desk.rooms.policy.may(actor, action, of_organisation(actor), purpose):
+        target = notice_of(actor) if action == "publish_notice" else of_organisation(actor)
+        purpose = PUBLISHING if action in ("invite", "publish_notice") else PURPOSE
+        if not await self._desk.rooms.policy.may(actor, action, target, purpose):
             return None
-        return await self._desk.permit(actor, action, of_organisation(actor), purpose)
+        return await self._desk.permit(actor, action, target, purpose)
 
     async def _name(self, permit: Permit, holder_id: UUID, members: Members) -> str:
-        if members is None:
-            return ""
         if holder_id in members:
             return members[holder_id].name
         try:
@@ -292,20 +289,6 @@ class WaitingPages:
         except (Gone, NotFound):
             return ERASED
         return subject.name or subject.patient.patient_id or "No name"
-
-
-def objection_due(version: NoticeVersion | None, made_at: datetime) -> datetime | None:
-    """When the clock of an objection runs out; None where the notice in force sets it none."""
-    if version is None:
-        return None
-    with contextlib.suppress(KeyError):
-        return version.notice.right("object").due_at(made_at)
-    return None
-
-
-def end_of(day: date) -> datetime:
-    """The last second of a day where the notice counts days."""
-    return datetime.combine(day, time(23, 59, 59), words.calendar())
 
 
 def page_of(items: Sequence[Item], kind: str, *, is_reminded: bool = True) -> WaitingPage:
