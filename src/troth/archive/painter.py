@@ -14,7 +14,12 @@ _SECONDS = 1.8
 _HEAD_BYTES_OF_A_SECOND = 2 << 20  # a head of many frames is walked for the one that is drawn
 _PIECE_BYTES = 4 << 20
 _MOST_FRAME_BYTES = 256 << 20
-_MOST_PICTURE_BYTES = 256 << 20
+MOST_PICTURE_BYTES = 256 << 20
+"""Of a picture, or of a frame that is unpacked.
+
+It is held whole until it was sent, and for moments up to three times, on its way from the child into an answer. A
+larger one is refused before any of it is taken.
+"""
 
 Read = Callable[[int, int], Awaitable[bytes]]
 
@@ -115,7 +120,7 @@ class Painter:
         seconds = _SECONDS + head.length_bytes // _HEAD_BYTES_OF_A_SECOND
         try:
             return await self._children.run(
-                who, pictures.drawn, arguments, contents, seconds=seconds, most_bytes=_MOST_PICTURE_BYTES
+                who, pictures.drawn, arguments, contents, seconds=seconds, most_bytes=MOST_PICTURE_BYTES
             )
         except (ChildEnded, ChildRefused):
             raise dicom.CannotRender from None

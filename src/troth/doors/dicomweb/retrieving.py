@@ -131,6 +131,9 @@ def frames(gate: Gate) -> Handler:
 async def _frame(viewing: Viewing, record: InstanceRecord, number: int, syntax: str) -> StoredFrame:
     """A frame in a transfer syntax: as it is stored, or decoded.
 
+    A stored one is read piece by piece. A decoded one is held whole, at most `MOST_PICTURE_BYTES` of the painter for
+    each answer that is under way; of several frames one at a time.
+
     Raises:
         CannotRender: It cannot be decoded here.
     """

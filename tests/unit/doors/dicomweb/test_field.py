@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 
@@ -15,6 +16,7 @@ from tests.common.objects import Made, fragments, video
 from tests.unit.dicom.files import flat_memory, nested, wheel
 from tests.unit.doors.dicomweb.conftest import House
 from tests.unit.doors.dicomweb.test_app import message, parts_of, path_of, stow
+from troth.archive import painter
 from troth.dicom import encode, part10, recode, scan, syntaxes
 from troth.dicom.specimens import retagged
 from troth.doors.dicomweb import retrieving
@@ -244,6 +246,29 @@ async def test_frames_are_uncompressed_where_nothing_is_said(house: House, name:
         held = await client.get(f"{path_of(content)}/frames/1", headers={"Accept": f"{OCTETS}; transfer-syntax=*"})
         assert peer.file_meta.TransferSyntaxUID in parts_of(held)[0][0]
         assert parts_of(held)[0][1] == pydicom.encaps.get_frame(peer.PixelData, 0, number_of_frames=last)
+
+
+async def test_a_frame_that_is_unpacked_costs_what_the_budget_says_and_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = retagged(wheel("JPEG2000.dcm"), seed=80)
+    assert (await stow(house, content)).status_code == 200
+    unpacked = pixel_array(pydicom.dcmread(BytesIO(content)), index=0).nbytes
+    assert unpacked > 500_000
+    peaks: list[int] = []
+    async with house.clinician() as client:
+        for most, status in ((unpacked, 200), (unpacked - 1, 406), (unpacked, 200)):
+            monkeypatch.setattr(painter, "MOST_PICTURE_BYTES", most)
+            tracemalloc.start()
+            try:
+                answer = await client.get(f"{path_of(content)}/frames/1", headers={"Accept": OCTETS})
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+            assert answer.status_code == status
+            held = await client.get(f"{path_of(content)}/frames/1", headers={"Accept": f"{OCTETS}; transfer-syntax=*"})
+            assert held.status_code == 200, "as it came it is given whatever it would unpack to"
+    assert peaks[1] < unpacked <= max(peaks) < 4 * unpacked, "what is refused is not taken from the child first"
 
 
 async def test_what_no_codec_reads_is_406_before_the_first_frame(house: House) -> None:
