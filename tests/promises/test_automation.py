@@ -80,6 +80,7 @@ async def test_an_account_that_nobody_used_is_closed_by_a_person_and_by_no_progr
         queued = await maker.ledgered(kind="people:proposal:queued", subject=gone.user.id)
         assert len(queued) == 1
         assert "two years (§ 8.7)" in (queued[0].payload or {})["ground"]
+        assert clock.today() - timedelta(days=2) <= queued[0].clear.dates["due"] <= clock.today()
         assert not await maker.ledgered(kind="people:proposal:queued", subject=kept.user.id if kept.user else None)
         assert any("A program proposes to close your account" in text for text in maker.mails()[mailed:])
 

@@ -100,16 +100,17 @@ class UnusedAccounts:
         try:
             permit = await self._policy.require(worker, "decide_about", target, PURPOSE)
         except PermitDenied:
-            return await self._propose(worker, account, ground)
+            return await self._propose(worker, account, ground, rule)
         await self._choices.close_account(permit, account.id, ground)
         return 1
 
-    async def _propose(self, worker: Actor, account: UnusedAccount, ground: str) -> int:
+    async def _propose(self, worker: Actor, account: UnusedAccount, ground: str, rule: Retention) -> int:
         try:
             permit = await self._policy.require(worker, "propose", _target(worker, account.id), PURPOSE)
         except PermitDenied:
             return 0  # this organisation's notice lets no program say anything about an account
-        made = await self._choices.propose(permit, account.id, CLOSURE, ground)
+        due_on = rule.dispose_on(account.last_at.date())
+        made = await self._choices.propose(permit, account.id, CLOSURE, ground, due_on)
         if made is None:
             return 0
         await self._choices.write_of_proposal(permit, account.id, CLOSURE, "queued")

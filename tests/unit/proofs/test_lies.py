@@ -271,3 +271,15 @@ def test_a_disposal_that_names_no_day_and_an_account_that_was_closed_unused_cann
     assert book.found("8.7", "retention", notice.name).verdict is IDLE, "somebody closed their own"
     book.write("people:account:closed", refs={"account": uuid4(), "proposal": uuid4()})
     assert book.found("8.7", "retention", notice.name).verdict is Verdict.BLIND
+
+
+@pytest.mark.parametrize("lie", ["", "early", "by a program"])
+def test_an_account_that_nobody_used_is_closed_by_a_person_on_its_day_or_later(lie: str) -> None:
+    book, refs = Book("equipment-maker"), {"proposal": uuid4()}
+    notice = next(each for each in book.notices if each.find("retention", "unused_account"))
+    due = {"due": (book.now + timedelta(days=lie == "early")).date().isoformat()}
+    book.write("people:proposal:queued", refs=refs, says={"key": "account_closure"}, dates=due, actor_kind="system")
+    assert book.found("8.7", "retention", notice.name).verdict is IDLE
+    by = "system" if lie == "by a program" else "user"
+    book.write("people:account:closed", refs={"account": uuid4(), **refs}, actor_kind=by)
+    assert book.found("8.7", "retention", notice.name).verdict is (BROKEN if lie else KEPT)

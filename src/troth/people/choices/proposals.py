@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -40,7 +40,9 @@ class UnusedAccount:
 class Proposals(Restrictions):
     """The part of `Choices` that holds back what programs would decide."""
 
-    async def propose(self, permit: Permit, holder_id: UUID, what: str, ground: str) -> Proposal | None:
+    async def propose(
+        self, permit: Permit, holder_id: UUID, what: str, ground: str, due_on: date | None = None
+    ) -> Proposal | None:
         """Queue what a program proposes; nothing happens to the person by it.
 
         Args:
@@ -48,6 +50,7 @@ class Proposals(Restrictions):
             holder_id: Whom it is about.
             what: Such as `account_closure`.
             ground: Why the program proposes it; sealed.
+            due_on: The day from which a rule of the notice has it so, where one does.
 
         Returns:
             The proposal, or None where the same waits already.
@@ -68,7 +71,8 @@ class Proposals(Restrictions):
             if not await store.insert_proposal(connection, values):
                 return None
             told = {"what": what, "ground": ground}
-            clear = Clear(refs=refs(proposal=made_id), says={"key": what, "state": "queued"})
+            dates = {} if due_on is None else {"due": due_on}
+            clear = Clear(refs=refs(proposal=made_id), says={"key": what, "state": "queued"}, dates=dates)
             await self._tell(
                 connection, permit, holder, "people:proposal:queued", "queued", {"queued": 1}, told, clear=clear
             )

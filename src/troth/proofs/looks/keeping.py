@@ -12,7 +12,7 @@ from troth.proofs.model import Finding, Verdict
 
 _PLACED, _RELEASED = "lifecycle:hold:placed", "lifecycle:hold:released"
 _FORGOTTEN, _DISCARDED = "people:subject:erased", "archive:instance:discarded"
-_DISPOSED, _UNUSED = "lifecycle:contact:disposed", "unused_account"
+_DISPOSED, _QUEUED, _UNUSED = "lifecycle:contact:disposed", "people:proposal:queued", "unused_account"
 _HELD = frozenset(
     {
         "archive:instances:stored", "archive:study:opened", "archive:study:copied", "archive:study:corrected",
@@ -84,11 +84,11 @@ class OfHolds(Look):
 class OfDisposal(Look):
     """What went because the time of this clause was over went on its day or later; what stays past it is counted apart.
 
-    Its day is in its entry. Accounts that nobody uses have none: what ended one names the proposal, and no day.
+    Its day is in its entry; that of an account that nobody used in the entry that put it before a person.
     """
 
     name = "retention"
-    kinds = frozenset({_DISPOSED, "people:account:closed"})
+    kinds = frozenset({_DISPOSED, _QUEUED, "people:account:closed"})
 
     def __init__(self, clause: Clause, notice: Notice, text: Text) -> None:
         self._activities = {
@@ -99,6 +99,7 @@ class OfDisposal(Look):
             if clause.key in getattr(purpose, "retention", ())
         }
         self._is_of_accounts = clause.key == _UNUSED
+        self._due: dict[str, datetime | None] = {}
         self._is_unseen = False
         self._tally = Tally(
             Told(
@@ -111,15 +112,25 @@ class OfDisposal(Look):
     def see(self, leaf: Leaf) -> None:
         """A disposal under this clause; an erasure that somebody asked for is none."""
         if leaf.kind != _DISPOSED:
-            self._is_unseen = self._is_unseen or (self._is_of_accounts and bool(leaf.ref("proposal")))
+            if self._is_of_accounts and leaf.ref("proposal"):
+                self._see_account(leaf)
         elif not leaf.is_full:
             self._tally.skip(leaf)
         elif leaf.word("activity") in self._activities:
-            due = leaf.begins("due")
-            if due is None:
-                self._is_unseen = True
-            else:
-                self._tally.judge(leaf, leaf.is_done and leaf.action == "dispose" and leaf.at >= due)
+            self._judge(leaf, leaf.begins("due"), is_meant=leaf.is_done and leaf.action == "dispose")
+
+    def _see_account(self, leaf: Leaf) -> None:
+        """One that was put before a person, with its day; or that a person closed."""
+        if leaf.kind == _QUEUED:
+            self._due[leaf.ref("proposal")] = leaf.begins("due")
+        elif leaf.is_done:
+            self._judge(leaf, self._due.pop(leaf.ref("proposal"), None), is_meant=leaf.actor_kind == "user")
+
+    def _judge(self, leaf: Leaf, due: datetime | None, *, is_meant: bool) -> None:
+        if due is None:
+            self._is_unseen = True
+        else:
+            self._tally.judge(leaf, is_meant and leaf.at >= due)
 
     def found(self, now: datetime) -> Finding:
         """Over all disposals: one before its day breaks it, and those on their days are half of the sentence."""
