@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from troth.kit.db import Connection, Database, Row
 from troth.kit.errors import Unavailable
 from troth.ledger import leaf, note, store, tail, tiles
-from troth.ledger.errors import Fenced, TreeBroken
+from troth.ledger.errors import CheckpointBroken, Fenced, TreeBroken
 from troth.ledger.generation import ORIGIN, origin_of
 from troth.ledger.head import Head, HeadFile
 from troth.ledger.merkle import leaf_hash
@@ -122,7 +122,7 @@ class Sequencer:
             Fenced: Another sequencer took over; nothing was written.
             TreeBroken: The stored tree is not the one that was signed.
         """
-        if not await self._leads():
+        if not await self.lead():
             return None
         try:
             async with self._database.transaction(None) as connection:
@@ -135,6 +135,27 @@ class Sequencer:
             if isinstance(fault, Fenced):
                 await self._stand_down()
             raise
+
+    async def lead(self) -> bool:
+        """Take the lead where it is free: compare with the head file, or write the first one.
+
+        Returns:
+            Whether this one leads.
+
+        Raises:
+            TreeBroken: The stored tree is not the one that was signed.
+            CheckpointBroken: Its last checkpoint is not one of ours.
+        """
+        if self._lead is None or self._lead.closed:
+            await self._stand_down()
+            self._lead = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, row_factory=dict_row)
+        if self._fence is None and await store.try_lead(self._lead):
+            async with self._database.transaction(None) as connection:
+                fence = await store.raise_fence(connection)
+                # Before the number stands: one that is raised at each try would pass the one that is remembered.
+                edge = await self._load_edge(connection, fence)
+            self._fence, self._edge = fence, edge
+        return self._fence is not None
 
     async def drain(self) -> int:
         """Integrate until nothing waits; for tests and the command line.
@@ -156,19 +177,6 @@ class Sequencer:
             await self._remember(at_once=True)
         await self._stand_down()
         await self._database.close()
-
-    async def _leads(self) -> bool:
-        """Whether the lock is held, taking it where it is free."""
-        if self._lead is None or self._lead.closed:
-            await self._stand_down()
-            self._lead = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, row_factory=dict_row)
-        if self._fence is None and await store.try_lead(self._lead):
-            async with self._database.transaction(None) as connection:
-                fence = await store.raise_fence(connection)
-                # Before the number stands: one that is raised at each try would pass the one that is remembered.
-                edge = await self._load_edge(connection, fence)
-            self._fence, self._edge = fence, edge
-        return self._fence is not None
 
     async def _stand_down(self) -> None:
         self._fence, self._edge = None, None
@@ -250,6 +258,27 @@ class Sequencer:
             return
         await asyncio.to_thread(self._head.write, signed)
         self._signed, self._remembered_at = None, now
+
+
+async def remembered(dsn: str, sealer: Sealer, head: HeadFile | None) -> bool:
+    """Whether the tree is the one that the head file remembers; where nothing ever wrote the file, it is written.
+
+    The first file says where the entries with codes begin. After an update from a program that made none, it has to be
+    there before the ledger is verified, and the worker that sequences comes up later.
+
+    Args:
+        dsn: Connection string of `troth_sequencer`.
+        sealer: As of the sequencer.
+        head: The file.
+    """
+    sequencer = Sequencer(dsn, sealer, head=head)
+    try:
+        await sequencer.lead()
+    except (TreeBroken, CheckpointBroken):
+        return False
+    finally:
+        await sequencer.close()
+    return True
 
 
 def _sequence(

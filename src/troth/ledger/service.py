@@ -24,6 +24,7 @@ from troth.ledger.model import PLATFORM, Arrival, Broken, Completeness, Entry, E
 from troth.ledger.note import Checkpoint
 from troth.ledger.rows import AlteredRow
 from troth.ledger.sealer import Sealer
+from troth.ledger.sequencer import remembered
 
 _PAGE = 500
 _FEED_WINDOW = 10_000  # leaves looked at by one call of `follow`
@@ -439,7 +440,8 @@ class Ledger:
         """
 
         async def is_sound() -> bool:
-            return (await self.verify(dsn_sequencer)).is_sound
+            is_remembered = await remembered(dsn_sequencer, self._sealer, self._head)
+            return is_remembered and (await self.verify(dsn_sequencer)).is_sound
 
         return await baseline.bind_held(database, self, is_sound)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from tests.unit.ledger.conftest import Deployment
-from troth.ledger import Head, HeadFile, Sequencer, TreeBroken
+from troth.ledger import Head, HeadFile, RowsAltered, Sequencer, TreeBroken
 
 COLUMNS = (
     "tenant, {id}, at, kind, actor_id, actor_kind, role, subject_id, study_id, purpose, clauses, decision_id, outcome,"
@@ -172,6 +173,56 @@ async def test_what_an_earlier_program_wrote_stays_and_is_marked(
     assert broken.event_id == late
     deployment.tamper("update ledger_entry set mac = null where id = %s", [new])
     assert {each.event_id for each in (await deployment.verify()).broken} == {late, new}
+
+
+async def test_an_update_finds_where_codes_begin_before_it_binds_anything(
+    deployment: Deployment, head: HeadFile
+) -> None:
+    """A ledger of before entry codes: signed, whole, and without a head file, as the first start after an update."""
+    bind = partial(deployment.ledger.bind_held, deployment.database, deployment.database.dsn("troth_sequencer"))
+    await deployment.append(*(deployment.entry(counts={"instances": number}) for number in range(3)))
+    deployment.tamper("update ledger_entry set v = 1, mac = null, payload_commit = null")
+    deployment.sequencer._coded_from = 3  # as the earlier program: it asked for no codes
+    assert await deployment.sequencer.drain() == 3
+    await deployment.sequencer.close()
+    deployment.ledger._head = head
+
+    await bind()
+    signed = head.read()
+    assert signed is not None
+    assert (signed.size, signed.coded_from) == (3, 3)
+    sequencer = Sequencer(deployment.database.dsn("troth_sequencer"), deployment.keyring, head=head)
+    deployment.extra.append(sequencer)
+    await deployment.append_one()
+    await sequencer.drain()
+    await sequencer.close()
+    assert (await deployment.verify()).is_sound
+
+    head.path.unlink()
+    deployment.tamper("delete from ledger_entry where kind = 'main:registers:bound'")  # so that it would bind again
+    with pytest.raises(RowsAltered):
+        await bind()
+    assert not head.path.exists(), "a file that was taken away is not written anew"
+    assert "not written by the platform: its code is another one" in {
+        each.what for each in (await deployment.verify()).broken
+    }
+
+
+async def test_nothing_is_bound_to_a_cut_ledger_whose_file_was_taken_away(
+    deployment: Deployment, head: HeadFile, remembering: Sequencer
+) -> None:
+    """All of it has codes, and what is left fits: only that the file is gone tells."""
+    deployment.ledger._head = head
+    for _ in range(3):
+        await deployment.append_one()
+        await remembering.drain()
+    await remembering.close()
+    cut(deployment, 2)
+    head.path.unlink()
+    assert (await deployment.verify()).is_sound
+    with pytest.raises(RowsAltered):
+        await deployment.ledger.bind_held(deployment.database, deployment.database.dsn("troth_sequencer"))
+    assert not head.path.exists()
 
 
 async def test_the_file_is_written_at_most_once_a_second(
