@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from troth.people import domains
 from troth.people.errors import EmailMalformed
 
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -17,6 +18,7 @@ def normalised(email: str) -> str:
     """The one form of an address by which it is found.
 
     The local part is lower-cased too: nobody keeps two mailboxes that differ by case, and people type as they like.
+    Of a form that it gave, it gives the same again: the token of a stored address is always found.
 
     Args:
         email: As typed.
@@ -28,7 +30,7 @@ def normalised(email: str) -> str:
     if not at or len(email) > 320 or len(local) > 64 or not _LOCAL.fullmatch(local):
         raise EmailMalformed
     try:
-        ascii_domain = domain.encode("idna").decode().lower()
+        ascii_domain = domains.ascii_form(domain)
     except UnicodeError:
         raise EmailMalformed from None
     if not _DOMAIN.fullmatch(ascii_domain):

@@ -17,7 +17,7 @@ from uuid import UUID
 from troth import policy
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Row, Space
-from troth.people import peers_store, store, trust
+from troth.people import domains, peers_store, store, trust
 from troth.people.errors import FieldMalformed, PeerExists, PeerNotFound
 from troth.people.model import Organisation, Peer, PeerCaller
 from troth.people.tokens import Tokens
@@ -285,7 +285,8 @@ async def _address_of(host: str, port: int) -> str:
     except ValueError:
         pass
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        name = domains.ascii_form(host)
+        found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise FieldMalformed("the host has no address") from None
     # IPv4 first: imaging modalities rarely call over IPv6, and "localhost" has both.

@@ -14,11 +14,17 @@ from troth.people.emails import normalised
         (" Ada.Lovelace@Example.ORG ", "ada.lovelace@example.org"),
         ("ada+x@localhost", "ada+x@localhost"),
         ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("ada@BÜCHER。example", "ada@xn--bcher-kva.example"),
+        ("anna@straße.example", "anna@xn--strae-oqa.example"),
+        ("anna@strasse.example", "anna@strasse.example"),
+        ("anna@βόλος.example", "anna@xn--nxasmm1c.example"),
+        ("anna@ab--c.example", "anna@ab--c.example"),
         ("o'neill@example.org", "o'neill@example.org"),
     ],
 )
 def test_one_form(typed: str, form: str) -> None:
     assert normalised(typed) == form
+    assert normalised(form) == form, "what is kept is found again"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,7 @@ def test_one_form(typed: str, form: str) -> None:
         "zoë@example.org",
         "ada@-example.org",
         "ada@bücher..example",
+        "ada@i❤.example",
         f"{'a' * 65}@example.org",
         f"ada@{'a.' * 130}org",
         "ada@" + "\u0130" * 3000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -53,6 +54,21 @@ async def test_a_name_is_looked_up_when_it_is_registered(people: People, practic
     peer = await people.add_peer(permit_for(practice.id), practice.id, "LOCAL", "localhost", 104)
     assert (peer.host, peer.address) == ("localhost", "127.0.0.1")
     assert await people.actor_of_peer("LOCAL", "TROTH", "127.0.0.1") is not None
+
+
+async def test_a_name_is_looked_up_as_it_was_registered(
+    people: People, practice: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images go to the owner of `straße`, and not to that of `strasse`."""
+    asked: list[object] = []
+
+    async def lookup(host: object, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(0, 0, 0, "", ("192.0.2.31", 0))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
+    peer = await people.add_peer(permit_for(practice.id), practice.id, "STRASSE", "ct.straße.example", 104)
+    assert (asked, peer.address) == (["ct.xn--strae-oqa.example"], "192.0.2.31")
 
 
 async def test_out_of_use(people: People, hospital: Organisation, practice: Organisation) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.common.arrivals import come_in
 from tests.common.servers import ServedDatabase
-from tests.unit.people.conftest import ADDRESS, Happened, permit_for
+from tests.unit.people.conftest import ADDRESS, Happened, Outbox, permit_for
 from troth.people import (
     FieldMalformed,
     Organisation,
@@ -33,6 +33,25 @@ async def test_a_member_is_known_by_name_to_its_organisation_alone(
     assert here not in await people.users(permit_for(practice.id))
     assert (await people.user(permit_for(practice.id), here.id)).name == "G. Hopper"
     assert here.email == new_email
+
+
+async def test_mail_goes_to_the_domain_that_was_typed_and_to_no_other(
+    people: People, hospital: Organisation, outbox: Outbox
+) -> None:
+    """`straße` and `strasse` are two names that two may own (RFC 5891; IDNA2003 made one of them)."""
+    local = f"anna-{uuid4().hex[:8]}"
+    hers = await people.add_user(permit_for(hospital.id), hospital.id, f"{local}@straße.example", "Anna", "clinician")
+    other = await people.add_user(permit_for(hospital.id), hospital.id, f"{local}@strasse.example", "Anne", "clinician")
+    assert hers.id != other.id
+    await people.start_sign_in(f"{local}@Straße.example", "2001:db8:5::1")
+    await people.settled()
+    assert outbox.to(f"{local}@strasse.example") == []
+    session = await come_in(people, outbox.secret_to(f"{local}@xn--strae-oqa.example"), ADDRESS)
+    assert session.actor.id == hers.id
+    invited = await people.invite_user(
+        permit_for(hospital.id, "let_in"), hospital.id, f"new-{local}@straße.example", "Anna", "clinician"
+    )
+    assert invited.link in outbox.to(f"new-{local}@xn--strae-oqa.example")[0]
 
 
 async def test_who_is_no_member_is_not_there(
