@@ -8,11 +8,9 @@ Per: RFC 6265 5.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
 from starlette.types import Scope
 
 SESSION: Final = "troth_session"
@@ -51,22 +49,10 @@ def at_origin(scope: Scope, *, is_secure: bool, is_viewer: bool) -> Scope:
     return {**scope, _SCOPE: session_name(is_secure), _AT_VIEWER: is_viewer}
 
 
-def refusal(scope: Scope) -> PlainTextResponse | None:
-    """The answer to a request that is not clear about whose it is or where it goes; None where it is.
-
-    Two fields `Host` are two readings of one request (RFC 9112 3.2), and of two session cookies nobody knows which one
-    this browser was given.
-    """
-    if sum(key == b"host" for key, _ in scope["headers"]) > 1:
-        return PlainTextResponse("There is more than one Host in this request\n", 400)
-    if _times(scope["headers"], scope[_SCOPE].encode()) > 1:
-        told = "Your browser sent two sign-ins at once. Delete the cookies of this site, and sign in again\n"
-        return PlainTextResponse(told, 400, {"Clear-Site-Data": '"cookies"'})
-    return None
-
-
-def _times(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> int:
-    pairs = (pair for key, line in headers if key == b"cookie" for pair in line.split(b";"))
+def times_sent(scope: Scope) -> int:
+    """How many sessions a request says it is of, at the origin that was asked."""
+    name = scope[_SCOPE].encode()
+    pairs = (pair for key, line in scope["headers"] if key == b"cookie" for pair in line.split(b";"))
     return sum(pair.partition(b"=")[0].strip() == name for pair in pairs)
 
 

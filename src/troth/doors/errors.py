@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.kit.errors import BadInput, TooLarge, TrothError
+from troth.kit.errors import BadInput, TooLarge, TrothError, UnsupportedMedia
 
 
 class MediaTypeUnreadable(BadInput):
@@ -10,6 +10,13 @@ class MediaTypeUnreadable(BadInput):
 
     slug = "media-type-unreadable"
     title = "A media type cannot be read"
+
+
+class CodingUnknown(UnsupportedMedia):
+    """The content of a request is compressed or coded otherwise (RFC 9110 8.4)."""
+
+    slug = "coding-unknown"
+    title = "Content is taken here as it is, without a Content-Encoding"
 
 
 class MultipartBroken(BadInput):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from datetime import timedelta
 
@@ -77,6 +78,31 @@ async def test_two_sign_ins_or_two_hosts_in_one_request_are_refused(place: Deplo
         host = client.base_url.netloc.decode()
         twice = httpx.Request("GET", client.base_url, headers=[("Host", host), ("Host", "evil.example")])
         assert (await client.send(twice)).status_code == 400
+
+
+async def test_content_in_a_coding_is_refused_for_that_at_every_door(place: Deployment) -> None:
+    """RFC 9110 15.5.16: 415, with the codings that would be taken, and not a word about the content."""
+    doctor, somebody = await place.staff("clinician"), place.anybody()
+    stow = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=x'}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    doors = (
+        (doctor.viewer, "/dicomweb/studies", stow, b"--x--"),
+        (doctor.web, "/dicomweb/studies", stow, b"--x--"),
+        (somebody.web, "/sign-in", form, b"email=ada%40example.org"),
+        (doctor.web, "/api/changes", form, b""),
+    )
+    for client, path, headers, content in doors:
+        usual = (await client.post(path, content=content, headers=headers)).status_code
+        assert usual != 415
+        for coding in ("gzip", "GZIP", "identity, br", "deflate"):
+            sent = gzip.compress(content)
+            answer = await client.post(path, content=sent, headers={**headers, "Content-Encoding": coding})
+            assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity"), path
+            assert "Content-Encoding" in answer.json()["title"]
+        for coding in ("identity", "Identity", ""):
+            answer = await client.post(path, content=content, headers={**headers, "Content-Encoding": coding})
+            assert (answer.status_code, answer.headers.get("accept-encoding")) == (usual, None), path
+    assert (await somebody.web.get("/notice", headers={"Content-Encoding": "gzip"})).status_code == 200
 
 
 async def test_a_browser_is_led_to_the_name_of_the_pages(place: Deployment) -> None:

@@ -8,7 +8,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from troth.doors.cookies import at_origin, refusal
+from troth.doors.cookies import at_origin
+from troth.doors.refusals import refusal
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 

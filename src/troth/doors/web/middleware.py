@@ -10,7 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from troth.doors.cookies import at_origin, refusal
+from troth.doors.cookies import at_origin
+from troth.doors.refusals import refusal
 from troth.kit.errors import Unavailable
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
