@@ -31,7 +31,9 @@ async def document(viewing: Viewing, record: InstanceRecord, accepted: Sequence[
         record: The instance.
         accepted: What the client would take.
     """
-    if f"{record.bulk_tag or 0:08X}" != _DOCUMENT or not any(one.covers(PDF) for one in accepted):
+    if f"{record.bulk_tag or 0:08X}" != _DOCUMENT or not any(
+        one.covers(PDF, multipart=one.is_multipart) for one in accepted
+    ):
         return None
     value = await viewing.bulk_value(record, _DOCUMENT)
     if value is None or await value.read(0, len(_BEGINS)) != _BEGINS:

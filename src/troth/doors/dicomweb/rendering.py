@@ -73,9 +73,10 @@ def chosen_form(ranges: Sequence[Wanted]) -> Wanted:
         NothingAcceptable: None of ours would be taken.
     """
     for one in ranges:
-        for media_type in OFFERED:
-            if one.covers(media_type):
-                return Wanted(media_type, one.is_multipart)
+        for as_parts in one.ways():
+            for media_type in OFFERED:
+                if one.covers(media_type, multipart=as_parts):
+                    return Wanted(media_type, as_parts)
     raise NothingAcceptable
 
 

@@ -44,13 +44,14 @@ def instances(gate: Gate) -> Handler:
         viewing, records = await records_of(gate, http_request)
         accepted = wanted(http_request)
         for one in accepted:
-            if not one.covers(DICOM):
+            as_parts = one.way(DICOM, multipart=len(records) > 1)
+            if as_parts is None:
                 continue
             syntaxes = [_given(one, record.syntax) for record in records]
             if None in syntaxes:
                 continue
             files = [(record, syntax or record.syntax) for record, syntax in zip(records, syntaxes, strict=True)]
-            if one.is_multipart or (one.media_type == "*/*" and len(records) > 1):
+            if as_parts:
                 return _as_parts(http_request, viewing, files)
             if len(records) == 1:
                 ((record, syntax),) = files
@@ -247,8 +248,9 @@ def _bulk_type(accepted: Sequence[Wanted], record: InstanceRecord, path: str) ->
     syntax = record.syntax if video else EXPLICIT_LITTLE
     for one in accepted:
         for media_type in (OCTETS, video):
-            if media_type and one.covers(media_type) and one.syntax in ("", "*", syntax):
-                return Wanted(media_type, one.is_multipart or one.media_type == "*/*", syntax)
+            as_parts = one.way(media_type, multipart=True) if media_type else None
+            if media_type and as_parts is not None and one.syntax in ("", "*", syntax):
+                return Wanted(media_type, as_parts, syntax)
     raise NothingAcceptable
 
 
@@ -296,14 +298,15 @@ def _frame_type(ranges: Sequence[Wanted], record: InstanceRecord) -> Wanted:
     """
     compressed, is_native = _CODEC_TYPES.get(record.syntax), record.syntax in _UNCOMPRESSED
     for one in ranges:
-        is_multipart = one.is_multipart or one.media_type == "*/*"
-        if one.covers(OCTETS):
+        as_parts = one.way(OCTETS, multipart=True)
+        if as_parts is not None:
             if one.syntax in ("*", record.syntax) or one.media_type == "*/*":
-                return Wanted(OCTETS, is_multipart, EXPLICIT_LITTLE if is_native else record.syntax)
+                return Wanted(OCTETS, as_parts, EXPLICIT_LITTLE if is_native else record.syntax)
             if one.syntax in ("", EXPLICIT_LITTLE):
-                return Wanted(OCTETS, is_multipart, EXPLICIT_LITTLE)
-        if compressed and one.covers(compressed) and one.syntax in ("", "*", record.syntax):
-            return Wanted(compressed, is_multipart, record.syntax)
+                return Wanted(OCTETS, as_parts, EXPLICIT_LITTLE)
+        as_parts = one.way(compressed, multipart=True) if compressed else None
+        if compressed and as_parts is not None and one.syntax in ("", "*", record.syntax):
+            return Wanted(compressed, as_parts, record.syntax)
     raise _unacceptable(ranges)
 
 

@@ -23,11 +23,36 @@ def asked(accept: str, query: bytes = b"") -> Request:
         ('multipart/related; type="application/octet-stream"; transfer-syntax=*', (OCTETS,), True, OCTETS),
         ("multipart/related; type=application/dicom", (DICOM,), True, DICOM),
         ("text/html, application/dicom+json", (JSON,), False, JSON),
+        ("*/*, application/dicom+json;q=0", (JSON, PLAIN_JSON), False, PLAIN_JSON),
+        ("application/dicom+json;q=0, */*", (JSON, PLAIN_JSON), False, PLAIN_JSON),
+        ("application/*, application/dicom+json;q=0.1", (JSON, PLAIN_JSON), False, PLAIN_JSON),
+        ("*/*;q=0, application/json", (JSON, PLAIN_JSON), False, PLAIN_JSON),
+        ("image/*;q=0, image/png, */*;q=0.1", (JPEG, PNG), False, PNG),
+        ("multipart/*", (OCTETS,), True, OCTETS),
+        ("multipart/*;q=0, */*", (OCTETS,), False, OCTETS),
     ],
 )
 @pytest.mark.conformance("checked accept")
 def test_what_is_chosen(accept: str, offered: tuple[str, ...], multipart: bool, expected: str) -> None:
     assert chosen(wanted(asked(accept)), offered, multipart=multipart) == expected
+
+
+@pytest.mark.parametrize(
+    ("accept", "multipart"),
+    [
+        ("*/*, image/*;q=0", False),
+        ("*/*, image/jpeg;q=0, image/png;q=0.0", False),
+        ("*/*, multipart/*;q=0", True),
+        ("*/*, multipart/related;q=0", True),
+        ('*/*, multipart/*, multipart/related;type="image/*";q=0', True),
+        ("multipart/*", False),
+        ("image/*", True),
+    ],
+)
+def test_the_narrowest_range_decides(accept: str, multipart: bool) -> None:
+    """RFC 9110 12.5.1, 12.4.2."""
+    with pytest.raises(NothingAcceptable):
+        chosen(wanted(asked(accept)), (JPEG, PNG), multipart=multipart)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/dicom+json;q=0", "application/dicom+json;q=x", "garbage"])

@@ -126,6 +126,42 @@ async def test_every_form(house: House, kind: str) -> None:
             assert Image.open(BytesIO(answer.content)).size == (16, 16)
 
 
+@pytest.mark.parametrize(
+    ("tail", "accept", "given"),
+    [
+        ("/rendered", "*/*, image/jpeg;q=0", "image/png"),
+        ("/rendered", "image/jpeg;q=0, image/*", "image/png"),
+        ("/rendered", "*/*, image/jpeg;q=0, image/png;q=0", "image/gif"),
+        ("/rendered", "*/*, image/jpeg;q=0.5", "image/png"),
+        ("/rendered", "multipart/*", "multipart/related"),
+        ("/rendered", "image/jpeg;q=0", "406"),
+        ("/metadata", "*/*, application/dicom+json;q=0", "application/json"),
+        ("/metadata", "application/*, application/dicom+json;q=0, application/json;q=0", "406"),
+        ("/metadata", "*/*, application/dicom+json;q=0, application/json;q=0", "multipart/related"),
+        ("/metadata", "multipart/*", "multipart/related"),
+        ("/metadata", 'multipart/*, multipart/related;type="application/dicom+xml";q=0', "406"),
+        ("", "multipart/*", "multipart/related"),
+        ("", "*/*, application/dicom;q=0", "multipart/related"),
+        ("", "*/*, multipart/*;q=0", "application/dicom"),
+        ("/frames/1", "*/*", "multipart/related"),
+        ("/frames/1", "multipart/*", "multipart/related"),
+        ("/frames/1", "*/*, multipart/*;q=0", "application/octet-stream"),
+        ("/frames/1", "*/*, multipart/*;q=0, application/octet-stream;q=0", "406"),
+        ("/bulkdata/7FE00010", "*/*, multipart/related;q=0", "application/octet-stream"),
+    ],
+)
+async def test_the_narrowest_range_decides_what_is_given(house: House, tail: str, accept: str, given: str) -> None:
+    """RFC 9110 12.4.2, 12.5.1: what is refused by name is not given because of a wider range."""
+    content = instance()
+    await stow(house, content)
+    async with house.clinician() as client:
+        answer = await client.get(path_of(content) + tail, headers={"Accept": accept})
+    if given.isdigit():
+        assert answer.status_code == int(given)
+    else:
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, given)
+
+
 async def test_what_takes_too_long_is_503_and_says_when_to_try_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
