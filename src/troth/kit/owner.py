@@ -213,7 +213,7 @@ def open_own(path: Path, flags: int) -> int:
         OwnerUnusable: It is a link, a pipe or the like, has another name as well, or belongs to somebody else.
         OSError: It is not there, or cannot be opened.
     """
-    unusable = OwnerUnusable(f"{path} is not a plain file of ours", hint="Find out who put it there.")
+    unusable = OwnerUnusable(f"{path} is no plain file, or not only yours", hint="Find out who put it there.")
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as fault:

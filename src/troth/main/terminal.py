@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from troth.kit.owner import OwnerUnusable, as_caller
+from troth.kit.owner import OwnerUnusable, as_caller, open_own
 
 # C0 but for the line break and the tabulator, DEL, C1; marks and isolates of direction; halves of characters.
 _STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -61,10 +61,10 @@ def confide(what: str, lines: Sequence[str], where: Path) -> None:
             say(f"     {line}")
         return
     with as_caller():  # what the parts' user owns, the parts can read
-        descriptor = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = open_own(where, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         state = os.fstat(descriptor)
-        if (state.st_uid, state.st_nlink, state.st_mode & 0o077) != (os.geteuid(), 1, 0):
+        if (state.st_uid, state.st_mode & 0o077) != (os.geteuid(), 0):
             raise OwnerUnusable(f"{where} is not only yours", hint="Find out who put it there, and take it away.")
         file.write(shown("\n".join((f"{what}:", *lines))) + "\n")
     say(f"{what}.")

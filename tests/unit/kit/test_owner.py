@@ -133,7 +133,7 @@ def test_only_a_plain_file_of_ours_is_opened(place: Path, kind: str, flags: int)
     with pytest.raises(FileNotFoundError):
         owner.open_own(path, flags & ~os.O_CREAT)
     put(path, kind)
-    with pytest.raises(OwnerUnusable, match="not a plain file of ours"):
+    with pytest.raises(OwnerUnusable, match="no plain file, or not only yours"):
         owner.open_own(path, flags)
     if kind == "another's":  # whose the folder is: root looks after the node of a service user
         os.chown(place, UID, UID)

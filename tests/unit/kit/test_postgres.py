@@ -339,7 +339,7 @@ def test_a_folder_that_was_swept_while_its_server_began_is_made_again(
 def test_the_servers_log_is_no_file_of_somebody_else(folder: Path) -> None:
     server, log = EmbeddedServer(folder), folder / "postgres.log"
     os.mkfifo(log)
-    with pytest.raises(owner.OwnerUnusable, match=r"postgres\.log is not a plain file"):
+    with pytest.raises(owner.OwnerUnusable, match=r"postgres\.log is no plain file"):
         server.start()
     log.unlink()
     server.start()

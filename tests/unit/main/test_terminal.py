@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import stat
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from troth import main
+from troth.kit.owner import OwnerUnusable
 from troth.main import terminal
 
 
@@ -55,6 +57,16 @@ def test_what_only_the_operator_may_know_goes_to_a_terminal_or_a_file_of_theirs(
     terminal.confide("Sign in here", ["Third https://x.invalid/sign-in/third"], where)
     assert "third" in looked_at.getvalue()
     assert "third" not in where.read_text()
+
+
+def test_a_secret_goes_to_no_pipe_nor_link_and_nobody_is_waited_for(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "elsewhere")
+    for where in (pipe, link):
+        with pytest.raises(OwnerUnusable, match="not only yours"):
+            terminal.confide("Sign in here", ["Example https://x.invalid/sign-in/secret"], where)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_every_command_speaks_through_it() -> None:
