@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -26,6 +26,8 @@ from troth.ledger.merkle import leaf_hash
 from troth.ledger.model import PLATFORM, Broken
 from troth.ledger.sealer import Sealer
 
+CHAIN_COLUMNS = ("id", "index", "subject_seq", "subject_prev", "leaf_hash")
+"""What `check_chain` reads of a row."""
 VERSION = 2
 """Of the leaves that are written now. Those of version 1 stay as they are: `fields` picks by the row's own version."""
 
@@ -159,3 +161,24 @@ def _short(value: UUID | None) -> str:
 
 def _hex(value: bytes | None) -> str | None:
     return None if value is None else value.hex()
+
+
+def check_chain(rows: Sequence[Mapping[str, Any]], held: int, head: bytes | None) -> list[Broken]:
+    """What does not fit in the chain of a subject's leaves.
+
+    Args:
+        rows: `CHAIN_COLUMNS` of each that is there.
+        held: How many there are by the count.
+        head: The hash of the last one by the count.
+    """
+    broken = []
+    expected, previous = 1, None
+    for row in sorted(rows, key=lambda row: int(row["subject_seq"])):
+        if row["subject_seq"] != expected:
+            broken.append(Broken(row["index"], row["id"], f"missing before: entries {expected} and on of this subject"))
+        elif row["subject_prev"] != previous:
+            broken.append(Broken(row["index"], row["id"], "the entry before it is another one"))
+        expected, previous = row["subject_seq"] + 1, row["leaf_hash"]
+    if expected - 1 != held or previous != head:
+        broken.append(Broken(None, None, f"the chain ends at {expected - 1} of {held}"))
+    return broken

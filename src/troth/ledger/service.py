@@ -268,7 +268,7 @@ class Ledger:
             if counted == before:
                 break
         held, head = (counted["held"], counted["head"]) if counted else (0, None)
-        broken = [*seen.broken, *_check_chain(seen.sequenced, held, head)]
+        broken = [*seen.broken, *leaf.check_chain(seen.sequenced, held, head)]
         return Completeness(seen.shown, held + seen.pending, seen.pending, head, tuple(broken), subject_id=subject_id)
 
     async def _look_through(self, connection: Connection, subject_id: UUID) -> _Seen:
@@ -283,7 +283,7 @@ class Ledger:
                         seen.broken.append(Broken(None, row["id"], "in no leaf"))
                 else:
                     seen.broken += leaf.check(row)
-                    seen.sequenced.append({name: row[name] for name in _CHAIN_COLUMNS})
+                    seen.sequenced.append({name: row[name] for name in leaf.CHAIN_COLUMNS})
         return seen
 
     async def checkpoint(self, connection: Connection, size: int | None = None) -> Checkpoint | None:
@@ -477,21 +477,3 @@ class Ledger:
             return [tiles.subtree_hash(start, end, held) for start, end in ranges]
         except KeyError as fault:
             raise TreeBroken("a tile of the ledger is missing") from fault
-
-
-_CHAIN_COLUMNS = ("id", "index", "subject_seq", "subject_prev", "leaf_hash")
-
-
-def _check_chain(rows: list[Row], held: int, head: bytes | None) -> list[Broken]:
-    """What does not fit in the chain of a subject's leaves."""
-    broken = []
-    expected, previous = 1, None
-    for row in sorted(rows, key=lambda row: int(row["subject_seq"])):
-        if row["subject_seq"] != expected:
-            broken.append(Broken(row["index"], row["id"], f"missing before: entries {expected} and on of this subject"))
-        elif row["subject_prev"] != previous:
-            broken.append(Broken(row["index"], row["id"], "the entry before it is another one"))
-        expected, previous = row["subject_seq"] + 1, row["leaf_hash"]
-    if expected - 1 != held or previous != head:
-        broken.append(Broken(None, None, f"the chain ends at {expected - 1} of {held}"))
-    return broken
