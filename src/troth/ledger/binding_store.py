@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, LiteralString
 from uuid import UUID
@@ -82,15 +83,26 @@ async def unbound(connection: Connection, register: Register, limit: int) -> lis
     return [row["row"] for row in await cursor.fetchall()]
 
 
-async def entries(connection: Connection, register: str | None = None) -> AsyncIterator[Row]:
-    """Every entry that binds rows, or those of one register, with all that its code covers, a thousand at a time."""
+async def entries(
+    connection: Connection, register: str | None = None, keys: Sequence[str] | None = None
+) -> AsyncIterator[Row]:
+    """Entries that bind rows, with all that their code covers, a thousand at a time, of each space oldest first.
+
+    Args:
+        connection: In their space.
+        register: Only those of this one.
+        keys: Only those of these rows of it.
+    """
+    named = None if keys is None else [json.dumps([[register, key]]) for key in keys]
     async with connection.cursor(name="binding_entries") as cursor:
         cursor.itersize = 1000
         await cursor.execute(
             f"select {', '.join(COLUMNS)} from ledger_entry where more ? 'binds'"
             " and (%(register)s::text is null"
-            " or more -> 'binds' @> jsonb_build_array(jsonb_build_array(%(register)s::text)))",
-            {"register": register},
+            " or more -> 'binds' @> jsonb_build_array(jsonb_build_array(%(register)s::text)))"
+            " and (%(named)s::text[] is null or more -> 'binds' @> any(%(named)s::text[]::jsonb[]))"
+            " order by tenant, id",
+            {"register": register, "named": named},
         )
         async for row in cursor:
             yield row

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from troth.kit.db import Connection, Database, Row, Space
@@ -13,6 +14,8 @@ from troth.ledger.errors import EntryRefused, RowsAltered
 from troth.ledger.model import PLATFORM
 from troth.ledger.registers import REGISTERS
 from troth.ledger.sealer import Sealer
+
+_FIRST: Final = 1
 
 Place = tuple[str, UUID | None, str]
 """Register, space (None where rows have no tenant) and key of a row."""
@@ -116,10 +119,28 @@ def _wrong(sealer: Sealer, place: Place, row: Row, must: Bind | None) -> str:
     return "an older state of it" if is_its_own and row["turn"] < must.turn else "changed"
 
 
-async def _must(connection: Connection, sealer: Sealer, name: str | None = None) -> dict[Place, Bind]:
-    """What each row must be: the bind of its last turn, of entries that this deployment wrote."""
+async def bound(connection: Connection, sealer: Sealer, name: str, keys: Sequence[str]) -> dict[str, Bind]:
+    """What some rows must be, by the entries of this space: a bind without a tag says that the row is no more.
+
+    Args:
+        connection: In the space of those entries.
+        sealer: Computes codes of entries.
+        name: The register.
+        keys: Of the rows; those of which no entry of this space says anything are left out.
+    """
+    must = await _must(connection, sealer, name, keys)
+    return {key: bind for (register, _, key), bind in must.items() if register == name and key in keys}
+
+
+async def _must(
+    connection: Connection, sealer: Sealer, name: str | None = None, keys: Sequence[str] | None = None
+) -> dict[Place, Bind]:
+    """What each row must be: the bind of its last turn, of entries that this deployment wrote.
+
+    A key that comes again after its row had ended, such as that of somebody who left and came back, begins anew.
+    """
     must: dict[Place, Bind] = {}
-    async for entry in binding_store.entries(connection, name):
+    async for entry in binding_store.entries(connection, name, keys):
         if entry["mac"] is None or bytes(entry["mac"]) != sealer.mac(leaf.covered(entry)):
             continue  # not ours: `verify` names it
         for bind in _binds(entry):
@@ -128,7 +149,7 @@ async def _must(connection: Connection, sealer: Sealer, name: str | None = None)
                 continue
             place = (bind.register, None if register.is_platform else entry["tenant"], bind.row)
             held = must.get(place)
-            if held is None or held.turn < bind.turn:
+            if held is None or held.turn < bind.turn or (held.tag is None and bind.turn == _FIRST):
                 must[place] = bind
     return must
 

@@ -17,6 +17,7 @@ from troth.ledger import baseline, binding, binding_store, columns, leaf, merkle
 from troth.ledger import kinds as vocabulary
 from troth.ledger import rows as bound_rows
 from troth.ledger.builder import act
+from troth.ledger.clear import Bind
 from troth.ledger.errors import EventNotFound, NotSequenced, OffsetBeyond, TreeBroken
 from troth.ledger.generation import ORIGIN
 from troth.ledger.head import HeadFile
@@ -424,6 +425,10 @@ class Ledger:
     async def require_whole(self, connection: Connection, *registers: str) -> None:
         """Refuse to go on where rows of some registers are not what the ledger says; see `rows.require`."""
         await bound_rows.require(connection, self._sealer, registers)
+
+    async def bound(self, connection: Connection, register: str, keys: Sequence[str]) -> dict[str, Bind]:
+        """What some rows must be, by the entries of the transaction's space; see `rows.bound`."""
+        return await bound_rows.bound(connection, self._sealer, register, keys)
 
     async def bind_held(self, database: Database, dsn_sequencer: str) -> int:
         """Bind what was held before rows were bound, each register once; may be cut short and gone on with.

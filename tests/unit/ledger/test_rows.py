@@ -224,6 +224,27 @@ async def test_an_older_state_with_its_own_tag_and_what_had_ended_are_named(plac
     assert await found(place) == []
 
 
+async def test_who_left_and_came_back_is_as_the_ledger_says_and_the_row_of_then_is_not(
+    place: Deployment, sql: Sql
+) -> None:
+    member, people, house = await place.staff("clinician"), place.rooms.people, place.first
+    assert member.user is not None
+    here = Target("organisation", house.id, house.id)
+    sql("create table then_row as select * from standing where account_id = %(id)s", id=member.user.id)
+    for _ in range(2):
+        await people.end_user(place.set_up_permit("end_access", here), member.user.id)
+        assert await found(place) == []
+        adding = place.set_up_permit("administer", here)
+        await people.add_user(adding, house.id, member.email, member.user.name, "clinician")
+        assert await found(place) == []
+    sql("create table now_row as select * from standing where account_id = %(id)s", id=member.user.id)
+    for row, wrong in (("then_row", [("standing", "changed")]), ("now_row", [])):
+        sql("delete from standing where account_id = %(id)s", id=member.user.id)
+        sql(f"insert into standing select * from {row}")
+        assert await found(place) == wrong
+    sql("drop table then_row, now_row")
+
+
 async def test_whoever_forgets_the_triggers_leaves_a_row_that_nobody_trusts(
     place: Deployment, scene: object, sql: Sql
 ) -> None:
