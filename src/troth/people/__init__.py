@@ -39,6 +39,7 @@ from troth.people.contacts import (
 )
 from troth.people.drafts import DRAFT_LIFETIME, Draft
 from troth.people.errors import (
+    AccountClosing,
     AdmissionOver,
     AssignmentExists,
     AssignmentNotFound,
@@ -133,6 +134,7 @@ __all__ = [
     "WORKER",
     "ZONES",
     "Acceptance",
+    "AccountClosing",
     "Activity",
     "Admission",
     "AdmissionOver",

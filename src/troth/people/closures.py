@@ -2,7 +2,8 @@
 
 The ledger and the rows of what was decided name the id of the account, and stay. Its key, its address, its name, its
 factors and its sessions go. The key is destroyed before a row is deleted, and the account is marked before that: who
-is killed in between finds it again (`resume_closures`).
+is killed in between finds it again (`resume_closures`). The mark counts where an empty address is sealed beside it,
+which takes the keyring; and no key goes while the ledger says that its account stands anywhere.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from troth.kit import clock
-from troth.people import closures_store, store
+from troth.kit.db import Connection
+from troth.people import closures_store, invitations_store, invitees, store
 from troth.people.errors import UserNotFound
+from troth.people.model import Organisation
 from troth.people.users import Users, member_context, require_ending
 from troth.policy import Clear, Permit, refs
 from troth.vault import KeyRef
@@ -45,6 +48,7 @@ class Closures(Users):
             raise UserNotFound
         organisation = await self.organisation(permit.tenant)
         async with self._db.transaction(permit) as connection:
+            held = await self._hold_accounts(connection, [user_id])
             rows = await store.memberships(connection, user_id)
             if not rows or self._user(rows[0]).is_closed:
                 raise UserNotFound
@@ -52,7 +56,8 @@ class Closures(Users):
                 await self._end_member(connection, permit, organisation, user_id)
             is_over = not await store.standings(connection, user_id)
             if is_over:
-                await closures_store.mark_closed(connection, [user_id], clock.now())
+                await self._mark_closed(connection, held)
+            await self._withdraw_others(connection, permit, organisation, self._user(rows[0]).email)
             nobody = self._keyring.seal(KeyRef(rows[0]["key"]), b"", member_context(permit.tenant, user_id))
             await closures_store.put_member_name(connection, user_id, nobody)
             await self._note(
@@ -61,16 +66,27 @@ class Closures(Users):
                 clear=Clear(refs=refs(account=user_id)),
             )  # fmt: skip
         if is_over:
-            await self.resume_closures([user_id])
+            await self._erase_closed([user_id])
         return is_over
+
+    async def _withdraw_others(
+        self, connection: Connection, permit: Permit, organisation: Organisation, email: str
+    ) -> None:
+        """Withdraw, and forget, what else was sent to the address of somebody whose account is closed here."""
+        for row in await invitations_store.of_staff(connection):
+            if invitees.opened(self._keyring, organisation.key, row)["email"] != email:
+                continue
+            if await invitations_store.withdraw(connection, row["id"], clock.now()):
+                await self._note_withdrawn(connection, permit, organisation, row["id"])
 
     async def resume_closures(self, account_ids: Sequence[UUID] | None = None) -> int:
         """Destroy the keys of accounts that are marked as closed, then their rows; all that are left over, or some.
 
         Returns:
             How many went.
+
+        Raises:
+            RowsAltered: Somebody marked one past us, changed its key, or took away that it stands somewhere. Nothing of
+                it was destroyed; the others went.
         """
-        async with self._db.transaction(None) as connection:
-            rows = await closures_store.closed_accounts(connection, account_ids)
-        await self._erase_accounts(rows)
-        return len(rows)
+        return await self._erase_closed(account_ids)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from troth.kit import clock
 from troth.kit.db import Connection, Row
-from troth.people import closures_store, sources_store, store
+from troth.people import sources_store, store
 from troth.people.errors import SubjectNotFound
 from troth.people.letters import Letters
 from troth.people.room import email_of
@@ -63,6 +63,7 @@ class Erasure(Letters):
         event_id: UUID | None = None
         async with self._db.transaction(permit) as connection:
             accounts = await store.accounts_of_subject(connection, subject_id)
+            held = await self._hold_accounts(connection, [each["id"] for each in accounts])
             sessions = await store.end_sessions_of_subjects(connection, subject_ids, clock.now())
             gone = await store.delete_subjects(connection, subject_ids)
             for account in accounts:
@@ -72,7 +73,8 @@ class Erasure(Letters):
             contacts = await self._delete_contacts(connection, tenant, over)
             keys = {bytes(each[name]) for each in contacts for name in ("key", "source_key")}
             await self._destroy([KeyRef(each) for each in sorted(keys)])  # whoever is killed now finds the rows again
-            await closures_store.mark_closed(connection, [each["id"] for each in over], clock.now())
+            closing = {each["id"] for each in over}
+            await self._mark_closed(connection, [each for each in held if each["id"] in closing])
             if gone:
                 counts = {
                     "identifiers": gone, "accounts": len(over), "sessions": sessions,
@@ -82,7 +84,7 @@ class Erasure(Letters):
                     connection, _ERASED, permit.actor, tenant, KeyRef(audit_key), permit=permit,
                     subject_id=subject_id, counts=counts,
                 )  # fmt: skip
-        await self._erase_accounts(over)
+        await self._erase_closed([each["id"] for each in over])
         return Forgotten(gone, len(over), sessions, event_id)
 
     async def _delete_contacts(self, connection: Connection, tenant: UUID, over: Sequence[Row]) -> list[Row]:
@@ -119,21 +121,21 @@ class Erasure(Letters):
             raise SubjectNotFound
         subject = await self.subject(permit, subject_id)
         async with self._db.transaction(permit) as connection:
-            row = await store.account(connection, actor.id)
-            if row is None or not await store.unlink_account(connection, actor.id):
+            held = await self._hold_accounts(connection, [actor.id])
+            if not held or not await store.unlink_account(connection, actor.id):
                 raise SubjectNotFound
             await store.delete_standing(connection, actor.id, permit.tenant, "patient")
             ended = await store.end_sessions(connection, clock.now(), account_id=actor.id, kind="patient")
             is_over = not await store.standings(connection, actor.id)
             if is_over:
-                await closures_store.mark_closed(connection, [actor.id], clock.now())
+                await self._mark_closed(connection, held)
             await self._note(
                 connection, "people:account:closed", actor, permit.tenant, subject.audit_key, permit=permit,
                 subject_id=subject_id, counts={"sessions": len(ended), "erased": int(is_over)},
                 clear=Clear(refs=refs(account=actor.id)),
             )  # fmt: skip
         if is_over:
-            await self._erase_accounts([row])
+            await self._erase_closed([actor.id])
 
     async def write_once(self, permit: Permit, address: str, title: str, text: str) -> None:
         """Mail somebody whose account is gone: the answer to what they asked for, to where they asked from.

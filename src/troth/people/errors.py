@@ -195,6 +195,13 @@ class LastFactor(Conflict):
     title = "This is your only second factor; set up another one first"
 
 
+class AccountClosing(Conflict):
+    """An account is being closed at this moment, and another one is made once it is gone."""
+
+    slug = "account-closing"
+    title = "The account of this address is being closed; try again in a moment"
+
+
 class ResetWaits(Conflict):
     """Somebody asked for it already; another person has to agree."""
 

@@ -158,11 +158,7 @@ class Invitations(Asks):
             rows = await invitations_store.of_staff(connection, invitation_id)
             if not rows or not await invitations_store.withdraw(connection, invitation_id, clock.now()):
                 raise InvitationOver
-            await self._note(
-                connection, "people:invitation:withdrawn", permit.actor, organisation.id, organisation.key,
-                permit=permit, payload={"invitation": str(invitation_id)},
-                clear=Clear(refs=refs(invitation=invitation_id)),
-            )  # fmt: skip
+            await self._note_withdrawn(connection, permit, organisation, invitation_id)
 
     async def resend_invitation(self, permit: Permit, invitation_id: UUID) -> Invitation:
         """Mail an invitation of a future member again, with a new link for seven days; the link before is over.
@@ -231,6 +227,7 @@ class Invitations(Asks):
             agreed: The yes that the form needed, where it needed one.
 
         Raises:
+            AccountClosing: An account of this address is being closed at this moment; the invitation can still be used.
             InvitationOver: Used, expired, never made, or one of a subject.
             TooManyTries: Closed.
         """
@@ -247,6 +244,7 @@ class Invitations(Asks):
         found = await self._documents("user", held.organisation.region)
         tenant = held.organisation.id
         async with self._db.transaction(held.organisation) as connection:
+            await self._hold_open(connection, account.id)
             if not await invitations_store.use(connection, held.id, clock.now()):
                 raise InvitationOver
             role = held.row["role"]
@@ -288,6 +286,7 @@ class Invitations(Asks):
             agreed: As for `accept_invitation`.
 
         Raises:
+            AccountClosing: An account of this address is being closed at this moment; the invitation can still be used.
             MatchFailed: Something is wrong; not told what.
             InvitationOver: Used, expired, or never made.
             TooManyTries: This or an earlier try was one too many.
@@ -319,6 +318,7 @@ class Invitations(Asks):
         link = {"tenant": subject.tenant, "subject_id": subject.id, "account_id": account.id, "matched_at": now}
         place = {"account_id": account.id, "organisation_id": subject.tenant, "kind": "patient", "made_at": now}
         async with self._db.transaction(held.organisation) as connection:
+            await self._hold_open(connection, account.id)
             if not await invitations_store.use(connection, held.id, now):
                 raise InvitationOver
             await store.link_subject(connection, link)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from troth import policy
@@ -14,15 +14,17 @@ from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row, Space
 from troth.kit.errors import TrothError
 from troth.kit.mail import Mail
-from troth.ledger import Ledger, RowsAltered
+from troth.ledger import Bind, Ledger, RowsAltered
 from troth.people import closures_store, store, trust
-from troth.people.errors import FieldMalformed, OrganisationExists, OrganisationNotFound
+from troth.people.errors import AccountClosing, FieldMalformed, OrganisationExists, OrganisationNotFound
 from troth.people.model import Links, Organisation
 from troth.policy import NOTHING, Actor, Clear, Permit, refs
-from troth.vault import KeyRef, Keyring
+from troth.vault import KeyDestroyed, KeyRef, Keyring, SealBroken
 
 _logger = logging.getLogger(__name__)
 _ADDED = "people:organisation:added"
+_ROUNDS: Final = 3
+_NAMED_BY: Final = "It names each row that was altered: troth verify."
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,44 +257,132 @@ class Room:
         token = self._keyring.token(await self._platform_key(), "email", email)
         async with self._db.transaction(None) as connection:
             row = await store.account_by_email(connection, token)
-        if row is not None and row["closed_at"] is not None:  # whoever closed it was killed before it was gone
-            await self._erase_accounts([row])
-            return None
         if row is not None and not trust.of_account(self._keyring, row):
             await self.alarm.raise_about("account", None, row["id"])
-            raise RowsAltered(hint="It names each row that was altered: troth verify.")
+            raise RowsAltered(hint=_NAMED_BY)
+        if row is not None and row["closed_at"] is not None:  # whoever closed it was killed before it was gone
+            await self._erase_closed([row["id"]])
+            return None
         return Account(row["id"], KeyRef(row["key"])) if row else None
 
-    async def _erase_accounts(self, rows: Sequence[Row]) -> None:
-        """Destroy the keys of accounts that are marked as closed, then delete the rows: never the other way round."""
-        if rows:
-            await self._destroy([KeyRef(row["key"]) for row in rows])
-            async with self._db.transaction(None) as connection:
-                await closures_store.delete_accounts(connection, [row["id"] for row in rows])
-
     async def _account_for(self, email: str) -> Account:
-        """Find the account of a normalised address, or make it."""
-        while (found := await self._account_of(email)) is None:
-            platform = await self._platform_key()
-            [key] = await self._new_keys([platform])
-            made = Account(ids.uuid7(), key)
-            values = {
-                "id": made.id,
-                "key": key,
-                "email_token": self._keyring.token(platform, "email", email),
-                "email_sealed": self._keyring.seal(key, email.encode(), account_context(made.id)),
-                "made_at": clock.now(),
-            }
-            is_ours = False
-            try:
-                async with self._db.transaction(None) as connection:
-                    is_ours = await store.insert_account(connection, values)
-            finally:
-                if not is_ours:
-                    await self._destroy([key])
-            if is_ours:
-                return made
-        return found
+        """Find the account of a normalised address, or make it.
+
+        Raises:
+            AccountClosing: One that is being closed stands in its place.
+        """
+        for _ in range(_ROUNDS):
+            found = await self._account_of(email) or await self._new_account(email)
+            if found is not None:
+                return found
+        raise AccountClosing
+
+    async def _new_account(self, email: str) -> Account | None:
+        """Make the account of a normalised address; None where somebody was faster, or one is being closed."""
+        platform = await self._platform_key()
+        [key] = await self._new_keys([platform])
+        made = Account(ids.uuid7(), key)
+        values = {
+            "id": made.id,
+            "key": key,
+            "email_token": self._keyring.token(platform, "email", email),
+            "email_sealed": self._keyring.seal(key, email.encode(), account_context(made.id)),
+            "made_at": clock.now(),
+        }
+        is_ours = False
+        try:
+            async with self._db.transaction(None) as connection:
+                is_ours = await store.insert_account(connection, values)
+        finally:
+            if not is_ours:
+                await self._destroy([key])
+        return made if is_ours else None
+
+    # Closing accounts
+
+    async def _hold_accounts(self, connection: Connection, account_ids: Sequence[UUID]) -> list[Row]:
+        """Accounts, held until the transaction ends; the first thing that whoever lets one stand or closes one does.
+
+        Raises:
+            RowsAltered: Somebody changed one past us: its key may be another's.
+        """
+        rows = await closures_store.hold(connection, account_ids)
+        if not all(trust.of_account(self._keyring, row) for row in rows):
+            raise RowsAltered(hint=_NAMED_BY)
+        return rows
+
+    async def _hold_open(self, connection: Connection, account_id: UUID) -> None:
+        """Hold an account that is about to stand somewhere.
+
+        Raises:
+            AccountClosing: It is being closed, or was.
+        """
+        rows = await self._hold_accounts(connection, [account_id])
+        if not rows or rows[0]["closed_at"] is not None:
+            raise AccountClosing
+
+    async def _mark_closed(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Mark accounts that are held: their addresses go now, and nobody without the keyring can write that."""
+        marks = [
+            (row["id"], self._keyring.seal(KeyRef(row["key"]), b"", account_context(row["id"])))
+            for row in rows
+            if row["closed_at"] is None
+        ]
+        await closures_store.mark_closed(connection, marks, clock.now())
+
+    async def _erase_closed(self, account_ids: Sequence[UUID] | None) -> int:
+        """Destroy the keys of accounts that are marked as closed, then delete the rows: never the other way round.
+
+        Returns:
+            How many went; who stands somewhere is left.
+
+        Raises:
+            RowsAltered: Somebody marked one past us, changed its key, or took away that it stands somewhere. Nothing of
+                it was destroyed; the others went.
+        """
+        async with self._db.transaction(None) as connection:
+            rows = await closures_store.closed_accounts(connection, account_ids)
+        closed = [row for row in rows if self._was_closed(row)]
+        standing = await self._standing([row["id"] for row in closed])
+        over = [row for row in closed if row["id"] not in standing]
+        if over:
+            await self._destroy([KeyRef(row["key"]) for row in over])
+            async with self._db.transaction(None) as connection:
+                await closures_store.delete_accounts(connection, [row["id"] for row in over])
+        if altered := {row["id"] for row in rows} - {row["id"] for row in over}:
+            for account_id in sorted(altered):
+                await self.alarm.raise_about("account", None, account_id)
+            raise RowsAltered(hint=_NAMED_BY)
+        return len(over)
+
+    def _was_closed(self, row: Row) -> bool:
+        """Whether it was us who marked an account, and the key is its own: by what is sealed in its address's place."""
+        if not trust.of_account(self._keyring, row):
+            return False
+        try:
+            return not email_of(self._keyring, row, row["id"])
+        except KeyDestroyed:
+            return True  # killed between the key and the row
+        except SealBroken:
+            return False
+
+    async def _standing(self, account_ids: Sequence[UUID]) -> set[UUID]:
+        """Accounts that stand somewhere by the ledger, whatever rows there are: asked in the space of each house."""
+        if not account_ids:
+            return set()
+        last: dict[str, Bind] = {}
+        houses = await self.organisations()
+        for place in (None, *houses):
+            keys = [
+                f"{account_id}:{house.id}:{kind}"
+                for account_id in account_ids
+                for house in (houses if place is None else (place,))
+                for kind in ("user", "patient")
+            ]
+            async with self._db.transaction(place) as connection:
+                found = await self._ledger.bound(connection, "standing", keys)
+            last |= found  # what a house says is newer: the platform knows only of what was held before rows were bound
+        return {UUID(key.partition(":")[0]) for key, bind in last.items() if bind.tag is not None}
 
     # Ledger and mail
 

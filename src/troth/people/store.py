@@ -130,7 +130,7 @@ async def account_by_email(connection: Connection, email_token: int) -> Row | No
     """The account of an e-mail token."""
     return await _one(
         connection,
-        f"select id, key, email_sealed, closed_at, {trust.OF_ACCOUNT} from account where email_token = %(token)s",  # noqa: S608
+        f"select id, key, closed_at, {trust.OF_ACCOUNT} from account where email_token = %(token)s",  # noqa: S608
         {"token": email_token},
     )
 

@@ -41,6 +41,7 @@ class Users(Acceptances):
         Raises:
             EmailMalformed: Mail cannot be sent there.
             FieldMalformed: No such role.
+            AccountClosing: Their account is being closed at this moment.
             UserExists: Is an active member already.
         """
         space = self._space(permit, tenant)
@@ -49,6 +50,7 @@ class Users(Acceptances):
         organisation = await self.organisation(tenant)
         account = await self._account_for(address)
         async with self._db.transaction(space) as connection:
+            await self._hold_open(connection, account.id)
             # The first two whom the operator adds found the organisation: there is nobody else to let them in.
             is_founder = permit.actor.kind == "system" and len(await store.memberships(connection)) < _FOUNDERS
             if not await self._join(connection, tenant, account, address, name, role):
@@ -226,7 +228,7 @@ class Users(Acceptances):
     async def _join(
         self, connection: Connection, tenant: UUID, account: Account, email: str, name: str, role: str
     ) -> bool:
-        """Write the membership and its standing; False when there is an active one."""
+        """Write the membership and its standing, of an account that is held; False when there is an active one."""
         now = clock.now()
         sealed = self._keyring.seal(account.key, name.strip().encode(), member_context(tenant, account.id))
         membership = {
@@ -243,6 +245,14 @@ class Users(Acceptances):
         await store.insert_standing(connection, standing)
         await self._link_with_lists(connection, await self.organisation(tenant), account, email)
         return True
+
+    async def _note_withdrawn(
+        self, connection: Connection, permit: Permit, organisation: Organisation, invitation_id: UUID
+    ) -> None:
+        await self._note(
+            connection, "people:invitation:withdrawn", permit.actor, organisation.id, organisation.key,
+            permit=permit, payload={"invitation": str(invitation_id)}, clear=Clear(refs=refs(invitation=invitation_id)),
+        )  # fmt: skip
 
     async def _link_with_lists(
         self, connection: Connection, organisation: Organisation, account: Account, email: str
