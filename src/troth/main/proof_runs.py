@@ -18,9 +18,12 @@ from troth.kit import clock
 from troth.kit.errors import TrothError
 from troth.ledger import AlteredRow
 from troth.main.wiring import Rooms
+from troth.proofs import Seen
 
 FIRST_SECONDS: Final = 2.0
-EVERY_SECONDS: Final = 60.0
+EVERY: Final = timedelta(minutes=1)
+GLANCE_SECONDS: Final = 3.0
+"""How soon a version that came into force is seen: what it promises should not stand there unchecked."""
 ROWS_EVERY: Final = timedelta(minutes=10)
 AT_LEAST: Final = timedelta(hours=1)
 """What is open breaks by the clock alone, so a ledger that stands still is looked at too."""
@@ -45,19 +48,26 @@ class ProofRuns:
         self._rows_at = self._started
         self._rests_until = self._started
         self._named = frozenset[AlteredRow]()
+        self._tried = frozenset[Seen]()
 
     async def take(self, stop: asyncio.Event) -> None:
         """Look at the promises until told to stop. A fault is written down and tried again the next time."""
-        wait = FIRST_SECONDS
+        wait, next_at = FIRST_SECONDS, clock.now()
         while not await _stopped(stop, wait):
-            wait = EVERY_SECONDS
+            wait = GLANCE_SECONDS
             try:
-                await self.once()
+                if clock.now() >= next_at:
+                    next_at = clock.now() + EVERY
+                    await self.once()
+                else:
+                    await self.look_at_new()
             except (TrothError, psycopg.Error, OSError) as fault:
                 _log.warning("the promises were not looked at: %s", getattr(fault, "slug", type(fault).__name__))
 
     async def once(self) -> None:
         """Look if it is due. A run that failed, or that altered rows asked for, is rested from as from any other."""
+        if await self.look_at_new():
+            return
         if clock.now() >= self._rests_until and await self.is_due():
             await self._run(is_deep=await self.is_deep_due())
         elif await self.are_rows_due():
@@ -66,10 +76,24 @@ class ProofRuns:
             if is_new:  # at once: it names them, and writes it down; what it has named waits for the next one
                 await self._run(is_deep=False)
 
-    async def _run(self, *, is_deep: bool) -> None:
+    async def look_at_new(self) -> bool:
+        """Look at once where a version is in force at which no run looked; once for each, whatever comes of it.
+
+        Returns:
+            Whether it was looked, or somebody else looks.
+        """
+        new = await self._rooms.runs.unseen() - self._tried
+        if not new:
+            return False
+        self._tried |= new
+        if not await self._run(is_deep=False):
+            self._tried -= new  # what another process computes now may have begun before
+        return True
+
+    async def _run(self, *, is_deep: bool) -> bool:
         begun = clock.now()
         try:
-            await self._rooms.runs.try_run(is_deep=is_deep)
+            return await self._rooms.runs.try_run(is_deep=is_deep) is not None
         finally:
             self._rests_until = clock.now() + REST * (clock.now() - begun)
 

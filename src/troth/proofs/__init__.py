@@ -13,7 +13,7 @@ from troth.proofs.model import Checked, Departures, Example, Finding, Proven, Re
 from troth.proofs.node import NodeFigures, node_figures
 from troth.proofs.paper import as_pdf, is_signed, signature_of
 from troth.proofs.result import Result
-from troth.proofs.runs import Runs
+from troth.proofs.runs import Runs, Seen
 from troth.proofs.safeguards import Held, Site, answer_for_raw
 from troth.proofs.service import Proofs, within
 
@@ -37,6 +37,7 @@ __all__ = [
     "Result",
     "Runs",
     "SecondAnswerNeeded",
+    "Seen",
     "Site",
     "Standing",
     "Verdict",

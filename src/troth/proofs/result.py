@@ -21,12 +21,14 @@ class Result:
         reports: One for each notice in force.
         departures: What left for somebody outside.
         deep: What was found when all that is held was looked at last.
+        is_behind: A notice has changed since; what did not change stands as it was found, and a run is due.
     """
 
     id: UUID
     reports: tuple[Report, ...]
     departures: Departures
     deep: Deep
+    is_behind: bool = False
 
     def of(self, notice: str) -> Report | None:
         """The report of a notice, or None."""

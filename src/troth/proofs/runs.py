@@ -1,7 +1,7 @@
 """Runs: what the looks found is computed by our own programs, stored, and only read by pages.
 
 A stranger never makes the ledger be recomputed. A result says nothing of now once it is older than a day, or of
-another program or notice; a break is written down and stays listed for a year after it ended.
+another program, nor of a clause that has changed; a break is written down and stays listed for a year after it ended.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from troth.kit import clock, ids
 from troth.kit.db import Connection, Database, Row
 from troth.ledger import Entry, Ledger
-from troth.notice import Notices
+from troth.notice import Notices, NoticeVersion, VersionNotFound
 from troth.policy import NOTHING, Actor, Clear, act, refs
 from troth.proofs import result, runs_store
+from troth.proofs.carried import LOOKED_AT, carried
 from troth.proofs.model import Deep, Proven, Report, Standing
 from troth.proofs.result import Result, outdated
 from troth.proofs.service import Proofs
@@ -25,6 +26,9 @@ from troth.proofs.service import Proofs
 STALE: Final = timedelta(hours=26)
 TOLD: Final = timedelta(days=365)
 """For how long a break stays listed after it ended."""
+
+Seen: TypeAlias = tuple[str, int]
+"""A version that was looked at: the name of its notice and its number."""
 
 LONGEST_NAME: Final = 128
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,8 +101,8 @@ class Runs:
     async def last(self) -> Result | None:
         """What the last run found; None before the first. Reads, and computes nothing.
 
-        What it cannot speak for any more is blind: it is older than a day, another program or notice made it, or it
-        was altered.
+        What it cannot speak for any more is blind: it is older than a day, another program made it, or it was altered.
+        Where a notice has changed since, only what changed is.
         """
         row, found = await self._last_read()
         if row is None or found is None:
@@ -106,14 +110,31 @@ class Runs:
         why = "the last check is older than a day" if clock.now() - row["ended_at"] > STALE else ""
         if row["program"] != version("troth"):
             why = "another version of the program made the last check"
-        in_force = {each.name: each.number for each in await self._notices.current()}
-        reports = (
-            outdated(each, why or "the notice has changed since the last check")
-            if why or in_force.get(each.notice) != each.version
-            else each
-            for each in found.reports
-        )
-        return replace(found, reports=tuple(reports))
+        if why:
+            return replace(found, reports=tuple(outdated(each, why) for each in found.reports))
+        return await self._in_force(found)
+
+    async def _in_force(self, found: Result) -> Result:
+        """What a run found, told of the versions in force now."""
+        reports, current = [], await self._notices.current()
+        for each in current:
+            report = found.of(each.name)
+            if report is not None and report.version != each.number:
+                report = await self._told_of(each, report)
+            reports.extend([] if report is None else [report])
+        return replace(found, reports=tuple(reports), is_behind=bool(_unseen(current, found)))
+
+    async def _told_of(self, newer: NoticeVersion, report: Report) -> Report:
+        try:
+            before = await self._notices.version(report.version, report.notice)
+        except VersionNotFound:  # it is not what was signed any more: nobody can say what differs
+            return outdated(report, LOOKED_AT)
+        return carried(report, before.notice, newer.notice)
+
+    async def unseen(self) -> frozenset[Seen]:
+        """The versions in force at which the last run did not look; none where there is no run to be behind."""
+        _, last = await self._last_read()
+        return frozenset() if last is None else _unseen(await self._notices.current(), last)
 
     async def _last_read(self) -> tuple[Row | None, Result | None]:
         """The last run and its results, read once; without results where they are not those that its entry names."""
@@ -186,6 +207,12 @@ class Runs:
             replace(report, promises=tuple(_remembering(each, report.notice, ended) for each in report.promises))
             for report in reports
         )
+
+
+def _unseen(current: Sequence[NoticeVersion], found: Result) -> frozenset[Seen]:
+    return frozenset((each.name, each.number) for each in current) - {
+        (each.notice, each.version) for each in found.reports
+    }
 
 
 def _answered(reports: Sequence[Report], breaches: Sequence[Row]) -> list[Report]:

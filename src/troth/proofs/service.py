@@ -17,6 +17,7 @@ from troth.kit.db import Connection, Database, HasTenant
 from troth.ledger import Ledger, Verification
 from troth.notice import Clause, Notice, Notices, Serves, is_marked, unserved
 from troth.proofs import retention, runs_store
+from troth.proofs.carried import untold
 from troth.proofs.looks import Looks, Text
 from troth.proofs.looks.own import KINDS
 from troth.proofs.model import Checked, Deep, Departures, Finding, Proven, Report, Standing, Verdict
@@ -174,16 +175,9 @@ class Proofs:
             aside = judge(
                 verification.is_sound, others, is_statement=clause.is_statement, lacks=() if is_possible else lacks
             )[:2]
-        section = next(section for section in notice.sections if clause in section.clauses)
-        return Proven(
-            clause_id=clause.id,
-            kind=clause.kind,
-            section=f"{section.number} {section.title}",
-            says=clause.sentence(notice),
-            promises=clause.promises,
+        return replace(
+            untold(clause, notice, reason),
             standing=standing,
-            enforcer=clause.enforcer(),
-            looks_for=clause.looks_for(),
             reason=reason,
             lacks=lacks,
             is_unsaid=not all(is_marked(clause, need) for need in missing),

@@ -13,6 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.common.deployment import Deployment, OpenDeployment
+from tests.promises.test_changes import next_version, publish
 from troth import policy
 from troth.archive.tampering import Looked
 from troth.kit import clock
@@ -330,3 +331,36 @@ async def test_rows_from_before_entries_named_any_read_as_they_are(
         )  # fmt: skip
     assert not named(await place.looked()), "nothing was changed"
     assert not named(await place.looked())
+
+
+async def test_a_version_that_comes_into_force_is_looked_at_at_once_and_hides_nothing_meanwhile(
+    open_deployment: OpenDeployment,
+) -> None:
+    place = await open_deployment("imaging-cloud")
+    before = (await place.looked()).reports[0]
+    notice = (await place.rooms.notices.current())[0].notice
+    after = next_version(notice, ("Nothing travels over open lines without", "Nothing travels over any line without"))
+    await publish(place, after)
+    with clock.moved(timedelta(days=1)):
+        found = await place.rooms.runs.last()
+        assert found is not None
+        assert found.is_behind
+        (report,) = found.reports
+        assert report.version == after.version
+        told = {each.clause_id: each for each in report.promises}
+        assert told["11.2"].is_blind
+        assert told["11.2"].reason == "this version is being looked at now"
+        assert "over any line" in told["11.2"].says
+        others = [each for each in before.promises if each.clause_id != "11.2"]
+        assert [told[each.clause_id] for each in others] == others
+        for path in ("/promises", "/notice"):
+            assert "cannot be checked now" in (await page(place, path)).lower()
+        assert 'hx-get="/promises"' in await page(place)
+        due = ProofRuns(place.rooms)
+        due._rests_until = clock.now() + timedelta(hours=1)
+        assert await due.look_at_new()
+        assert not await due.look_at_new()
+        found = await place.rooms.runs.last()
+        assert found is not None
+        assert not found.is_behind
+        assert "hx-get" not in await page(place)

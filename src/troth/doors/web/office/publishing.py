@@ -17,7 +17,7 @@ from troth.doors.web.promises import WORDS, counted_words, kind_of
 from troth.doors.web.render import Page
 from troth.notice import NoticeVersion, Proposal
 from troth.policy import Actor, Permit, Target
-from troth.proofs import Checked, Proven, Report, within
+from troth.proofs import Checked, Proven, Report, Result, within
 
 PUBLISHING = "administration"
 SEEING = "rights"
@@ -125,10 +125,16 @@ class ProofPage:
 
 @dataclass(frozen=True, slots=True)
 class ProofsPage:
-    """Every notice in force with its promises; whether this reader answers for those that are broken."""
+    """Every notice in force with its promises.
+
+    Attributes:
+        may_answer: This reader answers for those that are broken.
+        is_live: A version came into force since the check, and is being looked at.
+    """
 
     reports: tuple[ProofPage, ...]
     may_answer: bool
+    is_live: bool
 
 
 class PublishingPages:
@@ -172,7 +178,9 @@ class PublishingPages:
         visitor, actor = await self._desk.signed_in(http_request, "office")
         permit = await self._desk.permit(actor, "see_proofs", of_organisation(actor), SEEING)
         may = await self._desk.rooms.policy.may(actor, "publish_notice", notice_of(actor), PUBLISHING)
-        page = ProofsPage(tuple(_proof_page(report) for report in await self._reports(permit)), may)
+        found = await self._desk.promises.last()
+        reports = tuple(_proof_page(report) for report in _within(found, permit))
+        page = ProofsPage(reports, may, found is not None and found.is_behind)
         return await self._desk.page(
             http_request, visitor, "Proofs", Page("office/promises.html", page),
             here="/office/promises", permit=permit, recorded="Proofs name entries of the log, never people",
@@ -182,13 +190,9 @@ class PublishingPages:
         """The same for machines, with the proofs in full."""
         _, actor = await self._desk.signed_in(http_request, "office")
         permit = await self._desk.permit(actor, "see_proofs", of_organisation(actor), SEEING)
-        told = json.dumps([asdict(report) for report in await self._reports(permit)], default=str, indent=1)
+        reports = _within(await self._desk.promises.last(), permit)
+        told = json.dumps([asdict(report) for report in reports], default=str, indent=1)
         return Response(told, media_type="application/json")
-
-    async def _reports(self, permit: Permit) -> list[Report]:
-        """As the last run found it, with the counter-examples of this organisation."""
-        found = await self._desk.promises.last()
-        return [within(each, permit) for each in found.reports] if found is not None else []
 
     async def _publishing(self, actor: Actor) -> Permit:
         return await self._desk.permit(actor, "publish_notice", notice_of(actor), PUBLISHING)
@@ -240,6 +244,11 @@ def titles_of(current: Sequence[NoticeVersion]) -> dict[str, str]:
 def notice_of(actor: Actor) -> Target:
     """The notice as a target, seen from somebody's organisation."""
     return Target("notice", None, actor.tenant)
+
+
+def _within(found: Result | None, permit: Permit) -> list[Report]:
+    """As the last run found it, with the counter-examples of this organisation."""
+    return [within(each, permit) for each in found.reports] if found is not None else []
 
 
 def _proof_page(report: Report) -> ProofPage:

@@ -106,7 +106,8 @@ class NoticePages:
         visitor = await self._desk.visitor(http_request)
         notices = [each.notice for each in await self._desk.rooms.notices.current()]
         found = await self._desk.promises.last()
-        view = promises_page([(notice, found.of(notice.name) if found else None) for notice in notices])
+        told = [(notice, found.of(notice.name) if found else None) for notice in notices]
+        view = promises_page(told, is_behind=found is not None and found.is_behind)
         return await self._desk.page(
             http_request, visitor, "Promises", Page("public/promises.html", view), here="/promises"
         )
@@ -280,11 +281,12 @@ def _changes(before: Notice, after: Notice, audience: str) -> tuple[ChangeView, 
     return tuple(changes)
 
 
-def promises_page(found: Sequence[tuple[Notice, Report | None]]) -> PromisesPage:
+def promises_page(found: Sequence[tuple[Notice, Report | None]], *, is_behind: bool = False) -> PromisesPage:
     """All promises at once; exceptions first.
 
     Args:
         found: The notices in force, each with the state of its promises, or None where nothing was checked yet.
+        is_behind: A version came into force since the check.
     """
     if not found:
         return PromisesPage(0, 0, "No notice is in force here, so nothing was promised.", "", (), (), ())
@@ -308,6 +310,7 @@ def promises_page(found: Sequence[tuple[Notice, Report | None]]) -> PromisesPage
         lead="Taken from the notice in force here. A promise is kept when its sentence was computed over everything "
         "that happened; that something of the kind happened proves nothing.",
         checked=_checked_line(report),
+        is_live=is_behind,
         tallies=tuple(
             Tally(kind, label, counts[kind]) for kind, label in TALLIED if counts[kind] or kind in ("kept", "broken")
         ),

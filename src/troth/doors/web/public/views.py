@@ -119,7 +119,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class PromisesPage:
-    """Every promise and whether it is kept."""
+    """Every promise and whether it is kept.
+
+    Attributes:
+        is_live: A version came into force since the check, and is being looked at.
+    """
 
     total: int
     statements: int
@@ -128,6 +132,7 @@ class PromisesPage:
     tallies: tuple[Tally, ...]
     sections: tuple[SectionView, ...]
     groups: tuple[Group, ...]
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
