@@ -28,9 +28,9 @@ from troth.main.node import migrations
 from troth.main.placing import misplaced
 from troth.main.settings import Settings
 from troth.main.standing import say_standing
-from troth.main.terminal import confide
+from troth.main.terminal import confide, say
 from troth.main.wiring import Rooms, load_notices, open_rooms
-from troth.notice import Notice, NoticeMalformed, Problem, check_all
+from troth.notice import Notice, NoticeConflict, NoticeMalformed, Problem, check_all, diff
 from troth.policy import Actor, Permit, Target
 
 PURPOSE = "administration"
@@ -97,12 +97,30 @@ async def _publish_and_found(settings: Settings, server: Postgres, notices: list
         await name_log(rooms, settings, operator())
         permit = await permit_for(rooms, "publish_notice", Target("notice"))
         for notice in notices:
-            await rooms.notices.put_in_force(permit, notice)
+            await _put_in_force(rooms, permit, notice)
         if not await rooms.people.organisations():
             await found(rooms)
         await say_started(rooms, settings, operator(), migrate.newest(migrations()))
     finally:
         await rooms.close()
+
+
+async def _put_in_force(rooms: Rooms, permit: Permit, notice: Notice) -> None:
+    """Begin with a notice; where another text was published, that one stays in force, and the operator is told."""
+    try:
+        await rooms.notices.put_in_force(permit, notice)
+    except NoticeConflict:
+        last = (await rooms.notices.versions(notice.name))[0].notice
+        if not diff(last, notice) and last.head.covers == notice.head.covers:
+            return  # the version that was made of it, with the number and the day of its own
+        folder = rooms.settings.data_dir
+        say(
+            f"troth: WARNING: {notice.path} is not what was published as {notice.name}, which stays in force. To make"
+            f" it the next version, two logins agree:\n"
+            f"       troth notice publish {notice.path} --next --data-dir {folder}\n"
+            f"       troth notice agree --data-dir {folder}",
+            is_error=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)

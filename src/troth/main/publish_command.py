@@ -22,12 +22,15 @@ from troth.main.first_start import PURPOSE, operator
 from troth.main.settings import load as load_settings
 from troth.main.terminal import say
 from troth.main.wiring import Rooms
-from troth.notice import Proposal, ProposalNotFound, load, notice_files
+from troth.notice import Proposal, ProposalNotFound, following, load, notice_files, parse
 from troth.policy import Permit, Target
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the deployment.", show_default=False)]
 Material = Annotated[
     bool, typer.Option("--material", help="It affects data we already hold, also where the check says not.")
+]
+Next = Annotated[
+    bool, typer.Option("--next", help="Give it the number that follows and the first day from which it may count.")
 ]
 Number = Annotated[str, typer.Argument(help="Id of the proposal; the one that waits, if there is one only.")]
 
@@ -43,7 +46,7 @@ async def publishing(rooms: Rooms) -> Permit:
     return await rooms.policy.require(person, "publish_notice", Target("notice"), PURPOSE)
 
 
-def publish(path: Path, material: Material = False, data_dir: DataDir = None) -> None:
+def publish(path: Path, is_next: Next = False, material: Material = False, data_dir: DataDir = None) -> None:
     """Propose a version and show what it would do. It counts when a second person has agreed. Prints the id last."""
     files = notice_files((path,))
     if len(files) != 1:
@@ -52,7 +55,9 @@ def publish(path: Path, material: Material = False, data_dir: DataDir = None) ->
 
     async def work(rooms: Rooms) -> tuple[Proposal, Sequence[str]]:
         permit = await publishing(rooms)
-        proposal = await rooms.proposals.propose(permit, notice, is_material=material)
+        before = next(iter(await rooms.notices.versions(notice.name)), None) if is_next else None
+        proposed = notice if before is None else parse(following(before, notice.source), notice.path)
+        proposal = await rooms.proposals.propose(permit, proposed, is_material=material)
         return proposal, (await rooms.outreach.consequences(permit, proposal)).lines
 
     _show(*beside(load_settings(data_dir), work))

@@ -60,7 +60,7 @@ from troth.notice.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from troth.notice.proposals import Proposal, Proposals, earliest
+    from troth.notice.proposals import Proposal, Proposals, earliest, following
     from troth.notice.service import Notices
     from troth.notice.version import NoticeVersion
 
@@ -133,6 +133,7 @@ __all__ = [
     "coverage",
     "diff",
     "earliest",
+    "following",
     "impossible",
     "is_marked",
     "load",
@@ -150,7 +151,7 @@ __all__ = [
     "unserved",
 ]
 
-_OF_VERSIONS = ("Notices", "NoticeVersion", "Proposal", "Proposals", "earliest")
+_OF_VERSIONS = ("Notices", "NoticeVersion", "Proposal", "Proposals", "earliest", "following")
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -299,6 +300,17 @@ def earliest(notice: Notice) -> date:
     waits = [getattr(promise, "before", None) for promise in notice.all("amendment")]
     days = [wait.after(today) for wait in waits if isinstance(wait, Period)]
     return max([today, notice.head.effective_on, *days])
+
+
+def following(before: NoticeVersion, source: str) -> str:
+    """A text as the next version begins: with the number that follows, and the first day from which it may count.
+
+    Args:
+        before: The version that it follows.
+        source: What it says.
+    """
+    text = re.sub(r"(?m)^version:.*$", f"version: {before.number + 1}", source, count=1)
+    return re.sub(r"(?m)^effective_on:.*$", f"effective_on: {earliest(before.notice)}", text, count=1)
 
 
 def _against(before: NoticeVersion | None, notice: Notice) -> Difference:

@@ -140,7 +140,7 @@ class Notices:
         if rows and is_founding:
             raise NoticeConflict(
                 f"The notice {notice.name} was published before, and says something else.",
-                hint="A change is published by two people: troth notice propose, then troth notice agree.",
+                hint="A change is published by two people: troth notice publish --next, then troth notice agree.",
             )
         if rows and rows[0]["number"] >= notice.version:
             raise NoticeConflict(

@@ -90,10 +90,11 @@ def test_the_face_gives_what_works_with_versions_and_nothing_else() -> None:
     from troth.notice import proposals, service, version
 
     assert (notice.Notices, notice.NoticeVersion) == (service.Notices, version.NoticeVersion)
-    assert (notice.Proposals, notice.Proposal, notice.earliest) == (
+    assert (notice.Proposals, notice.Proposal, notice.earliest, notice.following) == (
         proposals.Proposals,
         proposals.Proposal,
         proposals.earliest,
+        proposals.following,
     )
     with pytest.raises(AttributeError, match="'Moods'"):
         notice.Moods  # noqa: B018

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +28,7 @@ from troth.notice import (
     Proposal,
     ProposalOpen,
     earliest,
+    following,
     parse,
 )
 from troth.policy import Actor, Permit
@@ -106,7 +106,7 @@ class ProposingPages:
         visitor, actor = await self._desk.signed_in(http_request, "office")
         permit = await self._permit(actor)
         before = await self._latest(http_request.query_params.get("of", ""))
-        page = self._page(before, next_text(before))
+        page = self._page(before, following(before, before.notice.source))
         return await self._answer(http_request, visitor, permit, page)
 
     async def text(self, http_request: Request) -> Response:
@@ -202,16 +202,6 @@ def _faults(fault: TrothError | None, problems: int) -> tuple[Fault, ...]:
         return (Fault("source", " ".join(filter(None, (fault.detail, fault.hint)))),)
     to_mend = "1 item" if problems == 1 else f"{problems:,} items"
     return (Fault("source", f"Mend {to_mend} in the text before it can be proposed"),) if problems else ()
-
-
-def next_text(before: NoticeVersion) -> str:
-    """The text of a version as the next one begins: its number, and the first day from which it may count.
-
-    Args:
-        before: The version that it follows.
-    """
-    text = re.sub(r"(?m)^version:.*$", f"version: {before.number + 1}", before.notice.source, count=1)
-    return re.sub(r"(?m)^effective_on:.*$", f"effective_on: {earliest(before.notice)}", text, count=1)
 
 
 def _source(typed: Mapping[str, str]) -> str:
