@@ -7,14 +7,17 @@ unprivileged user; that user must be able to reach binaries and data folder, and
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
 import stat
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +42,11 @@ _FIRST = {"node.lock", "troth.toml", "restoring", "keys", "packs", "secrets", "p
 _SOCKET: Final = ".s.PGSQL.5432"
 _LEFT_BEHIND: Final = timedelta(hours=1)
 """Longer than any server takes to begin to listen."""
+LEAST_ROOM: Final = 16 * 1024 * 1024
+"""Bytes: the server makes its journal (WAL) in files of this size, and ends where there is no room for the next."""
+_IS_WHY: Final = re.compile(r"\b(?:FATAL|PANIC): ")
+_OF_KILLED: Final = re.compile("lock file .* already exists|shared memory block")
+_STAMP: Final = re.compile(r"^[-0-9]+ [:.0-9]+ UTC \[\d+\] ")
 MAIN_DATABASE = "troth"
 FLOW_DATABASE = "troth_flow"
 MINIMUM_VERSION = 170000
@@ -269,15 +277,18 @@ class EmbeddedServer:
         """Start the child and wait until it takes connections.
 
         After a kill -9 of a whole group the dead server's process id can stay as a zombie for seconds, and PostgreSQL
-        then believes its lock file: so the start is tried again until the time is over.
+        then believes its lock file: so the start is tried again until the time is over, but where it says that it
+        ended for something else.
         """
         log = self.data_dir / "postgres.log"
         give_up_at = time.monotonic() + timeout_seconds
+        is_again = self._process is not None  # beside doors that wait for it: room on a disk may be made meanwhile
         while True:
             self._reap_predecessor()
             self._claim()  # again, should it have been swept before anybody listened in it
             with os.fdopen(open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as sink:
                 os.fchmod(sink.fileno(), 0o600)
+                begins = sink.tell()
                 self._process = subprocess.Popen(  # type: ignore[call-overload]
                     [str(binaries / "postgres"), "-D", str(self.cluster)],
                     cwd="/",
@@ -285,6 +296,7 @@ class EmbeddedServer:
                     stderr=sink,
                     stdin=subprocess.DEVNULL,
                     env=_environment(),
+                    start_new_session=True,  # a signal to our whole group is for us: who uses the server ends first
                     preexec_fn=_die_with_parent,
                     **self._run_as(),
                 )
@@ -292,10 +304,13 @@ class EmbeddedServer:
                 if self._is_ready():
                     return
                 time.sleep(0.02)
-            if time.monotonic() >= give_up_at:
+            with log.open("rb") as file:
+                file.seek(begins)
+                said = file.read().decode(errors="replace").strip().splitlines()
+            why = [line for line in said if _IS_WHY.search(line)]
+            if time.monotonic() >= give_up_at or (not is_again and _is_final(why, self.data_dir)):
                 self.stop()
-                tail = log.read_text(errors="replace").strip().splitlines()[-3:]
-                raise ServerUnavailable("PostgreSQL does not start", hint=" / ".join(tail))
+                raise ServerUnavailable("PostgreSQL does not start", hint=_hint(why or said, self.data_dir))
             time.sleep(0.25)
 
     def _reap_predecessor(self) -> None:
@@ -428,6 +443,24 @@ def _is_heard(folder: Path) -> bool:
         except OSError:
             return True
     return True
+
+
+def _is_final(why: Sequence[str], folder: Path) -> bool:
+    """Whether trying again cannot help: it says why it ended, and that is not a server that was killed."""
+    return is_full(folder) or (bool(why) and not any(_OF_KILLED.search(line) for line in why))
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room for what the server has to write before it can go on."""
+    return shutil.disk_usage(folder).free < LEAST_ROOM
+
+
+def _hint(said: Sequence[str], folder: Path) -> str:
+    """Why it ended, in its own words, without the times; on a full disk it may have found no room to say so."""
+    lines = list(dict.fromkeys(_STAMP.sub("", line) for line in said[-3:]))
+    if is_full(folder) and not any(os.strerror(errno.ENOSPC) in line for line in lines):
+        lines.append(f"{os.strerror(errno.ENOSPC)}: {folder}")
+    return " / ".join(lines)
 
 
 def _environment() -> dict[str, str]:

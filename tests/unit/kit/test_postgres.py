@@ -345,3 +345,50 @@ def test_the_servers_log_is_no_file_of_somebody_else(folder: Path) -> None:
     server.start()
     server.stop()
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+FULL = 'FATAL:  could not write lock file "postmaster.pid": No space left on device'
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (FULL, FULL),
+        ('PANIC:  could not write to file "pg_wal/xlogtemp.7": No space left on device', "PANIC:  could not write"),
+        ("FATAL:  configuration file contains errors", "FATAL:  configuration file contains errors"),
+    ],
+)
+def test_a_start_that_cannot_succeed_ends_at_once_and_says_why(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    server = EmbeddedServer(folder)
+    server.start()
+    server.stop()
+    programs_of_it = folder.with_name(folder.name + "-programs") / "pginstall" / "bin"
+    programs_of_it.mkdir(parents=True)
+    for each in (programs_of_it, *programs_of_it.parents[:2]):
+        each.chmod(0o755)
+    script = programs_of_it / "postgres"
+    stamp = "2026-12-01 04:00:00.000 UTC [7] "
+    after = [f"{stamp}LOG:  {word}" for word in ("startup process exited", "aborting startup", "is shut down")]
+    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join([stamp + said, *after]) + "\nEND\nexit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("TROTH_PG_BINDIR", str(programs_of_it))
+    began = time.monotonic()
+    try:
+        with pytest.raises(ServerUnavailable) as caught:
+            server.start()
+    finally:
+        server.stop()
+        shutil.rmtree(programs_of_it.parents[1])
+    assert time.monotonic() - began < 30
+    assert caught.value.hint.startswith(told), "the reason, and not how it then shut down"
+
+
+def test_a_full_disk_is_named_where_the_server_had_no_room_to_say_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(folder)._replace(free=1000)
+    monkeypatch.setattr("troth.kit.postgres.shutil.disk_usage", lambda place: free)
+    assert postgres._hint([], folder) == f"No space left on device: {folder}"
+    assert postgres._hint([FULL], folder) == FULL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ from troth.doors import dimse
 from troth.kit import db
 from troth.kit.db import Database, DatabaseUnavailable
 from troth.kit.passwords import SUPERUSER
-from troth.kit.postgres import EmbeddedServer
+from troth.kit.postgres import LEAST_ROOM, EmbeddedServer
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,14 @@ async def test_whose_connections_were_ended_notices_nothing(place: Deployment, p
         assert (await person.web.get(path)).status_code in (200, 204), path
     assert end_all(postgres, name_of(place)) > 0
     assert (await doctor.web.get("/health")).text == "up\n"
+
+
+async def test_a_probe_is_told_that_there_is_no_room(place: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = shutil.disk_usage(place.rooms.settings.data_dir)._replace(free=LEAST_ROOM - 1)
+    monkeypatch.setattr("troth.kit.postgres.shutil.disk_usage", lambda folder: free)
+    answer = await place.anybody().web.get("/health")
+    assert (answer.status_code, answer.text) == (503, "no room\n")
+    assert answer.headers["retry-after"]
 
 
 @pytest.mark.asvs("V16.5.2")

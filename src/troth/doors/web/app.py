@@ -62,6 +62,7 @@ from troth.doors.web.public.unsubscribe import UnsubscribePages
 from troth.doors.web.public.versions import VersionPages
 from troth.doors.witness import CookieWitness
 from troth.kit.errors import TrothError, Unavailable
+from troth.kit.postgres import is_full
 
 BOTH = ["GET", "POST"]
 _HEALTH_SECONDS = 3.0
@@ -304,13 +305,15 @@ def _exchange(desk: Desk) -> list[BaseRoute]:
 
 
 def _health(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
-    """For a probe: 200 while this node can answer, else 503; nothing else is said."""
+    """For a probe: 200 while this node can answer and has room to keep what comes, else 503; nothing else is said."""
 
     async def health(http_request: Request) -> Response:
         try:
             is_up = await asyncio.wait_for(desk.rooms.database.answers(), _HEALTH_SECONDS)
         except TimeoutError:
             is_up = False
+        if is_up and await asyncio.to_thread(is_full, desk.rooms.settings.data_dir):
+            return PlainTextResponse("no room\n", 503, {"Retry-After": str(Unavailable.retry_seconds)})
         if is_up:
             return PlainTextResponse("up\n")
         return PlainTextResponse("not ready\n", 503, {"Retry-After": str(Unavailable.retry_seconds)})
