@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from troth.main import (
     publish_command,
 )
 from troth.main.first_start import prepare
-from troth.main.node import Node, bound
+from troth.main.node import Node, bound, require_listening
 from troth.main.parts import PARTS
 from troth.main.settings import Settings, load, require_names_apart, shipped_notice
 from troth.main.terminal import say
@@ -108,9 +109,18 @@ def _one_part(name: str, settings: Settings) -> None:
     if name == "web":
         certificate(settings)
         require_names_apart(settings)
-    first = bound({"web": settings.http, "dicom": settings.dicom}[name]) if name != "worker" else None
-    second = bound(settings.viewer) if name == "web" else None
-    PARTS[name](settings, first, second, lambda: say(f"{name} is ready"))
+    places = {"web": (settings.http, settings.viewer), "dicom": (settings.dicom,), "worker": ()}[name]
+    listeners: list[socket.socket] = []
+    for place in places:
+        listeners.append(bound(place, listeners))
+
+    def ready() -> None:
+        for place, listener in zip(places, listeners, strict=True):
+            require_listening(place, listener)
+        say(f"{name} is ready")
+
+    first, second, *_ = (*listeners, None, None)
+    PARTS[name](settings, first, second, ready)
 
 
 @app.command()

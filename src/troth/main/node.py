@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import gc
 import os
@@ -15,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -74,10 +75,15 @@ def listening(settings: Settings) -> Settings:
     return replace(settings, http=Address.parse(told[0]), viewer=Address.parse(told[1])) if len(told) == 2 else settings
 
 
-def bound(address: Address) -> socket.socket:
+def bound(address: Address, beside: Iterable[socket.socket] = ()) -> socket.socket:
     """A socket that has its port and takes no connection yet: whoever answers listens, once it can.
 
-    Until then a connection is refused, so that a probe of the port does not say "up" too early.
+    Until then a connection is refused, so that a probe of the port does not say "up" too early. A port that somebody
+    else has bound and does not listen on yet counts as free here: who came first is known once both listen.
+
+    Args:
+        address: Where.
+        beside: Our other sockets, none of which may have the same port.
 
     Raises:
         Unavailable: The port is taken, or the address is not ours.
@@ -87,10 +93,34 @@ def bound(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
+        if any(_is_same(listener, other) for other in beside):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     except OSError as fault:
-        raise Unavailable(f"{address} cannot be listened on: {fault.strerror}", hint="Choose another port.") from fault
+        listener.close()
+        raise _deaf(address, fault.strerror) from fault
     listener.set_inheritable(True)
     return listener
+
+
+def _is_same(one: socket.socket, other: socket.socket) -> bool:
+    """Whether two sockets that are bound would answer for the same port."""
+    hosts, ports = zip(one.getsockname()[:2], other.getsockname()[:2], strict=True)
+    is_same = hosts[0] == hosts[1] or "::" in hosts or ("0.0.0.0" in hosts and one.family == other.family)  # noqa: S104
+    return ports[0] == ports[1] and is_same
+
+
+def require_listening(address: Address, listener: socket.socket) -> None:
+    """Refuse where nobody listens on a socket, though whoever has it says that it is ready: uvloop 0.23 is silent then.
+
+    Raises:
+        Unavailable: Somebody else was quicker.
+    """
+    if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise _deaf(address, os.strerror(errno.EADDRINUSE))
+
+
+def _deaf(address: Address, why: str | None) -> Unavailable:
+    return Unavailable(f"{address} cannot be listened on: {why}", hint="Choose another port.")
 
 
 class Node:
@@ -135,14 +165,14 @@ class Node:
             raise Unavailable(
                 f"a restore into {self.settings.data_dir} did not come to its end", hint="Restore into a new folder."
             )
-        self.server.start()
-        os.umask(0o077)  # whatever a part makes is for its own user; folders for others were made by now
         taken: dict[str, Any] = {}
         for name in ("http", "viewer", "dicom"):
             wanted: Address = getattr(self.settings, name)
-            self._listeners[name] = bound(wanted)
+            self._listeners[name] = bound(wanted, self._listeners.values())
             taken[name] = Address(wanted.host, self._listeners[name].getsockname()[1])
         self.settings = replace(self.settings, **taken)
+        self.server.start()
+        os.umask(0o077)  # whatever a part makes is for its own user; folders for others were made by now
         self._say_where(f"{self.settings.http}\n{self.settings.viewer}\n")
         self._apart = Apart.of(self.settings)
         with owning(self.settings.data_dir):
@@ -167,15 +197,19 @@ class Node:
                     raise Unavailable("a part of the node did not come up in time")
                 time.sleep(0.01)
             os.close(ready)
+        for name, listener in self._listeners.items():
+            require_listening(taken[name], listener)
 
     def watch(self) -> None:
-        """Wait; start again a part that ended by itself; return after SIGTERM or SIGINT."""
+        """Wait; start again a part that ended by itself; return after SIGTERM, SIGINT, or SIGHUP of a terminal."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
             self._is_stopping = True
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(signal.SIGHUP, stop)
         while not self._is_stopping:
             self.tend()
             time.sleep(0.2)
@@ -226,13 +260,15 @@ class Node:
         return {name: pid for pid, name in self._children.items()}
 
     def _take_lock(self) -> None:
-        self._lock = open_own(self.settings.data_dir / _LOCK, os.O_RDWR | os.O_CREAT)
+        lock = open_own(self.settings.data_dir / _LOCK, os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
+            os.close(lock)  # what it says is of the other node, and stays
             raise AlreadyRunning(
                 f"a node is already running on {self.settings.data_dir}", hint="Stop it, or choose another --data-dir."
             ) from fault
+        self._lock = lock
 
     def _say_where(self, text: str) -> None:
         """Leave word for commands that run beside this node."""
@@ -252,6 +288,7 @@ class Node:
         code = 1
         try:
             os.close(ready)
+            os.setsid()  # what the terminal sends to all, such as Ctrl-C, is for the parent: it ends what is under way
             if self._lock is not None:
                 os.close(self._lock)
             if name == _READER:

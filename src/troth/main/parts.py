@@ -160,7 +160,9 @@ def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> 
 
     async def main() -> None:
         stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # beside a parent, that one is asked
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
         rooms = open_rooms(settings, server_for(settings), load_notices(settings))
         in_force = InForce(rooms)
         await in_force.look()
