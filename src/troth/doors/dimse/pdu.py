@@ -363,9 +363,10 @@ def _uid(value: bytes) -> str:
 
 
 def _title(value: bytes) -> str:
-    if not all(0x20 <= byte < 0x7F and byte != 0x5C for byte in value.rstrip(b"\x00")):
+    text = value.strip(b"\x00 ")  # some end their title as C does, and fill with blanks what is left
+    if not all(0x20 <= byte < 0x7F and byte != 0x5C for byte in text):
         return ""  # no peer has an empty title, so it is refused like every unknown one
-    return value.rstrip(b"\x00").decode("ascii").strip(" ")
+    return text.decode("ascii")
 
 
 def _pack(kind: int, value: bytes) -> bytes:

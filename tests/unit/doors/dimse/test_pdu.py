@@ -100,6 +100,16 @@ def test_more_contexts_than_ids_exist() -> None:
         pdu.parse_associate_request(wire.associate_request(contexts=contexts)[6:])
 
 
+@pytest.mark.parametrize("padded", [b"MODALITY\0       ", b"MODALITY\0\0 \0 \0\0\0", b"  MODALITY      "])
+def test_what_fills_a_title_is_no_part_of_it(padded: bytes) -> None:
+    octets = bytearray(wire.associate_request()[6:])
+    octets[4:20] = octets[20:36] = padded
+    request = pdu.parse_associate_request(bytes(octets))
+    assert (request.called_ae, request.calling_ae) == ("MODALITY", "MODALITY")
+    octets[20:36] = b"MODALITY\0OTHER  "
+    assert pdu.parse_associate_request(bytes(octets)).calling_ae == ""
+
+
 def test_a_title_that_is_not_text_is_nobody() -> None:
     octets = bytearray(wire.associate_request()[6:])
     octets[20:36] = b"MOD\x1b[31m\xff".ljust(16)
