@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -81,6 +82,16 @@ def _of_folder(folder: Path) -> Iterator[Found]:
                 waiting.append(path)
             elif entry.name.upper() != _DIRECTORY_NAME:
                 yield _file(path, str(path.relative_to(folder)))
+            elif entry.is_file(follow_symlinks=False):
+                yield from _missing(path, path.parent.relative_to(folder))
+
+
+def _missing(directory: Path, place: Path) -> Iterator[Found]:
+    """What a DICOMDIR lists and is not there; what is there is found beside it. One that is broken lists nothing."""
+    with suppress(SourceRefused):
+        for one in _of_directory(directory):
+            if not one.mark:
+                yield replace(one, name=_shown(str(place / one.name)))
 
 
 def _file(path: Path, name: str) -> Found:
@@ -120,15 +131,20 @@ def _of_directory(path: Path) -> Iterator[Found]:
         raise SourceRefused("the DICOMDIR cannot be read", hint="Import the folder instead.") from fault
     root = path.parent.resolve()
     for components in listed:
-        name = "/".join(components)
-        if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in components):
-            yield Found(name, "", 0, _closed, "its name in the DICOMDIR leads out of the folder")
-            continue
-        file = _in_any_case(root, components)
+        file = None if _leads_out(components) else _in_any_case(root, components)
         if file is None or not file.resolve().is_relative_to(root):
-            yield Found(name, "", 0, _closed, "listed in the DICOMDIR, but not there")
+            yield _absent(components)
         else:
-            yield _file(file, name)
+            yield _file(file, "/".join(components))
+
+
+def _leads_out(components: list[str]) -> bool:
+    return any(part in ("", ".", "..") or "/" in part or "\0" in part for part in components)
+
+
+def _absent(components: list[str], place: str = "") -> Found:
+    out, gone = "its name in the DICOMDIR leads out of the folder", "listed in the DICOMDIR, but not there"
+    return Found(_shown(place + "/".join(components)), "", 0, _closed, out if _leads_out(components) else gone)
 
 
 def _in_any_case(root: Path, components: list[str]) -> Path | None:
@@ -155,10 +171,28 @@ def _of_zip(path: Path) -> Iterator[Found]:
         raise SourceRefused("the zip unpacks to far more than it holds; nothing was read")
     state = path.stat()
     where = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+    names = {entry.filename for entry in entries}
     for entry in entries:
-        if not entry.is_dir() and Path(entry.filename).name.upper() != _DIRECTORY_NAME:
+        if not entry.is_dir() and Path(entry.filename).name.upper() == _DIRECTORY_NAME:
+            yield from _missing_in_zip(archive, entry, names)
+        elif not entry.is_dir():
             mark = f"{where}|{state.st_mtime_ns}|{entry.header_offset}|{entry.CRC}|{entry.file_size}"
             yield Found(_shown(entry.filename), mark, entry.file_size, _opener(archive, entry), _fault_of(entry))
+
+
+def _missing_in_zip(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, names: set[str]) -> Iterator[Found]:
+    """As `_missing`, of a DICOMDIR in a zip."""
+    if _fault_of(entry) or entry.file_size > dicom.DICOMDIR_BYTES:
+        return
+    try:
+        listed = dicom.referenced_files(archive.read(entry))
+    except (BadInput, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
+        return
+    place = entry.filename[: -len(_DIRECTORY_NAME)]
+    for components in listed:
+        name = "/".join(components)
+        if _leads_out(components) or names.isdisjoint({place + name, place + name.lower()}):
+            yield _absent(components, place)
 
 
 def _opener(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:

@@ -134,6 +134,25 @@ async def test_a_dicomdir_leads_nowhere_else(rooms: Rooms, tmp_path: Path) -> No
         list(files_of(tmp_path / "bad" / "DICOMDIR"))
 
 
+async def test_what_a_dicomdir_lists_and_is_missing_is_named_by_every_way_in(rooms: Rooms, tmp_path: Path) -> None:
+    source = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
+    place = tmp_path / "in" / "disc"
+    shutil.copytree(source, place)
+    listed = dicom.referenced_files((place / "DICOMDIR").read_bytes())
+    there = [one for one in listed if place.joinpath(*one).is_file()]
+    gone = "/".join(there[0])
+    (place / gone).unlink()
+    zipped = Path(shutil.make_archive(str(tmp_path / "disc"), "zip", tmp_path / "in"))
+    for way, name in ((place / "DICOMDIR", gone), (tmp_path / "in", f"disc/{gone}"), (zipped, f"disc/{gone}")):
+        imported, refused = await take(rooms, way)
+        assert refused[name] == "listed in the DICOMDIR, but not there", way
+        assert imported.refused == len(refused)
+        assert sum(why.startswith("listed") for why in refused.values()) == 1 + len(listed) - len(there), way
+    (place / "DICOMDIR").write_bytes(b"nothing of the kind")
+    _, refused = await take(rooms, tmp_path / "in")
+    assert not any(why.startswith("listed") for why in refused.values()), "a folder is what one turns to then"
+
+
 @pytest.mark.conformance("media files")
 async def test_what_goes_in_comes_out_on_a_medium(rooms: Rooms, tmp_path: Path) -> None:
     place = tmp_path / "real"
