@@ -19,7 +19,7 @@ _SEARCHES = {"studies", "series", "instances"}
 
 HTTP_FAULTS: tuple[type[kit.TrothError], ...] = (
     shared.MultipartBroken, errors.PartTooLarge, shared.TooManyParts, shared.MediaTypeUnreadable,
-    errors.MediaTypeUnknown, errors.NothingAcceptable,
+    errors.MediaTypeUnknown, shared.CodingUnknown, errors.NothingAcceptable,
     errors.ParameterInvalid, errors.OriginForeign, errors.RangeUnsatisfiable, archive_errors.SearchKeyUnknown,
     archive_errors.SearchValueInvalid, archive_errors.SearchTooBroad, archive_errors.SearchAmbiguous,
     archive_errors.NoPixels, archive_errors.VideoHasNoFrames,
@@ -29,7 +29,7 @@ HTTP_FAULTS: tuple[type[kit.TrothError], ...] = (
 STOW_FAULTS = (
     *(one for one in network.STORE_FAULTS if one not in (kit.PermitDenied, taking.NotTaken, kit.TrothError)),
     archive_errors.StudyMismatch, shared.UidsDiffer, bytes_errors.SyntaxUnknown, errors.MediaTypeUnknown,
-    errors.PartTooLarge, errors.BulkMissing, errors.BulkUnasked,
+    errors.PartTooLarge, errors.BulkMissing, errors.BulkUnasked, bytes_errors.EncodingUnknown,
 )  # fmt: skip
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Hashable
 
-from troth.dicom import Draft, HeadTooLarge, Malformed, TooDeep, metadata_in
+from troth.dicom import Draft, EncodingUnknown, HeadTooLarge, Malformed, TooDeep, metadata_in
 from troth.kit.children import ChildEnded, ChildRefused, Children, Task
 from troth.kit.errors import OverBudget
 
 _MOST_ANSWER_BYTES = 64 << 20
 _SECONDS = 1.8
 _BYTES_OF_A_SECOND = 2 << 20
-_FAULTS = {one.slug: one for one in (Malformed, TooDeep, HeadTooLarge, OverBudget)}
+_FAULTS = {one.slug: one for one in (Malformed, EncodingUnknown, TooDeep, HeadTooLarge, OverBudget)}
 
 
 class MetadataReader:

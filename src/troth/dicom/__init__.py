@@ -12,6 +12,7 @@ from troth.dicom.drafts import Draft, draft
 from troth.dicom.errors import (
     CannotCorrect,
     CannotRender,
+    EncodingUnknown,
     HeadTooLarge,
     Malformed,
     NotDicom,
@@ -48,6 +49,7 @@ __all__ = [
     "CannotRender",
     "Correction",
     "Draft",
+    "EncodingUnknown",
     "Fragments",
     "FrameTable",
     "HeadTooLarge",

@@ -26,6 +26,13 @@ class Truncated(Malformed):
     title = "The DICOM instance is cut short"
 
 
+class EncodingUnknown(Malformed):
+    """An XML document is in another encoding than those that are read (XML 1.0 4.3.3)."""
+
+    slug = "dicom-encoding-unknown"
+    title = "The XML is in an encoding that is not read here; write it in UTF-8 or UTF-16"
+
+
 class TooDeep(Malformed):
     """Sequences are nested deeper than any real object needs."""
 

@@ -5,14 +5,20 @@ Per: DICOM PS3.19 A.1.
 
 from __future__ import annotations
 
+import codecs
+import re
 from typing import Any
 from xml.etree import ElementTree
 
-from troth.dicom.errors import Malformed, TooDeep
+from troth.dicom.errors import EncodingUnknown, Malformed, TooDeep
 from troth.kit import numbers
 from troth.kit.budgets import Budget, Cost
 
 _SPACE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
+_DECLARATION = re.compile(
+    rb"""(?:\xef\xbb\xbf)?<\?xml\s(?:[^>]{0,100}?\sencoding\s{0,20}=\s{0,20}["']([^"'>]{0,40})["'])?[^>]{0,100}\?>"""
+)
+_ENCODINGS = frozenset({b"utf-8", b"us-ascii", b"iso-8859-1"})
 _DEPTH = 16
 _PIECE_BYTES = 64 << 10
 _MOST_MISSING = 16
@@ -27,14 +33,16 @@ def from_xml(content: bytes, budget: Budget) -> dict[str, Any]:
     """A data set as DICOM JSON has it.
 
     Args:
-        content: One document, in UTF-8.
+        content: One document, in UTF-8 or in UTF-16 with its mark; US-ASCII and Latin 1 are read where it says so.
         budget: Items are its elements.
 
     Raises:
+        EncodingUnknown: It is in another one.
         Malformed: It is not the model, or declares a document type (and with it entities).
         TooDeep: Sequences within sequences beyond the limit.
         OverBudget: It has more elements than are left.
     """
+    content = _plain(content)
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content:
         raise Malformed("The XML is not the Native DICOM Model")
     try:
@@ -44,6 +52,20 @@ def from_xml(content: bytes, budget: Budget) -> dict[str, Any]:
         return _dataset(root, 0)
     except (ElementTree.ParseError, KeyError, ValueError, LookupError):
         raise Malformed("The XML is not the Native DICOM Model") from None
+
+
+def _plain(content: bytes) -> bytes:
+    """The document in an encoding in which nobody can hide what is looked for in it. Per: XML 1.0 4.3.3, F.1."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and content[2:4] != b"\0\0":
+        try:
+            # The mark counts for more than what the declaration says (RFC 7303 3.3), which is left out.
+            return _DECLARATION.sub(b"", content.decode("utf-16").encode(), count=1)
+        except UnicodeError:
+            raise Malformed("The XML is not the Native DICOM Model") from None
+    declared = _DECLARATION.match(content)
+    if b"\0" in content[:4] or (declared and (declared[1] or b"utf-8").lower() not in _ENCODINGS):
+        raise EncodingUnknown
+    return content
 
 
 def _tree(content: bytes, budget: Budget) -> ElementTree.Element:

@@ -33,6 +33,7 @@ def datasets(content: bytes, *, is_xml: bool) -> list[Mapping[str, Any]]:
         is_xml: Which of the two.
 
     Raises:
+        EncodingUnknown: The XML is neither in UTF-8 nor in UTF-16.
         Malformed: It is not the model.
         OverBudget: There is more in it than is taken.
     """
@@ -100,7 +101,8 @@ def referred(contents: Sequence[bytes | bytearray], is_xml: bool) -> bytes:
 
 def load() -> None:
     """Load what reading loads late: in a confined child no file can be opened afterwards."""
-    datasets(b"<NativeDicomModel/>", is_xml=True)
+    for encoding in ("utf-8", "utf-16"):
+        datasets("<NativeDicomModel/>".encode(encoding), is_xml=True)
     read(b"{}", is_xml=False)
 
 

@@ -10,11 +10,14 @@ _FALLBACK = "iso8859-1"
 _TEXT_DELIMITERS = {0x0A, 0x0C, 0x0D, 0x09, 0x5C}
 _NAME_DELIMITERS = {0x5E, 0x3D, 0x5C}
 _ESCAPE = b"\x1b"
+_LATIN_9 = "iso8859_15"
+_TO_LATIN_9 = re.compile(rb"\x1b-b([^\x1b]*)")  # newer than pydicom, which takes it for Latin 1
 _LEFT_BEHIND = "\x1b$)A"  # of ISO 2022 IR 58: pydicom leaves it to Python, whose codec leaves it in the text
 
 
 _SINGLE_BYTE = {
     6: "iso8859", 13: "shift_jis", 100: "latin_1", 101: "iso8859_2", 109: "iso8859_3", 110: "iso8859_4",
+    203: _LATIN_9,
     126: "iso_ir_126", 127: "iso_ir_127", 138: "iso_ir_138", 144: "iso_ir_144", 148: "iso_ir_148", 166: "iso_ir_166",
 }  # fmt: skip
 _CODECS = {
@@ -77,7 +80,14 @@ def _decode_extended(raw: bytes, encodings: list[str], delimiters: set[int]) -> 
     """Decode a value that switches repertoires (ISO 2022), with pydicom: rare, and its import costs a second."""
     from pydicom import charset
 
-    return charset.decode_bytes(raw, encodings, delimiters).replace(_LEFT_BEHIND, "")
+    read, at = [], 0
+    for switch in _TO_LATIN_9.finditer(raw) if _LATIN_9 in encodings else ():
+        stop = next((place for place in range(*switch.span(1)) if raw[place] in delimiters), switch.end())
+        read += [charset.decode_bytes(raw[at : switch.start()], encodings, delimiters)]
+        read += [raw[switch.start(1) : stop].decode(_LATIN_9)]
+        at = stop
+    read += [charset.decode_bytes(raw[at:], encodings, delimiters)]
+    return "".join(read).replace(_LEFT_BEHIND, "")
 
 
 def _python_name(term: str) -> str:

@@ -42,12 +42,23 @@ def test_names_of_the_world(name: str) -> None:
         (b"no such thing", b"\xe9", "é"),
         (b"zip", b"x", "x"),
         (b"GB18030", "王".encode("gb18030"), "王"),
+        (b"ISO_IR 203", b"\xa4\xa6\xa8\xb4\xb8\xbc\xbd\xbe\xe9", "€ŠšŽžŒœŸé"),
+        (b"ISO IR 203", b"\xa4", "€"),
+        (b"ISO 2022 IR 203", b"\xbc\xe9", "Œé"),
+        (b"\\ISO 2022 IR 203", b"\xa4\x1b-b\xa4\x5c\xa4\x1b-b\xbe", "¤€\\¤Ÿ"),
+        (b"\\ISO 2022 IR 203\\ISO 2022 IR 87", b"\x1b-b\xbd\x1b$B;3ED\x1b(B \x1b-b\xa8", "œ山田 š"),
+        (b"\\ISO 2022 IR 101", b"\x1b-B\xb9", "š"),
         (b"\\ISO 2022 IR 87", b"\x1b$B;3ED\x1b(B", "山田"),
         (b"\\ISO-2022-IR-87", b"\x1b$B;3ED\x1b(B", "山田"),
     ],
 )
 def test_repertoires(declared: bytes, raw: bytes, text: str) -> None:
     assert charset_of(declared).decode(raw) == text
+
+
+def test_latin_9_switches_back_at_the_parts_of_a_name() -> None:
+    name = charset_of(b"\\ISO 2022 IR 203").decode(b"\x1b-b\xbdil^\xa4=\xa4", is_name=True)
+    assert name == "œil^¤=¤"
 
 
 SAMPLES = ("Müller", "Čapek", "Ġorġ", "Āboliņš", "Иванов", "Παπαδόπουλος", "שלום", "عرب", "สมชาย", "ﾔﾏﾀﾞ", "Yılmaz",

@@ -92,6 +92,32 @@ async def test_xml_in_and_xml_out(house: House) -> None:
     }
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+async def test_xml_in_the_encodings_of_every_processor(house: House, encoding: str) -> None:
+    """XML 1.0 4.3.3: UTF-8, and UTF-16 with its mark."""
+    content = instance(PatientName="Ängström^Pär", SpecificCharacterSet="ISO_IR 192")
+    told, pixels = told_of(content, "http://x/1")
+    document = to_xml(told).decode().partition("?>")[2]
+    declared = f'<?xml version="1.0" encoding="{encoding[:6].upper()}"?>{document}'
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    response = await send(
+        house, (XML, "", (mark + declared).encode(encoding)), (OCTETS, "http://x/1", pixels), kind=XML
+    )
+    assert (response.status_code, slugs(response)) == (200, (1, 0, 0))
+    async with house.clinician() as client:
+        (back,) = (await client.get(path_of(content) + "/metadata")).json()
+    assert back["00100010"]["Value"] == [{"Alphabetic": "Ängström^Pär"}]
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "utf-32", "utf-7", "euc-jp", "utf-16-le"])
+async def test_xml_in_another_encoding_is_refused_for_that(house: House, encoding: str) -> None:
+    told, _ = told_of(instance(), "http://x/1")
+    document = f'<?xml version="1.0" encoding="{encoding}"?>' + to_xml(told).decode().partition("?>")[2]
+    response = await send(house, (XML, "", document.encode(encoding)), kind=XML, headers={"Accept": JSON})
+    assert (response.status_code, slugs(response)) == (409, (0, 0, 1))
+    assert "write it in UTF-8 or UTF-16" in response.headers["warning"]
+
+
 async def test_compressed_frames(house: House) -> None:
     written = BytesIO()
     Image.new("L", (16, 16), 90).save(written, "JPEG")
@@ -316,6 +342,8 @@ async def test_another_study_and_another_type(house: House) -> None:
         b'<NativeDicomModel><DicomAttribute tag="00280010" vr="US"><Value number="999999999">1</Value>'
         b"</DicomAttribute></NativeDicomModel>",
         '<NativeDicomModel xmlns="a"/>'.encode("utf-16"),
+        '<!DOCTYPE a [<!ENTITY b "c">]><NativeDicomModel>&b;</NativeDicomModel>'.encode("utf-16"),
+        b"\xff\xfe<\x00\x00\xd8", b"\xff\xfe<",
     ],
 )  # fmt: skip
 def test_xml_that_is_not_the_model(document: bytes) -> None:
