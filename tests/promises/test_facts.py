@@ -221,7 +221,7 @@ async def test_the_decision_itself_asks_for_the_contract_of_a_recipient(office: 
     assert not await may_go(office, key)
 
 
-@pytest.mark.promise("EM-34", "IH-13", shows="invalid refused")
+@pytest.mark.promise("IH-13", shows="refused")
 async def test_the_privacy_shield_carries_nothing_by_decision_or_gate(office: Office) -> None:
     key = f"shield_{ids.code()}"
     await office.contract(key, "controller")
