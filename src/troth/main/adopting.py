@@ -8,12 +8,38 @@ import logging
 from uuid import UUID
 
 from troth.kit.errors import TrothError
-from troth.main.wiring import Rooms
+from troth.kit.postgres import Postgres
+from troth.main.settings import Settings
+from troth.main.wiring import Rooms, load_notices, open_rooms
 from troth.notice import compile_notices
 
 LOOK_SECONDS = 0.4
 
 _logger = logging.getLogger(__name__)
+
+
+async def open_in_force(settings: Settings, server: Postgres, *, connections: int = 8) -> Rooms:
+    """Wire the rooms of one process by the notices in force, which need not be those of the folder.
+
+    Args:
+        settings: Of this node.
+        server: Where the database is.
+        connections: Most database connections of this process.
+
+    Raises:
+        NoticeAltered: Of some notice no version is left that is what was signed.
+    """
+    notices = load_notices(settings)
+    rooms = open_rooms(settings, server, notices, connections=connections)
+    try:
+        published = [version.notice for version in await rooms.notices.current()]
+    except BaseException:
+        await rooms.close()
+        raise
+    if not published or {each.source for each in published} == {each.source for each in notices}:
+        return rooms
+    await rooms.close()
+    return open_rooms(settings, server, published, connections=connections)
 
 
 class InForce:

@@ -11,10 +11,10 @@ from troth.kit.errors import Unprocessable
 from troth.kit.owner import owning
 from troth.kit.postgres import EmbeddedServer, ManagedServer, Postgres
 from troth.kit.programs import ServerUnavailable
-from troth.main.adopting import InForce
+from troth.main.adopting import InForce, open_in_force
 from troth.main.node import listening, server_for
 from troth.main.settings import Settings, load, shipped_notice
-from troth.main.wiring import Rooms, load_notices, open_rooms
+from troth.main.wiring import Rooms
 
 Result = TypeVar("Result")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
@@ -55,7 +55,7 @@ def beside(settings: Settings, work: Callable[[Rooms], Awaitable[Result]]) -> Re
         settings = load(settings.data_dir, notice=(shipped_notice(),))
 
     async def run() -> Result:
-        rooms = open_rooms(listening(settings), server, load_notices(settings), connections=2)
+        rooms = await open_in_force(listening(settings), server, connections=2)
         try:
             await InForce(rooms).look()
             return await work(rooms)

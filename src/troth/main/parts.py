@@ -20,7 +20,7 @@ from troth.kit.bell import Bell
 from troth.kit.threads import SharedThreads
 from troth.ledger import HeadFile, Sequencer
 from troth.lifecycle import ContactDisposal, UnusedAccounts
-from troth.main.adopting import InForce
+from troth.main.adopting import InForce, open_in_force
 from troth.main.descriptors import raise_open_files
 from troth.main.dicom_tls import dicom_tls
 from troth.main.first_start import operator
@@ -31,7 +31,7 @@ from troth.main.settings import Settings
 from troth.main.standing import sequence
 from troth.main.tls import Certificate, certificate
 from troth.main.upkeeping import Upkeeping
-from troth.main.wiring import Rooms, load_notices, open_rooms
+from troth.main.wiring import Rooms
 from troth.outreach import Amendments, Introductions
 from troth.rights import Fulfilment
 
@@ -163,7 +163,7 @@ def _run(settings: Settings, work: Callable[[Rooms, asyncio.Event], object]) -> 
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:  # beside a parent, that one is asked
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        rooms = open_rooms(settings, server_for(settings), load_notices(settings))
+        rooms = await open_in_force(settings, server_for(settings))
         in_force = InForce(rooms)
         await in_force.look()
         # What is here now stays: no collection need look at it again, and pages shared with the parent stay shared.
