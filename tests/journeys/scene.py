@@ -38,6 +38,8 @@ NO_PAGES = {
     "/health": "for a probe",
     "/notice/register.csv": "a file",
     "/notice/register.jsonld": "a file",
+    "/second-step/app": "leads on to the second step, or to one's own factors",
+    "/second-step/passkey": "likewise",
     "/scans/{id}/open": "leads on to the viewer",
     "/scans/{id}/cover": "a picture",
     "/studies/{id}/open": "leads on to the viewer",

@@ -61,6 +61,14 @@ class Policy:
         """
         return not self.compiled.granted.isdisjoint({(role, action), (ANYBODY, action)})
 
+    def is_granted(self, action: str) -> bool:
+        """Whether the notices let anybody at all do something: for links to pages, like `grants`.
+
+        Args:
+            action: The action.
+        """
+        return any(action == granted for _, granted in self.compiled.granted)
+
     def adopt(self, compiled: Compiled) -> None:
         """Decide by other notices from the next decision on.
 

@@ -17,7 +17,7 @@ from troth.doors.cookies import cookie, session_cookie, session_name
 from troth.doors.web import forms, words
 from troth.doors.web.declared import needs_fresh
 from troth.doors.web.errors import FreshSignInNeeded, SignInNeeded
-from troth.doors.web.frame import Frame, NavItem, Standing, home_of, nav_of, standing_of
+from troth.doors.web.frame import BY_ROLE, PUBLIC, Frame, NavItem, Standing, home_of, standing_of
 from troth.doors.web.ports import Rooms
 from troth.doors.web.promises import Promises
 from troth.doors.web.refill import refilled
@@ -127,7 +127,7 @@ class Desk:
         """Where somebody goes on who signed in: back to what they had typed, else to their own page."""
         draft = await self.rooms.people.draft(actor)
         if draft is None or not is_local(draft.page):
-            return home_of(actor, self.rooms.policy.grants)
+            return await self.start_of(actor)
         return f"{draft.page}{'&' if '?' in draft.page else '?'}{KEPT}=1" if draft.fields else draft.page
 
     def address(self, http_request: Request) -> str:
@@ -250,11 +250,29 @@ class Desk:
         is_here = draft is not None and draft.page.partition("?")[0] == http_request.url.path
         return draft if is_here else None
 
+    async def start_of(self, actor: Actor | None) -> str:
+        """Where somebody starts: a page that is there for them."""
+        return home_of(actor, await self.menu(actor))
+
+    async def menu(self, actor: Actor | None) -> tuple[NavItem, ...]:
+        """The navigation of somebody: no entry leads to a page that the notices give them not, or leave empty."""
+        items = BY_ROLE.get(actor.role, PUBLIC) if actor is not None else PUBLIC
+        return tuple([each for each in items if actor is None or await self._leads(actor, each)])
+
+    async def _leads(self, actor: Actor, item: NavItem) -> bool:
+        """Whether an entry leads to something."""
+        policy = self.rooms.policy
+        if item.needs and not any(policy.grants(actor.role, need) for need in item.needs):
+            return False
+        if item.where and not policy.is_granted(item.where):
+            return False
+        if item.is_of_lists and not any(each.activities for each in (await self.rooms.contacts.origins()).values()):
+            return False
+        return not item.purpose or await policy.may(actor, item.needs[0], of_organisation(actor), item.purpose)
+
     async def _nav(self, actor: Actor | None) -> tuple[NavItem, ...]:
-        items = nav_of(actor, self.rooms.policy.grants)
-        if actor is None:
-            return items
-        counts = await self.counts(actor) if self.counts is not None else {}
+        items = await self.menu(actor)
+        counts = await self.counts(actor) if actor is not None and self.counts is not None else {}
         return tuple(replace(item, count=counts.get(item.href, 0)) for item in items)
 
     async def _frame(

@@ -12,7 +12,6 @@ from troth.doors.cookies import session_cookie
 from troth.doors.web import forms
 from troth.doors.web.desk import Desk, Visitor, address_of, go
 from troth.doors.web.errors import FreshSignInNeeded, SignInNeeded
-from troth.doors.web.frame import home_of
 from troth.doors.web.public.views import AgainPage, FaultPage
 from troth.doors.web.render import Page
 from troth.kit import clock
@@ -151,7 +150,7 @@ class FaultPages:
     ) -> Response:
         who = visitor or await self._desk.visitor(http_request)
         usual = (
-            home_of(who.actor, self._desk.rooms.policy.grants),
+            await self._desk.start_of(who.actor),
             "Back to your page" if who.actor is not None else "Back to the notice",
         )
         back, back_words = onward or usual

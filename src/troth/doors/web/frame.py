@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,12 +16,19 @@ class NavItem:
 
     Attributes:
         needs: It is shown where the notices let the role do one of these; empty: always.
+        purpose: The page asks for the first of `needs` over one's own organisation, for this: shown to whom that is
+            allowed now. Where every grant of it is without a condition, `needs` says enough.
+        where: Shown where the notices let somebody do this: where nobody may, the page has nothing to show.
+        is_of_lists: Shown where the notices name a source from which lists of people come, for the same reason.
         count: How many things wait there; 0 is not said.
     """
 
     href: str
     label: str
     needs: tuple[str, ...] = ()
+    purpose: str = ""
+    where: str = ""
+    is_of_lists: bool = False
     count: int = 0
 
 
@@ -90,20 +97,20 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
         NavItem("/scans", "Scans"),
         NavItem("/looked", "Who looked"),
         NavItem("/requests", "Requests"),
-        NavItem("/choices", "Choices"),
+        NavItem("/choices", "Choices", ("choose",)),
         NavItem("/notice", "Notice"),
     ),
     "clinician": (
         NavItem("/studies", "Studies", ("query",)),
         NavItem("/emergency", "Emergency", ("override",)),
-        NavItem("/conflicts", "Conflicts", ("resolve",)),
-        NavItem("/choices", "Choices"),
+        NavItem("/conflicts", "Conflicts", ("resolve",), purpose="care"),
+        NavItem("/choices", "Choices", ("choose",)),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
     ),
     "referrer": (
         NavItem("/studies", "Studies", ("query",)),
-        NavItem("/choices", "Choices"),
+        NavItem("/choices", "Choices", ("choose",)),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
     ),
@@ -111,24 +118,24 @@ BY_ROLE: dict[str, tuple[NavItem, ...]] = {
         NavItem("/office", "Waiting"),
         NavItem("/office/requests", "Requests"),
         NavItem("/office/decisions", "Decisions", ("decide_request", "review", "hold", "rectify")),
-        NavItem("/office/patients", "Patients", ("merge",)),
+        NavItem("/office/patients", "Patients", ("merge",), where="store"),
         NavItem("/office/recipients", "Recipients", ("keep_register", "disclose")),
         NavItem("/office/messages", "Messages", ("send_message",)),
-        NavItem("/lists", "Lists", ("bring_people",)),
+        NavItem("/lists", "Lists", ("bring_people",), is_of_lists=True),
         NavItem("/office/people", "Officers", ("let_in",)),
         NavItem("/office/notice", "Notice versions"),
-        NavItem("/choices", "Choices"),
+        NavItem("/choices", "Choices", ("choose",)),
         NavItem("/notice", "Notice"),
         NavItem("/office/promises", "Promises"),
     ),
     "admin": (
         NavItem("/admin", "People"),
         NavItem("/admin/systems", "Systems"),
-        NavItem("/admin/care", "Who treats whom", ("assign",)),
-        NavItem("/admin/numbers", "Patient numbers", ("state_issuer",)),
-        NavItem("/admin/damaged", "Damaged images"),
-        NavItem("/lists", "Lists", ("bring_people",)),
-        NavItem("/choices", "Choices"),
+        NavItem("/admin/care", "Who treats whom", ("assign",), where="store"),
+        NavItem("/admin/numbers", "Patient numbers", ("state_issuer",), where="store"),
+        NavItem("/admin/damaged", "Damaged images", where="store"),
+        NavItem("/lists", "Lists", ("bring_people",), is_of_lists=True),
+        NavItem("/choices", "Choices", ("choose",)),
         NavItem("/notice", "Notice"),
         NavItem("/promises", "Promises"),
     ),
@@ -142,29 +149,16 @@ HOMES = {
 }
 
 
-def home_of(actor: Actor | None, grants: Callable[[str, str], bool]) -> str:
-    """Where somebody starts: their own page, or where the notices grant nobody of their role that, the first they have.
+def home_of(actor: Actor | None, menu: Sequence[NavItem]) -> str:
+    """Where somebody starts: their own page, or where that leads nowhere under the notices, the first that does.
 
     Args:
         actor: Who is signed in.
-        grants: Whether the notices let a role do something at all.
+        menu: Their navigation.
     """
     home = HOMES.get(actor.role, "/notice") if actor is not None else "/notice"
-    found = [each.href for each in nav_of(actor, grants)]
+    found = [each.href for each in menu]
     return home if actor is None or home in found else found[0]
-
-
-def nav_of(actor: Actor | None, grants: Callable[[str, str], bool]) -> tuple[NavItem, ...]:
-    """The navigation of a role: no link leads to what the notices grant nobody of that role.
-
-    Args:
-        actor: Who is signed in.
-        grants: Whether the notices let a role do something at all.
-    """
-    if actor is None:
-        return PUBLIC
-    found = BY_ROLE.get(actor.role, PUBLIC)
-    return tuple(each for each in found if not each.needs or any(grants(actor.role, need) for need in each.needs))
 
 
 def standing_of(actor: Actor, purpose: str, clauses: tuple[str, ...], recorded: str) -> Standing:

@@ -46,6 +46,16 @@ async def test_ones_own_factors_are_listed_added_and_taken_away(place: Deploymen
     assert len(re.findall(r"<li>[a-z0-9]{5}-[a-z0-9]{5}</li>", codes)) == 10
 
 
+async def test_a_page_of_recovery_codes_that_is_reloaded_leads_on(place: Deployment) -> None:
+    doctor = await place.staff("clinician")
+    for path in ("/second-step/app", "/second-step/passkey"):
+        opened, sent = await doctor.web.get(path), await doctor.web.post(path, data={"code": "123456"})
+        for answer in (opened, sent):
+            assert answer.headers["location"] == "/account/factors?told=codes"
+        assert (await place.anybody().web.get(path)).headers["location"] == "/second-step"
+    assert "make new ones here" in (await doctor.web.get("/account/factors?told=codes")).text
+
+
 @pytest.mark.asvs("V6.4.4")
 async def test_two_administrators_let_back_in_who_lost_it(place: Deployment) -> None:
     doctor, first, second = await place.staff("clinician"), await place.staff("admin"), await place.staff("admin")

@@ -12,15 +12,19 @@ from starlette.responses import Response
 from troth.doors.web import forms
 from troth.doors.web.desk import Desk, Visitor, go
 from troth.doors.web.forms import Fault
+from troth.doors.web.public.second_step import FACTORS as PATH
 from troth.doors.web.public.second_step import CodesPage
 from troth.doors.web.public.square import Square, square_of
 from troth.doors.web.render import Page
 from troth.people import Draft, LastFactor
 
-PATH = "/account/factors"
 ROLES = ("patient", "clinician", "referrer", "office", "admin")
 FORMS = {"totp": "App for codes", "passkey": "Passkey"}
 RECORDED = "What you change here is written to the log"
+TOLD = {
+    "removed": "It was taken away",
+    "codes": "Recovery codes are shown once. If you have not saved them, make new ones here",
+}
 LAST = Fault("", "This is your only second factor. Set up another one first")
 
 
@@ -101,7 +105,7 @@ class FactorPages:
             square_of(address) if address else None,
             people.party.is_possible,
             actor.kind == "user",
-            "It was taken away" if http_request.query_params.get("told") == "removed" else "",
+            TOLD.get(http_request.query_params.get("told", ""), ""),
             faults,
         )
         return await self._desk.page(

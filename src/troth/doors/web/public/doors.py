@@ -22,7 +22,6 @@ from troth.doors.web.desk import (
     go,
 )
 from troth.doors.web.forms import Fault
-from troth.doors.web.frame import home_of
 from troth.doors.web.public.abroad import Abroad, agreed_to, asked_of
 from troth.doors.web.public.accepted import CHANGED, accepted_of, for_anybody, is_outdated
 from troth.doors.web.public.mail_code import who_page
@@ -57,7 +56,7 @@ class Doors:
     async def start(self, http_request: Request) -> Response:
         """The first page: one's own, or the notice."""
         visitor = await self._desk.visitor(http_request)
-        return go(home_of(visitor.actor, self._desk.rooms.policy.grants))
+        return go(await self._desk.start_of(visitor.actor))
 
     # Signing in
 
@@ -67,7 +66,7 @@ class Doors:
         if not forms.is_sent(http_request):
             is_here = visitor.actor is not None and "fresh" not in http_request.query_params
             return (
-                go(home_of(visitor.actor, self._desk.rooms.policy.grants))
+                go(await self._desk.start_of(visitor.actor))
                 if is_here
                 else await self._sign_in_page(http_request, visitor, "")
             )

@@ -18,6 +18,7 @@ from troth.people import Draft, Enrolled, FactorRefused, Owed, Session
 
 FAULT_STATUS = 422
 PATH = "/second-step"
+FACTORS = "/account/factors"
 ROLES = ("patient", "clinician", "referrer", "office", "admin")
 WRONG = Fault("code", "This code is wrong, or was used already. Type the one that the app shows now")
 UNPROVED = Fault("", "The passkey did not work. Try again, or use a code")
@@ -84,6 +85,8 @@ class SecondStep:
 
     async def app(self, http_request: Request) -> Response:
         """Set an app for codes up, by the code that it shows."""
+        if (over := await self._over(http_request)) is not None:
+            return over
         shown = await self._cookie(http_request)
         fields = await self._sent(http_request, shown)
         people, address = self._desk.rooms.people, self._desk.address(http_request)
@@ -103,6 +106,8 @@ class SecondStep:
 
     async def passkey(self, http_request: Request) -> Response:
         """Show a passkey, or set the one up that the browser made."""
+        if (over := await self._over(http_request)) is not None:
+            return over
         shown = await self._cookie(http_request)
         fields = await self._sent(http_request, shown)
         people, address, answer = self._desk.rooms.people, self._desk.address(http_request), fields.get("answer", "")
@@ -125,6 +130,13 @@ class SecondStep:
         if not shown or await self._desk.rooms.people.owed(shown) is None:
             raise SignInNeeded
         return shown
+
+    async def _over(self, http_request: Request) -> Response | None:
+        """Where a page leads that was reloaded after its answer: recovery codes are shown once, and made anew there."""
+        visitor = await self._desk.visitor(http_request)
+        if visitor.actor is not None and await self._desk.rooms.people.owed(visitor.session) is None:
+            return go(f"{FACTORS}?told=codes")
+        return None if forms.is_sent(http_request) else go(PATH)
 
     async def _sent(self, http_request: Request, shown: str) -> dict[str, str]:
         fields = dict(await forms.read(http_request))
