@@ -74,7 +74,7 @@ class Query:
     Attributes:
         matches: All must hold.
         include: Further attributes to return; our answer always holds all that are indexed.
-        limit: Most results of one page, 1 to 1000.
+        limit: Most results of one page, 0 to 1000; with 0 it is only said whether there are any.
         offset: Results to skip, at most 10,000.
         is_fuzzy: Names without wildcards also match when they are mistyped by a letter (PS3.18 8.3.4.2).
         after: Only studies that come after this place, as `Found.place` gives it: any page costs the same.

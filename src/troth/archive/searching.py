@@ -216,8 +216,8 @@ def modality_term(modality: str) -> Term:
 
 
 def _check_page(query: Query) -> None:
-    if not 1 <= query.limit <= MOST_RESULTS or query.offset < 0:
-        raise SearchValueInvalid(f"One page holds 1 to {MOST_RESULTS} results and starts at 0 or later.")
+    if not 0 <= query.limit <= MOST_RESULTS or query.offset < 0:
+        raise SearchValueInvalid(f"One page holds 0 to {MOST_RESULTS} results and starts at 0 or later.")
     if query.offset > MOST_OFFSET:
         raise SearchTooBroad(f"Pages start at {MOST_OFFSET} or earlier.", hint="Narrow the search by StudyDate.")
 

@@ -47,7 +47,7 @@ def test_a_study_without_date_is_in_no_range() -> None:
         ([(0x0008103E, "x")], {}, SearchKeyUnknown),
         ([(NAME, "a"), (NAME, "b")], {}, SearchValueInvalid),
         ([(DATE, "x")], {}, SearchValueInvalid),
-        ([], {"limit": 0}, SearchValueInvalid),
+        ([], {"limit": -1}, SearchValueInvalid),
         ([], {"limit": 5000}, SearchValueInvalid),
         ([], {"offset": 10_001}, SearchTooBroad),
     ],

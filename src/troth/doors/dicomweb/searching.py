@@ -166,7 +166,7 @@ def _query(http_request: Request, level: Level, asked: _Asked) -> Query:
         level=level,
         matches=tuple(matches),
         include=frozenset(asked.fields),
-        limit=min(max(_whole(parameters.get("limit"), _USUAL_LIMIT), 1), _MOST),
+        limit=min(_whole(parameters.get("limit"), _USUAL_LIMIT), _MOST),
         offset=_whole(parameters.get("offset"), 0),
         is_fuzzy=asked.is_fuzzy,
         is_moment=True,

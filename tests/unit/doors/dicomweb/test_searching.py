@@ -132,6 +132,18 @@ async def test_pages_are_stable_and_whole(house: House) -> None:
         assert (await client.get("/studies?offset=10001")).status_code == 413
 
 
+async def test_no_result_is_given_where_none_is_asked_for(house: House) -> None:
+    """PS3.18 8.3.4.4: at most as many as `limit` says; whether there are more is said."""
+    content = instance(PatientID="NONE-1")
+    await house.rooms.store(content)
+    study = pydicom.dcmread(BytesIO(content)).StudyInstanceUID
+    async with house.clinician() as client:
+        for path in ("/studies", "/series", "/instances", f"/studies/{study}/series", f"/studies/{study}/instances"):
+            for number, is_warned in (("NONE-1", True), ("NONE-2", False)):
+                none = await client.get(f"{path}?PatientID={number}&limit=0")
+                assert (none.status_code, none.content, "warning" in none.headers) == (204, b"", is_warned), path
+
+
 @pytest.mark.conformance("QIDO option includefield")
 async def test_what_is_included(house: House) -> None:
     content = instance(PatientID="INC-1", PatientName="Included^A")
