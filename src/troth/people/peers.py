@@ -63,7 +63,7 @@ class Peers(Tokens):
         """
         space = self._space(permit, tenant)
         organisation = await self.organisation(tenant)
-        await self._require_purpose(purpose)
+        await self._require_purpose("peer", purpose)
         address, shown = await _address_of(host, port), _fingerprint(certificate)
         called = _title(called_ae) if called_ae else ""
         peer = Peer(ids.uuid7(), tenant, _title(ae), host, address, port, called, shown, purpose, over_tls)
@@ -288,7 +288,7 @@ async def _address_of(host: str, port: int) -> str:
         name = domains.ascii_form(host)
         found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise FieldMalformed("the host has no address") from None
+        raise FieldMalformed("we cannot find this host", hint="Check its spelling, or write its IP address.") from None
     # IPv4 first: imaging modalities rarely call over IPv6, and "localhost" has both.
     addresses = sorted(
         {_normalised(str(entry[4][0]).split("%")[0]) for entry in found}, key=lambda one: (":" in one, one)

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from troth.kit import clock, ids
+from troth.notice import Clause
 from troth.people import store
 from troth.people.errors import FieldMalformed
 from troth.people.model import ROLES, LiveToken, digest_of, new_secret
@@ -41,7 +42,7 @@ class Tokens(Users):
         organisation = await self.organisation(tenant)
         if role != "peer":
             checked_role(role)
-        await self._require_purpose(purpose)
+        await self._require_purpose(role, purpose)
         if not timedelta(0) < lifetime <= MOST_TOKEN_LIFETIME:
             raise FieldMalformed("the lifetime of a token is up to 31 days")
         token, token_id, now = new_secret(tenant), ids.uuid7(), clock.now()
@@ -78,19 +79,28 @@ class Tokens(Users):
             rows = await store.living(connection, clock.now(), "bearer")
         return [LiveToken(row["id"], row["role"], row["purpose"], row["made_at"], row["expires_at"]) for row in rows]
 
-    async def _require_purpose(self, purpose: str) -> None:
-        """Refuse a purpose that no notice in force knows: nothing could ever be done for it.
+    async def _require_purpose(self, role: str, purpose: str) -> None:
+        """Refuse a purpose for which no notice in force lets the role do anything: all it asked for would be refused.
 
         Raises:
-            FieldMalformed: None knows it.
+            FieldMalformed: None does.
         """
-        known = await self.purposes()
-        if known and purpose not in known:
-            raise FieldMalformed("no notice in force has this purpose", hint=f"They have: {', '.join(known)}.")
+        known = await self.purposes(role)
+        if self._notices is not None and purpose not in known:
+            said = f"For these they do: {', '.join(known)}." if known else "They let it do nothing."
+            raise FieldMalformed("no notice in force lets it do anything for this purpose", hint=said)
 
-    async def purposes(self) -> list[str]:
-        """The purposes for which somebody may do something under the notices in force, in their order."""
+    async def purposes(self, role: str) -> list[str]:
+        """The purposes for which the notices in force let a role do something, in their order.
+
+        Args:
+            role: Access role; what everybody may do is none of a machine's work.
+        """
         if self._notices is None:
             return []
         found = [clause for each in await self._notices.current() for clause in each.notice.all("purpose")]
-        return list(dict.fromkeys(clause.key for clause in found if getattr(clause, "access", ())))
+        return list(dict.fromkeys(each.key for each in found if _lets(each, role)))
+
+
+def _lets(clause: Clause, role: str) -> bool:
+    return any(role in access.who for access in getattr(clause, "access", ()))

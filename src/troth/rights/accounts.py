@@ -182,7 +182,7 @@ def _provided(user: User, organisation: Organisation, notices: Sequence[Notice])
     source = Source(
         "controller",
         f"an administrator of {organisation.name}",
-        "the form or command for people who work there",
+        "what was entered there when you were invited",
         clause,
     )
     told = (("Name", user.name), ("E-mail", user.email), ("Role", user.role), ("Organisation", organisation.name))

@@ -50,6 +50,14 @@ class Settings(Protocol):
         """Listener for associations."""
 
     @property
+    def ae(self) -> str:
+        """Our application entity title."""
+
+    @property
+    def dicom_tls_certificate(self) -> str:
+        """With it the listener for associations speaks TLS only; empty without."""
+
+    @property
     def http_url(self) -> str:
         """Address of the pages for people, without a slash at the end."""
 

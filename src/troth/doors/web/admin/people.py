@@ -30,7 +30,7 @@ from troth.people import (
 from troth.policy import Actor, Permit
 
 PURPOSE = "administration"
-RECORDED = "Whom you let in, whose access you change or end, and when, is written to the log"
+RECORDED = "Whom you invite, whose access you change or end, and when, is written to the log"
 STATES: Mapping[str, str] = {
     "here": "With access",
     "ended": "Access ended",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from troth.doors.web import forms, words
 from troth.doors.web.admin.node import node_lines
-from troth.doors.web.admin.views import NodeLine, PeerRow, ServiceRow, SystemPage, SystemsPage, TokenRow
+from troth.doors.web.admin.views import NodeLine, OurNode, PeerRow, ServiceRow, SystemPage, SystemsPage, TokenRow
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
 from troth.doors.web.render import Page
@@ -35,8 +36,9 @@ DIFFERS: Mapping[str, str] = {
     "gone": "The file that remembers what was signed last is gone from the data folder",
 }
 STANDS_STILL = "Its pages in the database do not fit what was signed over them"
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - what a listener says that takes calls at all of them
 TOLD: Mapping[str, str] = {
-    "added": "The system is registered and may send",
+    "added": "The system is registered and may send. Enter at it what stands below under “How it reaches us”",
     "changed": "The change is in force",
     "ended": "The system is taken out of use",
     "revoked": "The token is revoked",
@@ -136,6 +138,7 @@ class SystemPages:
         rooms = self._desk.rooms
         permit = await self._desk.permit(actor, "administer", of_organisation(actor), PURPOSE)
         assert actor.tenant is not None
+        by_role = {each: await rooms.people.purposes(each) for each in TOKEN_ROLES}
         level, services = await rooms.people.level(permit, actor.tenant), rooms.policy.compiled.services
         view = SystemsPage(
             organisation=actor.organisation,
@@ -148,9 +151,11 @@ class SystemPages:
             ),
             level=level.replace("_", " "),
             services=tuple(ServiceRow(each.says, each.clause_id, level in each.levels) for each in services),
-            purposes=tuple((each, words.purpose(each)) for each in await rooms.people.purposes()),
-            roles=tuple((each, words.role(each)) for each in TOKEN_ROLES),
-            can_add=rooms.policy.grants(actor.role, "add_peer"),
+            purposes=tuple((each, words.purpose(each)) for each in by_role["peer"]),
+            token_purposes=_by_purpose(by_role),
+            roles=tuple((each, words.role(each)) for each in TOKEN_ROLES if by_role[each]),
+            ours=self._ours(),
+            can_add=rooms.policy.grants(actor.role, "add_peer") and bool(by_role["peer"]),
             can_issue=rooms.policy.grants(actor.role, "issue_token"),
             fields=fields,
             form=form,
@@ -165,6 +170,14 @@ class SystemPages:
             http_request, visitor, "Systems", Page("admin/systems.html", view), here="/admin/systems", permit=permit,
             recorded=RECORDED, status=422 if faults else 200,
         )  # fmt: skip
+
+    def _ours(self) -> OurNode:
+        """What somebody types at a system, so that it reaches us."""
+        settings = self._desk.rooms.settings
+        host = settings.dicom.host
+        if host in EVERY_ADDRESS:
+            host = urlsplit(settings.http_url).hostname or host
+        return OurNode(settings.ae, host, settings.dicom.port, bool(settings.dicom_tls_certificate))
 
     async def _node(self, tenant: UUID) -> tuple[NodeLine, ...]:
         """This computer in figures, for who runs the platform: what others hold is none of an organisation's."""
@@ -220,6 +233,13 @@ def _peer(each: Peer) -> PeerRow:
         str(each.id), each.ae, each.called_ae or "any of ours", each.host, each.port, words.purpose(each.purpose),
         each.certificate, each.over_tls,
     )  # fmt: skip
+
+
+def _by_purpose(by_role: Mapping[str, Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    """Each purpose of a token, with the roles that may do something for it."""
+    found = dict.fromkeys(purpose for purposes in by_role.values() for purpose in purposes)
+    roles = {each: ", ".join(words.role(role) for role in by_role if each in by_role[role]) for each in found}
+    return tuple((each, f"{words.purpose(each).capitalize()} ({roles[each]})") for each in found)
 
 
 def _port(fields: Mapping[str, str]) -> int:

@@ -201,6 +201,16 @@ class NodeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class OurNode:
+    """What is entered at an imaging system, so that it reaches us."""
+
+    ae: str
+    host: str
+    port: int
+    over_tls: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SystemsPage:
     """What may send, which programs have a token, and the level of service.
 
@@ -218,7 +228,9 @@ class SystemsPage:
     level: str
     services: tuple[ServiceRow, ...]
     purposes: tuple[tuple[str, str], ...]
+    token_purposes: tuple[tuple[str, str], ...]
     roles: tuple[tuple[str, str], ...]
+    ours: OurNode
     can_add: bool
     can_issue: bool
     fields: Mapping[str, str]

@@ -170,6 +170,10 @@ def said(word: str) -> str:
         "adequacy": "adequacy decision",
         "privacy_shield": "Privacy Shield",
         "law": "a legal order",
+        "affiliate": "a company of our group",
+        "service": "a service provider",
+        "stated": "as the notice states",
+        "merger": "a merger or sale of the business",
         "protection": "to protect somebody",
         "totals": "totals in which nobody can be found",
     }.get(word, word.replace("_", " "))

@@ -200,8 +200,8 @@ class ProposingPages:
 def _faults(fault: TrothError | None, problems: int) -> tuple[Fault, ...]:
     if fault is not None:
         return (Fault("source", " ".join(filter(None, (fault.detail, fault.hint)))),)
-    to_mend = "1 item" if problems == 1 else f"{problems:,} items"
-    return (Fault("source", f"Mend {to_mend} in the text before it can be proposed"),) if problems else ()
+    wrong = "1 thing in the text is" if problems == 1 else f"{problems:,} things in the text are"
+    return (Fault("source", f"{wrong} wrong. Put it right before you propose it"),) if problems else ()
 
 
 def _source(typed: Mapping[str, str]) -> str:

@@ -264,7 +264,7 @@ class WaitingPages:
         for each in await self._desk.rooms.people.admissions(allowed) if allowed else ():
             if each.proposed_by != actor.id:
                 what = f"{each.name or 'Somebody'} as {words.role(each.role)}"
-                yield Item("people", "Somebody to let in", what, "/office/people", _SECOND, each.proposed_at)
+                yield Item("people", "A person to approve", what, "/office/people", _SECOND, each.proposed_at)
 
     async def _notice(self, actor: Actor, permit: Permit, members: Members) -> AsyncIterator[Item]:
         may = await self._allowed(actor, "publish_notice")

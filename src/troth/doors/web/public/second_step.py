@@ -148,6 +148,7 @@ class SecondStep:
         owed = await people.owed(shown)
         if owed is None:
             raise SignInNeeded
+        await self._desk.visitor(http_request)  # times are read by the notice's clocks
         version = await self._desk.version()
         groups = tuple(owed.secret[at : at + 4] for at in range(0, len(owed.secret), 4))
         view = StepPage(
