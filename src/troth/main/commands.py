@@ -159,7 +159,14 @@ def verify(
 
 @app.command()
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Check every step, then stop; exit code 0 if all held.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once",
+            help="Check every step, then stop; exit code 0 if all held. On free ports, where none are named. Of a "
+            "folder where the story was told before, check that what it left is still so, and nothing else.",
+        ),
+    ] = False,
     data_dir: DataDir = None,
     notice: NoticeFiles = None,
     http: Http = None,
@@ -169,9 +176,12 @@ def demo(
     """The main job on real DICOM files, told step by step with evidence.
 
     Everything lies in a new temporary folder unless --data-dir names one. Without --once the servers stay up for a
-    look in the browser until Ctrl-C.
+    look in the browser until Ctrl-C. In a folder where the story was told to its end, the deployment goes on where it
+    was. One that did not come to its end is told anew; what was there is moved beside the folder.
     """
     # Imported here: the story's own code is no part of a running node.
     from troth.main.demo import tell
 
+    if once:  # beside whatever else runs on this machine
+        http, viewer, dicom = (door or "127.0.0.1:0" for door in (http, viewer, dicom))
     raise typer.Exit(tell.run(once, data_dir, lambda folder: settings_of(folder, notice, http, viewer, dicom)))

@@ -185,6 +185,11 @@ FOUNDERS = (("Administrator", "admin"), ("Second administrator", "second-admin")
 """The founding pair of an organisation and their mailboxes: what takes two people can be done from the first day."""
 
 
+def founder_address(organisation: str, mailbox: str) -> str:
+    """Where one of the founding pair of an organisation gets mail."""
+    return f"{mailbox}@{organisation.lower().replace(' ', '-')}.invalid"
+
+
 async def found(rooms: Rooms) -> None:
     """Make the organisations of the deployment folders, and for each two administrators with a one-time link each."""
     permit = await permit_for(rooms, "administer", Target("platform"))
@@ -196,11 +201,11 @@ async def found(rooms: Rooms) -> None:
             )
             await _file(rooms, seed, Target("organisation", place.id, place.id))
             inside = await permit_for(rooms, "administer", Target("organisation", place.id, place.id))
-            domain = f"{seed.name.lower().replace(' ', '-')}.invalid"
             for name, mailbox in FOUNDERS:
-                user = await rooms.people.add_user(inside, place.id, f"{mailbox}@{domain}", name, "admin")
+                email = founder_address(seed.name, mailbox)
+                user = await rooms.people.add_user(inside, place.id, email, name, "admin")
                 link = await rooms.people.issue_sign_in_link(inside, user.id)
-                links.append(f"{f'{seed.name}, {mailbox}@{domain}':64}  {link}")
+                links.append(f"{f'{seed.name}, {email}':64}  {link}")
     if links:
         confide(FIRST_WORDS, links, rooms.settings.data_dir / FIRST_LINKS)
 

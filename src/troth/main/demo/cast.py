@@ -44,6 +44,21 @@ def houses(settings: Settings) -> tuple[str, str]:
     return names[0], names[1]
 
 
+def operator_house(settings: Settings) -> str:
+    """Name of the organisation that runs the service of the story, whose privacy office changes the notice.
+
+    Raises:
+        Unprocessable: The deployment begins with none.
+    """
+    for path in settings.notice:
+        for seed in seeds(path if path.is_dir() else path.parent):
+            if seed.operates:
+                return seed.name
+    raise Unprocessable(
+        "the story needs whoever runs the service", hint="Write operates: true at one in organisations.yaml."
+    )
+
+
 def files(today: date) -> Files:
     """Make the files; the drawn ones are dated shortly before today."""
     told = {"PatientName": PATIENT_NAME, "PatientID": PATIENT_ID, "PatientBirthDate": f"{PATIENT_BORN:%Y%m%d}"}

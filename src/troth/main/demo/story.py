@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,8 +28,9 @@ from troth.kit.errors import Unprocessable
 from troth.kit.passwords import SUPERUSER
 from troth.kit.postgres import EmbeddedServer
 from troth.main.demo.cast import PATIENT_ID, Files, houses
-from troth.main.demo.people import PATIENT
-from troth.main.demo.visit import Visitor, code_shown
+from troth.main.demo.people import ADMINISTRATOR, CLINICIAN, OTHER_CLINICIAN, PATIENT, Cast, Member, one_time_links
+from troth.main.demo.sending import AGAIN, in_thread, said_of
+from troth.main.demo.visit import DoesNotHold, Visitor, holds
 from troth.main.first_start import permit_for
 from troth.main.node import Node
 from troth.main.wiring import Rooms
@@ -41,22 +43,20 @@ REFUSED = (0x0124, 0xA900, 0xC000)
 TAKING_IN = "care"
 
 
-class DoesNotHold(Exception):
-    """A step of the story did not hold."""
-
-
 @dataclass(slots=True)
 class Story:
     """What the steps share.
 
     Attributes:
         say: Prints one line of evidence.
+        cast: Those who work in the organisations.
     """
 
     node: Node
     rooms: Rooms
     files: Files
     say: Callable[[str], None]
+    cast: Cast
     hospital: str = ""
     clinic: str = ""
     places: dict[str, UUID] = field(default_factory=dict)
@@ -116,14 +116,10 @@ class Story:
         hospital = await self._inside("administer", self.hospital)
         await people.add_peer(hospital, self.places[self.hospital], "CT1", "127.0.0.1", 11113)
         sent = [*self.files.old, *self.files.head]
-        statuses = await asyncio.to_thread(
-            scu.send, sent, settings.dicom.host, settings.dicom.port, calling_ae="CT1", called_ae=settings.ae
-        )
-        holds(statuses == [0] * len(sent), "every C-STORE is answered 0000")
+        statuses = await self._stored(sent)
+        holds(statuses == [0] * len(sent), f"every C-STORE is answered 0000, not {said_of(statuses)}")
         self.say(f"{self.hospital}: {len(sent)} CT images by C-STORE from CT1, every one acknowledged 0000")
-        stranger = await asyncio.to_thread(
-            scu.send, sent[:1], settings.dicom.host, settings.dicom.port, calling_ae="STRANGER", called_ae=settings.ae
-        )
+        stranger = await self._send(sent[:1], "STRANGER")
         holds(stranger == [-1], "a stranger's association is rejected")
         self.say("an unknown AE title is rejected before it can send a byte")
         self.old_uid, self.head_uid = (scan(files[0])[0].study_uid for files in (self.files.old, self.files.head))
@@ -160,10 +156,7 @@ class Story:
                 is_refused = True
                 self.say(f"{what}: {fault.detail}")
             holds(is_refused, what)
-        sent = await asyncio.to_thread(
-            scu.send, self.files.head[:1], settings.dicom.host, settings.dicom.port, calling_ae="CT1",
-            called_ae=settings.ae,
-        )  # fmt: skip
+        sent = await self._send(self.files.head[:1], "CT1")
         holds(sent == [-1], f"a scan by DICOM is refused, not {sent}")
         self.say("a scan by C-STORE: the association is rejected")
         async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
@@ -175,12 +168,13 @@ class Story:
 
     async def see(self) -> None:
         """Step 3."""
-        self.clinician = await self._staff(self.hospital, "Dr B. Specimen", "b.specimen@example-hospital.invalid")
+        self.clinician = await self._staff(self.hospital, CLINICIAN)
         if "assignment" in self.rooms.compiled.claims:
             await self._assign()
         found = await self._query(self.clinician, {"PatientID": PATIENT_ID})
         uids = {study["0020000D"]["Value"][0] for study in found}
         holds(uids == {self.head_uid, self.old_uid}, "the search finds the two studies of this organisation's patient")
+        self.say("Dr B. Specimen was invited by one administrator, and a second one approved")
         self.say("Dr B. Specimen signs in by a one-time link and a code of an app; the link alone opened nothing")
         self.say(f"and finds {len(found)} studies of PatientID {PATIENT_ID}")
         viewer = self.node.settings.viewer_origin
@@ -192,7 +186,7 @@ class Story:
         frame = await self.clinician.client.get(f"{base}/series/{series}/instances/{instance}/frames/1")
         holds(frame.status_code == 200 and len(frame.content) > 500_000, "the viewer gets its frames")
         self.say(f"OHIF gets {len(metadata)} images: {viewer}/viewer?StudyInstanceUIDs={self.head_uid}")
-        other = await self._staff(self.clinic, "Dr D. Mock", "d.mock@sample-clinic.invalid")
+        other = await self._staff(self.clinic, OTHER_CLINICIAN)
         absent = ids.dicom_uid()
         theirs = await other.client.get(f"/dicomweb/studies/{self.head_uid}/metadata", headers={"Accept": DICOM_JSON})
         nobodys = await other.client.get(f"/dicomweb/studies/{absent}/metadata", headers={"Accept": DICOM_JSON})
@@ -205,7 +199,7 @@ class Story:
         """Where the notice asks who takes part in whose care, an administrator says it at their page."""
         assert self.clinician is not None
         holds(not await self._query(self.clinician, {}), "who takes part in nobody's care finds nothing")
-        admin = await self._staff(self.hospital, "F. Template", "f.template@example-hospital.invalid", "admin")
+        admin = await self._staff(self.hospital, ADMINISTRATOR)
         await admin.open("/admin/care")
         doctor = admin.choice("person", "Dr B. Specimen")
         until = (clock.today() + timedelta(days=30)).isoformat()
@@ -291,10 +285,7 @@ class Story:
         self.say("the study of 2004 is erased: key destroyed, bytes freed, rows gone, certificate signed")
         kept_by = (await self._version()).notice.retention("imaging_study").clause_id
         self.say(f"the study of this year is kept by § {kept_by}, with ground and end date in the answer: {page}")
-        settings = self.node.settings
-        again = await asyncio.to_thread(
-            scu.send, self.files.old, settings.dicom.host, settings.dicom.port, calling_ae="CT1", called_ae=settings.ae
-        )
+        again = await self._send(self.files.old, "CT1")
         holds(all(status in REFUSED for status in again), f"the same files are refused, not {again}")
         self.say(f"the same files sent again are refused by the tombstone ({again[0]:04X})")
         async with httpx.AsyncClient(
@@ -318,6 +309,9 @@ class Story:
             holds(any(one.event_id == event_id for one in broken), "an altered row is found and named")
             self.say(f"one row altered by the database's superuser: found and named, {broken[0].what}")
             holds((await self.rooms.ledger.verify(self.rooms.dsn_sequencer)).is_sound, "put right, it is whole again")
+        await self._promises()
+
+    async def _promises(self) -> None:
         version = await self._version()
         report = await self.rooms.proofs.report(version.notice)
         counts = ", ".join(f"{report.count(standing)} {standing.value}" for standing in Standing)
@@ -327,8 +321,45 @@ class Story:
         self.say(f"promises: {counts}")
         self.say(f"see them: {self.url}/promises")
 
+    async def still(self, kept: str, erased: str) -> None:
+        """What was told at an earlier start, looked at again.
+
+        Args:
+            kept: UID of the study that the patient has; empty where no scan gets in.
+            erased: UID of the one that is gone.
+        """
+        settings = self.node.settings
+        self.hospital = houses(settings)[0]
+        self.places[self.hospital] = (await self.rooms.people.organisation_named(self.hospital)).id
+        async with httpx.AsyncClient(timeout=60, follow_redirects=True) as client:
+            links = [link for _, given in await one_time_links(self.rooms) for _, link in given]
+            for address in (f"{self.url}/", f"{settings.viewer_origin}/viewer", *links):
+                answer = await client.get(address)
+                holds(answer.status_code == 200, f"{answer.url.path.partition('/sign-in')[0] or 'sign-in'} answers 200")
+        self.say(f"pages, viewer and the doors of {len(links)} people answer")
+        holds(
+            await in_thread(
+                partial(scu.echo, settings.dicom.host, settings.dicom.port, calling_ae="CT1", called_ae=settings.ae)
+            )
+            is bool(kept),
+            "CT1 is let in",
+        )
+        studies = await self._studies(self.hospital)
+        if kept:
+            holds(kept in studies, "the study that is kept is there")
+            holds(erased not in studies, "the erased one is not")
+            self.say("the study that is kept is there, the erased one is not; CT1 is answered")
+        else:
+            holds(not studies, "no scan is here")
+            self.say("no scan is here; CT1 is rejected")
+        verdict = await self.rooms.ledger.verify(self.rooms.dsn_sequencer)
+        holds(verdict.is_sound, "the ledger is whole")
+        self.say(f"ledger: {verdict.size} entries computed again, {verdict.signatures} signatures checked, all hold")
+        await self._promises()
+
     async def close(self) -> None:
         """Let the visitors go."""
+        await self.cast.close()
         for visitor in (self.clinician, self.patient):
             if visitor is not None:
                 await visitor.close()
@@ -344,19 +375,26 @@ class Story:
         place = self.places[name]
         return await permit_for(self.rooms, action, Target("organisation", place, place))
 
-    async def _staff(self, organisation: str, name: str, email: str, role: str = "clinician") -> Visitor:
-        permit = await self._inside("administer", organisation)
-        user = await self.rooms.people.add_user(permit, self.places[organisation], email, name, role)
-        visitor = Visitor(self.url)
-        await visitor.open(await self.rooms.people.issue_sign_in_link(permit, user.id))
-        await visitor.press("Sign in")
-        refused = await visitor.client.get("/studies", follow_redirects=False)
-        holds(refused.headers.get("location") == "/second-step", "a link alone opens nothing")
-        await visitor.open("/second-step")
-        await visitor.press("Turn on", code=code_shown(visitor.text, clock.now()))
-        holds("Save your recovery codes" in visitor.text, f"{name} sets up an app for codes and is signed in")
-        await visitor.press("Finish")
-        return visitor
+    async def _send(self, files: list[bytes], ae: str) -> list[int]:
+        """Statuses of C-STORE; -1 where the association was rejected, or no answer came."""
+        dicom, ours = self.node.settings.dicom, self.node.settings.ae
+        return await in_thread(partial(scu.send, files, dicom.host, dicom.port, calling_ae=ae, called_ae=ours))
+
+    async def _stored(self, files: list[bytes]) -> list[int]:
+        """The same as a modality does it: what was not taken for a reason that passes is sent again."""
+        statuses = await self._send(files, "CT1")
+        for pause in (2, 5, 10):
+            if not (left := [each for each, status in enumerate(statuses) if status in AGAIN]):
+                break
+            self.say(f"this machine is busy: {said_of([statuses[each] for each in left])}; sent again in {pause} s")
+            await asyncio.sleep(pause)
+            for each, status in zip(left, await self._send([files[each] for each in left], "CT1"), strict=True):
+                statuses[each] = status
+        return statuses
+
+    async def _staff(self, organisation: str, member: Member) -> Visitor:
+        place = await self.rooms.people.organisation_named(organisation)
+        return await self.cast.signed_in(place, await self.cast.joined(place, member))
 
     async def _query(self, visitor: Visitor, keys: dict[str, str]) -> list[dict[str, Any]]:
         answer = await visitor.client.get("/dicomweb/studies", params=keys, headers={"Accept": DICOM_JSON})
@@ -380,16 +418,6 @@ class Story:
             if time.monotonic() > give_up_at:
                 raise DoesNotHold(f"the request was not answered in time: {visitor.text[:400]}")
             await asyncio.sleep(0.4)
-
-
-def holds(is_so: bool, what: str) -> None:
-    """Go on only if something is so.
-
-    Raises:
-        DoesNotHold: It is not.
-    """
-    if not is_so:
-        raise DoesNotHold(what)
 
 
 def plain(answer: httpx.Response) -> dict[str, str]:

@@ -101,6 +101,20 @@ def code_shown(text: str, at: datetime) -> str:
     return totp.code_of(b32decode(found[0].replace(" ", "")), totp.step_at(at))
 
 
+class DoesNotHold(Exception):
+    """A step of the story did not hold."""
+
+
+def holds(is_so: bool, what: str) -> None:
+    """Go on only if something is so.
+
+    Raises:
+        DoesNotHold: It is not.
+    """
+    if not is_so:
+        raise DoesNotHold(what)
+
+
 class NotOnThePage(Exception):
     """What a person would look for is not there."""
 

@@ -66,6 +66,10 @@ async def test_two_administrators_let_back_in_who_lost_it(place: Deployment) -> 
     page = (await first.web.get(path)).text
     assert "Waits for a second person" in page
     assert 'value="agree"' not in page, "nobody agrees to what they asked"
+    who_can = re.search(r"You cannot be the second person\. ([^<]+) can\.", page)
+    assert first.user is not None
+    assert who_can, "and who could is named"
+    assert first.user.name not in who_can[1]
     waiting = re.search(
         r'name="about" value="([0-9a-f-]+)"><button[^>]* value="agree"', (await second.web.get(path)).text
     )

@@ -55,3 +55,16 @@ async def test_who_was_here_when_and_who_is_shown(open_deployment: OpenDeploymen
     assert doctor.user.email not in page
     assert "A former colleague" in rows((await admin.web.get("/admin?state=closed")).text)
     assert (await admin.web.get(path)).status_code == 404
+
+
+async def test_where_nobody_can_be_the_second_it_is_said_how_to_get_one(open_deployment: OpenDeployment) -> None:
+    place = await open_deployment("imaging-cloud")
+    house = await place.organisation("Lone House", "controller", "GB")
+    admin = await place.staff("admin", house, name="A. Lone")
+    asked = {"name": "Dr New", "email": "new@x.example", "role": "clinician"}
+    assert (await admin.post("/admin", asked)).headers["location"] == "/admin?told=proposed"
+    page = (await admin.web.get("/admin")).text
+    assert "Nobody here can so far: another administrator has to be invited" in page
+    second = await place.staff("admin", house, name="B. Other")
+    assert "B. Other can." in (await admin.web.get("/admin")).text
+    assert "needs your approval" in (await second.web.get("/admin")).text

@@ -260,6 +260,7 @@ async def test_a_colleague_is_invited_by_two_and_joins_by_a_press(house: House) 
         assert (sent.status_code, sent.headers["location"]) == (303, "/admin?told=proposed")
         page = (await admin.get(sent.headers["location"])).text
         assert "It waits for a second person" in page
+        assert "S. Econd can." in page, "and who can be it"
         [waits] = re.findall(r"/admissions/[0-9a-f-]{36}", page)
         assert (await admin.post(waits, data={"token": token_in(page), "act": "approve"})).status_code == 404
         twice = await admin.post("/admin", data=fields | {"email": "Drb.Specimen@x.example"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import forms
+from troth.doors.web.admin.seconds import seconds_for
 from troth.doors.web.desk import Desk, go, of_organisation
 from troth.doors.web.own.factors import FORMS
 from troth.doors.web.render import Page
 from troth.kit.errors import NotFound
+from troth.people import User
 
 PATH = "/admin/factors"
 PURPOSE = "administration"
@@ -38,13 +41,23 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class ResetRow:
-    """One reset that waits for a second person."""
+    """One reset that waits for a second person.
+
+    Attributes:
+        can_agree: Whether whoever reads this can be the second person.
+        is_own: Whoever reads this asked for it.
+        is_about_self: It is their own factor.
+        seconds: Names of some who can be, for whoever cannot.
+    """
 
     id: UUID
     name: str
     asked_by: str
     asked_at: datetime
     can_agree: bool
+    is_own: bool
+    is_about_self: bool
+    seconds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +121,22 @@ class MemberFactorPages:
                 for each in users.values()
             ),
             tuple(
-                ResetRow(
-                    each.id,
-                    users[each.user_id].name,
-                    users[each.asked_by].name if each.asked_by in users else "Somebody who left",
-                    each.asked_at,
-                    each.user_id != actor.id and each.asked_by in apart,
-                )
-                for each in resets
-                if each.user_id in users
+                [
+                    ResetRow(
+                        each.id,
+                        users[each.user_id].name,
+                        users[each.asked_by].name if each.asked_by in users else "Somebody who left",
+                        each.asked_at,
+                        can_agree := each.user_id != actor.id and each.asked_by in apart,
+                        each.asked_by == actor.id,
+                        each.user_id == actor.id,
+                        ()
+                        if can_agree
+                        else await self._seconds(actor.tenant, each.user_id, each.asked_by, users.values()),
+                    )
+                    for each in resets
+                    if each.user_id in users
+                ]
             ),
             TOLD.get(http_request.query_params.get("told", ""), ""),
         )
@@ -124,3 +144,8 @@ class MemberFactorPages:
             http_request, visitor, "Second factors", Page("admin/factors.html", view), here="/admin", permit=permit,
             recorded="A reset is written to the log",
         )  # fmt: skip
+
+    async def _seconds(self, tenant: UUID, about: UUID, asker: UUID, users: Iterable[User]) -> tuple[str, ...]:
+        """Who can agree to a reset: another administrator than whom it is about."""
+        others = [each for each in users if each.role == "admin" and each.id != about]
+        return await seconds_for(self._desk.rooms.people, tenant, asker, others)

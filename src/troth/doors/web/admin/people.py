@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from troth.doors.web import forms, words
+from troth.doors.web.admin.seconds import seconds_for
 from troth.doors.web.admin.views import InvitedRow, MemberFilter, PeoplePage, UserRow, WaitingRow
 from troth.doors.web.desk import Desk, Visitor, go, id_of, of_organisation
 from troth.doors.web.forms import Fault
@@ -31,6 +31,8 @@ from troth.policy import Actor, Permit
 
 PURPOSE = "administration"
 RECORDED = "Whom you invite, whose access you change or end, and when, is written to the log"
+_LETTING = ("admin", "office")
+"""Whose pages show what waits for a second person."""
 STATES: Mapping[str, str] = {
     "here": "With access",
     "ended": "Access ended",
@@ -149,7 +151,6 @@ class PeoplePages:
         people, is_admin = self._desk.rooms.people, actor.role == "admin"
         known = await people.users(permit)
         users = [each for each in known if each.is_active]
-        names = {each.id: each.name for each in known}
         asked = replace(_filter(http_request), total=len(users))
         last = await people.last_here(permit) if is_admin else {}
         signed_in = Counter(each.account_id for each in await people.sessions(permit)) if is_admin else Counter()
@@ -176,7 +177,7 @@ class PeoplePages:
             ),
             shown=asked,
             invited=tuple(_invited(each) for each in await people.invitations(permit)) if is_admin else (),
-            waiting=tuple([await self._waiting(each, actor, names) for each in await people.admissions(permit)]),
+            waiting=tuple([await self._waiting(each, actor, known) for each in await people.admissions(permit)]),
             roles=tuple(
                 [(each, words.role(each), await may(actor, "let_in", letting(actor, each), PURPOSE)) for each in roles]
             ),
@@ -198,7 +199,13 @@ class PeoplePages:
             status=422 if faults else 200,
         )
 
-    async def _waiting(self, found: Admission, actor: Actor, names: Mapping[UUID, str]) -> WaitingRow:
+    async def _waiting(self, found: Admission, actor: Actor, known: Sequence[User]) -> WaitingRow:
+        names = {each.id: each.name for each in known}
+        can_agree = await self._desk.rooms.policy.may(actor, "let_in", agreeing(actor, found), PURPOSE)
+        seconds: tuple[str, ...] = ()
+        if not can_agree:
+            others = [each for each in known if each.role in _LETTING and each.id != actor.id]
+            seconds = await seconds_for(self._desk.rooms.people, found.tenant, found.proposed_by, others)
         return WaitingRow(
             id=str(found.id),
             name=found.name,
@@ -207,8 +214,9 @@ class PeoplePages:
             proposed_at=found.proposed_at,
             lapses_at=found.expires_at,
             is_member=found.account_id is not None,
-            can_agree=await self._desk.rooms.policy.may(actor, "let_in", agreeing(actor, found), PURPOSE),
+            can_agree=can_agree,
             is_own=found.proposed_by == actor.id,
+            seconds=seconds,
         )
 
 

@@ -81,6 +81,7 @@ class WaitingRow:
         is_member: It is another role for a member, and no invitation.
         can_agree: Whether whoever reads this can be the second person.
         is_own: Whoever reads this proposed it.
+        seconds: Names of some who can be, for whoever cannot.
     """
 
     id: str
@@ -92,6 +93,7 @@ class WaitingRow:
     is_member: bool
     can_agree: bool
     is_own: bool
+    seconds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
