@@ -32,7 +32,7 @@ vendor.stamp: $(VENV)/.stamp
 packages: ## Debian packages that tests use (as root; elsewhere they are named)
 	@tools/packages
 
-demo: setup ## The main job on real DICOM files, told step by step (ARGS=--once checks it and ends)
+demo: setup ## The main job on real DICOM files, step by step (ARGS=--once; NOTICE=imaging-host; ARGS="--http 127.0.0.1:9380")
 	$(BIN)/troth demo --notice notices/$(NOTICE) $(ARGS)
 
 serve: setup ## The platform on loopback
