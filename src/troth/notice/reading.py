@@ -8,9 +8,10 @@ Built on the event stream of ruamel.yaml, because a notice wants less than YAML 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -36,6 +37,14 @@ Place = tuple[Key, ...]
 
 _PLAIN = {"true": True, "false": False, "null": None, "~": None, "": None}
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
+
+_MEANT: Final[Mapping[str, tuple[str, str]]] = {
+    "mapping values are not allowed here": (
+        "a colon stands in the middle of the text",
+        'put the whole text between quotation marks: says: "One thing: another."',
+    ),
+}
+"""What the parser says of mistakes that are made in writing, as somebody who writes would say it; and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +113,9 @@ def parse(source: str, path: str = "notice.yaml") -> Page:
     except YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
-        what = getattr(fault, "problem", None) or "cannot be read"
-        raise NoticeMalformed(
-            [Problem(path, line, f"not YAML: {what}", "look at the line and the one before")]
-        ) from fault
+        problem = getattr(fault, "problem", None) or "cannot be read"
+        what, hint = _MEANT.get(problem, (f"not YAML: {problem}", "look at the line and the one before"))
+        raise NoticeMalformed([Problem(path, line, what, hint)]) from fault
     return Page(path, source, builder.content, builder.lines)
 
 

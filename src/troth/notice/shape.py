@@ -11,16 +11,31 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
+from troth.notice.period import Period
 from troth.notice.problem import Problem
 from troth.notice.reading import Page, Place
 from troth.notice.schema import schema
 from troth.notice.terms import DAY, SLUG, TEXT
 
-_MEANT: Final = {
+MEANT: Final[Mapping[str, str]] = {
     SLUG: "a short name of small letters, digits and _",
     TEXT: "plain text without < and >, at most 2,000 characters",
     DAY: "a day such as 2026-11-01",
+    Period.PATTERN: "a length of time, such as P8Y for 8 years, P6M for 6 months or P30D for 30 days",
+    r"^[^@\s<>]+@[^@\s<>]+$": "an e-mail address, such as privacy@hospital.example",
+    r"^[A-Z]{2}-[0-9]{2}$": "two capitals, a hyphen and two digits, such as IC-01",
+    r"^https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$": "an address with nothing after the host, such as https://x.example",
+    r"^https://[^\s<>]+$": "a web address that begins with https://",
+    r"^[a-z][a-z0-9-]{0,63}$": "a short name of small letters, digits and hyphens",
+    r"^[a-z]{2,3}(-[A-Z]{2})?$": "a language, such as en or en-GB",
+    r"^\+?[0-9 ()-]{3,30}$": "a telephone number, such as +44 20 7946 0000",
+    r"^[A-Za-z_]+(/[A-Za-z_]+)*$": "a time zone, such as Europe/London",
+    r"^[A-Za-z0-9_-]{1,64}$": "letters, digits, _ and hyphens, at most 64",
+    r"^(dpv|dpv-pd|eu-gdpr):[A-Za-z0-9-]+$": "a term of the Data Privacy Vocabulary, such as dpv:Sell",
+    r"^[0-9]{1,3}\.[0-9]{1,3}$": 'number of section and clause between quotation marks, such as "4.1"',
+    r"^[A-Za-z0-9.-]{1,32}$": "letters, digits, dots and hyphens, at most 32",
 }
+"""What each form of text that the schema knows is, in words and with an example; a test holds it against the schema."""
 _TYPES: Final[Mapping[str, type]] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
 
 
@@ -50,8 +65,7 @@ def _of(rule: Mapping[str, Any], content: Any, place: Place, page: Page) -> Iter
         yield from _of_list(rule, content, place, page)
     elif rule["type"] == "string":
         if not _pattern(rule["pattern"]).search(content):
-            hint = _MEANT.get(rule["pattern"], f"of the form {rule['pattern']}")
-            yield _told(page, place, f"cannot be read: {_shown(content)}", hint)
+            yield _told(page, place, f"cannot be read: {_shown(content)}", MEANT[rule["pattern"]])
     elif rule["type"] == "integer" and not rule["minimum"] <= content <= rule.get("maximum", content):
         most = f" and at most {rule['maximum']}" if "maximum" in rule else ""
         yield _told(page, place, f"not accepted: {content}", f"at least {rule['minimum']}{most}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Final
-from zoneinfo import available_timezones
 
 from troth.people import store
 from troth.people.errors import FieldMalformed, PersonNeeded
@@ -14,7 +14,15 @@ _REGIONS: Final = frozenset(
     {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
 )
 
-ZONES: Final = (*sorted(each for each in available_timezones() if each.partition("/")[0] in _REGIONS), "UTC")
+
+def _places() -> list[str]:
+    """The zones that the IANA database lists by country (`zone.tab`): each once, by the name that it has today."""
+    listed = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text().splitlines()
+    names = [line.split("\t")[2] for line in listed if line and not line.startswith("#")]
+    return sorted(each for each in names if each.partition("/")[0] in _REGIONS)
+
+
+ZONES: Final = (*_places(), "UTC")
 """What can be chosen: the zones of the IANA database that are named after a place, and UTC."""
 
 

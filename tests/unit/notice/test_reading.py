@@ -42,6 +42,7 @@ def test_plain_content_with_lines() -> None:
         ("a: 1\n---\nb: 1", "n.yaml:2: a second document"),
         ("? [a]\n: b", "n.yaml:1: a key that is no text"),
         ("a: 'x", "n.yaml:1: not YAML"),
+        ("a: We say: no.", "n.yaml:1: a colon stands in the middle of the text (put the whole text between quotation"),
         ("[" * 40, "n.yaml:1: nested too deep"),
         ("[" * 200_000, "n.yaml:1: nested too deep"),
         ("a: [" + "1," * 21_000 + "]", "n.yaml:1: too many entries"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -65,3 +66,15 @@ def test_numbers_have_their_bounds(plain: dict[str, Any]) -> None:
     content["version"] = -1
     (problem,) = shape.problems(reading.Page("n.yaml", "", content, {}))
     assert problem.hint == "at least 0"
+
+
+def test_every_form_of_text_is_told_in_words_and_with_an_example() -> None:
+    def patterns(rule: Any) -> Iterator[str]:
+        for key, value in rule.items() if isinstance(rule, dict) else enumerate(rule) if isinstance(rule, list) else ():
+            if key == "pattern" and isinstance(value, str):
+                yield value
+            else:
+                yield from patterns(value)
+
+    assert set(patterns(schema.schema())) == set(shape.MEANT)
+    assert not [each for each in shape.MEANT.values() if "[" in each]

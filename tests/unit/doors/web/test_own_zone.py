@@ -70,6 +70,8 @@ async def test_a_place_that_is_not_on_the_list_is_refused_at_its_field(place: De
             r'<select[^>]* id="zone"[^>]* aria-invalid="true" aria-describedby="[^"]*zone-fault"', refused.text
         )
         assert "Times are Tokyo time" in refused.text
+    assert {"Asia/Calcutta", "Asia/Istanbul", "America/Buenos_Aires", "Australia/LHI"}.isdisjoint(ZONES)
+    assert ">Buenos Aires, Argentina<" in refused.text
     assert set(re.findall(r'<option value="([^"]+)"', refused.text)) == set(ZONES)
 
 

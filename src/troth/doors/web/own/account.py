@@ -66,7 +66,7 @@ class Region:
 
 
 REGIONS: Final = tuple(
-    Region(name, tuple((each, words.place_of(each)) for each in zones))
+    Region(name, tuple((each, ", ".join(reversed(each.replace("_", " ").split("/")[1:])) or each) for each in zones))
     for name, zones in groupby(ZONES, key=lambda each: each.partition("/")[0])
 )
 
