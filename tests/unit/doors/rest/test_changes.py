@@ -200,7 +200,11 @@ async def test_without_the_ledger_nothing_is_given(
     assert len(await settled(follower, 1)) == 1
 
 
-async def test_who_may_follow(place: Deployment, house: Organisation) -> None:
+async def test_who_may_follow(place: Deployment, house: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def under_another_notice(_: str) -> list[str]:
+        return ["care", "diagnosis", "administration"]
+
+    monkeypatch.setattr(place.rooms.people, "purposes", under_another_notice)  # a token stays when the notice changes
     assert (await place.anybody().web.get("/api/changes")).status_code == 401
     doctor = await place.staff("clinician", house)
     cookie = await doctor.web.get("/api/changes")
