@@ -153,6 +153,7 @@ def test_a_story_that_was_stopped_is_told_anew_and_one_that_held_is_looked_at(fo
         assert stopped.interrupt() == 130
         assert time.monotonic() - began < 20
         assert stopped.said.splitlines()[-1] == "Stopped."
+        assert "WARNING" not in stopped.said, "parts that end have nothing to warn of"
         assert "Traceback" not in stopped.said
     finally:
         stopped.process.kill()

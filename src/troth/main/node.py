@@ -120,7 +120,10 @@ def require_listening(address: Address, listener: socket.socket) -> None:
 
 
 def _deaf(address: Address, why: str | None) -> Unavailable:
-    return Unavailable(f"{address} cannot be listened on: {why}", hint="Choose another port.")
+    return Unavailable(
+        f"{address} cannot be listened on: {why}",
+        hint='Choose another port with --http, --viewer or --dicom; make demo ARGS="--http 127.0.0.1:9380" does.',
+    )
 
 
 class Node:

@@ -72,8 +72,9 @@ def test_a_port_that_is_taken_is_said_before_a_database_is_made(folder: Path) ->
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         node = Node(load(folder, notice=(NOTICE,), http=place), {}, lambda settings, server: None)
         try:
-            with pytest.raises(Unavailable, match=f"{place} cannot be listened on: Address already in use"):
+            with pytest.raises(Unavailable, match=f"{place} cannot be listened on: Address already in use") as refused:
                 node.start()
+            assert "--http" in refused.value.hint, "how, and not only that"
         finally:
             node.stop()
     assert not (folder / "pg").exists()
