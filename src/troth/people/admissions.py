@@ -140,7 +140,7 @@ class Admissions(Invitations):
                 return None
             invitee = {"email": found.email, "name": found.name}
             await self._keep_for_user(connection, permit, made, invitee, found.role, two)
-        await self._mail_to_user(organisation, found.email, made.link)
+        await self._mail_to_user(organisation, found.email, found.role, made.link)
         return made
 
     async def refuse_admission(self, permit: Permit, admission_id: UUID) -> None:

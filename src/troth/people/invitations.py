@@ -110,7 +110,7 @@ class Invitations(Asks):
         by = [each for each in (permit.actor.id,) if each is not None]
         async with self._db.transaction(space) as connection:
             await self._keep_for_user(connection, permit, made, {"email": address, "name": name}, role, by)
-        await self._mail_to_user(organisation, address, made.link)
+        await self._mail_to_user(organisation, address, role, made.link)
         return made
 
     async def _keep_for_user(
@@ -192,7 +192,7 @@ class Invitations(Asks):
                 connection, "people:invitation:made", permit.actor, organisation.id, organisation.key, permit=permit,
                 payload=said, clear=Clear(refs=refs(invitation=invitation_id), says={"role": pending.role}),
             )  # fmt: skip
-        await self._mail_to_user(organisation, pending.email, made.link)
+        await self._mail_to_user(organisation, pending.email, pending.role, made.link)
         return again
 
     async def open_invitation(self, secret: str, address: str = "") -> OpenInvitation:
@@ -409,9 +409,9 @@ class Invitations(Asks):
             clear=Clear(refs=refs(invitation=held.id)),
         )
 
-    async def _mail_to_user(self, organisation: Organisation, address: str, link: str) -> None:
-        text = texts.USER_TEXT.format(organisation=organisation.name, link=link)
-        await self._mail.send(address, "An invitation to work together", text, {})
+    async def _mail_to_user(self, organisation: Organisation, address: str, role: str, link: str) -> None:
+        text = texts.USER_TEXT.format(organisation=organisation.name, role=texts.ROLES[role], link=link)
+        await self._mail.send(address, f"An invitation from {organisation.name}", text, {})
 
     def _pending(self, organisation: Organisation, row: Row) -> PendingInvitation:
         invitee = invitees.opened(self._keyring, organisation.key, row)

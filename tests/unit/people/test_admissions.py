@@ -85,6 +85,8 @@ async def test_two_propose_and_agree_and_both_are_named(
     assert outbox.to(address) == []
     made = await people.agree_admission(permit_of(pair[1], "let_in", admission=waits), waits.id)
     assert made is not None
+    [text] = outbox.to(address)
+    assert f"{house.name} invites you to its imaging platform, as a clinician." in text
     session = await complete(people, await people.accept_invitation(outbox.secret_to(address), ADDRESS))
     assert session.actor.role == "clinician"
     [joined] = [
