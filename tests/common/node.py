@@ -182,9 +182,12 @@ class NodeProcess:
         """
         process = self._running()
         process.suspend()  # so that it neither starts a part again nor, by its own end, asks one to end well
-        for other in process.children(recursive=every_backend):
-            with suppress(psutil.NoSuchProcess):
-                other.kill()
+        others = process.children(recursive=every_backend)
+        # Stopped first, so that no part has the time to say that the server is gone.
+        for blow in (psutil.Process.suspend, psutil.Process.kill):
+            for other in others:
+                with suppress(psutil.NoSuchProcess):
+                    blow(other)
         process.kill()
         process.wait(30)
         self._process = None
