@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -47,13 +46,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: rank(item.nodeid))
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+def file_identity() -> tuple[int, int]:
+    """User and group as whom this thread opens files."""
+    library = ctypes.CDLL(None)
+    return library.setfsuid(-1), library.setfsgid(-1)  # a number that is none changes nothing
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """No test leaves its thread as another user than it found it: what comes after would be refused its own files."""
+    before = file_identity()
+    try:
+        answer = yield
+    finally:
+        note_deployments(item)
+    assert file_identity() == before, item.nodeid
+    return answer
+
+
+def note_deployments(item: pytest.Item) -> None:
     """Note on which deployments a test ran: what it shows, it shows of their notices only.
 
     The deployments and nodes of its fixtures say so themselves. Of a test that starts its own, its mark says `on=`.
     """
-    yield
     from tests.common.deployment import Deployment  # pytest has to load the plugin itself, to rewrite its assertions
     from tests.common.node import NodeProcess
 
@@ -67,10 +82,3 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     said = {str(mark.kwargs["on"]) for mark in item.iter_markers("promise") if "on" in mark.kwargs}
     names = {folder.name for folder in folders} or said
     item.user_properties += [("deployment", name) for name in sorted(names)]
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """No test leaves this thread as another user than it found: what comes after would be refused its own files."""
-    library = ctypes.CDLL(None)
-    assert (library.setfsuid(-1), library.setfsgid(-1)) == (os.geteuid(), os.getegid()), item.nodeid

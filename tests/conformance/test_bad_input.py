@@ -25,6 +25,7 @@ from tests.common.node import MODALITY, OUR_AE, Access, NodeProcess, a_node
 from tests.conformance import hostile
 from tests.conformance.hostile import CT, DEFLATED, EXPLICIT, STUDY, Hostile
 from troth.kit import clock
+from troth.kit.owner import as_caller
 from troth.main.first_start import permit_for
 from troth.policy import Actor, Target
 
@@ -414,7 +415,7 @@ async def test_sign_in_asked_for_again_and_again_is_answered_alike(house: House)
 def test_the_meter_sees_what_a_process_takes() -> None:
     """Control: memory that was given back at once, and CPU, are both seen."""
     meter = Meter(psutil.Process())
-    with meter.running():
+    with as_caller(), meter.running():  # rooms beside a node are open as its user
         taken = bytearray(os.urandom(1 << 20) * 100)
         del taken
         until = time.process_time() + 0.3
