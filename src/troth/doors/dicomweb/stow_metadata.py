@@ -153,7 +153,7 @@ class Assembly:
 
     def _put(self, draft: Draft) -> Iterator[Event]:
         uris = draft.uris
-        if draft.fault:
+        if draft.fault or not (draft.sop_class and draft.instance_uid):  # nobody need read what has no name
             self.refused.append(_outcome(draft, _FAULTS.get(draft.fault, _FAULTS[dicom.Malformed.slug])))
             with suppress(OverBudget, RoomTaken):
                 self._budget.spend(Cost.BYTES, draft.held_bytes)

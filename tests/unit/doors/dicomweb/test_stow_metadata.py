@@ -193,6 +193,7 @@ async def calls_of(number: int, shared: int) -> int:
     """Calls it takes to put instances together that each wait for a value of their own and for shared ones."""
     datasets = [
         {
+            "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.104.1"]},
             "00080018": {"vr": "UI", "Value": [f"1.2.{at}"]},
             "00420011": {"vr": "OB", "BulkDataURI": f"own-{at}"},
             **{f"0009{one + 16:04X}": {"vr": "OB", "BulkDataURI": f"all-{one}"} for one in range(shared)},
@@ -371,3 +372,18 @@ async def test_documents_come_under_their_own_media_type(house: House, kind: str
     async with house.clinician() as client:
         value = await client.get(f"{made.path}/bulkdata/00420011", headers={"Accept": "application/octet-stream"})
         assert value.content == b"%PDF-1.4 and so on"
+
+
+async def test_what_has_no_name_is_refused_before_it_is_written_and_read_as_a_file() -> None:
+    drafts = [dicom.draft({}), dicom.draft({"00080018": {"vr": "UI", "Value": ["1.2.3"]}})]
+
+    async def read(_content: bytes, _is_xml: bool) -> list[Draft]:
+        return drafts
+
+    async def parts() -> Any:
+        yield PartBegins(JSON, {}, "")
+        yield PartEnds()
+
+    assembly = stow_metadata.Assembly(read, Room(1 << 30, 1 << 30).share("one"))
+    assert [event async for event in assembly.events(parts())] == []
+    assert [type(fault) for fault in assembly.refused] == [dicom.Malformed] * 2
