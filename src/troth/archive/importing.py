@@ -8,8 +8,6 @@ place, length and time; of its name nothing is kept.
 from __future__ import annotations
 
 import asyncio
-import zipfile
-import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +18,7 @@ from troth.archive import upkeep_store
 from troth.archive.errors import SourceRefused
 from troth.archive.model import Received
 from troth.archive.service import Archive
-from troth.archive.sources import Found, files_of
+from troth.archive.sources import UNREADABLE, Found, files_of
 from troth.dicom import HeadTooLarge, Malformed, SyntaxUnknown
 from troth.kit import clock
 from troth.kit.db import Database
@@ -162,7 +160,7 @@ class Importing:
         except (Malformed, HeadTooLarge, SyntaxUnknown) as fault:
             receiver.abort()
             return _One(found, digest, None, fault.title, fault)
-        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
+        except UNREADABLE:
             receiver.abort()
             return _One(found, digest, None, "cannot be read", SourceRefused("cannot be read"))
         except SourceRefused as fault:

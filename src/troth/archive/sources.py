@@ -24,6 +24,8 @@ _MOST_ENTRIES: Final = 200_000
 _LARGE_BYTES: Final = 64 << 20
 _MOST_RATIO: Final = 200
 _DIRECTORY_NAME: Final = "DICOMDIR"
+UNREADABLE: Final = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError)
+"""What reading a file raises that is broken, or that a zip holds encrypted or packed in a way that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def _missing_in_zip(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, names: set
         return
     try:
         listed = dicom.referenced_files(archive.read(entry))
-    except (BadInput, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
+    except (BadInput, *UNREADABLE):
         return
     place = entry.filename[: -len(_DIRECTORY_NAME)]
     for components in listed:

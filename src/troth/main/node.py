@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -105,7 +106,8 @@ def bound(address: Address, beside: Iterable[socket.socket] = ()) -> socket.sock
 def _is_same(one: socket.socket, other: socket.socket) -> bool:
     """Whether two sockets that are bound would answer for the same port."""
     hosts, ports = zip(one.getsockname()[:2], other.getsockname()[:2], strict=True)
-    is_same = hosts[0] == hosts[1] or "::" in hosts or ("0.0.0.0" in hosts and one.family == other.family)  # noqa: S104
+    is_wide = any(ip_address(host).is_unspecified for host in hosts)
+    is_same = hosts[0] == hosts[1] or "::" in hosts or (is_wide and one.family == other.family)
     return ports[0] == ports[1] and is_same
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,30 @@ from troth.kit.mail import Mail, MailMalformed, MailNotSent
 from troth.ledger import open_checkpoint
 from troth.main.checkpoints import Checkpoints
 from troth.main.ledger_command import notes_in
+
+
+@dataclass
+class Postman:
+    """Who was written to, and to whom mail is refused."""
+
+    refused: str = ""
+    fault: type[Exception] = MailNotSent
+    whom: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def postman(monkeypatch: pytest.MonkeyPatch) -> Postman:
+    """Mails go where they went, but to one address."""
+    made, send = Postman(), Mail.send
+
+    async def picky(mail: Mail, to: str, *given: Any, **more: Any) -> Any:
+        if to == made.refused:
+            raise made.fault
+        made.whom.append(to)
+        return await send(mail, to, *given, **more)
+
+    monkeypatch.setattr(Mail, "send", picky)
+    return made
 
 
 @pytest.mark.asvs("V16.4.3")
@@ -41,84 +65,59 @@ async def test_it_is_added_to_a_file_and_mailed_once_a_day(open_deployment: Open
 
 
 async def test_each_privacy_office_has_it_once_a_day_though_one_could_not_be_written_to(
-    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+    open_deployment: OpenDeployment, postman: Postman
 ) -> None:
     place = await open_deployment("imaging-cloud")
     first, second = await place.staff("office"), await place.staff("office", place.second)
     doctor = await place.staff("clinician")
     await place.sequencer.drain()
-    send, whom = Mail.send, []
-
-    async def picky(mail: Mail, to: str, *given: Any, **more: Any) -> Any:
-        if to == refused:
-            raise MailNotSent
-        whom.append(to)
-        return await send(mail, to, *given, **more)
-
-    monkeypatch.setattr(Mail, "send", picky)
-    refused = second.email
+    postman.refused = second.email
     with pytest.raises(MailNotSent):
         await Checkpoints(place.rooms).once()
-    assert first.email in whom
-    assert doctor.email not in whom
-    before = len(whom)
-    refused = ""
+    assert first.email in postman.whom
+    assert doctor.email not in postman.whom
+    before = len(postman.whom)
+    postman.refused = ""
     assert await Checkpoints(place.rooms).once() == 1
-    assert whom[before:] == [second.email], "the others have theirs"
+    assert postman.whom[before:] == [second.email], "the others have theirs"
     assert await Checkpoints(place.rooms).once() == 0
     said = (place.rooms.settings.data_dir / "checkpoint.mailed").read_text()
     assert "@" not in said
 
 
 async def test_who_was_not_reached_yesterday_is_reached_today_though_nothing_happened_since(
-    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+    open_deployment: OpenDeployment, postman: Postman
 ) -> None:
     place = await open_deployment("imaging-cloud")
     first, second = await place.staff("office"), await place.staff("office", place.second)
     await place.sequencer.drain()
-    send, whom, refused = Mail.send, [], second.email
-
-    async def picky(mail: Mail, to: str, *given: Any, **more: Any) -> Any:
-        if to == refused:
-            raise MailMalformed
-        whom.append(to)
-        return await send(mail, to, *given, **more)
-
-    monkeypatch.setattr(Mail, "send", picky)
+    postman.refused, postman.fault = second.email, MailMalformed
     with pytest.raises(MailMalformed):
         await Checkpoints(place.rooms).once()
-    assert (first.email in whom, second.email in whom) == (True, False)
-    before, refused = len(whom), ""
+    assert (first.email in postman.whom, second.email in postman.whom) == (True, False)
+    before, postman.refused = len(postman.whom), ""
     with clock.moved(timedelta(days=1)):
         assert await Checkpoints(place.rooms).once() == 1
-        assert whom[before:] == [second.email], "the others have this one"
+        assert postman.whom[before:] == [second.email], "the others have this one"
         assert await Checkpoints(place.rooms).once() == 0
     with clock.moved(timedelta(days=2)):
         assert await Checkpoints(place.rooms).once() == 0, "nothing happened since"
 
 
 async def test_who_had_an_older_one_than_another_has_the_newest_the_next_day(
-    open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
+    open_deployment: OpenDeployment, postman: Postman
 ) -> None:
     place = await open_deployment("imaging-cloud")
     first, second = await place.staff("office"), await place.staff("office", place.second)
     await place.sequencer.drain()
-    send, whom, refused = Mail.send, [], second.email
-
-    async def picky(mail: Mail, to: str, *given: Any, **more: Any) -> Any:
-        if to == refused:
-            raise MailNotSent
-        whom.append(to)
-        return await send(mail, to, *given, **more)
-
-    monkeypatch.setattr(Mail, "send", picky)
+    postman.refused = second.email
     with pytest.raises(MailNotSent):
         await Checkpoints(place.rooms).once()
     await place.study()
     await place.sequencer.drain()
-    refused = ""
+    postman.refused = ""
     assert await Checkpoints(place.rooms).once() == 1
-    whom.clear()
+    postman.whom.clear()
     with clock.moved(timedelta(days=1)):
         await Checkpoints(place.rooms).once()
-    assert {first.email, second.email} <= set(whom)
+    assert {first.email, second.email} <= set(postman.whom)

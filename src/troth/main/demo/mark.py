@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from troth.kit.errors import Conflict
+from troth.kit.files import write_whole
 from troth.kit.owner import as_caller, open_own
 from troth.kit.postgres import EmbeddedServer
 
@@ -47,9 +48,8 @@ class Mark:
 
     def keep(self, folder: Path) -> None:
         """Write it down."""
-        with as_caller(), os.fdopen(open_own(folder / _FILE, os.O_RDWR | os.O_CREAT), "r+") as file:
-            file.truncate()
-            json.dump(asdict(self), file)
+        with as_caller():
+            write_whole(folder / _FILE, json.dumps(asdict(self)).encode())
 
     @classmethod
     def of(cls, folder: Path) -> Mark:
@@ -70,7 +70,7 @@ class Mark:
             return cls()
         with suppress(ValueError, TypeError):
             return cls(**json.loads(content))
-        return cls(begun=2)  # killed while it was written: of some step
+        return cls(begun=2)  # of another program: of some step
 
 
 def aside(folder: Path) -> Path:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -36,7 +38,6 @@ DIFFERS: Mapping[str, str] = {
     "gone": "The file that remembers what was signed last is gone from the data folder",
 }
 STANDS_STILL = "Its pages in the database do not fit what was signed over them"
-EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - what a listener says that takes calls at all of them
 TOLD: Mapping[str, str] = {
     "added": "The system is registered and may send. Enter at it what stands below under “How it reaches us”",
     "changed": "The change is in force",
@@ -175,8 +176,9 @@ class SystemPages:
         """What somebody types at a system, so that it reaches us."""
         settings = self._desk.rooms.settings
         host = settings.dicom.host
-        if host in EVERY_ADDRESS:
-            host = urlsplit(settings.http_url).hostname or host
+        with suppress(ValueError):  # it has a name
+            if ip_address(host).is_unspecified:  # it takes calls at every address
+                host = urlsplit(settings.http_url).hostname or host
         return OurNode(settings.ae, host, settings.dicom.port, bool(settings.dicom_tls_certificate))
 
     async def _node(self, tenant: UUID) -> tuple[NodeLine, ...]:
